@@ -1,0 +1,2 @@
+//! Layer `kernels`.
+#![allow(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The `persona-engine` program.
+
+fn main() {}

@@ -1,0 +1,126 @@
+"""The networks as PyTorch modules. Parameter names are the tensor names of the system file.
+
+Shapes: features [batch, frames, bands] → x-vector [batch, 512] → trunk [batch, 56] → heads.
+"""
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+# Snyder et al. 2018, table 1: frame-level layers, as (channels, context offsets in frames).
+XVECTOR = {
+    "kind": "xvector",
+    "layers": [
+        {"channels": 512, "context": [-2, -1, 0, 1, 2]},
+        {"channels": 512, "context": [-2, 0, 2]},
+        {"channels": 512, "context": [-3, 0, 3]},
+        {"channels": 512, "context": [0]},
+        {"channels": 1500, "context": [0]},
+    ],
+    "pooling": {"kind": "statistics", "variance": "biased", "floor": 1e-5},
+    "embedding": 512,
+    "norm_eps": 1e-5,
+}
+FCN = {"kind": "fcn", "dense": [200, 128, 56]}
+CNN = {
+    "kind": "cnn",
+    "conv": [
+        {"channels": 16, "kernel": 5, "padding": 2, "pool": 4},
+        {"channels": 32, "kernel": 5, "padding": 2, "pool": 4},
+    ],
+    "dense": [200, 128, 56],
+}
+
+
+class TdnnLayer(nn.Module):
+    """Affine over a context of frames, ReLU, batch norm (the order of Kaldi's relu-batchnorm layers). No padding."""
+
+    def __init__(self, bands, channels, context, eps):
+        super().__init__()
+        steps = {b - a for a, b in zip(context, context[1:])}
+        assert len(steps) <= 1, f"contexts are evenly spaced, not {context}"
+        self.conv = nn.Conv1d(bands, channels, len(context), dilation=steps.pop() if steps else 1)
+        self.norm = nn.BatchNorm1d(channels, eps=eps)
+
+    def forward(self, x):  # [batch, bands, frames]
+        return self.norm(F.relu(self.conv(x)))
+
+
+def statistics_pooling(x, floor):
+    """[batch, channels, frames] → [batch, 2 × channels]: mean, then standard deviation (biased variance, floored)."""
+    mean = x.mean(dim=2)
+    variance = ((x - mean[:, :, None]) ** 2).mean(dim=2)
+    return torch.cat([mean, variance.clamp(min=floor).sqrt()], dim=1)
+
+
+class XVector(nn.Module):
+    """Features [batch, frames, bands] → embedding [batch, 512]: the affine after pooling, and its batch norm."""
+
+    def __init__(self, bands, config):
+        super().__init__()
+        self.floor = config["pooling"]["floor"]
+        widths = [bands] + [layer["channels"] for layer in config["layers"]]
+        self.tdnn = nn.ModuleList(
+            TdnnLayer(width, layer["channels"], layer["context"], config["norm_eps"])
+            for width, layer in zip(widths, config["layers"])
+        )
+        self.embedding = nn.Linear(2 * widths[-1], config["embedding"])
+        self.embedding_norm = nn.BatchNorm1d(config["embedding"], eps=config["norm_eps"])
+
+    def forward(self, x):
+        x = x.transpose(1, 2)
+        for layer in self.tdnn:
+            x = layer(x)
+        pooled = statistics_pooling(x.float(), self.floor)
+        return self.embedding_norm(self.embedding(pooled))
+
+
+class Trunk(nn.Module):
+    """[batch, dim] → [batch, 56]. The `cnn` kind reads the embedding as one channel of `dim` steps, first
+    through conv1d + ReLU + max-pool (stride = kernel), then flattens channel by channel into the dense layers."""
+
+    def __init__(self, dim, config, dropout=0.0):
+        super().__init__()
+        channels = 1
+        self.conv, self.pools = nn.ModuleList(), []
+        for layer in config.get("conv", []):
+            self.conv.append(nn.Conv1d(channels, layer["channels"], layer["kernel"], padding=layer["padding"]))
+            channels = layer["channels"]
+            dim = (dim + 2 * layer["padding"] - layer["kernel"] + 1) // layer["pool"]
+            self.pools.append(layer["pool"])
+        widths = [channels * dim] + config["dense"]
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x):
+        if self.conv:
+            x = x[:, None, :]
+            for conv, pool in zip(self.conv, self.pools):
+                x = F.max_pool1d(F.relu(conv(x)), pool)
+            x = x.flatten(1)
+        for dense in self.dense:
+            x = F.relu(dense(self.dropout(x)))
+        return x
+
+
+class Heads(nn.Module):
+    """[batch, 56] → emotion logits [batch, 6], gender logits [batch, 2], age [batch] in units of (years − mean) / scale."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.emotion, self.gender, self.age = nn.Linear(dim, 6), nn.Linear(dim, 2), nn.Linear(dim, 1)
+
+    def forward(self, x):
+        return {"emotion": self.emotion(x), "gender": self.gender(x), "age": self.age(x)[:, 0]}
+
+
+class Persona(nn.Module):
+    """Representation, trunk and heads: normalised features [batch, frames, bands] in, the three answers out."""
+
+    def __init__(self, bands, representation, trunk, dropout=0.0):
+        super().__init__()
+        self.xvector = XVector(bands, representation)
+        self.trunk = Trunk(representation["embedding"], trunk, dropout)
+        self.heads = Heads(trunk["dense"][-1])
+
+    def forward(self, x):
+        return self.heads(self.trunk(self.xvector(x)))

@@ -1,0 +1,62 @@
+"""Writing a system: one safetensors file whose header carries the whole recipe under the key `persona`."""
+import hashlib
+import json
+
+import torch
+from safetensors.torch import save
+
+FORMAT = 1
+
+LOGMEL = {
+    "kind": "logmel",
+    "sample_rate_hz": 16000,
+    "n_fft": 1024,
+    "hop_length": 256,
+    "window": "hann_periodic",
+    "padding": "zeros_centred",
+    "n_mels": 128,
+    "mel_scale": "slaney",
+    "mel_norm": "slaney",
+    "f_min_hz": 0.0,
+    "f_max_hz": 8000.0,
+    "power": 2.0,
+    "amin": 1e-10,
+    "reference": "max",
+    "top_db": 80.0,
+    "window_s": 3.0,
+    # what the network sees: (dB + offset_db) / scale_db, after the mean over time of each band is taken off if asked
+    "normalisation": {"mean_over_time": False, "offset_db": 40.0, "scale_db": 20.0},
+}
+
+
+def heads(age_mean, age_scale, temperature=None):
+    temperature = temperature or {"emotion": 1.0, "gender": 1.0}
+    return {
+        "emotion": {
+            "labels": ["anger", "disgust", "fear", "happiness", "neutral", "sadness"],
+            "temperature": temperature["emotion"],
+        },
+        "gender": {"labels": ["female", "male"], "temperature": temperature["gender"]},
+        "age": {"mean_years": age_mean, "scale_years": age_scale},
+    }
+
+
+def tensors_sha256(tensors):
+    """SHA-256 over the tensors in the order of their names: name, 0 byte, little-endian data."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + b"\0")
+        digest.update(tensors[name].contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write(path, model, manifest, dtype=torch.float16):
+    """Writes `model`'s tensors as `dtype` with `manifest` (all keys but format and sha256) in the header."""
+    tensors = {
+        name: value.detach().cpu().to(dtype).contiguous()
+        for name, value in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    manifest = {"format": FORMAT, **manifest, "sha256": tensors_sha256(tensors)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(save(tensors, metadata={"persona": json.dumps(manifest)}))
