@@ -1,0 +1,41 @@
+"""What the tables report, from predictions: accuracy, UAR, RMSE, MAE, also by sex and by age band."""
+import numpy as np
+
+AGE_BANDS = [(20, 29), (30, 39), (40, 49), (50, 59), (60, 74)]
+
+
+def measure(emotion, sex, age, want_emotion, want_sex, want_age):
+    """Percent and years. `emotion` and `sex` are class indices, `age` years."""
+    right = emotion == want_emotion
+    recalls = [right[want_emotion == c].mean() for c in np.unique(want_emotion)]
+    figures = {
+        "clips": len(age),
+        "emotion_accuracy": 100 * right.mean(),
+        "emotion_uar": 100 * np.mean(recalls),
+        "gender_accuracy": 100 * (sex == want_sex).mean(),
+        "age_rmse": np.sqrt(np.mean((age - want_age) ** 2)),
+        "age_mae": np.mean(np.abs(age - want_age)),
+        "age_bias": np.mean(age - want_age),
+    }
+    return {key: value if key == "clips" else float(value) for key, value in figures.items()}
+
+
+def by_group(predictions):
+    """The same measures within each sex and each age band. `predictions` maps the arguments of `measure` to arrays."""
+    groups = {name: predictions["want_sex"] == k for k, name in enumerate(["female", "male"])}
+    for low, high in AGE_BANDS:
+        groups[f"age {low}-{high}"] = (predictions["want_age"] >= low) & (predictions["want_age"] <= high)
+    return {
+        name: measure(**{key: value[inside] for key, value in predictions.items()})
+        for name, inside in groups.items()
+        if inside.any()
+    }
+
+
+def over_folds(scores):
+    """Mean and sample standard deviation over folds of the four figures of the tables."""
+    row = {}
+    for key in ("emotion_accuracy", "emotion_uar", "gender_accuracy", "age_rmse", "age_mae"):
+        values = np.array([s[key] for s in scores])
+        row[key] = {"mean": round(values.mean(), 2), "std": round(values.std(ddof=1), 2) if len(values) > 1 else 0.0}
+    return row
