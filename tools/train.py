@@ -35,10 +35,7 @@ def arguments():
     ap.add_argument("--ship", action=argparse.BooleanOptionalAction, default=True, help="train on all clips and write the system")
     for field in fields(Recipe):
         name = "--" + field.name.replace("_", "-")
-        if field.type is bool:
-            ap.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default)
-        else:
-            ap.add_argument(name, type=field.type, default=field.default)
+        ap.add_argument(name, type=field.type, default=field.default)
     args = ap.parse_args()
     return args, Recipe(**{field.name: getattr(args, field.name) for field in fields(Recipe)})
 
@@ -50,7 +47,7 @@ def score_fold(recipe, clips, protocol, fold, args):
     if done.exists():
         return json.loads(done.read_text())
     run = Run(recipe, clips, data.split(clips, protocol, fold), folder, args.device).run()
-    predictions = run.predictions(run.test)
+    predictions = run.predictions(*run.outputs(run.test))
     result = {
         "fold": fold,
         "best_epoch": run.best_epoch,
@@ -105,8 +102,6 @@ def ship(recipe, clips, fold_scores, rows, args):
         head: round(float(np.exp(np.mean([np.log(t[head]) for t in apart]))), 4) if apart else 1.0
         for head in ("emotion", "gender")
     }
-    frontend = dict(system_file.LOGMEL)
-    frontend["normalisation"] = {**frontend["normalisation"], "mean_over_time": recipe.mean_over_time}
     manifest = {
         "name": recipe.system,
         "created_by": f"tools/train.py, {epochs} epochs, recipe {json.dumps(asdict(recipe))}",
@@ -117,7 +112,7 @@ def ship(recipe, clips, fold_scores, rows, args):
             "clips": len(clips.rows),
             "actors": sorted(set(clips.column("actor").tolist())),
         },
-        "frontend": frontend,
+        "frontend": system_file.LOGMEL,
         "representation": networks.XVECTOR,
         "trunk": TRUNKS[recipe.system],
         "heads": system_file.heads(run.age_mean, run.age_scale, temperature),

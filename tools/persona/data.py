@@ -12,11 +12,11 @@ SEXES = ["female", "male"]
 
 @dataclass
 class Clips:
-    """All clips on one device: frames of all clips end to end, and one row of labels a clip."""
+    """Frames of all clips end to end and one row of labels a clip, on one device; where each clip lies, on the CPU."""
 
     frames: torch.Tensor  # uint8 [total, bands]
-    start: torch.Tensor  # first frame of each clip
-    length: torch.Tensor  # frames of each clip
+    start: torch.Tensor  # first frame of each clip; CPU
+    length: torch.Tensor  # frames of each clip; CPU
     emotion: torch.Tensor
     votes: torch.Tensor  # [clips, 6], listeners' votes as shares
     sex: torch.Tensor
@@ -37,8 +37,8 @@ def load(folder, device):
     tensor = lambda values: torch.tensor(np.asarray(values), device=device)
     return Clips(
         frames=tensor(np.concatenate(frames)),
-        start=tensor(np.cumsum(length) - length),
-        length=tensor(length),
+        start=torch.tensor(np.cumsum(length) - length),
+        length=torch.tensor(length),
         emotion=tensor([EMOTIONS.index(row["emotion"]) for row in rows]),
         votes=tensor(votes / votes.sum(1, keepdims=True)).float(),
         sex=tensor([SEXES.index(row["sex"]) for row in rows]),
@@ -50,30 +50,29 @@ def load(folder, device):
 def crops(clips, index, frames, generator=None):
     """[batch, frames, bands] dB below the clip's peak, from a random place of each clip (from its start without a generator)."""
     spare = clips.length[index] - frames
-    if generator is None:
-        offset = torch.zeros_like(spare)
-    else:
-        draw = torch.rand(len(index), generator=generator, device=index.device)
-        offset = (draw * (spare + 1)).long().clamp(max=spare)
-    at = (clips.start[index] + offset)[:, None] + torch.arange(frames, device=index.device)
+    offset = torch.zeros_like(spare)
+    if generator is not None:
+        offset = (torch.rand(len(index), generator=generator) * (spare + 1)).long().clamp(max=spare)
+    device = clips.frames.device
+    at = (clips.start[index] + offset).to(device)[:, None] + torch.arange(frames, device=device)
     return clips.frames[at].float() * (80 / 255) - 80
 
 
-def batches_by_length(clips, index, size, generator=None, jitter=12.0):
-    """Batches of clips of about the same length, so that none needs padding. With a generator: shuffled, with `jitter` frames of noise
-    in the sorting; without: sorted, every clip once, exact lengths together."""
-    length = clips.length[index].float()
-    if generator is None:
-        order = index[torch.argsort(length, stable=True)]
-        exact = clips.length[order]
-        cuts = (torch.nonzero(exact[1:] != exact[:-1])[:, 0] + 1).tolist()
-        for group in torch.tensor_split(order, cuts):
-            yield from group.split(size)
-        return
-    noise = torch.randn(len(index), generator=generator, device=index.device) * jitter
-    batches = index[torch.argsort(length + noise)].split(size)
-    for k in torch.randperm(len(batches), generator=torch.Generator().manual_seed(generator.initial_seed() + len(index))):
-        yield batches[k]
+def shuffled_batches(clips, index, size, generator, jitter=12.0):
+    """Batches of clips of about the same length (`jitter` frames of noise in the sorting), so that none needs padding."""
+    noise = torch.randn(len(index), generator=generator) * jitter
+    batches = index[torch.argsort(clips.length[index] + noise)].split(size)
+    return [batches[k] for k in torch.randperm(len(batches), generator=generator)]
+
+
+def batches_of_one_length(clips, index, size, step=1):
+    """Every clip once, in batches whose lengths agree to `step` frames, and the frames that all of the batch have."""
+    order = index[torch.argsort(clips.length[index], stable=True)]
+    group = clips.length[order] // step
+    cuts = (torch.nonzero(group[1:] != group[:-1])[:, 0] + 1).tolist()
+    for part in torch.tensor_split(order, cuts):
+        for batch in part.split(size):
+            yield batch, int(clips.length[batch].min())
 
 
 def split(clips, protocol, fold, share=0.1):

@@ -24,15 +24,19 @@ FCN = {"kind": "fcn", "dense": [200, 128, 56]}
 CNN = {
     "kind": "cnn",
     "conv": [
-        {"channels": 16, "kernel": 5, "padding": 2, "pool": 4},
-        {"channels": 32, "kernel": 5, "padding": 2, "pool": 4},
+        {"channels": 32, "kernel": 5, "padding": 2, "pool": 2},
+        {"channels": 64, "kernel": 5, "padding": 2, "pool": 2},
     ],
     "dense": [200, 128, 56],
 }
 
 
 class TdnnLayer(nn.Module):
-    """Affine over a context of frames, ReLU, batch norm (the order of Kaldi's relu-batchnorm layers). No padding."""
+    """Affine over a context of frames, ReLU, batch norm (the order of Kaldi's relu-batchnorm layers). No padding.
+
+    The affine is a dilated 1-D convolution and is stored as one; it is computed as a matrix product over shifted copies, which
+    keeps the channels last and is about twice as fast.
+    """
 
     def __init__(self, bands, channels, context, eps):
         super().__init__()
@@ -41,14 +45,18 @@ class TdnnLayer(nn.Module):
         self.conv = nn.Conv1d(bands, channels, len(context), dilation=steps.pop() if steps else 1)
         self.norm = nn.BatchNorm1d(channels, eps=eps)
 
-    def forward(self, x):  # [batch, bands, frames]
-        return self.norm(F.relu(self.conv(x)))
+    def forward(self, x):  # [batch, frames, bands] → [batch, frames − span, channels]
+        (taps,), (step,) = self.conv.kernel_size, self.conv.dilation
+        frames = x.shape[1] - (taps - 1) * step
+        shifted = torch.cat([x[:, k * step : k * step + frames] for k in range(taps)], dim=2)
+        x = F.relu(F.linear(shifted, self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias))
+        return self.norm(x.flatten(0, 1)).view_as(x)
 
 
 def statistics_pooling(x, floor):
-    """[batch, channels, frames] → [batch, 2 × channels]: mean, then standard deviation (biased variance, floored)."""
-    mean = x.mean(dim=2)
-    variance = ((x - mean[:, :, None]) ** 2).mean(dim=2)
+    """[batch, frames, channels] → [batch, 2 × channels]: mean, then standard deviation (biased variance, floored)."""
+    mean = x.mean(dim=1)
+    variance = ((x - mean[:, None, :]) ** 2).mean(dim=1)
     return torch.cat([mean, variance.clamp(min=floor).sqrt()], dim=1)
 
 
@@ -67,7 +75,6 @@ class XVector(nn.Module):
         self.embedding_norm = nn.BatchNorm1d(config["embedding"], eps=config["norm_eps"])
 
     def forward(self, x):
-        x = x.transpose(1, 2)
         for layer in self.tdnn:
             x = layer(x)
         pooled = statistics_pooling(x.float(), self.floor)
@@ -90,6 +97,9 @@ class Trunk(nn.Module):
         widths = [channels * dim] + config["dense"]
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
         self.dropout = nn.Dropout(dropout)
+        for layer in (*self.conv, *self.dense):  # no norms here: He's variance keeps the signal's size through the ReLUs
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x):
         if self.conv:

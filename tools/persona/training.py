@@ -5,9 +5,10 @@ import math
 import time
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from . import data, networks, scores
 from .augment import Augment
@@ -32,18 +33,18 @@ class Recipe:
     smoothing: float = 0.0
     mixup: float = 0.2  # Beta(a, a); 0 turns it off
     augment: float = 1.0
-    shortest_crop: int = 60  # frames; half of the batches are cropped to a random length from here up
+    cropped: float = 0.5  # share of batches that are cropped to a random length
+    shortest_crop: int = 60  # frames
     age_weight: float = 1.0
+    direct: float = 0.5  # weight of linear heads straight on the embedding, in training alone
+    speaker: float = 0.3  # weight of telling the training actors apart by the embedding, in training alone
     averaging: float = 0.998  # decay of the running mean of weights
-    mean_over_time: bool = False
     seed: int = 1
 
 
-def normalise(x, recipe):
+def normalise(x):
     """dB → what the network sees; the front-end of the system file says the same."""
     n = LOGMEL["normalisation"]
-    if recipe.mean_over_time:
-        return (x - x.mean(dim=1, keepdim=True)) / n["scale_db"]
     return (x + n["offset_db"]) / n["scale_db"]
 
 
@@ -56,17 +57,28 @@ class Run:
 
     def __init__(self, recipe, clips, split, folder, device):
         self.recipe, self.clips, self.folder, self.device = recipe, clips, folder, device
-        self.train, self.validation, self.test = (torch.tensor(part, device=device) for part in split)
+        self.train, self.validation, self.test = (torch.tensor(part) for part in split)
         torch.manual_seed(recipe.seed)
-        self.generator = torch.Generator(device=device).manual_seed(recipe.seed)
+        self.order = torch.Generator().manual_seed(recipe.seed)  # of batches and crops
+        self.generator = torch.Generator(device=device).manual_seed(recipe.seed)  # of everything inside a batch
         self.model = networks.Persona(
             LOGMEL["n_mels"], networks.XVECTOR, TRUNKS[recipe.system], recipe.dropout
         ).to(device)
+        actors = clips.column("actor")
+        known = {name: k for k, name in enumerate(np.unique(actors[split[0]]))}
+        self.speaker = torch.tensor([known.get(name, 0) for name in actors], device=device)
+        embedding = networks.XVECTOR["embedding"]
+        self.direct = torch.nn.ModuleDict(
+            {"heads": networks.Heads(embedding), "speaker": torch.nn.Linear(embedding, len(known))}
+        ).to(device)
         self.averaged = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
+            self.model, multi_avg_fn=self.running_mean, use_buffers=True
         )
         self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+            [*self.model.parameters(), *self.direct.parameters()],
+            recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            fused=device != "cpu",
         )
         steps = math.ceil(len(self.train) / recipe.batch) * recipe.epochs
         warmup = max(1, int(recipe.warmup * steps))
@@ -74,43 +86,55 @@ class Run:
             self.optimiser,
             lambda k: min((k + 1) / warmup, 0.5 + 0.5 * math.cos(math.pi * min(1, k / steps))),
         )
-        ages = clips.age[self.train]
+        ages = clips.age[self.train.to(device)]
         self.age_mean, self.age_scale = ages.mean().item(), ages.std().item()
         self.augment = Augment(recipe.augment, self.generator)
         self.epoch, self.best, self.best_epoch, self.best_weights = 0, math.inf, 0, None
         self.resume()
+
+    @torch.no_grad()
+    def running_mean(self, averaged, current, _):
+        """The update of the averaged weights: forgets fast while there is little to remember, then as the recipe says."""
+        if averaged[0].is_floating_point():  # not the counters of the batch norms
+            steps = self.schedule.last_epoch
+            torch._foreach_lerp_(averaged, current, 1 - min(self.recipe.averaging, (1 + steps) / (10 + steps)))
 
     # -- one epoch ---------------------------------------------------------------------------------------------
 
     def loss(self, index):
         recipe, clips = self.recipe, self.clips
         frames = int(clips.length[index].min())
-        if torch.rand((), generator=self.generator, device=self.device) < 0.5:
-            draw = torch.rand((), generator=self.generator, device=self.device).item()
-            frames = int(recipe.shortest_crop + draw * (frames - recipe.shortest_crop))
-        x = normalise(self.augment(data.crops(clips, index, frames, self.generator)), recipe)
+        if torch.rand((), generator=self.order) < recipe.cropped:
+            frames = int(torch.randint(recipe.shortest_crop, frames + 1, (), generator=self.order))
+        x = normalise(self.augment(data.crops(clips, index, frames, self.order)))
+        index = index.to(self.device)
         emotion = F.one_hot(clips.emotion[index], 6).float()
         emotion = (1 - recipe.votes) * emotion + recipe.votes * clips.votes[index]
         emotion = (1 - recipe.smoothing) * emotion + recipe.smoothing / 6
         sex = F.one_hot(clips.sex[index], 2).float()
+        speaker = F.one_hot(self.speaker[index], self.direct["speaker"].out_features).float()
         age = (clips.age[index] - self.age_mean) / self.age_scale
         if recipe.mixup > 0:
             with_ = torch.randperm(len(index), generator=self.generator, device=self.device)
             share = torch.distributions.Beta(recipe.mixup, recipe.mixup).sample((len(index),)).to(self.device)
             mix = lambda v: torch.lerp(v[with_], v, share.view(-1, *[1] * (v.dim() - 1)))
-            x, emotion, sex, age = mix(x), mix(emotion), mix(sex), mix(age)
+            x, emotion, sex, age, speaker = mix(x), mix(emotion), mix(sex), mix(age), mix(speaker)
         with torch.autocast(self.device, dtype=torch.bfloat16):
-            out = self.model(x)
-        return (
+            embedding = self.model.xvector(x)
+            out = self.model.heads(self.model.trunk(embedding))
+            direct = self.direct["heads"](embedding)
+            voice = self.direct["speaker"](embedding)
+        tasks = lambda out: (
             soft_cross_entropy(out["emotion"].float(), emotion)
             + soft_cross_entropy(out["gender"].float(), sex)
             + recipe.age_weight * F.mse_loss(out["age"].float(), age)
         )
+        return tasks(out) + recipe.direct * tasks(direct) + recipe.speaker * soft_cross_entropy(voice.float(), speaker)
 
     def run_epoch(self):
         self.model.train()
         total = 0.0
-        for index in data.batches_by_length(self.clips, self.train, self.recipe.batch, self.generator):
+        for index in data.shuffled_batches(self.clips, self.train, self.recipe.batch, self.order):
             loss = self.loss(index)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -124,21 +148,20 @@ class Run:
     # -- answers and their measures ----------------------------------------------------------------------------
 
     @torch.no_grad()
-    def outputs(self, index):
-        """Logits and years for whole clips, with the averaged weights, in f32, and the clips' indices in the same order."""
+    def outputs(self, index, step=1):
+        """Logits and years with the averaged weights in f32, and the clips' indices in the same order. Whole clips, or with a `step`
+        all but up to so many frames, which is quicker."""
         self.averaged.eval()
         kept, order = [], []
-        for batch in data.batches_by_length(self.clips, index, 256):
-            frames = int(self.clips.length[batch[0]])
-            kept.append(self.averaged(normalise(data.crops(self.clips, batch, frames), self.recipe)))
+        for batch, frames in data.batches_of_one_length(self.clips, index, 256, step):
+            kept.append(self.averaged(normalise(data.crops(self.clips, batch, frames))))
             order.append(batch)
         out = {key: torch.cat([k[key] for k in kept]).float() for key in kept[0]}
         out["years"] = out["age"] * self.age_scale + self.age_mean
-        return out, torch.cat(order)
+        return out, torch.cat(order).to(self.device)
 
-    def predictions(self, index):
-        """The arrays that `scores.measure` takes."""
-        out, order = self.outputs(index)
+    def predictions(self, out, order):
+        """The arrays that `scores.measure` takes, from `outputs`."""
         arrays = {
             "emotion": out["emotion"].argmax(1),
             "sex": out["gender"].argmax(1),
@@ -149,8 +172,7 @@ class Run:
         }
         return {key: value.cpu().numpy() for key, value in arrays.items()}
 
-    def validation_loss(self):
-        out, order = self.outputs(self.validation)
+    def total_loss(self, out, order):
         age = (self.clips.age[order] - self.age_mean) / self.age_scale
         return float(
             F.cross_entropy(out["emotion"], self.clips.emotion[order])
@@ -179,11 +201,12 @@ class Run:
             self.epoch += 1
             note = ""
             if len(self.validation):
-                held = self.validation_loss()
+                outputs = self.outputs(self.validation, step=8)
+                held = self.total_loss(*outputs)
                 if held < self.best:
                     self.best, self.best_epoch = held, self.epoch
                     self.best_weights = copy.deepcopy(self.averaged.state_dict())
-                figures = scores.measure(**self.predictions(self.validation))
+                figures = scores.measure(**self.predictions(*outputs))
                 note = f"  held back: loss {held:.3f}  " + "  ".join(
                     f"{key} {figures[key]:.2f}" for key in ("emotion_accuracy", "gender_accuracy", "age_rmse")
                 )
@@ -199,10 +222,11 @@ class Run:
     def state(self):
         return {
             "model": self.model.state_dict(),
+            "direct": self.direct.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "generator": self.generator.get_state(),
+            "generators": [self.order.get_state(), self.generator.get_state()],
             "progress": (self.epoch, self.best, self.best_epoch),
             "best_weights": self.best_weights,
             "recipe": json.dumps(asdict(self.recipe)),
@@ -222,10 +246,12 @@ class Run:
         if state["recipe"] != json.dumps(asdict(self.recipe)):
             raise SystemExit(f"{path} was made by another recipe: remove it, or name another --runs folder")
         self.model.load_state_dict(state["model"])
+        self.direct.load_state_dict(state["direct"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        self.generator.set_state(state["generator"].cpu())
+        for generator, kept in zip((self.order, self.generator), state["generators"]):
+            generator.set_state(kept.cpu())
         self.epoch, self.best, self.best_epoch = state["progress"]
         self.best_weights = state["best_weights"]
 

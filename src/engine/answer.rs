@@ -1,0 +1,123 @@
+//! From one window's samples to one window's answer, and from many to the recording's.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Result;
+use crate::models::{FeatureExtractor, Output, System, Workspace};
+
+use super::windows::Window;
+
+/// What one thread needs to answer windows: its own scratch over the shared system.
+pub(super) struct Worker<'a> {
+    system: &'a System,
+    extractor: FeatureExtractor,
+    workspace: Workspace,
+    features: Vec<f32>,
+    silence_dbfs: f64,
+}
+
+/// One window, answered or silent.
+pub(super) struct Answer {
+    /// Nothing if the window is silent.
+    pub(super) output: Option<Output>,
+    /// Samples that this window alone brings.
+    pub(super) fresh: usize,
+    pub(super) features_time: Duration,
+    pub(super) network_time: Duration,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(system: &'a System, silence_dbfs: f64) -> Result<Self> {
+        let extractor = system.manifest().frontend.extractor()?;
+        Ok(Self { system, extractor, workspace: system.workspace(), features: Vec::new(), silence_dbfs })
+    }
+
+    pub(super) fn answer(&mut self, window: &Window) -> Result<Answer> {
+        let mut answer = Answer {
+            output: None,
+            fresh: window.fresh,
+            features_time: Duration::ZERO,
+            network_time: Duration::ZERO,
+        };
+        if level_dbfs(&window.samples) < self.silence_dbfs {
+            return Ok(answer);
+        }
+        let began = Instant::now();
+        let frames = self.extractor.run(&window.samples, &mut self.features);
+        let between = Instant::now();
+        answer.output = Some(self.system.forward(&self.features, frames, &mut self.workspace)?);
+        answer.features_time = between - began;
+        answer.network_time = between.elapsed();
+        Ok(answer)
+    }
+}
+
+/// Root mean square around the mean, in dB below full scale: a constant offset is as silent as zeros. −∞ for a constant.
+fn level_dbfs(samples: &[f32]) -> f64 {
+    let n = samples.len().max(1) as f64;
+    let mean = samples.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+    let variance = samples.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
+    10.0 * variance.log10()
+}
+
+/// The recording's answer as windows come: the mean of their probabilities and of their ages, each weighted by its new samples.
+///
+/// The mean of probabilities is the share of the recording that a label is expected to hold, so a long recording of two moods shows both.
+/// Their product would bet everything on one label after a few windows, as if each window were new evidence about one and the same thing.
+/// Silent windows count nothing.
+#[derive(Default)]
+pub(super) struct Combined {
+    emotion: Vec<f64>,
+    gender: Vec<f64>,
+    age: f64,
+    weight: f64,
+    pub(super) answered: usize,
+    pub(super) silent: usize,
+    pub(super) features_time: Duration,
+    pub(super) network_time: Duration,
+}
+
+impl Combined {
+    pub(super) fn add(&mut self, answer: &Answer) {
+        self.features_time += answer.features_time;
+        self.network_time += answer.network_time;
+        let Some(output) = &answer.output else {
+            self.silent += 1;
+            return;
+        };
+        self.answered += 1;
+        let weight = answer.fresh as f64;
+        self.weight += weight;
+        accumulate(&mut self.emotion, &output.emotion, weight);
+        accumulate(&mut self.gender, &output.gender, weight);
+        self.age += weight * f64::from(output.age_years);
+    }
+
+    /// Probabilities of emotion and gender, and years; nothing if no window was answered.
+    pub(super) fn means(&self) -> Option<(Vec<f64>, Vec<f64>, f64)> {
+        let mean = |sums: &[f64]| sums.iter().map(|sum| sum / self.weight).collect();
+        (self.answered > 0).then(|| (mean(&self.emotion), mean(&self.gender), self.age / self.weight))
+    }
+}
+
+fn accumulate(sums: &mut Vec<f64>, values: &[f32], weight: f64) {
+    sums.resize(values.len(), 0.0);
+    for (sum, &value) in sums.iter_mut().zip(values) {
+        *sum += weight * f64::from(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_silent_and_a_full_scale_sine_is_3_db_down() {
+        assert_eq!(level_dbfs(&[0.25; 1000]), f64::NEG_INFINITY);
+        assert_eq!(level_dbfs(&[]), f64::NEG_INFINITY);
+        let sine: Vec<f32> = (0..16_000).map(|i| (i as f32 * 0.1).sin()).collect();
+        approx::assert_abs_diff_eq!(level_dbfs(&sine), -3.01, epsilon = 0.01);
+        let three_steps: Vec<f32> = (0..1000).map(|i| if i % 2 == 0 { 3.3 } else { -3.3 } / 32768.0).collect();
+        approx::assert_abs_diff_eq!(level_dbfs(&three_steps), -80.0, epsilon = 0.1);
+    }
+}

@@ -1,0 +1,27 @@
+//! Where audio, signal processing and models meet: a recording in, a [`Report`] out.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `options` | what a caller may choose |
+//! | `pipeline` | the main job, streamed: decode, downmix, resample, windows, answers |
+//! | `windows` | cutting a signal of unknown length into windows of 3 s |
+//! | `answer` | one window's answer; the recording's as their weighted mean |
+//! | `report` | the answer and its JSON |
+//! | `embedded` | the system inside the binary (feature `embedded-weights`) |
+
+mod answer;
+#[cfg(feature = "embedded-weights")]
+mod embedded;
+mod options;
+mod pipeline;
+mod report;
+mod windows;
+
+#[cfg(feature = "embedded-weights")]
+pub use embedded::embedded_system;
+pub use options::Options;
+pub use pipeline::Engine;
+pub use report::{Age, Choice, Failure, NoAnswer, Report, SCHEMA, Timings};
+
+pub use crate::audio::Limits;
+pub use crate::models::{Manifest, System};

@@ -1,0 +1,44 @@
+//! What a caller may choose.
+
+use crate::audio::Limits;
+use crate::error::{Error, Result};
+
+/// Options of an [`Engine`](super::Engine). The default is the program's.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads that run the front-end and the network. Default 1. Answers are the same bytes for any number.
+    pub threads: usize,
+    /// What an input may be at most; see [`Limits`].
+    pub limits: Limits,
+    /// Inputs with less audio than this, in seconds, get [`NoAnswer::TooShort`](super::NoAnswer::TooShort). Default 0.3 s: less than
+    /// a syllable, and about what the network's 15 frames of context need.
+    pub min_duration_s: f64,
+    /// A window whose level, in dB below full scale (root mean square around its mean), is under this gets no answer. Default −80: three
+    /// steps of a 16-bit recording, where the spectrogram would show the recorder and nobody's voice.
+    pub silence_dbfs: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: 1, limits: Limits::default(), min_duration_s: 0.3, silence_dbfs: -80.0 }
+    }
+}
+
+impl Options {
+    /// Checks every field once.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the field and its value.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.threads == 0 || self.threads > 1024 {
+            return Err(Error::Config(format!("threads: {} is not between 1 and 1024", self.threads)));
+        }
+        if !self.min_duration_s.is_finite() || self.min_duration_s < 0.0 {
+            return Err(Error::Config(format!("min_duration_s: {} is no duration", self.min_duration_s)));
+        }
+        if self.silence_dbfs.is_nan() {
+            return Err(Error::Config("silence_dbfs: not a number".into()));
+        }
+        Ok(())
+    }
+}
