@@ -1,5 +1,7 @@
 //! What the resampler does to tones: level, phase, aliases and images, measured by least-squares fits in f64.
 
+#![allow(clippy::unwrap_used)] // tests, and what only they call
+
 use std::f64::consts::PI;
 
 use persona_engine::dsp::resample;

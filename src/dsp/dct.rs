@@ -19,9 +19,12 @@ pub struct Dct {
 }
 
 impl Dct {
-    /// The first `n_out` coefficients of `n_in` values; `n_in` is at least 1.
+    /// The first `n_out` coefficients of `n_in` values.
+    ///
+    /// # Panics
+    /// If `n_in` is 0.
     pub fn new(n_in: usize, n_out: usize) -> Self {
-        debug_assert!(n_in > 0);
+        assert!(n_in > 0, "no values to transform");
         let n = n_in as f64;
         let weight = |k: usize, i: usize| {
             let scale = if k == 0 { (1.0 / n).sqrt() } else { (2.0 / n).sqrt() };

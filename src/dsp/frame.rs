@@ -15,8 +15,11 @@ pub struct Framing {
 
 impl Framing {
     /// Frames as long as `window` (an even number of samples), `hop_length` (at least 1) samples apart.
+    ///
+    /// # Panics
+    /// If the window's length is odd or the hop is 0.
     pub fn new(window: Vec<f32>, hop_length: usize) -> Self {
-        debug_assert!(window.len() % 2 == 0 && hop_length > 0);
+        assert!(window.len().is_multiple_of(2) && hop_length > 0, "an even window and a hop of at least 1");
         Self { window, hop_length }
     }
 

@@ -31,7 +31,7 @@ impl Default for MfccOptions {
 pub struct Mfcc {
     logmel: LogMel,
     dct: Dct,
-    n_mfcc: usize,
+    coefficients: usize,
     spectrogram: Vec<f32>,
 }
 
@@ -47,7 +47,7 @@ impl Mfcc {
             let bands = logmel.bands();
             return Err(Error::Config(format!("MFCC option `n_mfcc` is {n_mfcc}, expected 1 to n_mels ({bands})")));
         }
-        Ok(Self { dct: Dct::new(logmel.bands(), n_mfcc), logmel, n_mfcc, spectrogram: Vec::new() })
+        Ok(Self { dct: Dct::new(logmel.bands(), n_mfcc), logmel, coefficients: n_mfcc, spectrogram: Vec::new() })
     }
 
     /// Frames of `n_samples`: 1 + floor(n_samples / hop_length).
@@ -57,16 +57,16 @@ impl Mfcc {
 
     /// n_mfcc.
     pub fn coefficients(&self) -> usize {
-        self.n_mfcc
+        self.coefficients
     }
 
     /// `samples` `[n]` to `out` `[frames, n_mfcc]`. What `out` held before is replaced; nothing is allocated once the
     /// buffers have grown to the clip's length.
     pub fn run(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         self.logmel.run(samples, &mut self.spectrogram);
-        out.resize(self.frames(samples.len()) * self.n_mfcc, 0.0);
+        out.resize(self.frames(samples.len()) * self.coefficients, 0.0);
         let rows = self.spectrogram.chunks_exact(self.logmel.bands());
-        for (coefficients, row) in out.chunks_exact_mut(self.n_mfcc).zip(rows) {
+        for (coefficients, row) in out.chunks_exact_mut(self.coefficients).zip(rows) {
             self.dct.run(row, coefficients);
         }
     }

@@ -19,7 +19,7 @@
 //! together (two signs, Σ 1 / i² = π² / 6) stay below 3.2e-6, −110 dB, even if they fell on one frequency.
 
 use super::kaiser::KaiserSinc;
-use crate::kernels::dot::dot;
+use crate::kernels::dot::{dot, dots};
 
 /// Phases stored per period of the lower rate when the table is interpolated: the 1 / δ of the error analysis.
 const INTERPOLATED_PHASES: f64 = 512.0;
@@ -57,14 +57,22 @@ impl Phases {
         Self::with_rows(up, down, stored, stored + 1)
     }
 
+    /// `n_rows` rows at phases 0, 1 / `stored`, 2 / `stored` …
     fn with_rows(up: u64, down: u64, stored: u64, n_rows: u64) -> Self {
         let filter = KaiserSinc::for_ratio(up as f64 / down as f64);
         let length = Self::row_length(up, down);
         let half = length / 2;
-        let mut rows = Vec::with_capacity(n_rows as usize * length);
+        let mut rows: Vec<f32> = Vec::with_capacity(n_rows as usize * length);
         for row in 0..n_rows {
-            let phase = row as f64 / stored as f64;
-            rows.extend((0..length).map(|j| filter.at(phase + (half as f64 - 1.0 - j as f64)) as f32));
+            // The filter is even, so the phase 1 − p has the weights of phase p backwards.
+            if 2 * row > stored {
+                let mirrored = (stored - row) as usize * length;
+                rows.extend_from_within(mirrored..mirrored + length);
+                rows[row as usize * length..].reverse();
+            } else {
+                let phase = row as f64 / stored as f64;
+                rows.extend((0..length).map(|j| filter.at(phase + (half as f64 - 1.0 - j as f64)) as f32));
+            }
         }
         Self { half, up, stored, rows }
     }
@@ -87,13 +95,35 @@ impl Phases {
 
     /// The output at phase `remainder` / `up` after the input `around[half − 1]`; `around` is `[2 · half]`, `remainder` < `up`.
     pub(crate) fn output(&self, remainder: u64, around: &[f32]) -> f32 {
+        let (left, right, fraction) = self.neighbours(remainder);
+        if fraction == 0.0 {
+            return dot(left, around);
+        }
+        let [y, z] = dots(around, [left, right]);
+        (1.0 - fraction) * y + fraction * z
+    }
+
+    /// Four outputs at the same phase, each with the bits of [`Phases::output`].
+    pub(crate) fn four_outputs(&self, remainder: u64, around: [&[f32]; 4]) -> [f32; 4] {
+        let (left, right, fraction) = self.neighbours(remainder);
+        let mut y = dots(left, around);
+        if fraction != 0.0 {
+            for (y, z) in y.iter_mut().zip(dots(right, around)) {
+                *y = (1.0 - fraction) * *y + fraction * z;
+            }
+        }
+        y
+    }
+
+    /// The stored rows on either side of phase `remainder` / `up`, and how far it lies between them, 0 to 1. In an exact table
+    /// it lies on a row.
+    fn neighbours(&self, remainder: u64) -> (&[f32], &[f32], f32) {
         if self.stored == self.up {
-            return dot(self.row(remainder), around);
+            return (self.row(remainder), &[], 0.0);
         }
         let fine = remainder * self.stored; // rates are below 2³², so this and `up` are exact
         let fraction = (fine % self.up) as f32 / self.up as f32;
-        let (left, right) = (self.row(fine / self.up), self.row(fine / self.up + 1));
-        (1.0 - fraction) * dot(left, around) + fraction * dot(right, around)
+        (self.row(fine / self.up), self.row(fine / self.up + 1), fraction)
     }
 
     fn row(&self, row: u64) -> &[f32] {

@@ -148,15 +148,42 @@ impl Stream {
 
     /// Appends every output whose inputs are all there, then drops the inputs that no later output needs.
     fn emit(&mut self, up: u64, down: u64, output: &mut Vec<f32>) {
+        while self.four_rounds(up, down, output) {}
         while let Some(around) = self.pending.get(self.start..self.start + self.phases.length()) {
             output.push(self.phases.output(self.remainder, around));
-            self.remainder += down;
-            self.start += (self.remainder / up) as usize;
-            self.remainder %= up;
+            self.step(up, down);
         }
         let done = self.start.min(self.pending.len());
         self.pending.drain(..done);
         self.start -= done;
+    }
+
+    /// Appends the next 4 · L outputs if their inputs are there. After L outputs and M inputs the phases come again, so each row
+    /// of weights is fetched once for four outputs. The bits are those of one output at a time.
+    fn four_rounds(&mut self, up: u64, down: u64, output: &mut Vec<f32>) -> bool {
+        let (round, length, input_round) = (up as usize, self.phases.length(), down as usize);
+        // The last of them starts less than four rounds of inputs from here.
+        if self.start + 4 * input_round + length > self.pending.len() {
+            return false;
+        }
+        let first = output.len();
+        output.resize(first + 4 * round, 0.0);
+        for place in first..first + round {
+            let around = [0, 1, 2, 3].map(|i| &self.pending[self.start + i * input_round..][..length]);
+            for (i, y) in self.phases.four_outputs(self.remainder, around).into_iter().enumerate() {
+                output[place + i * round] = y;
+            }
+            self.step(up, down);
+        }
+        self.start += 3 * input_round;
+        true
+    }
+
+    /// Moves on by one output.
+    fn step(&mut self, up: u64, down: u64) {
+        self.remainder += down;
+        self.start += (self.remainder / up) as usize;
+        self.remainder %= up;
     }
 }
 
@@ -243,7 +270,7 @@ mod tests {
     fn a_finished_resampler_equals_a_new_one() {
         for (in_hz, out_hz) in RATES {
             let mut used = Resampler::new(in_hz, out_hz).unwrap();
-            used.process(&[f32::NAN; 12_345], &mut Vec::new());
+            used.process(&vec![f32::NAN; 12_345], &mut Vec::new());
             used.finish(&mut Vec::new());
             let input = noise(3000, 7);
             let mut output = Vec::new();

@@ -1,4 +1,4 @@
-//! Dot product of two f32 vectors.
+//! Dot product of f32 vectors: one by one, or one with several.
 //!
 //! ```text
 //! dot(a, b) = Σ_i a[i] · b[i]
@@ -52,13 +52,14 @@ impl Variant {
         }
     }
 
-    /// The dot product by this variant, or by [`Variant::Portable`] where the CPU lacks it.
+    /// The dot products of `a` with each of `b` by this variant, or by [`Variant::Portable`] where the CPU lacks it. Each has the
+    /// bits that it has alone.
     ///
     /// # Panics
     /// If the lengths differ.
     #[inline]
-    pub fn dot(self, a: &[f32], b: &[f32]) -> f32 {
-        assert_eq!(a.len(), b.len(), "dot product of vectors of different lengths");
+    pub fn dots<const N: usize>(self, a: &[f32], b: [&[f32]; N]) -> [f32; N] {
+        assert!(b.iter().all(|b| b.len() == a.len()), "dot product of vectors of different lengths");
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the guard has just found that this CPU has AVX2 and FMA.
@@ -66,7 +67,7 @@ impl Variant {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the guard has just found that this CPU has AVX-512F.
             Self::Avx512 if self.is_available() => unsafe { x86::avx512(a, b) },
-            _ => portable(a, b),
+            _ => b.map(|b| portable(a, b)),
         }
     }
 }
@@ -77,7 +78,17 @@ impl Variant {
 /// If the lengths differ.
 #[inline]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    Variant::best().dot(a, b)
+    Variant::best().dots(a, [b])[0]
+}
+
+/// The dot products of `a` with each of `b`, each with the bits of [`dot`]. Faster than N calls: `a` is loaded once, and the
+/// sums at the end overlap. N = 4 is the best on AVX-512.
+///
+/// # Panics
+/// If the lengths differ.
+#[inline]
+pub fn dots<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
+    Variant::best().dots(a, b)
 }
 
 /// 16 partial sums; compilers turn the inner loop into the vectors that the target always has (SSE2, NEON).
@@ -111,6 +122,8 @@ fn rest(a: &[f32], b: &[f32]) -> f32 {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    #![allow(clippy::needless_range_loop)] // register blocks: the indices are unrolled, iterators would hide the pattern
+
     use super::rest;
     use std::arch::x86_64::{
         __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm256_add_ps,
@@ -118,16 +131,25 @@ mod x86 {
         _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_reduce_add_ps, _mm512_setzero_ps,
     };
 
+    /// Vectors of partial sums for each product: one fused multiply-add takes 4 cycles, and two can start in each.
+    const SUMS: usize = 4;
+
+    /// The 8 elements of `x` from `at` on.
     #[target_feature(enable = "avx2,fma")]
-    fn load8(block: &[f32; 8]) -> __m256 {
-        // SAFETY: the reference covers exactly the 32 bytes read; the load needs no alignment.
-        unsafe { _mm256_loadu_ps(block.as_ptr()) }
+    fn load8(x: &[f32], at: usize) -> __m256 {
+        debug_assert!(at + 8 <= x.len());
+        // SAFETY: the callers' loops keep at + 8 within the length that all slices share (asserted in `dots`); the load needs
+        // no alignment.
+        unsafe { _mm256_loadu_ps(x.as_ptr().add(at)) }
     }
 
+    /// The 16 elements of `x` from `at` on.
     #[target_feature(enable = "avx512f")]
-    fn load16(block: &[f32; 16]) -> __m512 {
-        // SAFETY: the reference covers exactly the 64 bytes read; the load needs no alignment.
-        unsafe { _mm512_loadu_ps(block.as_ptr()) }
+    fn load16(x: &[f32], at: usize) -> __m512 {
+        debug_assert!(at + 16 <= x.len());
+        // SAFETY: the callers' loops keep at + 16 within the length that all slices share (asserted in `dots`); the load needs
+        // no alignment.
+        unsafe { _mm512_loadu_ps(x.as_ptr().add(at)) }
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -137,48 +159,77 @@ mod x86 {
         _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
     }
 
-    /// Four vectors of 8 partial sums: one fused multiply-add takes 4 cycles, and two can start in each.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn avx2(a: &[f32], b: &[f32]) -> f32 {
+    pub(super) fn avx2<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
         #[cfg(test)]
         super::tests::note(super::Variant::Avx2);
-        let (a_blocks, a_rest) = a.as_chunks::<8>();
-        let (b_blocks, b_rest) = b.as_chunks::<8>();
-        let (a_fours, a_ones) = a_blocks.as_chunks::<4>();
-        let (b_fours, b_ones) = b_blocks.as_chunks::<4>();
-        let mut sums = [_mm256_setzero_ps(); 4];
-        for (x, y) in a_fours.iter().zip(b_fours) {
-            for i in 0..4 {
-                sums[i] = _mm256_fmadd_ps(load8(&x[i]), load8(&y[i]), sums[i]);
+        let mut out = [0.0; N];
+        // Two products at a time: with four, the partial sums alone would fill all 16 registers.
+        for (out, b) in out.chunks_mut(2).zip(b.chunks(2)) {
+            match *b {
+                [first, second] => out.copy_from_slice(&avx2_few(a, [first, second])),
+                [one] => out.copy_from_slice(&avx2_few(a, [one])),
+                _ => {}
             }
         }
-        for (x, y) in a_ones.iter().zip(b_ones) {
-            sums[0] = _mm256_fmadd_ps(load8(x), load8(y), sums[0]);
-        }
-        let all = _mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3]));
-        sum8(all) + rest(a_rest, b_rest)
+        out
     }
 
-    /// Four vectors of 16 partial sums.
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn avx512(a: &[f32], b: &[f32]) -> f32 {
-        #[cfg(test)]
-        super::tests::note(super::Variant::Avx512);
-        let (a_blocks, a_rest) = a.as_chunks::<16>();
-        let (b_blocks, b_rest) = b.as_chunks::<16>();
-        let (a_fours, a_ones) = a_blocks.as_chunks::<4>();
-        let (b_fours, b_ones) = b_blocks.as_chunks::<4>();
-        let mut sums = [_mm512_setzero_ps(); 4];
-        for (x, y) in a_fours.iter().zip(b_fours) {
-            for i in 0..4 {
-                sums[i] = _mm512_fmadd_ps(load16(&x[i]), load16(&y[i]), sums[i]);
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    fn avx2_few<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
+        let (vectors, n) = (a.len() / 8, a.len());
+        let mut sums = [[_mm256_setzero_ps(); SUMS]; N];
+        for block in 0..vectors / SUMS {
+            for i in 0..SUMS {
+                let at = (block * SUMS + i) * 8;
+                let x = load8(a, at);
+                for w in 0..N {
+                    sums[w][i] = _mm256_fmadd_ps(x, load8(b[w], at), sums[w][i]);
+                }
             }
         }
-        for (x, y) in a_ones.iter().zip(b_ones) {
-            sums[0] = _mm512_fmadd_ps(load16(x), load16(y), sums[0]);
+        for vector in vectors / SUMS * SUMS..vectors {
+            for w in 0..N {
+                sums[w][0] = _mm256_fmadd_ps(load8(a, vector * 8), load8(b[w], vector * 8), sums[w][0]);
+            }
         }
-        let all = _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3]));
-        _mm512_reduce_add_ps(all) + rest(a_rest, b_rest)
+        let mut out = [0.0; N];
+        for w in 0..N {
+            let [p, q, r, s] = sums[w];
+            let all = _mm256_add_ps(_mm256_add_ps(p, q), _mm256_add_ps(r, s));
+            out[w] = sum8(all) + rest(&a[vectors * 8..n], &b[w][vectors * 8..n]);
+        }
+        out
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn avx512<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
+        #[cfg(test)]
+        super::tests::note(super::Variant::Avx512);
+        let (vectors, n) = (a.len() / 16, a.len());
+        let mut sums = [[_mm512_setzero_ps(); SUMS]; N];
+        for block in 0..vectors / SUMS {
+            for i in 0..SUMS {
+                let at = (block * SUMS + i) * 16;
+                let x = load16(a, at);
+                for w in 0..N {
+                    sums[w][i] = _mm512_fmadd_ps(x, load16(b[w], at), sums[w][i]);
+                }
+            }
+        }
+        for vector in vectors / SUMS * SUMS..vectors {
+            for w in 0..N {
+                sums[w][0] = _mm512_fmadd_ps(load16(a, vector * 16), load16(b[w], vector * 16), sums[w][0]);
+            }
+        }
+        let mut out = [0.0; N];
+        for w in 0..N {
+            let [p, q, r, s] = sums[w];
+            let all = _mm512_add_ps(_mm512_add_ps(p, q), _mm512_add_ps(r, s));
+            out[w] = _mm512_reduce_add_ps(all) + rest(&a[vectors * 16..n], &b[w][vectors * 16..n]);
+        }
+        out
     }
 }
 
@@ -228,7 +279,7 @@ mod tests {
                 let exact: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
                 let size: f64 = a.iter().zip(&b).map(|(x, y)| (f64::from(*x) * f64::from(*y)).abs()).sum();
                 RAN.set(None);
-                let got = variant.dot(&a, &b);
+                let [got] = variant.dots(&a, [&b]);
                 assert_eq!(RAN.get(), Some(variant), "another variant ran");
                 // The bound of the page above, for the fewest lanes.
                 let bound = (n as f64 / 16.0 + 20.0) * size / f64::from(1 << 24);
@@ -249,18 +300,39 @@ mod tests {
     fn bits_do_not_depend_on_where_the_slices_lie() {
         let (a, b) = (noise(800, 3), noise(800, 4));
         for variant in Variant::ALL {
-            let want = variant.dot(&a[..768], &b[..768]).to_bits();
+            let want = variant.dots(&a[..768], [&b[..768]]).map(f32::to_bits);
             for shift in 1..17 {
                 let mut moved = vec![0.0; shift];
                 moved.extend_from_slice(&a[..768]);
-                assert_eq!(variant.dot(&moved[shift..], &b[..768]).to_bits(), want, "{variant:?}, shift {shift}");
+                assert_eq!(
+                    variant.dots(&moved[shift..], [&b[..768]]).map(f32::to_bits),
+                    want,
+                    "{variant:?}, shift {shift}"
+                );
             }
         }
     }
 
     #[test]
+    fn bits_do_not_depend_on_the_company() {
+        let b = noise(2000, 5);
+        for variant in Variant::ALL {
+            for n in [0, 1, 7, 8, 15, 16, 17, 31, 63, 64, 65, 768, 1001] {
+                let a = noise(n, 6);
+                let windows = [&b[..n], &b[3..n + 3], &b[441..n + 441], &b[999..n + 999], &b[1..=n]];
+                let alone = windows.map(|w| variant.dots(&a, [w])[0]);
+                assert_eq!(variant.dots(&a, windows), alone, "{variant:?}, n = {n}");
+                assert_eq!(variant.dots(&a, [windows[0], windows[1]]), alone[..2]);
+            }
+        }
+        let a = noise(100, 7);
+        let windows = [&b[..100], &b[1..101], &b[2..102], &b[3..103]];
+        assert_eq!(dots(&a, windows), windows.map(|w| dot(&a, w)));
+    }
+
+    #[test]
     #[should_panic(expected = "different lengths")]
     fn different_lengths_are_refused() {
-        dot(&[1.0, 2.0], &[1.0]);
+        dots(&[1.0, 2.0], [&[1.0, 2.0], &[1.0, 2.0], &[1.0, 2.0], &[1.0]]);
     }
 }
