@@ -1,10 +1,14 @@
 //! Speed of the signal processing on one minute of sound, one thread: `cargo bench --bench dsp`.
 #![allow(missing_docs, clippy::unwrap_used)] // a program, not an interface
 
-use divan::Bencher;
 use divan::counter::ItemsCount;
+use divan::{AllocProfiler, Bencher};
 use persona_engine::dsp::{LogMel, LogMelOptions, Mfcc, MfccOptions, Resampler};
 use persona_engine::kernels::dot::Variant;
+
+/// Prints what a benchmark allocates; the lines are missing where it allocates nothing.
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 const SECONDS: usize = 60;
 /// Samples of the engine's window: 3 s at 16 kHz.

@@ -8,8 +8,8 @@
 //!        = 15 + 27 · ln(f / 1000) / ln 6.4       f ≥ 1000 Hz
 //! ```
 //!
-//! Band b is a triangle over the frequencies e[b], e[b + 1], e[b + 2], where e are `n_mels + 2` points at equal distances in mel from
-//! `f_min_hz` to `f_max_hz`. Its height is 2 / (e[b + 2] − e[b]), so every triangle has area 1 over Hz (librosa: `norm="slaney"`).
+//! Band b is a triangle over the frequencies `e[b]`, `e[b + 1]`, `e[b + 2]`, where e are `n_mels + 2` points at equal distances in mel from
+//! `f_min_hz` to `f_max_hz`. Its height is `2 / (e[b + 2] − e[b])`, so every triangle has area 1 over Hz (librosa: `norm="slaney"`).
 
 /// Hz of the scale's joint.
 const JOINT_HZ: f64 = 1000.0;
@@ -33,7 +33,7 @@ pub fn mel_to_hz(mel: f64) -> f64 {
     if mel < JOINT_MEL { mel * HZ_PER_MEL } else { JOINT_HZ * ((mel - JOINT_MEL) * log_step()).exp() }
 }
 
-/// The `n_mels + 2` corner frequencies in Hz: band b rises from e[b] to e[b + 1] and falls to e[b + 2].
+/// The `n_mels + 2` corner frequencies in Hz: band b rises from `e[b]` to `e[b + 1]` and falls to `e[b + 2]`.
 pub fn band_edges_hz(n_mels: usize, f_min_hz: f64, f_max_hz: f64) -> Vec<f64> {
     let (low, high) = (hz_to_mel(f_min_hz), hz_to_mel(f_max_hz));
     let step = (high - low) / (n_mels + 1) as f64;

@@ -2,7 +2,7 @@
 //!
 //! | file | in | out |
 //! |---|---|---|
-//! | [`resample`] | `[n]` at one rate | `[ceil(n · out / in)]` at another |
+//! | [`mod@resample`] | `[n]` at one rate | `[ceil(n · out / in)]` at another |
 //! | [`window`] | length | periodic Hann window |
 //! | [`frame`] | `[n]`, frame number | one windowed frame `[n_fft]` |
 //! | [`spectrum`] | `[n_fft]` | power spectrum `[n_fft / 2 + 1]` |

@@ -81,7 +81,7 @@ impl Resampler {
         let Some(stream) = &mut self.stream else {
             return output.extend_from_slice(input);
         };
-        output.reserve((input.len() as u128 * u128::from(self.up) / u128::from(self.down)) as usize + 1);
+        output.reserve((input.len() as u128 * u128::from(self.up) / u128::from(self.down)) as usize);
         for block in input.chunks(BLOCK) {
             stream.pending.extend_from_slice(block);
             stream.emit(self.up, self.down, output);
@@ -344,7 +344,7 @@ mod tests {
             let mut resampler = Resampler::new(in_hz, out_hz).unwrap();
             let capacity = |r: &Resampler| r.stream.as_ref().unwrap().pending.capacity();
             let planned = capacity(&resampler);
-            let mut output = Vec::with_capacity(800_000);
+            let mut output = Vec::with_capacity(resampler.output_len(2_000_000) as usize);
             let place = output.as_ptr();
             resampler.process(&noise(1_000_000, 9), &mut output);
             resampler.process(&noise(1_000_000, 9), &mut output);

@@ -6,7 +6,8 @@
 //!
 //! Every variant keeps many partial sums side by side (16 lanes in the portable one, 32 with AVX2, 64 with AVX-512) and adds
 //! them pairwise at the end. This keeps the vector units busy, and it also keeps the rounding small: each partial sum sees
-//! n / lanes terms, so the error is at most about (n / lanes + 6) · 2⁻²⁴ · Σ |a[i] · b[i]|, in practice far less.
+//! n / lanes terms, so the error is at most `(n / lanes + 20) · 2⁻²⁴ · Σ |a[i] · b[i]|`, in practice far less (20: the pairwise end,
+//! and up to 15 terms after the last whole vector).
 //!
 //! The order of additions depends on the variant and on the length alone, never on where the slices lie in memory: the same
 //! values give the same bits on one CPU, and agree between CPUs within the bound above.
