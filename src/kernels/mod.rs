@@ -1,2 +1,4 @@
 //! Layer `kernels`.
 #![allow(unsafe_code)]
+
+pub mod dot;

@@ -1,0 +1,74 @@
+//! Speed of the signal processing on one minute of sound, one thread: `cargo bench --bench dsp`.
+#![allow(missing_docs, clippy::unwrap_used)] // a program, not an interface
+
+use divan::counter::ItemsCount;
+use divan::{AllocProfiler, Bencher};
+use persona_engine::dsp::{LogMel, LogMelOptions, Mfcc, MfccOptions, Resampler};
+use persona_engine::kernels::dot::Variant;
+
+/// Prints what a benchmark allocates; the lines are missing where it allocates nothing.
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+const SECONDS: usize = 60;
+/// Samples of the engine's window: 3 s at 16 kHz.
+const WINDOW: usize = 48_000;
+
+fn main() {
+    divan::main();
+}
+
+fn noise(n: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+#[divan::bench(args = [8_000, 11_025, 22_050, 44_100, 44_101, 48_000, 96_000])]
+fn resample_60_s_to_16_khz(bencher: Bencher<'_, '_>, in_hz: u32) {
+    let input = noise(in_hz as usize * SECONDS);
+    let mut resampler = Resampler::new(in_hz, 16_000).unwrap();
+    let mut output = Vec::with_capacity(16_000 * SECONDS);
+    bencher.counter(ItemsCount::new(input.len())).bench_local(|| {
+        output.clear();
+        resampler.process(&input, &mut output);
+        resampler.finish(&mut output);
+    });
+}
+
+#[divan::bench(args = [8_000, 11_025, 44_100, 44_101, 48_000])]
+fn plan_resampler_to_16_khz(in_hz: u32) -> Resampler {
+    Resampler::new(in_hz, 16_000).unwrap()
+}
+
+#[divan::bench]
+fn logmel_60_s(bencher: Bencher<'_, '_>) {
+    let input = noise(16_000 * SECONDS);
+    let mut logmel = LogMel::new(LogMelOptions::default()).unwrap();
+    let mut output = Vec::new();
+    bencher.bench_local(|| input.chunks(WINDOW).for_each(|window| logmel.run(window, &mut output)));
+}
+
+#[divan::bench]
+fn mfcc_60_s(bencher: Bencher<'_, '_>) {
+    let input = noise(16_000 * SECONDS);
+    let mut mfcc = Mfcc::new(MfccOptions::default()).unwrap();
+    let mut output = Vec::new();
+    bencher.bench_local(|| input.chunks(WINDOW).for_each(|window| mfcc.run(window, &mut output)));
+}
+
+#[divan::bench]
+fn plan_logmel() -> LogMel {
+    LogMel::new(LogMelOptions::default()).unwrap()
+}
+
+#[divan::bench(args = [Variant::Portable, Variant::Avx2, Variant::Avx512])]
+fn four_dots_768(bencher: Bencher<'_, '_>, variant: Variant) {
+    let (a, b) = (noise(768), noise(800));
+    bencher.counter(ItemsCount::new(4 * 768usize)).bench_local(|| {
+        variant.dots(divan::black_box(&a), divan::black_box([&b[3..771], &b[6..774], &b[9..777], &b[12..780]]))
+    });
+}

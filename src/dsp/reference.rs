@@ -1,0 +1,145 @@
+//! What the tests of this layer compare with: the front-ends spelled out in f64 without any short cut (the DFT as a matrix, the mel
+//! bank with its zeros), golden tensors from numpy, and real recordings where they are at hand.
+
+use std::collections::HashMap;
+use std::f64::consts::PI;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use safetensors::SafeTensors;
+
+use super::{LogMelOptions, MfccOptions};
+
+/// Uniform noise in [−1, 1), the same for the same seed (a linear congruential generator, Numerical Recipes' constants).
+pub(super) fn noise(n: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// |DFT|² of `[n]` at bins 0 to n / 2, one sum a bin.
+pub(super) fn dft_power(frame: &[f64]) -> Vec<f64> {
+    let n = frame.len();
+    let turn: Vec<(f64, f64)> = (0..n).map(|i| (2.0 * PI * i as f64 / n as f64).sin_cos()).collect();
+    let bin = |k: usize| {
+        let (mut re, mut im) = (0.0, 0.0);
+        for (i, x) in frame.iter().enumerate() {
+            let (sin, cos) = turn[k * i % n];
+            re += x * cos;
+            im -= x * sin;
+        }
+        re * re + im * im
+    };
+    (0..=n / 2).map(bin).collect()
+}
+
+fn hz_to_mel(hz: f64) -> f64 {
+    if hz < 1000.0 { hz * 3.0 / 200.0 } else { 15.0 + 27.0 * (hz / 1000.0).ln() / 6.4f64.ln() }
+}
+
+fn mel_to_hz(mel: f64) -> f64 {
+    if mel < 15.0 { mel * 200.0 / 3.0 } else { 1000.0 * 6.4f64.powf((mel - 15.0) / 27.0) }
+}
+
+/// The filter bank `[n_mels][n_fft / 2 + 1]` with its zeros.
+pub(super) fn mel_matrix(rate: u32, n_fft: usize, n_mels: usize, f_min: f64, f_max: f64) -> Vec<Vec<f64>> {
+    let (low, high) = (hz_to_mel(f_min), hz_to_mel(f_max));
+    let edge = |i: usize| mel_to_hz(low + (high - low) * i as f64 / (n_mels + 1) as f64);
+    let weight = |b: usize, k: usize| {
+        let hz = k as f64 * f64::from(rate) / n_fft as f64;
+        let rising = (hz - edge(b)) / (edge(b + 1) - edge(b));
+        let falling = (edge(b + 2) - hz) / (edge(b + 2) - edge(b + 1));
+        rising.min(falling).max(0.0) * 2.0 / (edge(b + 2) - edge(b))
+    };
+    (0..n_mels).map(|b| (0..=n_fft / 2).map(|k| weight(b, k)).collect()).collect()
+}
+
+/// The log-mel spectrogram `[frames, n_mels]`, dB.
+pub(super) fn logmel(samples: &[f32], options: &LogMelOptions) -> Vec<f64> {
+    let LogMelOptions { sample_rate_hz, n_fft, hop_length, n_mels, f_min_hz, f_max_hz, amin, top_db } = *options;
+    let bank = mel_matrix(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz);
+    let mut padded = vec![0.0; n_fft / 2];
+    padded.extend(samples.iter().map(|x| f64::from(*x)));
+    padded.resize(samples.len() + n_fft, 0.0);
+    let mut mel = Vec::new();
+    for t in 0..=samples.len() / hop_length {
+        let frame: Vec<f64> = (0..n_fft)
+            .map(|i| padded[t * hop_length + i] * (0.5 - 0.5 * (2.0 * PI * i as f64 / n_fft as f64).cos()))
+            .collect();
+        let power = dft_power(&frame);
+        mel.extend(bank.iter().map(|row| row.iter().zip(&power).map(|(w, p)| w * p).sum::<f64>()));
+    }
+    let loudest = mel.iter().copied().fold(amin, f64::max);
+    mel.iter().map(|m| (10.0 * (m.max(amin) / loudest).log10()).max(-top_db)).collect()
+}
+
+/// The first `n_out` coefficients of the orthonormal DCT-II.
+pub(super) fn dct(x: &[f64], n_out: usize) -> Vec<f64> {
+    let n = x.len() as f64;
+    let sum =
+        |k: usize| -> f64 { x.iter().enumerate().map(|(i, v)| v * (PI * k as f64 * (i as f64 + 0.5) / n).cos()).sum() };
+    (0..n_out).map(|k| sum(k) * (if k == 0 { 1.0 } else { 2.0 } / n).sqrt()).collect()
+}
+
+/// MFCC `[frames, n_mfcc]`.
+pub(super) fn mfcc(samples: &[f32], options: &MfccOptions) -> Vec<f64> {
+    logmel(samples, &options.logmel).chunks(options.logmel.n_mels).flat_map(|row| dct(row, options.n_mfcc)).collect()
+}
+
+/// A tensor of tests/golden/frontend.safetensors, which tools/golden_frontend.py wrote.
+pub(super) fn golden(name: &str) -> Vec<f32> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/frontend.safetensors");
+    let bytes = fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    file.tensor(name).unwrap().data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+}
+
+/// Fails unless every value is within `tolerance` of the largest expected one.
+pub(super) fn assert_close(got: &[f32], want: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let largest = want.iter().copied().fold(0.0, |a: f32, b| a.max(b.abs()));
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        assert!((g - w).abs() <= tolerance * largest, "{what}[{i}]: {g} against {w}, largest {largest}");
+    }
+}
+
+/// The folder with recordings that are too large, or not ours, to be in the repository.
+fn data_folder() -> PathBuf {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    std::env::var_os("PERSONA_DATA").map_or(beside, PathBuf::from)
+}
+
+/// The CREMA-D recordings at hand: name, and samples at 16 kHz.
+pub(super) fn crema_d_wavs() -> Vec<(String, Vec<f32>)> {
+    let folder = data_folder().join("speech/crema_d_wav");
+    let Ok(entries) = fs::read_dir(&folder) else {
+        println!("skipped: no recordings in {}", folder.display());
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> =
+        entries.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "wav")).collect();
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let mut reader = hound::WavReader::open(path).unwrap();
+        assert_eq!((reader.spec().sample_rate, reader.spec().channels, reader.spec().bits_per_sample), (16_000, 1, 16));
+        let samples = reader.samples::<i16>().map(|s| f32::from(s.unwrap()) / 32_768.0).collect();
+        (path.file_stem().unwrap().to_str().unwrap().to_owned(), samples)
+    };
+    paths.iter().map(read).collect()
+}
+
+/// The stored training features of a clip, `[frames, 128]`: 0 is −80 dB, 255 is 0 dB.
+pub(super) fn stored_features(name: &str) -> Option<Vec<u8>> {
+    static NINE: OnceLock<Option<HashMap<String, Vec<u8>>>> = OnceLock::new();
+    let load = || {
+        let bytes = fs::read(data_folder().join("crema_d/logmel_u8.safetensors")).ok()?;
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let wanted = crema_d_wavs().into_iter().map(|(name, _)| name);
+        Some(wanted.map(|name| (name.clone(), file.tensor(&name).unwrap().data().to_vec())).collect())
+    };
+    NINE.get_or_init(load).as_ref().map(|features| features[name].clone())
+}
