@@ -22,22 +22,22 @@ class Recipe:
     """Everything that changes what is learned. Written into the header of the system file."""
 
     system: str = "xvector-cnn"
-    epochs: int = 60
+    epochs: int = 50
     patience: int = 20  # epochs without a better validation loss before a run stops
     batch: int = 64
     learning_rate: float = 1e-3
     warmup: float = 0.05  # share of the steps; then half a cosine down to zero
     weight_decay: float = 0.05
     dropout: float = 0.2
-    votes: float = 0.2  # share of the emotion target that comes from the listeners' votes
+    votes: float = 0.0  # share of the emotion target that comes from the listeners' votes
     smoothing: float = 0.0
-    mixup: float = 0.2  # Beta(a, a); 0 turns it off
-    augment: float = 1.0
-    cropped: float = 0.5  # share of batches that are cropped to a random length
+    mixup: float = 0.0  # Beta(a, a); 0 turns it off
+    augment: float = 0.5
+    cropped: float = 0.0  # share of batches that are cropped to a random length
     shortest_crop: int = 60  # frames
-    age_weight: float = 1.0
+    age_weight: float = 0.5
     direct: float = 0.5  # weight of linear heads straight on the embedding, in training alone
-    speaker: float = 0.3  # weight of telling the training actors apart by the embedding, in training alone
+    speaker: float = 0.1  # weight of telling the training actors apart by the embedding, in training alone
     averaging: float = 0.998  # decay of the running mean of weights
     seed: int = 1
 
