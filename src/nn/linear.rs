@@ -45,7 +45,9 @@ impl Linear {
     pub fn followed_by(mut self, norm: &Norm) -> Self {
         assert!(norm.channels() == self.outputs(), "{} channels behind {} outputs", norm.channels(), self.outputs());
         for (row, scale) in self.weight.chunks_exact_mut(self.inputs.max(1)).zip(norm.scale()) {
-            row.iter_mut().for_each(|w| *w *= scale);
+            for w in row {
+                *w *= scale;
+            }
         }
         for ((b, scale), shift) in self.bias.iter_mut().zip(norm.scale()).zip(norm.shift()) {
             *b = scale * *b + shift;

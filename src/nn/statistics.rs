@@ -65,9 +65,13 @@ impl StatisticsPooling {
     ) {
         let mut mean = [0.0_f64; BLOCK];
         for row in rows() {
-            mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+            for (sum, x) in mean.iter_mut().zip(row) {
+                *sum += f64::from(*x);
+            }
         }
-        mean.iter_mut().for_each(|sum| *sum /= frames as f64);
+        for sum in &mut mean {
+            *sum /= frames as f64;
+        }
         let mut squares = [0.0_f64; BLOCK];
         for row in rows() {
             for ((sum, m), x) in squares.iter_mut().zip(&mean).zip(row) {

@@ -64,6 +64,11 @@ impl Tdnn {
         Ok(Self::new(&weight, bias.into_values(), norm, dilation))
     }
 
+    /// Channels of the input.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
     /// Channels of the output.
     pub fn outputs(&self) -> usize {
         self.bias.len()

@@ -122,7 +122,7 @@ impl<'a> Weights<'a> {
             digest.update([0]);
             digest.update(stored.bytes);
         }
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&digest.finalize())
     }
 
     /// Holds [`Self::sha256`] against the one that the file's maker wrote down.
@@ -219,6 +219,13 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     })
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or_default()));
+        text
+    })
+}
+
 fn malformed(what: String) -> Error {
     Error::malformed(FORMAT, what)
 }
@@ -300,8 +307,8 @@ pub(crate) mod tests {
         let bytes = file(&[("b", &[1], &[2.0]), ("a", &[1], &[1.0])]);
         let weights = Weights::from_bytes(&bytes).unwrap();
         let want = Sha256::digest([&b"a\0"[..], &1.0_f32.to_le_bytes(), b"b\0", &2.0_f32.to_le_bytes()].concat());
-        let want: String = want.iter().map(|b| format!("{b:02x}")).collect();
-        weights.check_sha256(&want).unwrap();
+        weights.check_sha256(&hex(&want)).unwrap();
+        assert_eq!(hex(&[0, 1, 0xAB, 0xFF]), "0001abff");
         let message = weights.check_sha256("00").unwrap_err().to_string();
         assert!(message.contains("Copy it again"), "{message}");
     }
