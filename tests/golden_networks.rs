@@ -194,12 +194,13 @@ fn a_system_of_full_width_is_pytorchs() {
     assert_all_close(&differences);
 }
 
-/// Many sizes of clip through one workspace, and each through a new one: the same bytes.
+/// Many sizes of clip through one workspace, which an overflow has filled first, and each through a new one: the same bytes.
 #[test]
 fn a_used_workspace_changes_nothing() {
     let system = System::open(&folder().join("tiny-cnn.safetensors")).unwrap();
     let features = |frames: usize| -> Vec<f32> { (0..frames * 15).map(|i| -40.0 + 39.0 * (i as f32).sin()).collect() };
     let mut used = system.workspace();
+    system.forward(&[f32::MAX; 50 * 15], 50, &mut used).unwrap_err();
     for frames in [40, 15, 23, 188, 16, 40] {
         let fresh = system.forward(&features(frames), frames, &mut system.workspace()).unwrap();
         assert_eq!(system.forward(&features(frames), frames, &mut used).unwrap(), fresh, "{frames} frames");

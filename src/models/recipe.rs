@@ -20,7 +20,11 @@ pub(crate) fn wrong(key: &str, what: impl Display) -> Error {
 pub(crate) fn parse<T: DeserializeOwned>(key: &str, value: Value) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let inside = error.path().to_string();
-        let path = if inside == "." { key.to_owned() } else { format!("{key}.{inside}") };
+        let path = match inside.as_str() {
+            "." => key.to_owned(),
+            index if index.starts_with('[') => format!("{key}{index}"),
+            field => format!("{key}.{field}"),
+        };
         wrong(&path, error.inner())
     })
 }
