@@ -2,12 +2,7 @@
 //!
 //! `tools/golden_networks.py` made the files and says how. Tolerance: 1e-5 of a tensor's largest value, which is some sixty
 //! times the spacing of f32 there: sums are taken in another order than PyTorch takes them.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "tests fail by panic and say what they skip"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
