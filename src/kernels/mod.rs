@@ -1,4 +1,7 @@
-//! Layer `kernels`.
+//! Layer `kernels`: inner loops over plain slices. The only layer that may hold `unsafe`.
 #![allow(unsafe_code)]
 
 pub mod dot;
+pub mod elementwise;
+pub mod gemm;
+pub mod reduce;

@@ -1,1 +1,21 @@
-//! Layer `models`.
+//! Layer `models`: the networks that this engine knows, by the names and shapes of their tensors, and the file that holds one.
+//!
+//! ```text
+//! model file ─▶ manifest (recipe, names, scores) ─▶ System
+//!
+//! [frames, bands] dB ─ normalisation ─▶ x-vector ─▶ [dim] ─ trunk ─▶ [56] ─ heads ─▶ emotion · gender · age
+//! ```
+
+pub mod frontend;
+pub mod heads;
+pub mod manifest;
+pub mod probe;
+pub mod recipe;
+pub mod system;
+pub mod trunk;
+pub mod xvector;
+
+pub use frontend::{Frontend, LogMelRecipe, Normalisation};
+pub use heads::Output;
+pub use manifest::Manifest;
+pub use system::{System, Workspace};

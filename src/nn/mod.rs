@@ -1,1 +1,29 @@
-//! Layer `nn`.
+//! Layer `nn`: parts of neural networks that know nothing of a particular model.
+//!
+//! Every layer is planned once (weights read, checked, repacked in `load` or `new`) and run many times (`run` takes slices for
+//! input and output and allocates nothing). Two layouts occur, both row-major: `[frames, channels]` where frames are many and
+//! every layer mixes all channels ([`tdnn`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`],
+//! [`max_pool`]).
+//!
+//! Sizes are the caller's business: a slice of the wrong length is a mistake in the program and panics. What comes from a file
+//! is checked where it is read ([`weights`]) and gives errors.
+
+pub mod activation;
+pub mod conv1d;
+pub mod linear;
+pub mod max_pool;
+pub mod norm;
+pub mod statistics;
+pub mod tdnn;
+pub mod tensor;
+pub mod weights;
+
+pub use activation::{all_finite, relu, softmax};
+pub use conv1d::{Conv1d, Conv1dOptions};
+pub use linear::Linear;
+pub use max_pool::MaxPool1d;
+pub use norm::Norm;
+pub use statistics::{StatisticsPooling, Variance};
+pub use tdnn::Tdnn;
+pub use tensor::Tensor;
+pub use weights::Weights;

@@ -1,0 +1,62 @@
+//! Loops over single values, written so that the compiler vectorises them.
+
+/// `x = max(0, x)`. NaN stays NaN, so that a broken layer is seen at its output.
+pub fn relu(values: &mut [f32]) {
+    for x in values {
+        *x = rectified(*x);
+    }
+}
+
+/// For rows of `bias.len()` channels: `x = scale · max(0, x + bias) + shift`. NaN stays NaN.
+///
+/// # Panics
+///
+/// If `scale` or `shift` is shorter than `bias`, or if `rows` is no whole number of rows.
+pub fn bias_relu_scale_shift(rows: &mut [f32], bias: &[f32], scale: &[f32], shift: &[f32]) {
+    let channels = bias.len();
+    assert!(scale.len() == channels && shift.len() == channels && rows.len().is_multiple_of(channels.max(1)));
+    for row in rows.chunks_exact_mut(channels.max(1)) {
+        for (((x, b), s), t) in row.iter_mut().zip(bias).zip(scale).zip(shift) {
+            *x = s * rectified(*x + b) + t;
+        }
+    }
+}
+
+/// `f32::max` would turn NaN into 0.
+fn rectified(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relu_keeps_nan_and_infinity() {
+        let mut x = [-1.0, 0.0, 2.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+        relu(&mut x);
+        assert_eq!(x[..3], [0.0, 0.0, 2.0]);
+        assert!(x[3].is_nan());
+        assert_eq!(x[4..], [f32::INFINITY, 0.0]);
+    }
+
+    #[test]
+    fn fused_equals_one_step_after_the_other() {
+        for channels in [1, 3, 8, 17, 33] {
+            let input: Vec<f32> = (0..channels * 5).map(|i| (i as f32 * 0.7).sin()).collect();
+            let bias: Vec<f32> = (0..channels).map(|i| (i as f32 * 1.3).cos()).collect();
+            let (scale, shift) = (vec![1.5; channels], vec![-0.25; channels]);
+            let mut rows = input.clone();
+            bias_relu_scale_shift(&mut rows, &bias, &scale, &shift);
+            for (i, (got, x)) in rows.iter().zip(&input).enumerate() {
+                let want = 1.5 * (f64::from(*x) + f64::from(bias[i % channels])).max(0.0) - 0.25;
+                assert!((f64::from(*got) - want).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn no_channels_is_no_work() {
+        bias_relu_scale_shift(&mut [], &[], &[], &[]);
+    }
+}

@@ -1,0 +1,185 @@
+//! The three answers: emotion, gender, age.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::models::probe::Probe;
+use crate::models::recipe::{parse, within, wrong};
+use crate::nn::{Linear, Weights, softmax};
+
+/// Number of emotions.
+pub const EMOTIONS: usize = 6;
+/// Number of genders.
+pub const GENDERS: usize = 2;
+
+/// The manifest's `heads`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadsRecipe {
+    /// Emotion: [`EMOTIONS`] classes.
+    pub emotion: ClassesRecipe,
+    /// Gender: [`GENDERS`] classes.
+    pub gender: ClassesRecipe,
+    /// Age in years.
+    pub age: AgeRecipe,
+}
+
+/// A head that tells classes apart.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassesRecipe {
+    /// Names of the classes, in the order of the logits.
+    pub labels: Vec<String>,
+    /// What the logits are divided by before the softmax.
+    pub temperature: f64,
+}
+
+/// A head that gives a number: `years = mean_years + scale_years · output`.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgeRecipe {
+    /// Years at output 0.
+    pub mean_years: f64,
+    /// Years per 1 of output.
+    pub scale_years: f64,
+}
+
+impl HeadsRecipe {
+    /// Reads the manifest's `heads`.
+    pub(crate) fn parse(value: Value) -> Result<Self> {
+        let recipe: Self = parse("heads", value)?;
+        recipe.emotion.check("heads.emotion", EMOTIONS)?;
+        recipe.gender.check("heads.gender", GENDERS)?;
+        within("heads.age.mean_years", &recipe.age.mean_years, 0.0..=150.0)?;
+        within("heads.age.scale_years", &recipe.age.scale_years, 1e-3..=150.0)?;
+        Ok(recipe)
+    }
+}
+
+impl ClassesRecipe {
+    fn check(&self, key: &str, classes: usize) -> Result<()> {
+        let distinct: BTreeSet<&String> = self.labels.iter().filter(|label| !label.is_empty()).collect();
+        if self.labels.len() != classes || distinct.len() != classes {
+            let what = format!("{classes} names, each its own, were expected, not {:?}", self.labels);
+            return Err(wrong(&format!("{key}.labels"), what));
+        }
+        within(&format!("{key}.temperature"), &self.temperature, 1e-3..=1e3)
+    }
+}
+
+/// What the network says of one stretch of speech.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Output {
+    /// Probabilities in the order of the manifest's `heads.emotion.labels`.
+    pub emotion: [f32; EMOTIONS],
+    /// Probabilities in the order of the manifest's `heads.gender.labels`.
+    pub gender: [f32; GENDERS],
+    /// Years.
+    pub age_years: f32,
+    /// What the emotions' probabilities are the softmax of, before the temperature.
+    pub emotion_logits: [f32; EMOTIONS],
+    /// What the genders' probabilities are the softmax of, before the temperature.
+    pub gender_logits: [f32; GENDERS],
+}
+
+/// `[dim]` → [`Output`].
+#[derive(Debug)]
+pub struct Heads {
+    emotion: Linear,
+    gender: Linear,
+    age: Linear,
+    recipe: HeadsRecipe,
+}
+
+impl Heads {
+    /// Takes the tensors `heads.…` for `dim` values.
+    pub(crate) fn load(weights: &mut Weights<'_>, recipe: &HeadsRecipe, dim: usize) -> Result<Self> {
+        Ok(Self {
+            emotion: Linear::load(weights, "heads.emotion", dim, EMOTIONS)?,
+            gender: Linear::load(weights, "heads.gender", dim, GENDERS)?,
+            age: Linear::load(weights, "heads.age", dim, 1)?,
+            recipe: recipe.clone(),
+        })
+    }
+
+    /// Shows `heads.emotion` and `heads.gender` (logits) and `heads.age` (before it becomes years).
+    pub(crate) fn run(&self, trunk: &[f32], probe: &mut Probe<'_, '_>) -> Result<Output> {
+        let (mut emotion, mut gender, mut age) = ([0.0; EMOTIONS], [0.0; GENDERS], [0.0]);
+        for (name, layer, output) in [
+            ("heads.emotion", &self.emotion, &mut emotion[..]),
+            ("heads.gender", &self.gender, &mut gender[..]),
+            ("heads.age", &self.age, &mut age[..]),
+        ] {
+            layer.run(trunk, 1, output);
+            probe.pass(name, &[output.len()], output)?;
+        }
+        let AgeRecipe { mean_years, scale_years } = self.recipe.age;
+        let output = Output {
+            emotion: softmax(&emotion, self.recipe.emotion.temperature),
+            gender: softmax(&gender, self.recipe.gender.temperature),
+            age_years: (mean_years + scale_years * f64::from(age[0])) as f32,
+            emotion_logits: emotion,
+            gender_logits: gender,
+        };
+        if !output.age_years.is_finite() {
+            let actual = format!("{} times {scale_years} years", age[0]);
+            return Err(Error::Weights { name: "heads.age".into(), expected: "a number of years".into(), actual });
+        }
+        Ok(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::weights::tests::file;
+    use serde_json::json;
+
+    fn recipe() -> Value {
+        json!({"emotion": {"labels": ["a", "d", "f", "h", "n", "s"], "temperature": 2.0},
+            "gender": {"labels": ["f", "m"], "temperature": 1.0}, "age": {"mean_years": 40.0, "scale_years": 10.0}})
+    }
+
+    #[test]
+    fn each_wrong_value_is_named() {
+        for (pointer, value, name) in [
+            ("/emotion/labels", json!(["a", "b"]), "emotion.labels"),
+            ("/emotion/labels/1", json!("a"), "emotion.labels"),
+            ("/gender/labels/1", json!(""), "gender.labels"),
+            ("/emotion/temperature", json!(0.0), "emotion.temperature"),
+            ("/gender/temperature", json!(-1.0), "gender.temperature"),
+            ("/age/mean_years", json!(1e9), "age.mean_years"),
+            ("/age/scale_years", json!(0.0), "age.scale_years"),
+            ("/age/scale_years", json!("ten"), "age.scale_years"),
+        ] {
+            let mut broken = recipe();
+            *broken.pointer_mut(pointer).unwrap() = value;
+            let message = HeadsRecipe::parse(broken).unwrap_err().to_string();
+            assert!(message.contains(&format!("`heads.{name}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn answers_have_their_units() {
+        let bytes = file(&[
+            ("heads.emotion.weight", &[6, 1], &[0.0, 0.0, 2.0, 0.0, 0.0, 0.0]),
+            ("heads.emotion.bias", &[6], &[0.0; 6]),
+            ("heads.gender.weight", &[2, 1], &[0.0, 0.0]),
+            ("heads.gender.bias", &[2], &[1.0, 1.0]),
+            ("heads.age.weight", &[1, 1], &[1.0]),
+            ("heads.age.bias", &[1], &[-0.5]),
+        ]);
+        let recipe = HeadsRecipe::parse(recipe()).unwrap();
+        let heads = Heads::load(&mut Weights::from_bytes(&bytes).unwrap(), &recipe, 1).unwrap();
+        let output = heads.run(&[1.0], &mut Probe::new(None)).unwrap();
+        assert_eq!(output.age_years, 45.0);
+        assert_eq!(output.gender, [0.5, 0.5]);
+        assert_eq!(output.emotion_logits, [0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+        let e = std::f32::consts::E;
+        assert!((output.emotion[2] - e / (e + 5.0)).abs() < 1e-6, "temperature 2 halves the logit");
+        assert!(matches!(heads.run(&[1e38], &mut Probe::new(None)), Err(Error::Weights { .. })));
+    }
+}

@@ -1,0 +1,59 @@
+//! Where the network's intermediate results pass by: each is checked, and shown to whoever asked.
+
+use crate::error::{Error, Result};
+use crate::nn::all_finite;
+
+/// Told of each named intermediate result: its name, its shape, its values.
+pub type Observer<'a> = dyn FnMut(&str, &[usize], &[f32]) + 'a;
+
+/// A checkpoint behind every layer.
+pub(crate) struct Probe<'a, 'b> {
+    observer: Option<&'a mut Observer<'b>>,
+}
+
+impl<'a, 'b> Probe<'a, 'b> {
+    pub(crate) fn new(observer: Option<&'a mut Observer<'b>>) -> Self {
+        Self { observer }
+    }
+
+    /// Refuses values that are not finite: a later layer's ReLU could turn an overflow into a number that looks like an answer.
+    pub(crate) fn pass(&mut self, layer: &str, shape: &[usize], values: &[f32]) -> Result<()> {
+        if !all_finite(values) {
+            return Err(Error::Weights {
+                name: layer.to_owned(),
+                expected: "finite values out of this layer".into(),
+                actual: "an overflow. Its weights do not suit these features".into(),
+            });
+        }
+        if let Some(observer) = &mut self.observer {
+            observer(layer, shape, values);
+        }
+        Ok(())
+    }
+}
+
+/// The first `length` values of a buffer that grows to the largest length asked for and never shrinks.
+pub(crate) fn room(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if buffer.len() < length {
+        buffer.resize(length, 0.0);
+    }
+    &mut buffer[..length]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overflow_names_its_layer_and_is_not_shown() {
+        let mut seen = Vec::new();
+        let mut observer = |name: &str, shape: &[usize], values: &[f32]| {
+            seen.push((name.to_owned(), shape.to_vec(), values.to_vec()));
+        };
+        let mut probe = Probe::new(Some(&mut observer));
+        probe.pass("trunk.dense.0", &[2], &[1.0, 2.0]).unwrap();
+        let message = probe.pass("trunk.dense.1", &[1], &[f32::INFINITY]).unwrap_err().to_string();
+        assert!(message.contains("trunk.dense.1"), "{message}");
+        assert_eq!(seen, [("trunk.dense.0".to_owned(), vec![2], vec![1.0, 2.0])]);
+    }
+}

@@ -1,0 +1,137 @@
+//! One file is one system: manifest and network, from bytes to answers.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::models::frontend::Normalisation;
+use crate::models::heads::{Heads, Output};
+use crate::models::manifest::{Manifest, RepresentationRecipe};
+use crate::models::probe::{Observer, Probe, room};
+use crate::models::trunk::{self, Trunk};
+use crate::models::xvector::{self, XVector};
+use crate::nn::weights::read_file;
+use crate::nn::{Weights, all_finite};
+
+/// A network with everything that its file says of it. Shared by threads; each brings a [`Workspace`] of its own.
+#[derive(Debug)]
+pub struct System {
+    manifest: Manifest,
+    bands: usize,
+    normalisation: Normalisation,
+    xvector: XVector,
+    trunk: Trunk,
+    heads: Heads,
+}
+
+/// Memory for one pass through a network. It grows to the longest clip that it saw, and no result depends on what it held.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    xvector: xvector::Scratch,
+    trunk: trunk::Scratch,
+}
+
+impl System {
+    /// From the bytes of a model file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] for a file that is damaged or no model file, [`Error::Config`] for a manifest that this version
+    /// does not understand, [`Error::Weights`] for tensors that are not the ones of its recipe, [`Error::Limit`] for sizes
+    /// beyond what is read. Memory follows the size of the file, never what it claims.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let mut weights = Weights::from_bytes(bytes)?;
+        let Some(json) = weights.text("persona") else {
+            let what = "its header has no key `persona`: a safetensors file, but none of this engine's systems";
+            return Err(Error::malformed("model file", what));
+        };
+        let manifest = Manifest::parse(json)?;
+        weights.check_sha256(&manifest.sha256)?;
+        let bands = manifest.frontend.bands();
+        let RepresentationRecipe::XVector(recipe) = &manifest.representation;
+        let xvector = XVector::load(&mut weights, recipe, bands)?;
+        let trunk = Trunk::load(&mut weights, &manifest.trunk, xvector.dim())?;
+        let heads = Heads::load(&mut weights, &manifest.heads, trunk.outputs())?;
+        weights.finish()?;
+        Ok(Self { bands, normalisation: manifest.frontend.normalisation(), manifest, xvector, trunk, heads })
+    }
+
+    /// From a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_bytes`] and [`read_file`]; every error names the file.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::from_bytes(&read_file(path)?).map_err(|error| error.in_file(path))
+    }
+
+    /// What the file says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The shortest clip that the network can take, in frames.
+    pub fn min_frames(&self) -> usize {
+        self.xvector.min_frames()
+    }
+
+    /// Memory for one thread.
+    pub fn workspace(&self) -> Workspace {
+        Workspace::default()
+    }
+
+    /// One stretch of speech: `features` is `[frames, bands]` as the front-end gives them (dB); the recipe's normalisation
+    /// happens here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for fewer than [`Self::min_frames`] frames, for features of another size, or values that are not
+    /// finite; [`Error::Weights`] where a layer overflows.
+    pub fn forward(&self, features: &[f32], frames: usize, workspace: &mut Workspace) -> Result<Output> {
+        self.run(features, frames, workspace, &mut Probe::new(None))
+    }
+
+    /// As [`Self::forward`], and shows every intermediate result on the way, under the names that `models::xvector`,
+    /// `models::trunk` and `models::heads` state.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::forward`].
+    pub fn forward_layers(
+        &self,
+        features: &[f32],
+        frames: usize,
+        workspace: &mut Workspace,
+        observer: &mut Observer<'_>,
+    ) -> Result<Output> {
+        self.run(features, frames, workspace, &mut Probe::new(Some(observer)))
+    }
+
+    fn run(
+        &self,
+        features: &[f32],
+        frames: usize,
+        workspace: &mut Workspace,
+        probe: &mut Probe<'_, '_>,
+    ) -> Result<Output> {
+        if frames.checked_mul(self.bands) != Some(features.len()) {
+            let (values, bands) = (features.len(), self.bands);
+            return Err(Error::Config(format!("{values} values are no {frames} frames of {bands} bands")));
+        }
+        if !all_finite(features) {
+            return Err(Error::Config("features that are not finite".into()));
+        }
+        let Workspace { xvector, trunk } = workspace;
+        let normalised = room(&mut xvector.frames, features.len());
+        normalised.copy_from_slice(features);
+        self.normalisation.apply(normalised, self.bands);
+        let embedding = room(&mut trunk.from, self.xvector.dim());
+        self.xvector.run(frames, xvector, embedding, probe)?;
+        let shared = self.trunk.run(trunk, probe)?;
+        self.heads.run(shared, probe)
+    }
+}
+
+const _: () = {
+    const fn shared_by_threads<T: Send + Sync>() {}
+    shared_by_threads::<System>();
+};

@@ -1,0 +1,232 @@
+//! The x-vector network: time-delay layers over frames, statistics over time, one embedding (Snyder et al. 2018, "X-vectors:
+//! robust DNN embeddings for speaker recognition").
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::models::probe::{Probe, room};
+use crate::models::recipe::{parse, within, wrong};
+use crate::nn::{Linear, Norm, StatisticsPooling, Tdnn, Variance, Weights};
+
+/// The most channels of a layer and the longest embedding.
+const MAX_CHANNELS: usize = 65_536;
+/// The farthest frame of a context.
+const MAX_OFFSET: i32 = 1_000;
+
+/// The manifest's `representation` of kind `xvector`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct XVectorRecipe {
+    /// Frame-level layers, first to last.
+    pub layers: Vec<TdnnRecipe>,
+    /// From frames to one vector.
+    pub pooling: PoolingRecipe,
+    /// Length of the embedding.
+    pub embedding: usize,
+    /// What batch norm adds to each variance.
+    pub norm_eps: f64,
+}
+
+/// One frame-level layer.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TdnnRecipe {
+    /// Channels that come out.
+    pub channels: usize,
+    /// The frames it sees, relative to its own: rising, evenly spaced.
+    pub context: Vec<i32>,
+}
+
+/// The pooling over time.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolingRecipe {
+    /// Which pooling.
+    pub kind: PoolingKind,
+    /// Which variance.
+    pub variance: VarianceKind,
+    /// The least variance.
+    pub floor: f64,
+}
+
+/// Kinds of pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolingKind {
+    /// Mean and standard deviation of each channel.
+    Statistics,
+}
+
+/// [`Variance`] as the manifest writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VarianceKind {
+    /// Divided by the number of frames.
+    Biased,
+    /// Divided by the number of frames less one.
+    Unbiased,
+}
+
+impl XVectorRecipe {
+    /// Reads the part without its `kind`.
+    pub(crate) fn parse(value: Value) -> Result<Self> {
+        let recipe: Self = parse("representation", value)?;
+        if recipe.layers.is_empty() {
+            return Err(wrong("representation.layers", "no layers"));
+        }
+        for (i, layer) in recipe.layers.iter().enumerate() {
+            within(&format!("representation.layers[{i}].channels"), &layer.channels, 1..=MAX_CHANNELS)?;
+            layer.dilation().map_err(|what| wrong(&format!("representation.layers[{i}].context"), what))?;
+        }
+        within("representation.pooling.floor", &recipe.pooling.floor, 0.0..=1.0)?;
+        within("representation.embedding", &recipe.embedding, 1..=MAX_CHANNELS)?;
+        within("representation.norm_eps", &recipe.norm_eps, 0.0..=1.0)?;
+        Ok(recipe)
+    }
+}
+
+impl TdnnRecipe {
+    /// Distance between the frames of the context; 1 for a single frame.
+    fn dilation(&self) -> Result<usize, &'static str> {
+        if self.context.is_empty() {
+            return Err("no frames");
+        }
+        if self.context.iter().any(|offset| !(-MAX_OFFSET..=MAX_OFFSET).contains(offset)) {
+            return Err("a frame farther away than 1000");
+        }
+        let mut steps = self.context.windows(2).map(|pair| pair[1] - pair[0]);
+        let first = steps.next().unwrap_or(1);
+        if first < 1 || steps.any(|step| step != first) {
+            return Err("frames that do not rise in even steps");
+        }
+        Ok(first as usize)
+    }
+}
+
+/// `[frames, bands]` → `[embedding]`.
+#[derive(Debug)]
+pub struct XVector {
+    layers: Vec<(String, Tdnn)>,
+    pooling: StatisticsPooling,
+    embedding: Linear,
+}
+
+/// What [`XVector::run`] needs beside its input; grows to the longest clip that it saw.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Normalised features, then the output of every second layer.
+    pub(crate) frames: Vec<f32>,
+    /// The output of the other layers.
+    other: Vec<f32>,
+    pooled: Vec<f32>,
+}
+
+impl XVector {
+    /// Takes the tensors `xvector.…`. The batch norm behind the embedding's affine map is folded into it.
+    pub(crate) fn load(weights: &mut Weights<'_>, recipe: &XVectorRecipe, bands: usize) -> Result<Self> {
+        let mut inputs = bands;
+        let mut layers = Vec::new();
+        for (i, layer) in recipe.layers.iter().enumerate() {
+            let name = format!("xvector.tdnn.{i}");
+            let dilation = layer.dilation().map_err(|what| wrong("representation.layers", what))?;
+            let shape = [layer.channels, inputs, layer.context.len()];
+            let tdnn = Tdnn::load(weights, &name, shape, dilation, recipe.norm_eps)?;
+            layers.push((name, tdnn));
+            inputs = layer.channels;
+        }
+        let variance = match recipe.pooling.variance {
+            VarianceKind::Biased => Variance::Biased,
+            VarianceKind::Unbiased => Variance::Unbiased,
+        };
+        let affine = Linear::load(weights, "xvector.embedding", 2 * inputs, recipe.embedding)?;
+        let norm = Norm::load(weights, "xvector.embedding_norm", recipe.embedding, recipe.norm_eps)?;
+        let pooling = StatisticsPooling::new(variance, recipe.pooling.floor);
+        Ok(Self { layers, pooling, embedding: affine.followed_by(&norm) })
+    }
+
+    /// The shortest clip: what the contexts reach over, and the frames that the pooling needs. Snyder's network: 15.
+    pub fn min_frames(&self) -> usize {
+        self.layers.iter().map(|(_, layer)| layer.reach()).sum::<usize>() + self.pooling.min_frames()
+    }
+
+    /// Length of the embedding.
+    pub fn dim(&self) -> usize {
+        self.embedding.outputs()
+    }
+
+    /// From the normalised features, `[frames, bands]` in `scratch.frames`, to the embedding. Shows the results
+    /// `xvector.tdnn.0` and so on, `xvector.pooling`, and `xvector.embedding`, which is the one after the batch norm.
+    pub(crate) fn run(
+        &self,
+        frames: usize,
+        scratch: &mut Scratch,
+        embedding: &mut [f32],
+        probe: &mut Probe<'_, '_>,
+    ) -> Result<()> {
+        if frames < self.min_frames() {
+            return Err(Error::Config(format!("{frames} frames: the network needs at least {}", self.min_frames())));
+        }
+        let Scratch { frames: from, other: to, pooled } = scratch;
+        let (mut from, mut to) = (from, to);
+        let mut frames = frames;
+        for (name, layer) in &self.layers {
+            let left = frames - layer.reach();
+            let output = room(to, left * layer.outputs());
+            layer.run(&from[..frames * layer.inputs()], frames, output);
+            probe.pass(name, &[left, layer.outputs()], output)?;
+            frames = left;
+            (from, to) = (to, from);
+        }
+        let channels = self.embedding.inputs() / 2;
+        let pooled = room(pooled, 2 * channels);
+        self.pooling.run(&from[..frames * channels], frames, pooled);
+        probe.pass("xvector.pooling", &[2 * channels], pooled)?;
+        self.embedding.run(pooled, 1, embedding);
+        probe.pass("xvector.embedding", &[self.dim()], embedding)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn recipe() -> Value {
+        json!({"layers": [{"channels": 8, "context": [-2, -1, 0, 1, 2]}, {"channels": 9, "context": [-3, 0, 3]}],
+            "pooling": {"kind": "statistics", "variance": "biased", "floor": 1e-5}, "embedding": 4, "norm_eps": 1e-5})
+    }
+
+    #[test]
+    fn contexts_become_dilations() {
+        let dilation = |context: &[i32]| TdnnRecipe { channels: 1, context: context.to_vec() }.dilation();
+        assert_eq!(dilation(&[-2, -1, 0, 1, 2]), Ok(1));
+        assert_eq!(dilation(&[-3, 0, 3]), Ok(3));
+        assert_eq!(dilation(&[0]), Ok(1));
+        for wrong in [&[][..], &[0, 0], &[1, 0], &[0, 1, 3], &[i32::MIN, i32::MAX], &[0, 1001]] {
+            assert!(dilation(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn each_wrong_value_is_named() {
+        XVectorRecipe::parse(recipe()).unwrap();
+        for (pointer, value, name) in [
+            ("/layers", json!([]), "layers"),
+            ("/layers/1/channels", json!(0), "layers[1].channels"),
+            ("/layers/1/channels", json!(u64::MAX), "layers[1].channels"),
+            ("/layers/0/context", json!([0, 1, 3]), "layers[0].context"),
+            ("/layers/0/context/2", json!(0.5), "layers[0].context[2]"),
+            ("/pooling/kind", json!("attention"), "pooling.kind"),
+            ("/pooling/variance", json!("median"), "pooling.variance"),
+            ("/pooling/floor", json!(-1.0), "pooling.floor"),
+            ("/embedding", json!(1_u64 << 40), "embedding"),
+            ("/norm_eps", json!("small"), "norm_eps"),
+        ] {
+            let mut broken = recipe();
+            *broken.pointer_mut(pointer).unwrap() = value;
+            let message = XVectorRecipe::parse(broken).unwrap_err().to_string();
+            assert!(message.contains(&format!("`representation.{name}`")), "{message}");
+        }
+    }
+}

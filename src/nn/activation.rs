@@ -1,0 +1,47 @@
+//! Functions of single values, and softmax.
+
+pub use crate::kernels::elementwise::relu;
+pub use crate::kernels::reduce::all_finite;
+
+/// Logits to probabilities:
+///
+/// ```text
+/// p[i] = exp((x[i] − max x) / temperature) / Σ_j exp((x[j] − max x) / temperature)
+/// ```
+///
+/// The maximum is taken off first, so that no exponential overflows; sums are f64. A temperature above 1 makes the answer less
+/// sure (Guo et al. 2017, "On calibration of modern neural networks"). NaN in gives NaN out; no logits give no probabilities.
+pub fn softmax<const N: usize>(logits: &[f32; N], temperature: f64) -> [f32; N] {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weights = logits.map(|x| ((f64::from(x) - f64::from(largest)) / temperature).exp());
+    let total: f64 = weights.iter().sum();
+    weights.map(|w| (w / total) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_to_one_and_keeps_the_order_at_any_size_of_logits() {
+        for size in [1e-3, 1.0, 50.0, 1e4, 1e38] {
+            let p = softmax(&[0.3 * size, -size, size, 0.9 * size], 1.0);
+            assert!((p.iter().map(|p| f64::from(*p)).sum::<f64>() - 1.0).abs() < 1e-6);
+            assert!(p[1] <= p[0] && p[0] <= p[3] && p[3] <= p[2], "{p:?}");
+        }
+    }
+
+    #[test]
+    fn a_shift_changes_nothing_and_temperature_divides() {
+        assert_eq!(softmax(&[1.0, 2.0, 4.0], 1.0), softmax(&[101.0, 102.0, 104.0], 1.0));
+        assert_eq!(softmax(&[1.0, 2.0, 4.0], 2.0), softmax(&[0.5, 1.0, 2.0], 1.0));
+        let [p, q] = softmax(&[0.0, 3.0_f32.ln()], 1.0);
+        assert!((p - 0.25).abs() < 1e-7 && (q - 0.75).abs() < 1e-7);
+    }
+
+    #[test]
+    fn nan_is_not_hidden() {
+        assert!(softmax(&[1.0, f32::NAN], 1.0).iter().all(|p| p.is_nan()));
+        assert_eq!(softmax(&[], 1.0), [0.0; 0]);
+    }
+}

@@ -1,0 +1,120 @@
+//! Batch norm with its running statistics, folded into one multiplication and one addition when it is loaded.
+
+use crate::error::{Error, Result};
+use crate::nn::Weights;
+
+/// PyTorch's `nn.BatchNorm1d` in evaluation mode:
+///
+/// ```text
+/// y = weight · (x − running_mean) / sqrt(running_var + eps) + bias = scale · x + shift
+/// ```
+#[derive(Clone, Debug)]
+pub struct Norm {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Norm {
+    /// # Panics
+    ///
+    /// If the two lengths differ.
+    pub fn new(scale: Vec<f32>, shift: Vec<f32>) -> Self {
+        assert!(scale.len() == shift.len());
+        Self { scale, shift }
+    }
+
+    /// Takes `{prefix}.weight`, `.bias`, `.running_mean` and `.running_var`, and folds them in f64.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] names the tensor that is missing, misshapen, not finite, or a variance that is negative or so small
+    /// that the scale overflows.
+    pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
+        let mut take = |part: &str| weights.take(&format!("{prefix}.{part}"), &[channels]);
+        let (weight, bias) = (take("weight")?, take("bias")?);
+        let (mean, variance) = (take("running_mean")?, take("running_var")?);
+        let (mut scale, mut shift) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
+        for c in 0..channels {
+            let [w, b, m, v] = [&weight, &bias, &mean, &variance].map(|t| f64::from(t.values()[c]));
+            let s = w / (v + eps).sqrt();
+            let t = b - m * s;
+            if v < 0.0 || !(s as f32).is_finite() || !(t as f32).is_finite() {
+                return Err(Error::Weights {
+                    name: format!("{prefix}.running_var"),
+                    expected: "variances from 0 up that weight and mean can be divided by".into(),
+                    actual: format!("{v} in channel {c}"),
+                });
+            }
+            scale.push(s as f32);
+            shift.push(t as f32);
+        }
+        Ok(Self { scale, shift })
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.scale.len()
+    }
+
+    /// What each channel is multiplied with.
+    pub fn scale(&self) -> &[f32] {
+        &self.scale
+    }
+
+    /// What is added to each channel afterwards.
+    pub fn shift(&self) -> &[f32] {
+        &self.shift
+    }
+
+    /// In place on `[frames, channels]`.
+    ///
+    /// # Panics
+    ///
+    /// If `rows` is no whole number of frames.
+    pub fn run(&self, rows: &mut [f32]) {
+        let channels = self.channels().max(1);
+        assert!(rows.len().is_multiple_of(channels));
+        for row in rows.chunks_exact_mut(channels) {
+            for ((x, s), t) in row.iter_mut().zip(&self.scale).zip(&self.shift) {
+                *x = s * *x + t;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::weights::tests::file;
+
+    fn load(variance: [f32; 2], eps: f64) -> Result<Norm> {
+        let parts: [(&str, &[usize], &[f32]); 4] = [
+            ("n.weight", &[2], &[2.0, -1.0]),
+            ("n.bias", &[2], &[0.5, 0.25]),
+            ("n.running_mean", &[2], &[3.0, 1.0]),
+            ("n.running_var", &[2], &variance),
+        ];
+        let bytes = file(&parts);
+        Norm::load(&mut Weights::from_bytes(&bytes).unwrap(), "n", 2, eps)
+    }
+
+    #[test]
+    fn folds_to_the_formula() {
+        let norm = load([4.0, 0.0], 0.25).unwrap();
+        let mut x = [5.0, 2.0, 3.0, 1.0];
+        norm.run(&mut x);
+        let first = |x: f64| 2.0 * (x - 3.0) / 4.25_f64.sqrt() + 0.5;
+        let second = |x: f64| -(x - 1.0) / 0.5 + 0.25;
+        for (got, want) in x.iter().zip([first(5.0), second(2.0), first(3.0), second(1.0)]) {
+            assert!((f64::from(*got) - want).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_variance_that_is_none_is_named() {
+        for (variance, eps) in [([1.0, -1e-9], 1e-5), ([0.0, 1.0], 0.0)] {
+            let message = load(variance, eps).unwrap_err().to_string();
+            assert!(message.contains("`n.running_var`"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Time-delay layer: an affine map of a context of frames, ReLU, batch norm.
+
+use crate::error::Result;
+use crate::kernels::elementwise::bias_relu_scale_shift;
+use crate::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
+use crate::nn::{Norm, Tensor, Weights};
+
+/// One frame-level layer of an x-vector network (Snyder et al. 2018, table 1; the order of Kaldi's relu-batchnorm layers):
+///
+/// ```text
+/// y[t] = scale · max(0, b + Σ_j W_j · x[t + j · dilation]) + shift        0 ≤ j < taps
+/// ```
+///
+/// `[frames, inputs]` → `[frames − (taps − 1) · dilation, outputs]`: no padding, so that frame `t` of the output belongs to
+/// the middle of its context. The affine map is PyTorch's `nn.Conv1d(inputs, outputs, taps, dilation)`.
+///
+/// Nothing is copied: with dilation 1 a context is one row of `taps × inputs` neighbours, and rows that overlap make the
+/// input matrix of a single product. With gaps between the taps, each tap's product is added to the ones before.
+#[derive(Clone, Debug)]
+pub struct Tdnn {
+    inputs: usize,
+    taps: usize,
+    dilation: usize,
+    /// `[taps, inputs, outputs]`.
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    norm: Norm,
+}
+
+impl Tdnn {
+    /// `weight` is `[outputs, inputs, taps]`, `bias` `[outputs]`.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not fit each other or `dilation` is 0.
+    pub fn new(weight: &Tensor, bias: Vec<f32>, norm: Norm, dilation: usize) -> Self {
+        let (shape, outputs) = (weight.shape(), bias.len());
+        assert!(shape.len() == 3 && shape[0] == outputs && norm.channels() == outputs && dilation > 0, "{shape:?}");
+        let (inputs, taps) = (shape[1], shape[2]);
+        let mut packed = vec![0.0; weight.values().len()];
+        for (o, of_output) in weight.values().chunks_exact((inputs * taps).max(1)).enumerate() {
+            for (i, of_input) in of_output.chunks_exact(taps).enumerate() {
+                for (j, w) in of_input.iter().enumerate() {
+                    packed[(j * inputs + i) * outputs + o] = *w;
+                }
+            }
+        }
+        Self { inputs, taps, dilation, weight: packed, bias, norm }
+    }
+
+    /// Takes `{prefix}.conv.weight`, `{prefix}.conv.bias` and the batch norm `{prefix}.norm`.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    ///
+    /// # Panics
+    ///
+    /// If `dilation` is 0.
+    pub fn load(weights: &mut Weights<'_>, prefix: &str, shape: [usize; 3], dilation: usize, eps: f64) -> Result<Self> {
+        let weight = weights.take(&format!("{prefix}.conv.weight"), &shape)?;
+        let bias = weights.take(&format!("{prefix}.conv.bias"), &shape[..1])?;
+        let norm = Norm::load(weights, &format!("{prefix}.norm"), shape[0], eps)?;
+        Ok(Self::new(&weight, bias.into_values(), norm, dilation))
+    }
+
+    /// Channels of the input.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Channels of the output.
+    pub fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Frames that the output lacks: from the first to the last tap.
+    pub fn reach(&self) -> usize {
+        self.taps.saturating_sub(1).saturating_mul(self.dilation)
+    }
+
+    /// `[frames, inputs]` → `[frames − reach, outputs]`.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer than `reach` frames, or a slice has another length.
+    pub fn run(&self, input: &[f32], frames: usize, output: &mut [f32]) {
+        let (inputs, outputs) = (self.inputs, self.outputs());
+        assert!(frames >= self.reach(), "{frames} frames for a context of {}", self.reach() + 1);
+        let frames_out = frames - self.reach();
+        assert!(input.len() == frames * inputs && output.len() == frames_out * outputs);
+        // Neighbouring taps are one product whose rows overlap; taps with gaps are a product each.
+        let (products, width) = if self.dilation == 1 { (1, self.taps * inputs) } else { (self.taps, inputs) };
+        for j in 0..products {
+            let from = &input[(j * self.dilation * inputs).min(input.len())..];
+            let x = Matrix::new(from, (frames_out, width), (inputs, 1));
+            let w = Matrix::row_major(&self.weight[j * width * outputs..], (width, outputs));
+            let y = MatrixMut::new(output, (frames_out, outputs), outputs);
+            gemm(x, w, y, if j == 0 { Product::Replaces } else { Product::Adds });
+        }
+        bias_relu_scale_shift(output, &self.bias, self.norm.scale(), self.norm.shift());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(n: usize, seed: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * 0.731 + seed).sin()).collect()
+    }
+
+    /// The formula, in f64, for one frame and one output.
+    fn naive(layer: &Tdnn, weight: &Tensor, x: &[f32], t: usize, o: usize) -> f64 {
+        let mut sum = f64::from(layer.bias[o]);
+        for i in 0..layer.inputs {
+            for j in 0..layer.taps {
+                let w = weight.values()[(o * layer.inputs + i) * layer.taps + j];
+                sum += f64::from(w) * f64::from(x[(t + j * layer.dilation) * layer.inputs + i]);
+            }
+        }
+        f64::from(layer.norm.scale()[o]) * sum.max(0.0) + f64::from(layer.norm.shift()[o])
+    }
+
+    #[test]
+    fn equals_the_formula_at_odd_sizes() {
+        for (inputs, outputs, taps, dilation, frames) in
+            [(1, 1, 1, 1, 1), (7, 5, 5, 1, 9), (6, 9, 3, 2, 12), (5, 3, 3, 3, 7), (4, 33, 1, 1, 17), (2, 3, 2, 5, 5)]
+        {
+            let weight = Tensor::new(&[outputs, inputs, taps], noise(outputs * inputs * taps, 0.1));
+            let norm = Norm::new(noise(outputs, 0.2), noise(outputs, 0.3));
+            let layer = Tdnn::new(&weight, noise(outputs, 0.4), norm, dilation);
+            let x = noise(frames * inputs, 0.5);
+            let mut y = vec![f32::NAN; (frames - layer.reach()) * outputs];
+            layer.run(&x, frames, &mut y);
+            for (k, got) in y.iter().enumerate() {
+                let want = naive(&layer, &weight, &x, k / outputs, k % outputs);
+                assert!((want - f64::from(*got)).abs() < 1e-5, "{want} {got}");
+            }
+        }
+    }
+
+    #[test]
+    fn later_frames_do_not_change_earlier_ones() {
+        let weight = Tensor::new(&[8, 6, 3], noise(144, 0.1));
+        let layer = Tdnn::new(&weight, noise(8, 0.2), Norm::new(noise(8, 0.3), noise(8, 0.4)), 2);
+        let x = noise(40 * 6, 0.5);
+        let run = |frames: usize| {
+            let mut y = vec![0.0; (frames - 4) * 8];
+            layer.run(&x[..frames * 6], frames, &mut y);
+            y
+        };
+        assert_eq!(run(11), run(40)[..7 * 8]);
+    }
+
+    #[test]
+    #[should_panic(expected = "context of 5")]
+    fn fewer_frames_than_the_context_reaches_are_refused() {
+        let layer = Tdnn::new(&Tensor::new(&[1, 1, 5], noise(5, 0.1)), vec![0.0], Norm::new(vec![1.0], vec![0.0]), 1);
+        layer.run(&[0.0; 3], 3, &mut []);
+    }
+}

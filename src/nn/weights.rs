@@ -1,0 +1,376 @@
+//! The model file's reader: a safetensors file as named tensors, each taken once, with the shape that the caller expects.
+//!
+//! ```text
+//! 8 bytes: header length, little-endian · header: JSON · tensors, one after the other, little-endian
+//! ```
+//!
+//! Nothing is believed. Lengths are held against the bytes that are there before anything is allocated, so memory follows the
+//! file's size, never its claims; types are F16, BF16 and F32; every value must be finite; and [`Weights::finish`] refuses what nobody took.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::nn::{Tensor, all_finite};
+
+/// The largest model file that is read: 1 GiB.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+/// The longest header that is parsed: 4 MiB, a hundred times what a large network's tensors need.
+pub const MAX_HEADER_BYTES: u64 = 4 << 20;
+
+const FORMAT: &str = "model file";
+const LENGTH_BYTES: usize = 8;
+
+/// The bytes of a model file.
+///
+/// # Errors
+///
+/// With the path: [`Error::Io`] where the system refuses, [`Error::Unsupported`] for what is no regular file,
+/// [`Error::Limit`] beyond [`MAX_FILE_BYTES`].
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let read = || {
+        let file = File::open(path)?;
+        let kind = file.metadata()?;
+        if !kind.is_file() {
+            let what = if kind.is_dir() { "a directory" } else { "no regular file" };
+            return Err(Error::Unsupported(format!("{what}; a model is one file, such as xvector-cnn.safetensors")));
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            let actual = kind.len().max(bytes.len() as u64);
+            return Err(Error::Limit { what: "model file's size in bytes", actual, limit: MAX_FILE_BYTES });
+        }
+        Ok(bytes)
+    };
+    read().map_err(|error| error.in_file(path))
+}
+
+/// One tensor as it lies in the file.
+#[derive(Debug)]
+struct Stored<'a> {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: &'a [u8],
+}
+
+/// A model file's tensors that nobody took yet, and its header's texts.
+#[derive(Debug)]
+pub struct Weights<'a> {
+    texts: BTreeMap<String, String>,
+    tensors: BTreeMap<String, Stored<'a>>,
+}
+
+impl<'a> Weights<'a> {
+    /// Reads the header and finds the tensors; converts none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] where the bytes are no whole safetensors file, [`Error::Limit`] for a header beyond
+    /// [`MAX_HEADER_BYTES`].
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
+        let (header, data) = split(bytes)?;
+        // Parsing also checks that shapes, types and places agree and that tensors follow each other without gap or overlap.
+        let header: Metadata =
+            serde_json::from_slice(header).map_err(|e| malformed(format!("the header does not parse: {e}")))?;
+        if header.data_len() != data.len() {
+            return Err(malformed(format!(
+                "its tensors take {} bytes, the file holds {}. Copy the file again",
+                header.data_len(),
+                data.len()
+            )));
+        }
+        let mut tensors = BTreeMap::new();
+        for (name, info) in header.tensors() {
+            let (start, end) = info.data_offsets;
+            let bytes =
+                data.get(start..end).ok_or_else(|| malformed(format!("tensor `{name}` lies outside the file")))?;
+            tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), bytes });
+        }
+        let texts = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        Ok(Self { texts, tensors })
+    }
+
+    /// A text of the header's `__metadata__`.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.texts.get(key).map(String::as_str)
+    }
+
+    /// Names of the tensors that nobody took yet, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Shape of a tensor that nobody took yet.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|stored| stored.shape.as_slice())
+    }
+
+    /// SHA-256, in hex, over the tensors that nobody took yet, in the order of their names: name, a 0 byte, the bytes stored.
+    pub fn sha256(&self) -> String {
+        let mut digest = Sha256::new();
+        for (name, stored) in &self.tensors {
+            digest.update(name.as_bytes());
+            digest.update([0]);
+            digest.update(stored.bytes);
+        }
+        hex(&digest.finalize())
+    }
+
+    /// Holds [`Self::sha256`] against the one that the file's maker wrote down.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] where they differ: the file was damaged on its way.
+    pub fn check_sha256(&self, expected: &str) -> Result<()> {
+        let actual = self.sha256();
+        if actual.eq_ignore_ascii_case(expected) {
+            return Ok(());
+        }
+        Err(malformed(format!(
+            "the checksum of its tensors is {actual}, its header says {expected}: the file was damaged or changed. Copy it again"
+        )))
+    }
+
+    /// Takes a tensor out, as f32.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] names the tensor if it is missing (or was taken before), has another shape, another type than
+    /// F16, BF16 or F32, or a value that is not finite.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let wrong = |expected: String, actual: String| Error::Weights { name: name.to_owned(), expected, actual };
+        let Some(stored) = self.tensors.remove(name) else {
+            return Err(wrong(format!("shape {shape:?}"), "no such tensor".into()));
+        };
+        if stored.shape != shape {
+            return Err(wrong(format!("shape {shape:?}"), format!("shape {:?}", stored.shape)));
+        }
+        let Some(values) = stored.to_f32() else {
+            return Err(wrong("type F16, BF16 or F32".into(), format!("{:?}", stored.dtype)));
+        };
+        if !all_finite(&values) {
+            let at = values.iter().position(|v| !v.is_finite()).unwrap_or_default();
+            return Err(wrong("finite values".into(), format!("{} at index {at} of {}", values[at], values.len())));
+        }
+        Ok(Tensor::new(shape, values))
+    }
+
+    /// To be called when everything was taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] names the first tensor left over: the file is of another network than its recipe says.
+    pub fn finish(self) -> Result<()> {
+        let others = self.tensors.len().saturating_sub(1);
+        match self.tensors.into_iter().next() {
+            None => Ok(()),
+            Some((name, stored)) => Err(Error::Weights {
+                name,
+                expected: "no such tensor in a network of this recipe".into(),
+                actual: format!("shape {:?}, and {others} more left over", stored.shape),
+            }),
+        }
+    }
+}
+
+impl Stored<'_> {
+    /// The values, or `None` for a type that is not read. The header's checks have made the bytes as many as the shape needs.
+    fn to_f32(&self) -> Option<Vec<f32>> {
+        match self.dtype {
+            Dtype::F32 => Some(self.bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+            Dtype::F16 => {
+                let stored: Vec<f16> = self.bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b)).collect();
+                Some(stored.to_f32_vec())
+            }
+            Dtype::BF16 => {
+                let stored: Vec<bf16> = self.bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b)).collect();
+                Some(stored.to_f32_vec())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Header and tensors, by the length in the first eight bytes.
+fn split(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
+    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
+        return Err(malformed(format!("{} bytes are no safetensors file. Copy it again", bytes.len())));
+    };
+    let length = u64::from_le_bytes(*length);
+    if length > MAX_HEADER_BYTES {
+        let mends = "a safetensors file begins with its header's length";
+        return if length > bytes.len() as u64 {
+            Err(malformed(format!("a header of {length} bytes in a file of {}: {mends}", bytes.len())))
+        } else {
+            Err(Error::Limit { what: "model file's header in bytes", actual: length, limit: MAX_HEADER_BYTES })
+        };
+    }
+    rest.split_at_checked(length as usize).ok_or_else(|| {
+        malformed(format!("the header has {length} bytes, the file {} in all. Copy it again", bytes.len()))
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or_default()));
+        text
+    })
+}
+
+fn malformed(what: String) -> Error {
+    Error::malformed(FORMAT, what)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use safetensors::tensor::{TensorView, serialize};
+
+    type Part<'a> = (&'a str, Dtype, &'a [usize], Vec<u8>);
+
+    fn file_of(parts: &[Part<'_>]) -> Vec<u8> {
+        let views = parts
+            .iter()
+            .map(|(name, dtype, shape, bytes)| (*name, TensorView::new(*dtype, shape.to_vec(), bytes).unwrap()));
+        serialize(views, None).unwrap()
+    }
+
+    fn f32_bytes(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    /// A safetensors file of f32 tensors.
+    pub(crate) fn file(parts: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
+        let parts: Vec<Part<'_>> = parts.iter().map(|(n, s, v)| (*n, Dtype::F32, *s, f32_bytes(v))).collect();
+        file_of(&parts)
+    }
+
+    fn raw(header: &str, data: &[u8]) -> Vec<u8> {
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn reads_the_three_types() {
+        let f16_bytes = [1.5_f32, -0.25].iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+        let bf16_bytes = [3.0_f32, -2.5].iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect();
+        let bytes = file_of(&[
+            ("a", Dtype::F32, &[1, 2], f32_bytes(&[0.1, 0.2])),
+            ("b", Dtype::F16, &[2], f16_bytes),
+            ("c", Dtype::BF16, &[2, 1], bf16_bytes),
+            ("d", Dtype::F32, &[0, 3], vec![]),
+        ]);
+        let mut weights = Weights::from_bytes(&bytes).unwrap();
+        assert_eq!(weights.take("a", &[1, 2]).unwrap().values(), [0.1, 0.2]);
+        assert_eq!(weights.take("b", &[2]).unwrap().values(), [1.5, -0.25]);
+        assert_eq!(weights.take("c", &[2, 1]).unwrap().values(), [3.0, -2.5]);
+        assert_eq!(weights.take("d", &[0, 3]).unwrap().values(), [0.0; 0]);
+        weights.finish().unwrap();
+    }
+
+    #[test]
+    fn each_wrong_tensor_is_named() {
+        let bytes = file_of(&[
+            ("short", Dtype::F32, &[2], f32_bytes(&[1.0, 2.0])),
+            ("double", Dtype::F64, &[1], vec![0; 8]),
+            ("nan", Dtype::F32, &[3], f32_bytes(&[1.0, 2.0, f32::NAN])),
+            ("inf", Dtype::F16, &[1], f16::INFINITY.to_le_bytes().to_vec()),
+        ]);
+        let mut weights = Weights::from_bytes(&bytes).unwrap();
+        let mut message = |name: &str, shape: &[usize]| weights.take(name, shape).unwrap_err().to_string();
+        assert!(message("gone", &[4]).contains("`gone`: expected shape [4], found no such tensor"));
+        assert!(message("short", &[3]).contains("`short`: expected shape [3], found shape [2]"));
+        assert!(message("double", &[1]).contains("`double`: expected type F16, BF16 or F32, found F64"));
+        assert!(message("nan", &[3]).contains("`nan`: expected finite values, found NaN at index 2 of 3"));
+        assert!(message("inf", &[1]).contains("`inf`: expected finite values, found inf at index 0 of 1"));
+    }
+
+    #[test]
+    fn a_tensor_left_over_is_named() {
+        let bytes = file(&[("a", &[1], &[1.0]), ("b", &[1], &[1.0]), ("c", &[1], &[1.0])]);
+        let mut weights = Weights::from_bytes(&bytes).unwrap();
+        weights.take("b", &[1]).unwrap();
+        let message = weights.finish().unwrap_err().to_string();
+        assert!(message.contains("`a`") && message.contains("1 more"), "{message}");
+    }
+
+    #[test]
+    fn checksum_is_the_definition_and_a_wrong_one_says_what_to_do() {
+        let bytes = file(&[("b", &[1], &[2.0]), ("a", &[1], &[1.0])]);
+        let weights = Weights::from_bytes(&bytes).unwrap();
+        let want = Sha256::digest([&b"a\0"[..], &1.0_f32.to_le_bytes(), b"b\0", &2.0_f32.to_le_bytes()].concat());
+        weights.check_sha256(&hex(&want)).unwrap();
+        assert_eq!(hex(&[0, 1, 0xAB, 0xFF]), "0001abff");
+        let message = weights.check_sha256("00").unwrap_err().to_string();
+        assert!(message.contains("Copy it again"), "{message}");
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_malformed() {
+        let bytes = file(&[("a", &[2, 3], &[1.0; 6]), ("b", &[1], &[1.0])]);
+        for length in 0..bytes.len() {
+            let error = Weights::from_bytes(&bytes[..length]).unwrap_err();
+            assert!(matches!(error, Error::Malformed { .. }), "{length}: {error}");
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert!(matches!(Weights::from_bytes(&longer), Err(Error::Malformed { .. })));
+    }
+
+    #[test]
+    fn claims_of_the_header_are_not_believed() {
+        let far = usize::MAX & !7;
+        for header in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "\u{fffd}",
+            "{\"__metadata__\":{\"persona\":1}}",
+            "{\"a\":{}}",
+            r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[8,4]}}"#,
+            r#"{"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}"#,
+        ] {
+            let error = Weights::from_bytes(&raw(header, &[0; 4])).unwrap_err();
+            assert!(matches!(error, Error::Malformed { .. }), "{header}: {error}");
+        }
+        // tensors that reach to the end of the address space: places add up, the file does not
+        let eighth = far / 8;
+        let tensor = |k: usize| {
+            let (start, end) = (k * eighth, (k + 1) * eighth);
+            format!("\"t{k}\":{{\"dtype\":\"U8\",\"shape\":[{eighth}],\"data_offsets\":[{start},{end}]}}")
+        };
+        let header = format!("{{{}}}", (0..8).map(tensor).collect::<Vec<_>>().join(","));
+        assert!(matches!(Weights::from_bytes(&raw(&header, &[])), Err(Error::Malformed { .. })));
+    }
+
+    #[test]
+    fn a_long_header_is_refused_before_it_is_parsed() {
+        let mut bytes = file(&[("a", &[1], &[1.0])]);
+        bytes[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes());
+        assert!(matches!(Weights::from_bytes(&bytes), Err(Error::Malformed { .. })));
+        bytes.resize(MAX_HEADER_BYTES as usize + 100, b' ');
+        bytes[..8].copy_from_slice(&(MAX_HEADER_BYTES + 1).to_le_bytes());
+        assert!(matches!(Weights::from_bytes(&bytes), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn what_is_no_file_is_told() {
+        let folder = read_file(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_err();
+        assert!(folder.to_string().contains("a directory"), "{folder}");
+        let missing = read_file(Path::new("/nowhere/at-all.safetensors")).unwrap_err();
+        assert!(missing.to_string().starts_with("/nowhere/at-all.safetensors: cannot read"), "{missing}");
+    }
+}

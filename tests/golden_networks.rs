@@ -1,0 +1,227 @@
+//! The networks against PyTorch: layer by layer, then whole systems with every intermediate result.
+//!
+//! `tools/golden_networks.py` made the files and says how. Tolerance: 1e-5 of a tensor's largest value, which is some sixty
+//! times the spacing of f32 there: sums are taken in another order than PyTorch takes them.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use persona_engine::models::System;
+use persona_engine::nn::{
+    Conv1d, Conv1dOptions, Linear, MaxPool1d, Norm, StatisticsPooling, Tdnn, Variance, Weights, softmax,
+};
+use serde_json::Value;
+
+const TOLERANCE: f64 = 1e-5;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// The largest difference, as a share of the largest value that is wanted.
+fn difference(want: &[f32], got: &[f32]) -> f64 {
+    assert_eq!(want.len(), got.len());
+    let largest = want.iter().fold(0.0_f64, |m, v| m.max(f64::from(v.abs())));
+    let pairs = want.iter().zip(got);
+    let worst = pairs.fold(0.0_f64, |m, (w, g)| {
+        let difference = (f64::from(*w) - f64::from(*g)).abs();
+        if difference > m || difference.is_nan() { difference } else { m }
+    });
+    worst / largest.max(f64::MIN_POSITIVE)
+}
+
+fn assert_close(name: &str, want: &[f32], got: &[f32]) {
+    let worst = difference(want, got);
+    assert!(worst <= TOLERANCE, "{name}: {worst:.1e} of the largest value");
+}
+
+/// A tensor of whatever shape, with that shape.
+fn take(golden: &mut Weights<'_>, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let shape = golden.shape(name).unwrap_or_else(|| panic!("no golden tensor `{name}`")).to_vec();
+    let tensor = golden.take(name, &shape).unwrap();
+    (shape, tensor.into_values())
+}
+
+/// What the script wrote beside the tensors.
+fn header(golden: &Weights<'_>) -> Value {
+    serde_json::from_str(golden.text("golden").unwrap()).unwrap()
+}
+
+fn size(case: &Value, key: &str) -> usize {
+    usize::try_from(case[key].as_u64().unwrap()).unwrap()
+}
+
+/// What this engine makes of one case's input.
+fn run_layer(case: &Value, golden: &mut Weights<'_>, input: &[f32], shape: &[usize], out: &mut [f32]) {
+    let name = case["name"].as_str().unwrap().to_owned();
+    let weight_shape = |golden: &Weights<'_>, part: &str| golden.shape(&format!("{name}.{part}")).unwrap().to_vec();
+    match case["layer"].as_str().unwrap() {
+        "linear" => {
+            let outputs = weight_shape(golden, "weight")[0];
+            Linear::load(golden, &name, shape[1], outputs).unwrap().run(input, shape[0], out);
+        }
+        "conv1d" => {
+            let options = Conv1dOptions {
+                stride: size(case, "stride"),
+                dilation: size(case, "dilation"),
+                padding: size(case, "padding"),
+                groups: size(case, "groups"),
+            };
+            let weight: [usize; 3] = weight_shape(golden, "weight").try_into().unwrap();
+            Conv1d::load(golden, &name, weight, options).unwrap().run(input, shape[1], out);
+        }
+        "max_pool1d" => MaxPool1d::new(size(case, "kernel"), size(case, "stride")).run(input, shape[1], out),
+        "batch_norm" => {
+            out.copy_from_slice(input);
+            Norm::load(golden, &name, shape[1], case["eps"].as_f64().unwrap()).unwrap().run(out);
+        }
+        "tdnn" => {
+            let context: Vec<i64> = serde_json::from_value(case["context"].clone()).unwrap();
+            let dilation = if context.len() > 1 { context[1] - context[0] } else { 1 };
+            let weight: [usize; 3] = weight_shape(golden, "conv.weight").try_into().unwrap();
+            let eps = case["eps"].as_f64().unwrap();
+            let layer = Tdnn::load(golden, &name, weight, usize::try_from(dilation).unwrap(), eps).unwrap();
+            layer.run(input, shape[0], out);
+        }
+        "statistics" => {
+            let biased = case["variance"] == "biased";
+            let variance = if biased { Variance::Biased } else { Variance::Unbiased };
+            StatisticsPooling::new(variance, case["floor"].as_f64().unwrap()).run(input, shape[0], out);
+        }
+        "softmax" => {
+            let logits: &[f32; 6] = input.try_into().unwrap();
+            out.copy_from_slice(&softmax(logits, case["temperature"].as_f64().unwrap()));
+        }
+        other => panic!("unknown layer {other}"),
+    }
+}
+
+#[test]
+fn each_layer_is_pytorchs() {
+    let bytes = fs::read(folder().join("layers.safetensors")).unwrap();
+    let mut golden = Weights::from_bytes(&bytes).unwrap();
+    let header = header(&golden);
+    let cases = header["cases"].as_array().unwrap();
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        let (shape, input) = take(&mut golden, &format!("{name}.input"));
+        let (_, want) = take(&mut golden, &format!("{name}.output"));
+        let mut got = vec![f32::NAN; want.len()];
+        run_layer(case, &mut golden, &input, &shape, &mut got);
+        assert_close(name, &want, &got);
+    }
+    golden.finish().unwrap();
+    assert_eq!(cases.len(), 29, "cases that the script writes");
+}
+
+/// Every golden tensor of a system's outputs against this engine's; returns (name, difference) of each.
+fn compare(system: &Path, outputs: &Path) -> Vec<(String, f64)> {
+    let system = System::open(system).unwrap();
+    let bytes = fs::read(outputs).unwrap();
+    let mut golden = Weights::from_bytes(&bytes).unwrap();
+    let remake = "the golden outputs belong to another file: run tools/golden_networks.py again";
+    assert_eq!(header(&golden)["sha256"], system.manifest().sha256, "{remake}");
+    let (shape, features) = take(&mut golden, "features");
+    let mut seen = Vec::new();
+    let mut observer =
+        |name: &str, shape: &[usize], values: &[f32]| seen.push((name.to_owned(), shape.to_vec(), values.to_vec()));
+    let output = system.forward_layers(&features, shape[0], &mut system.workspace(), &mut observer).unwrap();
+    seen.push(("emotion.probabilities".into(), vec![6], output.emotion.to_vec()));
+    seen.push(("gender.probabilities".into(), vec![2], output.gender.to_vec()));
+    seen.push(("age.years".into(), vec![1], vec![output.age_years]));
+    let mut differences = Vec::new();
+    for (name, shape, got) in seen {
+        if golden.shape(&name).is_some() {
+            let (wanted_shape, want) = take(&mut golden, &name);
+            assert_eq!(shape, wanted_shape, "{name}");
+            differences.push((name, difference(&want, &got)));
+        }
+    }
+    golden.finish().unwrap();
+    differences
+}
+
+fn assert_all_close(differences: &[(String, f64)]) {
+    for (name, worst) in differences {
+        assert!(*worst <= TOLERANCE, "{name}: {worst:.1e} of the largest value");
+    }
+}
+
+#[test]
+fn tiny_systems_are_pytorchs_at_every_step() {
+    for (name, steps) in [("tiny-cnn", 20), ("tiny-fcn", 16)] {
+        let differences = compare(
+            &folder().join(format!("{name}.safetensors")),
+            &folder().join(format!("{name}-outputs.safetensors")),
+        );
+        assert_all_close(&differences);
+        assert_eq!(differences.len(), steps, "{name}: results compared");
+    }
+}
+
+#[test]
+fn shipped_systems_are_pytorchs() {
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+    for name in ["xvector-cnn", "xvector-fcn"] {
+        let system = weights.join(format!("{name}.safetensors"));
+        let outputs = folder().join(format!("{name}-outputs.safetensors"));
+        if !system.exists() || !outputs.exists() {
+            eprintln!("skipped: {} or {} is not there", system.display(), outputs.display());
+            continue;
+        }
+        assert_all_close(&compare(&system, &outputs));
+    }
+}
+
+/// Full widths, from files that are too large to keep: `golden_networks.py full FOLDER`, then this test with
+/// `PERSONA_GOLDEN_FULL=FOLDER` and `--nocapture`.
+#[test]
+fn a_system_of_full_width_is_pytorchs() {
+    let Some(folder) = std::env::var_os("PERSONA_GOLDEN_FULL").map(PathBuf::from) else {
+        eprintln!("skipped: PERSONA_GOLDEN_FULL is not set");
+        return;
+    };
+    let differences = compare(&folder.join("full-cnn.safetensors"), &folder.join("full-cnn-outputs.safetensors"));
+    for (name, worst) in &differences {
+        eprintln!("{name:22} {worst:.1e} of the largest value");
+    }
+    assert_all_close(&differences);
+}
+
+/// Many sizes of clip through one workspace, which an overflow has filled first, and each through a new one: the same bytes.
+#[test]
+fn a_used_workspace_changes_nothing() {
+    let system = System::open(&folder().join("tiny-cnn.safetensors")).unwrap();
+    let features = |frames: usize| -> Vec<f32> { (0..frames * 15).map(|i| -40.0 + 39.0 * (i as f32).sin()).collect() };
+    let mut used = system.workspace();
+    system.forward(&[f32::MAX; 50 * 15], 50, &mut used).unwrap_err();
+    for frames in [40, 15, 23, 188, 16, 40] {
+        let fresh = system.forward(&features(frames), frames, &mut system.workspace()).unwrap();
+        assert_eq!(system.forward(&features(frames), frames, &mut used).unwrap(), fresh, "{frames} frames");
+    }
+}
+
+#[test]
+fn features_that_do_not_fit_are_refused() {
+    let system = System::open(&folder().join("tiny-fcn.safetensors")).unwrap();
+    assert_eq!(system.min_frames(), 15);
+    let mut workspace = system.workspace();
+    let mut message =
+        |values: &[f32], frames: usize| system.forward(values, frames, &mut workspace).unwrap_err().to_string();
+    assert_eq!(message(&[-40.0; 14 * 15], 14), "14 frames: the network needs at least 15");
+    assert_eq!(message(&[], 0), "0 frames: the network needs at least 15");
+    assert!(message(&[-40.0; 15 * 15 - 1], 15).contains("224 values are no 15 frames of 15 bands"));
+    assert!(message(&[-40.0; 15], usize::MAX).contains("bands"));
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut features = [-40.0; 15 * 15];
+        features[100] = bad;
+        assert!(message(&features, 15).contains("not finite"));
+    }
+    // finite features that a layer cannot hold: an error that names the layer, not a number
+    let mut huge = [3e38; 15 * 20];
+    for value in huge.iter_mut().step_by(2) {
+        *value = -3e38;
+    }
+    assert!(message(&huge, 20).contains("tensor `heads.age`: expected a number of years"), "{}", message(&huge, 20));
+}

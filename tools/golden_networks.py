@@ -1,0 +1,252 @@
+"""Golden data for the networks: what PyTorch computes from seeded weights and inputs, on the CPU in f32.
+
+    python tools/golden_networks.py layers                      # tests/golden/layers.safetensors
+    python tools/golden_networks.py tiny                        # tests/golden/tiny-{cnn,fcn}.safetensors and …-outputs.safetensors
+    python tools/golden_networks.py of weights/NAME.safetensors # tests/golden/NAME-outputs.safetensors, to be made with each new NAME
+    python tools/golden_networks.py full FOLDER                 # FOLDER/full-cnn.safetensors and its outputs: full widths, not kept
+
+`tests/golden_networks.rs` reads them. Every file's header says which torch made it.
+"""
+import argparse
+import copy
+import json
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+from persona import networks, system_file
+
+GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
+SIGNATURE = {"made_by": "tools/golden_networks.py", "torch": torch.__version__}
+
+
+def save(path, tensors, metadata):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.detach().float().contiguous().clone() for name, value in tensors.items()}
+    # one key: safetensors writes several in an order that changes from run to run
+    save_file(tensors, path, metadata={"golden": json.dumps({**SIGNATURE, **metadata})})
+    print(f"{path}: {path.stat().st_size} bytes")
+
+
+def randomise(model, generator):
+    """Every parameter and running statistic drawn anew; scaled so that values neither die out nor grow on their way."""
+    for name, value in model.state_dict().items():
+        if name.endswith("running_var"):
+            value.copy_(0.2 + 2 * torch.rand(value.shape, generator=generator))
+        elif name.endswith("num_batches_tracked"):
+            continue
+        elif value.dim() > 1:
+            value.copy_(torch.randn(value.shape, generator=generator) * (2 / value[0].numel()) ** 0.5)
+        else:
+            value.copy_(0.3 * torch.randn(value.shape, generator=generator) + name.endswith("norm.weight"))
+    return model.eval()
+
+
+# -- one layer at a time -----------------------------------------------------------------------------------------
+
+
+def layers():
+    generator = torch.Generator().manual_seed(1)
+    draw = lambda *shape: torch.randn(*shape, generator=generator)
+    cases, tensors = [], {}
+
+    def case(layer, options, inputs, module, run=None):
+        name = f"{layer}.{sum(c['layer'] == layer for c in cases)}"
+        cases.append({"name": name, "layer": layer, **options})
+        tensors[f"{name}.input"] = inputs
+        if isinstance(module, nn.Module):
+            randomise(module, generator)
+            for key, value in module.state_dict().items():
+                if not key.endswith("num_batches_tracked"):
+                    tensors[f"{name}.{key}"] = value
+        tensors[f"{name}.output"] = (run or module)(inputs)
+
+    for rows, inputs, outputs in [(1, 1, 1), (3, 7, 5), (2, 33, 17), (1, 130, 6)]:
+        case("linear", {}, draw(rows, inputs), nn.Linear(inputs, outputs))
+    for inputs, outputs, taps, length, stride, dilation, padding, groups in [
+        (1, 4, 5, 40, 1, 1, 2, 1),
+        (3, 5, 3, 17, 2, 1, 0, 1),
+        (4, 6, 3, 19, 1, 3, 3, 2),
+        (6, 6, 4, 23, 3, 2, 5, 6),
+        (2, 3, 1, 9, 2, 1, 0, 1),
+        (4, 8, 10, 64, 5, 1, 0, 4),
+    ]:
+        options = {"stride": stride, "dilation": dilation, "padding": padding, "groups": groups}
+        case("conv1d", options, draw(inputs, length), nn.Conv1d(inputs, outputs, taps, **options))
+    for channels, length, kernel, stride in [(3, 17, 4, 4), (2, 16, 4, 4), (5, 11, 3, 2), (1, 7, 2, 5)]:
+        run = lambda x: F.max_pool1d(x, kernel, stride)
+        case("max_pool1d", {"kernel": kernel, "stride": stride}, draw(channels, length), None, run)
+    for frames, channels in [(1, 3), (9, 17)]:
+        case("batch_norm", {"eps": 1e-5}, draw(frames, channels), nn.BatchNorm1d(channels, eps=1e-5))
+    for frames, bands, channels, context in [
+        (12, 13, 9, [-2, -1, 0, 1, 2]),
+        (9, 8, 11, [-2, 0, 2]),
+        (7, 5, 7, [-3, 0, 3]),
+        (6, 9, 33, [0]),
+    ]:
+        layer = networks.TdnnLayer(bands, channels, context, 1e-5)
+        run = lambda x: layer(x.T[None])[0].T  # [frames, bands] → [frames, channels]
+        case("tdnn", {"context": context, "eps": 1e-5}, draw(frames, bands), layer, run)
+    for frames, channels, constant in [(30, 5, False), (2, 3, False), (11, 70, True)]:
+        x = 5 + 3 * draw(frames, channels)
+        if constant:
+            x[:, 1] = 2.5
+        pool = lambda x: networks.statistics_pooling(x.T[None], 1e-5)[0]
+        case("statistics", {"variance": "biased", "floor": 1e-5}, x, None, pool)
+        pool = lambda x: torch.cat([x.mean(0), x.var(0, unbiased=True).clamp(min=1e-5).sqrt()])
+        case("statistics", {"variance": "unbiased", "floor": 1e-5}, x, None, pool)
+    for size, temperature in [(1, 1.0), (30, 1.0), (3, 1.7)]:
+        x = size * draw(6)
+        case("softmax", {"temperature": temperature}, x, None, lambda x: F.softmax(x / temperature, dim=0))
+    save(GOLDEN / "layers.safetensors", tensors, {"cases": cases})
+
+
+# -- whole systems -----------------------------------------------------------------------------------------------
+
+
+def normalised(features, frontend):
+    """[frames, bands] dB → what the network sees."""
+    recipe = frontend["normalisation"]
+    if recipe["mean_over_time"]:
+        features = features - features.mean(dim=0, keepdim=True)
+    return (features + recipe["offset_db"]) / recipe["scale_db"]
+
+
+@torch.no_grad()
+def intermediates(model, manifest, features):
+    """Every named result on the way from [frames, bands] dB to the answers, and the answers."""
+    seen = {"features": features}
+    x = normalised(features, manifest["frontend"]).T[None]
+    for i, layer in enumerate(model.xvector.tdnn):
+        x = layer(x)
+        seen[f"xvector.tdnn.{i}"] = x[0].T
+    x = networks.statistics_pooling(x, model.xvector.floor)
+    seen["xvector.pooling"] = x[0]
+    x = model.xvector.embedding_norm(model.xvector.embedding(x))
+    seen["xvector.embedding"] = x[0]
+    if model.trunk.conv:
+        x = x[:, None, :]
+        for i, (conv, pool) in enumerate(zip(model.trunk.conv, model.trunk.pools)):
+            seen[f"trunk.conv.{i}"] = F.relu(conv(x))[0]
+            x = F.max_pool1d(F.relu(conv(x)), pool)
+            seen[f"trunk.pool.{i}"] = x[0]
+        x = x.flatten(1)
+    for i, dense in enumerate(model.trunk.dense):
+        x = F.relu(dense(x))
+        seen[f"trunk.dense.{i}"] = x[0]
+    # the same by the modules themselves, so that the steps above are no second opinion
+    answers = model(normalised(features, manifest["frontend"])[None])
+    assert all(torch.equal(value, model.heads(x)[key]) for key, value in answers.items())
+    seen["heads.emotion"], seen["heads.gender"] = answers["emotion"][0], answers["gender"][0]
+    seen["heads.age"] = answers["age"]
+    heads = manifest["heads"]
+    for head in ("emotion", "gender"):
+        seen[f"{head}.probabilities"] = F.softmax(answers[head][0] / heads[head]["temperature"], dim=0)
+    seen["age.years"] = heads["age"]["mean_years"] + heads["age"]["scale_years"] * answers["age"]
+    return seen
+
+
+def features_like_speech(frames, bands, generator):
+    """dB between −80 and 0, smooth over bands."""
+    x = F.avg_pool1d(torch.randn(1, frames, bands + 8, generator=generator), 9, 1)[0]
+    return (-40 + 50 * x).clamp(-80, 0)
+
+
+def invented_manifest(name, frontend, representation, trunk):
+    return {
+        "name": name,
+        "created_by": "tools/golden_networks.py",
+        "licence": "CC0-1.0",
+        "data": {"corpus": "none: random weights"},
+        "frontend": frontend,
+        "representation": representation,
+        "trunk": trunk,
+        "heads": system_file.heads(41.5, 13.25, {"emotion": 1.5, "gender": 0.75}),
+        "scores": [],
+    }
+
+
+def write_system(folder, manifest, frames, seed):
+    """A system with random weights in f32, and its outputs."""
+    generator = torch.Generator().manual_seed(seed)
+    bands = manifest["frontend"]["n_mels"]
+    model = networks.Persona(bands, manifest["representation"], manifest["trunk"])
+    randomise(model, generator)
+    path = folder / f"{manifest['name']}.safetensors"
+    system_file.write(path, model, manifest, dtype=torch.float32)
+    print(f"{path}: {path.stat().st_size} bytes")
+    write_outputs(path, folder, features_like_speech(frames, bands, generator), everything=True)
+
+
+def read_system(path):
+    with safe_open(path, "pt") as file:
+        manifest = json.loads(file.metadata()["persona"])
+    model = networks.Persona(manifest["frontend"]["n_mels"], manifest["representation"], manifest["trunk"])
+    tensors = {name: value.float() for name, value in load_file(path).items()}
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing), (missing, unexpected)
+    return model.eval(), manifest
+
+
+def write_outputs(path, folder, features, everything):
+    model, manifest = read_system(path)
+    seen = intermediates(model, manifest, features)
+    if not everything:
+        last = f"trunk.dense.{len(manifest['trunk']['dense']) - 1}"
+        kept = ("features", "xvector.embedding", last, "heads.", "emotion.", "gender.", "age.")
+        seen = {name: value for name, value in seen.items() if name.startswith(kept)}
+    save(folder / f"{path.stem}-outputs.safetensors", seen, {"sha256": manifest["sha256"]})
+
+
+def narrow(config, channels, embedding):
+    config = copy.deepcopy(config)
+    for layer, width in zip(config["layers"], channels):
+        layer["channels"] = width
+    config["embedding"] = embedding
+    return config
+
+
+def tiny():
+    """The same topology with few channels, odd numbers of them, and an embedding that no pool divides."""
+    xvector = narrow(networks.XVECTOR, [11, 9, 13, 7, 17], 42)
+    cnn = copy.deepcopy(networks.CNN)
+    for layer, width in zip(cnn["conv"], [3, 5]):
+        layer["channels"] = width
+    cnn["dense"] = [19, 13, 7]
+    frontend = {**system_file.LOGMEL, "n_mels": 15}
+    write_system(GOLDEN, invented_manifest("tiny-cnn", frontend, xvector, cnn), frames=23, seed=2)
+    centred = {**frontend, "normalisation": {"mean_over_time": True, "offset_db": 0.0, "scale_db": 20.0}}
+    fcn = {**networks.FCN, "dense": [19, 13, 7]}
+    write_system(GOLDEN, invented_manifest("tiny-fcn", centred, xvector, fcn), frames=15, seed=3)
+
+
+def of(path):
+    features = features_like_speech(40, 128, torch.Generator().manual_seed(4))
+    write_outputs(path, GOLDEN, features, everything=False)
+
+
+def full(folder):
+    manifest = invented_manifest("full-cnn", system_file.LOGMEL, networks.XVECTOR, networks.CNN)
+    write_system(folder, manifest, frames=188, seed=5)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("layers")
+    commands.add_parser("tiny")
+    commands.add_parser("of").add_argument("path", type=Path)
+    commands.add_parser("full").add_argument("folder", type=Path)
+    arguments = vars(parser.parse_args())
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    with torch.no_grad():
+        {"layers": layers, "tiny": tiny, "of": of, "full": full}[arguments.pop("command")](**arguments)
+
+
+if __name__ == "__main__":
+    main()
