@@ -28,10 +28,11 @@ enum Codec {
 /// let mut decoder = Decoder::open("speech.wav".as_ref(), &Limits::default())?;
 /// let channels = usize::from(decoder.spec().channels);
 /// let mut block = Vec::new();
-/// let mut energy = 0.0;
+/// let mut peak = 0.0_f32; // of the first channel
 /// while decoder.read_block(&mut block)? > 0 {
-///     energy += block.iter().step_by(channels).map(|x| x * x).sum::<f32>();
+///     peak = block.iter().step_by(channels).fold(peak, |peak, x| peak.max(x.abs()));
 /// }
+/// println!("{peak} {:?}", decoder.warnings());
 /// # Ok(()) }
 /// ```
 pub struct Decoder {

@@ -22,7 +22,7 @@ const DECODER_DELAY: u64 = 529;
 /// What the tag tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tag {
-    /// MPEG frames that follow the tag's own.
+    /// MPEG frames that follow the tag's own. `None` also where it says 0: a writer that could not come back to fill it in.
     pub(super) frames: Option<u32>,
     /// Samples per channel before and after the sound, as the encoder counts them.
     pub(super) delay_and_padding: Option<(u16, u16)>,
@@ -78,7 +78,7 @@ fn xing(tag: &[u8]) -> Option<Tag> {
         return None;
     }
     let flags = be_u32(tag, 4)?;
-    let frames = if flags & 1 != 0 { be_u32(tag, 8) } else { None };
+    let frames = if flags & 1 != 0 { be_u32(tag, 8) } else { None }.filter(|&n| n > 0);
     let fields = [(1, 4), (2, 4), (4, 100), (8, 4)];
     let extension = fields.iter().filter(|(flag, _)| flags & flag != 0).fold(8, |at, (_, size)| at + size);
     Some(Tag { frames, delay_and_padding: tag.get(extension..).and_then(lame) })
@@ -96,7 +96,7 @@ fn vbri(tag: &[u8]) -> Option<Tag> {
     if !tag.starts_with(b"VBRI") {
         return None;
     }
-    Some(Tag { frames: be_u32(tag, 14), delay_and_padding: None })
+    Some(Tag { frames: be_u32(tag, 14).filter(|&n| n > 0), delay_and_padding: None })
 }
 
 #[cfg(test)]
@@ -127,6 +127,20 @@ mod tests {
         let (header, bytes) = frame(b"Xing\0\0\0\x01\0\0\0\x0A");
         let tag = Tag::parse(&header, &bytes).unwrap();
         assert_eq!((tag.frames, tag.trim(576)), (Some(10), Trim { skip: 0, keep: None }));
+    }
+
+    #[test]
+    fn a_count_of_0_is_no_promise() {
+        let (header, bytes) = frame(b"Xing\0\0\0\x01\0\0\0\0");
+        assert_eq!(Tag::parse(&header, &bytes).unwrap().frames, None);
+    }
+
+    #[test]
+    fn a_vbri_tag_is_known_by_its_own_place() {
+        let (header, mut bytes) = frame(b"");
+        bytes[36..40].copy_from_slice(b"VBRI");
+        bytes[50..54].copy_from_slice(&77_u32.to_be_bytes());
+        assert_eq!(Tag::parse(&header, &bytes), Some(Tag { frames: Some(77), delay_and_padding: None }));
     }
 
     #[test]
