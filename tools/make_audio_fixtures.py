@@ -24,7 +24,7 @@ CLIP_START_S, CLIP_S = 0.5, 0.5
 
 # name: the command that makes it; {m8} … are the clip as 16-bit WAV, mono or stereo, at so many kHz, {out} is the file
 CLIPS = {
-    "clip-alaw-8k.wav": "sox {m8} -e a-law {out}",
+    "clip-alaw-8k.wav": "sox -D {m8} -e a-law {out}",
     "clip-mulaw-8k-stereo.wav": "ffmpeg -i {s8} -c:a pcm_mulaw {out}",
     "clip-u8-16k.wav": "sox -D {m16} -e unsigned -b 8 {out}",
     "clip-s24-extensible-16k-6ch.wav": "ffmpeg -i {m16} -t 0.1 -ac 6 -c:a pcm_s24le {out}",
