@@ -1,0 +1,135 @@
+//! One decoder over all containers: blocks of interleaved samples from any reader.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use super::limits::Limits;
+#[cfg(feature = "mp3")]
+use super::mp3::Mp3Reader;
+use super::probe;
+use super::source::Source;
+use super::spec::{Container, Spec};
+use super::wav::WavReader;
+use crate::error::{Error, Result};
+
+enum Codec {
+    Wav(WavReader),
+    #[cfg(feature = "mp3")]
+    Mp3(Box<Mp3Reader>),
+}
+
+/// Decodes a recording block by block, from a file, a pipe or memory. It holds about 100 kB, never the recording.
+///
+/// ```no_run
+/// # fn main() -> persona_engine::Result<()> {
+/// use persona_engine::audio::{Decoder, Limits};
+///
+/// let mut decoder = Decoder::open("speech.wav".as_ref(), &Limits::default())?;
+/// let channels = usize::from(decoder.spec().channels);
+/// let mut block = Vec::new();
+/// let mut peak = 0.0_f32; // of the first channel
+/// while decoder.read_block(&mut block)? > 0 {
+///     peak = block.iter().step_by(channels).fold(peak, |peak, x| peak.max(x.abs()));
+/// }
+/// println!("{peak} {:?}", decoder.warnings());
+/// # Ok(()) }
+/// ```
+pub struct Decoder {
+    codec: Codec,
+    spec: Spec,
+    path: Option<PathBuf>,
+}
+
+impl Decoder {
+    /// Probes the container by its first bytes and reads everything before the first sample. No seeking.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`], [`Error::Unsupported`] and [`Error::Limit`] by the headers; [`Error::Io`] from the reader.
+    pub fn new(reader: impl Read + Send + Sync + 'static, limits: &Limits) -> Result<Self> {
+        let mut source = Source::new(reader);
+        let (codec, spec) = match probe::probe(&mut source)? {
+            Container::Wav => {
+                let (reader, spec) = WavReader::new(source, limits)?;
+                (Codec::Wav(reader), spec)
+            }
+            Container::Mp3 => mp3(source, limits)?,
+        };
+        Ok(Self { codec, spec, path: None })
+    }
+
+    /// Opens a file. Every error, also of later blocks, names it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::new`]; and [`Error::Io`] for a missing or unreadable file and for a directory.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self> {
+        let decoder = open_file(path).and_then(|file| Self::new(file, limits)).map_err(|e| e.in_file(path))?;
+        Ok(Self { path: Some(path.to_owned()), ..decoder })
+    }
+
+    /// What the headers say.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Clears `block`, fills it with interleaved samples and returns the frames (at most 4096); 0 at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] for a recording that ends early or breaks (unless [`Limits::accept_truncated`]), for NaN and
+    /// infinite samples, and for one without a sample; [`Error::Io`] from the reader.
+    pub fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
+        let read = match &mut self.codec {
+            Codec::Wav(reader) => reader.read_block(block),
+            #[cfg(feature = "mp3")]
+            Codec::Mp3(reader) => reader.read_block(block),
+        };
+        read.map_err(|e| match &self.path {
+            Some(path) => e.in_file(path),
+            None => e,
+        })
+    }
+
+    /// What was odd so far without being an error. Complete when [`Decoder::read_block`] has returned 0.
+    pub fn warnings(&self) -> &[String] {
+        match &self.codec {
+            Codec::Wav(reader) => reader.warnings(),
+            #[cfg(feature = "mp3")]
+            Codec::Mp3(reader) => reader.warnings(),
+        }
+    }
+}
+
+#[cfg(feature = "mp3")]
+fn mp3(source: Source, limits: &Limits) -> Result<(Codec, Spec)> {
+    let (reader, spec) = Mp3Reader::new(source, limits)?;
+    Ok((Codec::Mp3(Box::new(reader)), spec))
+}
+
+#[cfg(not(feature = "mp3"))]
+fn mp3(mut source: Source, _: &Limits) -> Result<(Codec, Spec)> {
+    let codec = source.peek_array()?.and_then(super::mpeg::FrameHeader::parse).map_or("MP3", |header| header.codec());
+    Err(Error::Unsupported(format!(
+        "{codec}: this build has no MP3 decoder (feature `mp3`); convert it: ffmpeg -i IN OUT.wav"
+    )))
+}
+
+/// Opens a file for reading; a directory opens on some systems and fails only later, so it is told here.
+fn open_file(path: &Path) -> Result<File> {
+    let say = |kind: ErrorKind, what: &str| Error::Io(io::Error::new(kind, what.to_owned()));
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(say(ErrorKind::IsADirectory, "it is a directory; name the recordings in it"));
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            return Err(say(ErrorKind::NotFound, "there is no such file; check the path"));
+        }
+        _ => {}
+    }
+    File::open(path).map_err(|e| match e.kind() {
+        ErrorKind::PermissionDenied => say(e.kind(), "permission denied; check who may read the file"),
+        _ => Error::Io(e),
+    })
+}

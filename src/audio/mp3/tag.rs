@@ -1,0 +1,155 @@
+//! The Xing, Info or VBRI tag: a first MPEG frame without sound that counts the others, and with the LAME extension tells
+//! how many samples the encoder put in front and behind.
+//!
+//! ```text
+//! Xing/Info, behind the side information:            VBRI, 32 bytes behind the header:
+//! 0    `Xing` or `Info`                              0   `VBRI`
+//! 4    flags u32: 1 frames, 2 bytes, 4 seek table,   14  frames u32
+//!      8 quality; each present field follows:
+//! 8    frames u32, bytes u32, table [100], quality u32
+//! then the LAME extension:
+//! +0   encoder's name [9], zero where there is none
+//! +21  delay 12 bits, padding 12 bits (samples)
+//! ```
+//!
+//! All numbers are big-endian. Source: the LAME project's "MP3 Info Tag revision 1", and its VbrTag.c.
+
+use crate::audio::mpeg::{FrameHeader, HEADER_BYTES, Version};
+
+/// Samples by which a layer III decoder itself lags: 528 of the filter banks and one more, as LAME counts it.
+const DECODER_DELAY: u64 = 529;
+
+/// What the tag tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tag {
+    /// MPEG frames that follow the tag's own. `None` also where it says 0: a writer that could not come back to fill it in.
+    pub(super) frames: Option<u32>,
+    /// Samples per channel before and after the sound, as the encoder counts them.
+    pub(super) delay_and_padding: Option<(u16, u16)>,
+}
+
+/// The part of the decoded samples that is sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trim {
+    /// Samples per channel to drop in front.
+    pub(super) skip: u64,
+    /// Samples per channel to keep after those, where known.
+    pub(super) keep: Option<u64>,
+}
+
+impl Tag {
+    /// Reads the tag of a whole MPEG frame, `None` where it is an ordinary one.
+    pub(super) fn parse(header: &FrameHeader, frame: &[u8]) -> Option<Self> {
+        let crc = if header.has_crc { 2 } else { 0 };
+        let behind_side_info = HEADER_BYTES + side_info_bytes(header);
+        // A tag frame's CRC bit is set by some encoders without the two bytes being there.
+        [behind_side_info, behind_side_info + crc]
+            .into_iter()
+            .find_map(|at| xing(frame.get(at..)?))
+            .or_else(|| vbri(frame.get(HEADER_BYTES + 32..)?))
+    }
+
+    /// What to cut off, when each MPEG frame gives `samples_per_frame`. Without the LAME extension: nothing.
+    pub(super) fn trim(&self, samples_per_frame: u32) -> Trim {
+        let Some((delay, padding)) = self.delay_and_padding else { return Trim { skip: 0, keep: None } };
+        let skip = u64::from(delay) + DECODER_DELAY;
+        let behind = u64::from(padding).saturating_sub(DECODER_DELAY);
+        let keep = self.frames.map(|n| (u64::from(n) * u64::from(samples_per_frame)).saturating_sub(skip + behind));
+        Trim { skip, keep }
+    }
+}
+
+/// Bytes of layer III's side information, which follows the header and the CRC (ISO/IEC 11172-3 §2.4.1.7).
+fn side_info_bytes(header: &FrameHeader) -> usize {
+    match (header.version, header.channels) {
+        (Version::Mpeg1, 1) => 17,
+        (Version::Mpeg1, _) => 32,
+        (_, 1) => 9,
+        _ => 17,
+    }
+}
+
+fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|&word| u32::from_be_bytes(word))
+}
+
+fn xing(tag: &[u8]) -> Option<Tag> {
+    if !tag.starts_with(b"Xing") && !tag.starts_with(b"Info") {
+        return None;
+    }
+    let flags = be_u32(tag, 4)?;
+    let frames = if flags & 1 != 0 { be_u32(tag, 8) } else { None }.filter(|&n| n > 0);
+    let fields = [(1, 4), (2, 4), (4, 100), (8, 4)];
+    let extension = fields.iter().filter(|(flag, _)| flags & flag != 0).fold(8, |at, (_, size)| at + size);
+    Some(Tag { frames, delay_and_padding: tag.get(extension..).and_then(lame) })
+}
+
+fn lame(extension: &[u8]) -> Option<(u16, u16)> {
+    if *extension.first()? == 0 {
+        return None;
+    }
+    let &[a, b, c] = extension.get(21..)?.first_chunk()?;
+    Some((u16::from(a) << 4 | u16::from(b) >> 4, (u16::from(b) & 15) << 8 | u16::from(c)))
+}
+
+fn vbri(tag: &[u8]) -> Option<Tag> {
+    if !tag.starts_with(b"VBRI") {
+        return None;
+    }
+    Some(Tag { frames: be_u32(tag, 14).filter(|&n| n > 0), delay_and_padding: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A 144-byte frame of MPEG-2 layer III, 16 kHz mono, with `tag` behind its 9 bytes of side information.
+    fn frame(tag: &[u8]) -> (FrameHeader, Vec<u8>) {
+        let mut bytes = vec![0; 144];
+        bytes[..4].copy_from_slice(&[0xFF, 0xF3, 0x48, 0xC0]);
+        bytes[13..13 + tag.len()].copy_from_slice(tag);
+        (FrameHeader::parse([0xFF, 0xF3, 0x48, 0xC0]).unwrap(), bytes)
+    }
+
+    #[test]
+    fn delay_and_padding_are_read_behind_whatever_fields_are_there() {
+        let mut tag = b"Info\0\0\0\x01\0\0\0\x0ALAME3.100".to_vec();
+        tag.resize(12 + 21, 0);
+        tag.extend([0x24, 0x05, 0x00]); // 0x240 = 576, 0x500 = 1280
+        let (header, bytes) = frame(&tag);
+        let tag = Tag::parse(&header, &bytes).unwrap();
+        assert_eq!(tag, Tag { frames: Some(10), delay_and_padding: Some((576, 1280)) });
+        assert_eq!(tag.trim(576), Trim { skip: 1105, keep: Some(5760 - 1105 - 751) });
+    }
+
+    #[test]
+    fn a_tag_without_extension_trims_nothing() {
+        let (header, bytes) = frame(b"Xing\0\0\0\x01\0\0\0\x0A");
+        let tag = Tag::parse(&header, &bytes).unwrap();
+        assert_eq!((tag.frames, tag.trim(576)), (Some(10), Trim { skip: 0, keep: None }));
+    }
+
+    #[test]
+    fn a_count_of_0_is_no_promise() {
+        let (header, bytes) = frame(b"Xing\0\0\0\x01\0\0\0\0");
+        assert_eq!(Tag::parse(&header, &bytes).unwrap().frames, None);
+    }
+
+    #[test]
+    fn a_vbri_tag_is_known_by_its_own_place() {
+        let (header, mut bytes) = frame(b"");
+        bytes[36..40].copy_from_slice(b"VBRI");
+        bytes[50..54].copy_from_slice(&77_u32.to_be_bytes());
+        assert_eq!(Tag::parse(&header, &bytes), Some(Tag { frames: Some(77), delay_and_padding: None }));
+    }
+
+    #[test]
+    fn a_frame_of_sound_is_no_tag_and_a_cut_tag_does_not_panic() {
+        let (header, bytes) = frame(b"xing");
+        assert_eq!(Tag::parse(&header, &bytes), None);
+        let (header, bytes) = frame(b"Xing\xFF\xFF\xFF\xFF");
+        for end in 0..bytes.len() {
+            let _ = Tag::parse(&header, &bytes[..end]);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What a recording is: its container, coding, sample rate and channels.
+
+use std::fmt;
+
+/// The file format around the samples, told by the first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Container {
+    /// RIFF WAVE.
+    Wav,
+    /// A stream of MPEG audio frames, with or without ID3 tags.
+    Mp3,
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wav => "WAV",
+            Self::Mp3 => "MP3",
+        })
+    }
+}
+
+/// What the headers of a recording say, after they were checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Frames per second, Hz.
+    pub sample_rate_hz: u32,
+    /// Channels, at least 1.
+    pub channels: u16,
+    /// The file format.
+    pub container: Container,
+    /// The coding of the samples, such as `PCM 16-bit`, `A-law` or `MPEG-1 layer III`.
+    pub codec: &'static str,
+    /// Frames that the headers promise, where they do (a stream's do not). Decoding checks the promise.
+    pub total_frames: Option<u64>,
+}
+
+impl Spec {
+    /// The length that the headers promise, in seconds.
+    pub fn promised_s(&self) -> Option<f64> {
+        self.total_frames.map(|frames| frames as f64 / f64::from(self.sample_rate_hz))
+    }
+}

@@ -1,0 +1,210 @@
+//! The `fmt ` chunk: which coding, how many channels, how many bytes a frame (RIFF 1991; WAVEFORMATEXTENSIBLE, Microsoft 2001).
+//!
+//! ```text
+//! 0  tag u16             1 PCM, 3 float, 6 A-law, 7 µ-law, 0xFFFE extensible
+//! 2  channels u16
+//! 4  sample rate u32     Hz
+//! 8  bytes a second u32  = sample rate × block align
+//! 12 block align u16     bytes a frame = channels × bytes a sample
+//! 14 bits a sample u16   of the container, a multiple of 8
+//! 16 extension size u16  22 or more where extensible:
+//! 18 valid bits u16      samples are left-justified in their container
+//! 20 channel mask u32
+//! 24 GUID                the tag again, and a fixed tail of 14 bytes
+//! ```
+
+use crate::audio::limits::Limits;
+use crate::error::{Error, Result};
+
+/// Bytes of the chunk that are looked at.
+pub(super) const FMT_BYTES: usize = 40;
+const EXTENSIBLE: u16 = 0xFFFE;
+/// Bytes 2 to 15 of every sub-format GUID that stands for a tag.
+const GUID_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
+const CONVERT: &str = "convert it: ffmpeg -i IN -c:a pcm_s16le OUT.wav";
+
+/// How one sample is written. Integers wider than 8 bits and floats are little-endian; 8 bits are unsigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// `bytes` of container, of which the upper `valid_bits` carry the sample.
+    Int {
+        bytes: u16,
+        valid_bits: u16,
+    },
+    Float32,
+    Float64,
+    ALaw,
+    MuLaw,
+}
+
+impl Coding {
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Int { bytes, .. } => usize::from(bytes),
+            Self::Float32 => 4,
+            Self::Float64 => 8,
+            Self::ALaw | Self::MuLaw => 1,
+        }
+    }
+
+    /// The coding in words.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Int { bytes: 1, .. } => "PCM 8-bit",
+            Self::Int { bytes: 2, .. } => "PCM 16-bit",
+            Self::Int { bytes: 3, .. } => "PCM 24-bit",
+            Self::Int { .. } => "PCM 32-bit",
+            Self::Float32 => "float 32-bit",
+            Self::Float64 => "float 64-bit",
+            Self::ALaw => "A-law",
+            Self::MuLaw => "µ-law",
+        }
+    }
+}
+
+/// A checked `fmt ` chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Format {
+    pub(super) coding: Coding,
+    pub(super) channels: u16,
+    pub(super) sample_rate_hz: u32,
+    /// What was odd but harmless.
+    pub(super) warning: Option<String>,
+}
+
+/// The chunk's fields as they stand.
+struct Fields {
+    tag: u16,
+    channels: u16,
+    sample_rate_hz: u32,
+    bytes_per_second: u32,
+    block_align: u16,
+    bits: u16,
+}
+
+fn malformed(what: String) -> Error {
+    Error::malformed("WAV", what)
+}
+
+fn u16_at(chunk: &[u8], at: usize) -> Result<u16> {
+    match chunk.get(at..at + 2) {
+        Some(&[a, b]) => Ok(u16::from_le_bytes([a, b])),
+        _ => Err(malformed(format!("the fmt chunk has {} bytes, at least {} are needed", chunk.len(), at + 2))),
+    }
+}
+
+fn u32_at(chunk: &[u8], at: usize) -> Result<u32> {
+    Ok(u32::from(u16_at(chunk, at)?) | u32::from(u16_at(chunk, at + 2)?) << 16)
+}
+
+impl Format {
+    /// Reads and checks the first [`FMT_BYTES`] bytes of the chunk, or all of it where it is shorter.
+    pub(super) fn parse(chunk: &[u8], limits: &Limits) -> Result<Self> {
+        let fields = Fields {
+            tag: u16_at(chunk, 0)?,
+            channels: u16_at(chunk, 2)?,
+            sample_rate_hz: u32_at(chunk, 4)?,
+            bytes_per_second: u32_at(chunk, 8)?,
+            block_align: u16_at(chunk, 12)?,
+            bits: u16_at(chunk, 14)?,
+        };
+        limits.check_channels(fields.channels, "WAV")?;
+        limits.check_rate(fields.sample_rate_hz, "WAV")?;
+        let (tag, valid_bits) = if fields.tag == EXTENSIBLE { extension(chunk)? } else { (fields.tag, 0) };
+        let coding = coding(tag, fields.bits, valid_bits)?;
+        fields.check_block_align(coding)?;
+        Ok(Self {
+            coding,
+            channels: fields.channels,
+            sample_rate_hz: fields.sample_rate_hz,
+            warning: fields.check_byte_rate()?,
+        })
+    }
+
+    /// Bytes a frame: one sample of every channel.
+    pub(super) fn frame_bytes(&self) -> usize {
+        self.coding.bytes() * usize::from(self.channels)
+    }
+}
+
+impl Fields {
+    fn check_block_align(&self, coding: Coding) -> Result<()> {
+        let expected = usize::from(self.channels) * coding.bytes();
+        if usize::from(self.block_align) == expected {
+            return Ok(());
+        }
+        Err(malformed(format!(
+            "block align is {} bytes, but {} channels of {} bits make {expected}; the header contradicts itself, {CONVERT}",
+            self.block_align, self.channels, self.bits
+        )))
+    }
+
+    /// The field repeats what two others say. 0 is common and harmless; anything else may mean that the sample rate is
+    /// the wrong one of them, which would shift every pitch: refused.
+    fn check_byte_rate(&self) -> Result<Option<String>> {
+        let expected = u64::from(self.sample_rate_hz) * u64::from(self.block_align);
+        match self.bytes_per_second {
+            0 => Ok(Some("the WAV header says 0 bytes a second; ignored".to_owned())),
+            rate if u64::from(rate) == expected => Ok(None),
+            rate => Err(malformed(format!(
+                "the header says {rate} bytes a second, but {} Hz × {} bytes make {expected}: the sample rate is in doubt; \
+                 if it is right, rewrite the header: ffmpeg -i IN -c copy OUT.wav",
+                self.sample_rate_hz, self.block_align
+            ))),
+        }
+    }
+}
+
+/// The extensible part: the true tag and the valid bits.
+fn extension(chunk: &[u8]) -> Result<(u16, u16)> {
+    let size = u16_at(chunk, 16)?;
+    if size < 22 || chunk.len() < FMT_BYTES {
+        return Err(malformed(format!(
+            "an extensible fmt chunk needs an extension of 22 bytes; it claims {size} and the chunk has {} bytes",
+            chunk.len()
+        )));
+    }
+    if chunk.get(26..FMT_BYTES) != Some(&GUID_TAIL) {
+        return Err(Error::Unsupported(format!("a WAV sub-format that is no audio coding known here; {CONVERT}")));
+    }
+    Ok((u16_at(chunk, 24)?, u16_at(chunk, 18)?))
+}
+
+/// Joins tag and bits to a coding that is read.
+fn coding(tag: u16, bits: u16, valid_bits: u16) -> Result<Coding> {
+    if valid_bits > bits {
+        return Err(malformed(format!("{valid_bits} valid bits in samples of {bits} bits; {CONVERT}")));
+    }
+    match (tag, bits) {
+        (1, 8 | 16 | 24 | 32) => {
+            Ok(Coding::Int { bytes: bits / 8, valid_bits: if valid_bits == 0 { bits } else { valid_bits } })
+        }
+        (3, 32) => Ok(Coding::Float32),
+        (3, 64) => Ok(Coding::Float64),
+        (6, 8) => Ok(Coding::ALaw),
+        (7, 8) => Ok(Coding::MuLaw),
+        (1 | 3 | 6 | 7, _) => Err(Error::Unsupported(format!("{} WAV of {bits} bits a sample; {CONVERT}", name(tag)))),
+        _ => Err(Error::Unsupported(format!("WAV of the coding {} (tag {tag}); {CONVERT}", name(tag)))),
+    }
+}
+
+/// Codings by tag (RFC 2361), as far as recorders and telephone systems write them.
+fn name(tag: u16) -> &'static str {
+    match tag {
+        1 => "PCM",
+        2 => "Microsoft ADPCM",
+        3 => "float",
+        6 => "A-law",
+        7 => "µ-law",
+        0x10 => "OKI ADPCM",
+        0x11 => "IMA ADPCM",
+        0x14 | 0x40 | 0x45 | 0x64 => "G.723 or G.726 ADPCM",
+        0x22 => "TrueSpeech",
+        0x31 => "GSM 6.10",
+        0x50 => "MPEG layer I or II",
+        0x55 => "MP3",
+        0xFF | 0x1600..=0x1610 => "AAC",
+        0x160..=0x163 => "Windows Media",
+        _ => "unknown",
+    }
+}
