@@ -3,6 +3,7 @@
 
 pub mod audio;
 pub mod dsp;
+pub mod engine;
 pub mod error;
 pub mod kernels;
 pub mod models;

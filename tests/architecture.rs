@@ -1,5 +1,7 @@
 //! The layers and the arrows between them. A folder of `src` is a layer; a `crate::layer` path in it is an arrow.
 
+#![allow(clippy::unwrap_used, reason = "the repository's own files")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -33,12 +33,8 @@ impl<'a> Worker<'a> {
     }
 
     pub(super) fn answer(&mut self, window: &Window) -> Result<Answer> {
-        let mut answer = Answer {
-            output: None,
-            fresh: window.fresh,
-            features_time: Duration::ZERO,
-            network_time: Duration::ZERO,
-        };
+        let mut answer =
+            Answer { output: None, fresh: window.fresh, features_time: Duration::ZERO, network_time: Duration::ZERO };
         if level_dbfs(&window.samples) < self.silence_dbfs {
             return Ok(answer);
         }
@@ -93,11 +89,22 @@ impl Combined {
         self.age += weight * f64::from(output.age_years);
     }
 
-    /// Probabilities of emotion and gender, and years; nothing if no window was answered.
-    pub(super) fn means(&self) -> Option<(Vec<f64>, Vec<f64>, f64)> {
+    /// Nothing if no window was answered.
+    pub(super) fn means(&self) -> Option<Means> {
         let mean = |sums: &[f64]| sums.iter().map(|sum| sum / self.weight).collect();
-        (self.answered > 0).then(|| (mean(&self.emotion), mean(&self.gender), self.age / self.weight))
+        (self.answered > 0).then(|| Means {
+            emotion: mean(&self.emotion),
+            gender: mean(&self.gender),
+            years: self.age / self.weight,
+        })
     }
+}
+
+/// The recording's probabilities and age.
+pub(super) struct Means {
+    pub(super) emotion: Vec<f64>,
+    pub(super) gender: Vec<f64>,
+    pub(super) years: f64,
 }
 
 fn accumulate(sums: &mut Vec<f64>, values: &[f32], weight: f64) {

@@ -3,7 +3,8 @@
 //! | file | concept |
 //! |---|---|
 //! | `options` | what a caller may choose |
-//! | `pipeline` | the main job, streamed: decode, downmix, resample, windows, answers |
+//! | `pipeline` | the main job: stream → windows → answers → report |
+//! | `stream` | a recording as mono samples at the network's rate, as they come |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
 //! | `answer` | one window's answer; the recording's as their weighted mean |
 //! | `report` | the answer and its JSON |
@@ -15,6 +16,7 @@ mod embedded;
 mod options;
 mod pipeline;
 mod report;
+mod stream;
 mod windows;
 
 #[cfg(feature = "embedded-weights")]

@@ -4,14 +4,14 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::audio::{Decoder, Downmix};
-use crate::dsp::Resampler;
+use crate::audio::Decoder;
 use crate::error::{Error, Result};
 use crate::models::{ClassesRecipe, System};
 
 use super::answer::{Answer, Combined, Worker};
 use super::options::Options;
 use super::report::{Age, Choice, NoAnswer, Report, SCHEMA, Timings};
+use super::stream::MonoStream;
 use super::windows::{Window, Windows};
 
 /// Windows that a thread is given at a time: enough to make the hand-over cheap, and 1.5 MB of samples.
@@ -74,72 +74,63 @@ impl Engine {
         report.map_err(|error| error.in_file(name))
     }
 
-    fn run(&self, mut decoder: Decoder, file: String, began: Instant) -> Result<Report> {
+    fn run(&self, decoder: Decoder, file: String, began: Instant) -> Result<Report> {
         let frontend = &self.system.manifest().frontend;
-        let (spec, mut clock) = (decoder.spec().clone(), Clock::starting_at(began));
-        let mut downmix = Downmix::new(spec.channels);
-        let mut resampler = Resampler::new(spec.sample_rate_hz, frontend.sample_rate_hz())?;
+        let mut stream = MonoStream::new(decoder, frontend.sample_rate_hz())?;
         let mut windows = Windows::new(frontend.window_samples());
         let mut pool = Pool::new(self)?;
-        let (mut block, mut mono, mut resampled, mut ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (mut frames_in, mut total) = (0_u64, 0_usize);
-        loop {
-            let frames = decoder.read_block(&mut block)?;
-            frames_in += frames as u64;
-            mono.clear();
-            downmix.run(&block, &mut mono);
-            clock.decoded();
-            resampled.clear();
-            if frames > 0 {
-                resampler.process(&mono, &mut resampled);
-            } else {
-                resampler.finish(&mut resampled);
-            }
-            clock.resampled();
-            total += resampled.len();
-            windows.push(&resampled, &mut ready);
-            if frames == 0 {
-                break;
-            }
+        let (mut ready, mut samples) = (Vec::new(), 0);
+        while let Some(next) = stream.next()? {
+            samples += next.len();
+            windows.push(next, &mut ready);
             pool.answer_full_batches(&mut ready)?;
-            clock.skip();
         }
-        let long_enough = total >= self.min_samples();
-        if long_enough {
-            ready.extend(windows.finish());
-            pool.answer_all(&mut ready)?;
+        if samples < self.min_samples() {
+            return Ok(self.report(file, &stream, &Combined::default(), Some(NoAnswer::TooShort), began));
         }
-        let mut warnings = decoder.warnings().to_vec();
-        warnings.extend(downmix.warning());
-        let duration_s = frames_in as f64 / f64::from(spec.sample_rate_hz);
-        let combined = pool.combined;
+        ready.extend(windows.finish());
+        pool.answer_all(&mut ready)?;
+        let silent = (pool.combined.answered == 0).then_some(NoAnswer::Silence);
+        Ok(self.report(file, &stream, &pool.combined, silent, began))
+    }
+
+    fn report(
+        &self,
+        file: String,
+        stream: &MonoStream,
+        combined: &Combined,
+        no_answer: Option<NoAnswer>,
+        began: Instant,
+    ) -> Report {
+        let manifest = self.system.manifest();
+        let means = combined.means();
+        let mut warnings = stream.warnings();
         if combined.answered > 0 && combined.silent > 0 {
             let all = combined.answered + combined.silent;
             warnings.push(format!("{} of {all} windows are silent and were left out", combined.silent));
         }
-        let no_answer = match (long_enough, combined.answered) {
-            (false, _) => Some(NoAnswer::TooShort),
-            (true, 0) => Some(NoAnswer::Silence),
-            (true, _) => None,
-        };
-        let manifest = self.system.manifest();
-        let means = combined.means();
-        Ok(Report {
+        Report {
             schema: SCHEMA,
             file,
-            duration_s: rounded(duration_s, 6),
-            sample_rate_hz: spec.sample_rate_hz,
-            channels: spec.channels,
-            emotion: means.as_ref().map(|m| choice(&manifest.heads.emotion, &m.0)),
-            gender: means.as_ref().map(|m| choice(&manifest.heads.gender, &m.1)),
-            age: means.as_ref().map(|m| Age { years: rounded(m.2, 1) }),
+            duration_s: rounded(stream.duration_s(), 6),
+            sample_rate_hz: stream.spec().sample_rate_hz,
+            channels: stream.spec().channels,
+            emotion: means.as_ref().map(|m| choice(&manifest.heads.emotion, &m.emotion)),
+            gender: means.as_ref().map(|m| choice(&manifest.heads.gender, &m.gender)),
+            age: means.as_ref().map(|m| Age { years: rounded(m.years, 1) }),
             no_answer,
             windows: combined.answered,
             model: manifest.name.clone(),
             model_sha256: manifest.sha256.chars().take(16).collect(),
-            timings_ms: clock.timings(&combined),
+            timings_ms: Timings {
+                decode: milliseconds(stream.decode_time),
+                resample: milliseconds(stream.resample_time),
+                features: milliseconds(combined.features_time),
+                network: milliseconds(combined.network_time),
+                total: milliseconds(began.elapsed()),
+            },
             warnings,
-        })
+        }
     }
 
     /// The shortest recording that is answered, in samples at the front-end's rate.
@@ -180,8 +171,7 @@ impl<'a> Pool<'a> {
             runs.map(|(run, worker)| answer_run(run, worker)).collect()
         } else {
             std::thread::scope(|scope| {
-                let started: Vec<_> =
-                    runs.map(|(run, worker)| scope.spawn(move || answer_run(run, worker))).collect();
+                let started: Vec<_> = runs.map(|(run, worker)| scope.spawn(move || answer_run(run, worker))).collect();
                 let crashed = |_| Err(Error::Config("a worker thread ended early".into()));
                 started.into_iter().map(|thread| thread.join().unwrap_or_else(crashed)).collect()
             })
@@ -200,7 +190,8 @@ fn answer_run(run: &[Window], worker: &mut Worker<'_>) -> Result<Vec<Answer>> {
 
 /// The most probable label, and all of them, rounded to a millionth.
 fn choice(recipe: &ClassesRecipe, probabilities: &[f64]) -> Choice {
-    let best = (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
+    let best =
+        (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
     let pairs = recipe.labels.iter().cloned().zip(probabilities.iter().map(|&p| rounded(p, 6)));
     Choice { label: recipe.labels[best].clone(), probabilities: pairs.collect() }
 }
@@ -210,45 +201,6 @@ fn rounded(value: f64, digits: i32) -> f64 {
     (value * unit).round() / unit
 }
 
-/// Adds up the time of the stages that run on the calling thread.
-struct Clock {
-    began: Instant,
-    last: Instant,
-    decode: Duration,
-    resample: Duration,
-}
-
-impl Clock {
-    fn starting_at(began: Instant) -> Self {
-        Self { began, last: began, decode: Duration::ZERO, resample: Duration::ZERO }
-    }
-
-    /// The time since the last call of any of these three.
-    fn lap(&mut self) -> Duration {
-        let now = Instant::now();
-        now - std::mem::replace(&mut self.last, now)
-    }
-
-    fn decoded(&mut self) {
-        self.decode += self.lap();
-    }
-
-    fn resampled(&mut self) {
-        self.resample += self.lap();
-    }
-
-    fn skip(&mut self) {
-        self.lap();
-    }
-
-    fn timings(&self, combined: &Combined) -> Timings {
-        let ms = |time: Duration| rounded(1e3 * time.as_secs_f64(), 3);
-        Timings {
-            decode: ms(self.decode),
-            resample: ms(self.resample),
-            features: ms(combined.features_time),
-            network: ms(combined.network_time),
-            total: ms(self.began.elapsed()),
-        }
-    }
+fn milliseconds(time: Duration) -> f64 {
+    rounded(1e3 * time.as_secs_f64(), 3)
 }

@@ -193,11 +193,11 @@ impl Normalisation {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use serde_json::json;
 
-    fn logmel() -> Value {
+    pub(in crate::models) fn logmel() -> Value {
         json!({"kind": "logmel", "sample_rate_hz": 16000, "n_fft": 1024, "hop_length": 256, "window": "hann_periodic",
             "padding": "zeros_centred", "n_mels": 128, "mel_scale": "slaney", "mel_norm": "slaney", "f_min_hz": 0.0,
             "f_max_hz": 8000.0, "power": 2.0, "amin": 1e-10, "reference": "max", "top_db": 80.0, "window_s": 3.0,

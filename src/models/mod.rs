@@ -6,6 +6,7 @@
 //! [frames, bands] dB ─ normalisation ─▶ x-vector ─▶ [dim] ─ trunk ─▶ [56] ─ heads ─▶ emotion · gender · age
 //! ```
 
+pub mod features;
 pub mod frontend;
 pub mod heads;
 pub mod manifest;
@@ -15,7 +16,8 @@ pub mod system;
 pub mod trunk;
 pub mod xvector;
 
+pub use features::FeatureExtractor;
 pub use frontend::{Frontend, LogMelRecipe, Normalisation};
-pub use heads::Output;
+pub use heads::{ClassesRecipe, Output};
 pub use manifest::Manifest;
 pub use system::{System, Workspace};

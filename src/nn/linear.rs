@@ -1,7 +1,7 @@
 //! The dense layer: `y = W · x + b`.
 
 use crate::error::Result;
-use crate::kernels::reduce::dot;
+use crate::kernels::dot::dot;
 use crate::nn::{Norm, Tensor, Weights};
 
 /// PyTorch's `nn.Linear`: weight `[outputs, inputs]`, bias `[outputs]`.

@@ -1,0 +1,75 @@
+//! A recording as mono samples at the network's rate, as they come: decode, mean of the channels, resample.
+
+use std::time::{Duration, Instant};
+
+use crate::audio::{Decoder, Downmix, Spec};
+use crate::dsp::Resampler;
+use crate::error::Result;
+
+/// Holds one block of each stage, whatever the recording's length.
+pub(super) struct MonoStream {
+    decoder: Decoder,
+    downmix: Downmix,
+    resampler: Resampler,
+    block: Vec<f32>,
+    mono: Vec<f32>,
+    resampled: Vec<f32>,
+    frames: u64,
+    ended: bool,
+    pub(super) decode_time: Duration,
+    pub(super) resample_time: Duration,
+}
+
+impl MonoStream {
+    /// Plans the way from the recording's rate to `rate_hz`.
+    pub(super) fn new(decoder: Decoder, rate_hz: u32) -> Result<Self> {
+        Ok(Self {
+            downmix: Downmix::new(decoder.spec().channels),
+            resampler: Resampler::new(decoder.spec().sample_rate_hz, rate_hz)?,
+            decoder,
+            block: Vec::new(),
+            mono: Vec::new(),
+            resampled: Vec::new(),
+            frames: 0,
+            ended: false,
+            decode_time: Duration::ZERO,
+            resample_time: Duration::ZERO,
+        })
+    }
+
+    /// The next samples (at times none yet), or nothing after the last.
+    pub(super) fn next(&mut self) -> Result<Option<&[f32]>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let frames = self.decoder.read_block(&mut self.block)?;
+        self.frames += frames as u64;
+        self.mono.clear();
+        self.downmix.run(&self.block, &mut self.mono);
+        let decoded = Instant::now();
+        self.resampled.clear();
+        self.resampler.process(&self.mono, &mut self.resampled);
+        if frames == 0 {
+            self.resampler.finish(&mut self.resampled);
+            self.ended = true;
+        }
+        self.decode_time += decoded - began;
+        self.resample_time += decoded.elapsed();
+        Ok(Some(&self.resampled))
+    }
+
+    pub(super) fn spec(&self) -> &Spec {
+        self.decoder.spec()
+    }
+
+    /// Length of what came so far, in seconds.
+    pub(super) fn duration_s(&self) -> f64 {
+        self.frames as f64 / f64::from(self.spec().sample_rate_hz)
+    }
+
+    /// What was odd in the recording. Complete after the last samples.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.decoder.warnings().iter().cloned().chain(self.downmix.warning()).collect()
+    }
+}
