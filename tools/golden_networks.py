@@ -89,13 +89,13 @@ def layers():
         (6, 9, 33, [0]),
     ]:
         layer = networks.TdnnLayer(bands, channels, context, 1e-5)
-        run = lambda x: layer(x.T[None])[0].T  # [frames, bands] → [frames, channels]
+        run = lambda x: layer(x[None])[0]  # [frames, bands] → [frames, channels]
         case("tdnn", {"context": context, "eps": 1e-5}, draw(frames, bands), layer, run)
     for frames, channels, constant in [(30, 5, False), (2, 3, False), (11, 70, True)]:
         x = 5 + 3 * draw(frames, channels)
         if constant:
             x[:, 1] = 2.5
-        pool = lambda x: networks.statistics_pooling(x.T[None], 1e-5)[0]
+        pool = lambda x: networks.statistics_pooling(x[None], 1e-5)[0]
         case("statistics", {"variance": "biased", "floor": 1e-5}, x, None, pool)
         pool = lambda x: torch.cat([x.mean(0), x.var(0, unbiased=True).clamp(min=1e-5).sqrt()])
         case("statistics", {"variance": "unbiased", "floor": 1e-5}, x, None, pool)
@@ -120,10 +120,10 @@ def normalised(features, frontend):
 def intermediates(model, manifest, features):
     """Every named result on the way from [frames, bands] dB to the answers, and the answers."""
     seen = {"features": features}
-    x = normalised(features, manifest["frontend"]).T[None]
+    x = normalised(features, manifest["frontend"])[None]
     for i, layer in enumerate(model.xvector.tdnn):
         x = layer(x)
-        seen[f"xvector.tdnn.{i}"] = x[0].T
+        seen[f"xvector.tdnn.{i}"] = x[0]
     x = networks.statistics_pooling(x, model.xvector.floor)
     seen["xvector.pooling"] = x[0]
     x = model.xvector.embedding_norm(model.xvector.embedding(x))

@@ -1,0 +1,103 @@
+//! `persona-engine model show [FILE]`
+
+use std::io::{self, Write};
+
+use persona_engine::Result;
+use persona_engine::engine::{Manifest, Measure, RepresentationRecipe, Score, TrunkRecipe};
+use serde_json::Value;
+
+use super::Stop;
+use super::args::{ShowArgs, system};
+
+/// What holds for every system of this engine.
+const LIMITS: &str = "\
+An estimate, not a finding about a person: do not decide on anybody by it. Acted speech differs from speech as it happens, other languages,
+ages and microphones from those of the training. In the EU, inferring emotions at work or in education is prohibited (AI Act, article
+5(1)(f)); elsewhere the people concerned must be told that it is done (article 50(3)).";
+
+/// Prints what a model file says of itself. Always returns true: there is no input that could fail.
+pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<bool, Stop> {
+    let system = system(args.file.as_deref()).map_err(Stop::SetUp)?;
+    write(out, system.manifest())?;
+    Ok(true)
+}
+
+fn write(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
+    writeln!(out, "{}", manifest.name)?;
+    writeln!(out)?;
+    writeln!(out, "  sha256      {}", manifest.sha256)?;
+    writeln!(out, "  made by     {}", manifest.created_by)?;
+    writeln!(out, "  licence     {}", manifest.licence)?;
+    for (key, value) in &manifest.data {
+        writeln!(out, "  {:<11} {}", key, brief(value))?;
+    }
+    writeln!(out, "  front-end   {}", frontend(manifest))?;
+    writeln!(out, "  network     {}", network(manifest))?;
+    writeln!(out, "  emotions    {}", manifest.heads.emotion.labels.join(", "))?;
+    writeln!(out, "  genders     {}", manifest.heads.gender.labels.join(", "))?;
+    if !manifest.scores.is_empty() {
+        writeln!(out)?;
+        write_scores(out, &manifest.scores)?;
+    }
+    writeln!(out)?;
+    LIMITS.lines().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+fn frontend(manifest: &Manifest) -> String {
+    let frontend = &manifest.frontend;
+    let seconds = frontend.window_samples() as f64 / f64::from(frontend.sample_rate_hz());
+    format!("log-mel, {} bands at {} Hz, windows of {seconds} s", frontend.bands(), frontend.sample_rate_hz())
+}
+
+fn network(manifest: &Manifest) -> String {
+    let RepresentationRecipe::XVector(xvector) = &manifest.representation;
+    let layers: Vec<String> = xvector.layers.iter().map(|layer| layer.channels.to_string()).collect();
+    let trunk = match &manifest.trunk {
+        TrunkRecipe::Fcn { .. } => "FCN",
+        TrunkRecipe::Cnn { .. } => "CNN",
+    };
+    format!("x-vector (TDNN {}, embedding {}), {trunk} trunk, three heads", layers.join("-"), xvector.embedding)
+}
+
+/// A value of the free-form part in one line; a long list as its length.
+fn brief(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.len() > 8 => format!("{} of them", items.len()),
+        other => other.to_string(),
+    }
+}
+
+fn write_scores(out: &mut dyn Write, scores: &[Score]) -> io::Result<()> {
+    writeln!(out, "  {:<24}{:>14}{:>14}{:>14}{:>12}", "measured on", "emotion %", "gender %", "age RMSE", "age MAE")?;
+    for score in scores {
+        let row = [score.emotion_accuracy, score.gender_accuracy, score.age_rmse, score.age_mae];
+        write_row(out, protocol(&score.protocol), row)?;
+        for (name, group) in score.more.get("groups").and_then(Value::as_object).into_iter().flatten() {
+            let measure = |key: &str| group.get(key).and_then(|v| serde_json::from_value(v.clone()).ok());
+            let row = ["emotion_accuracy", "gender_accuracy", "age_rmse", "age_mae"].map(measure);
+            write_row(out, &format!("  {name}"), row)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_row(out: &mut dyn Write, name: &str, row: [Option<Measure>; 4]) -> io::Result<()> {
+    let cell = |measure: Option<Measure>| match measure {
+        Some(Measure { mean, std: Some(std) }) => format!("{mean:.1} ± {std:.1}"),
+        Some(Measure { mean, std: None }) => format!("{mean:.1}"),
+        None => "–".to_owned(),
+    };
+    let [emotion, gender, rmse, mae] = row.map(cell);
+    writeln!(out, "  {name:<24}{emotion:>14}{gender:>14}{rmse:>14}{mae:>12}")
+}
+
+/// What a protocol's name means.
+fn protocol(name: &str) -> &str {
+    match name {
+        "fold_clip" => "clips at random",
+        "fold_actor" => "voices not heard before",
+        "fold_sentence" => "sentences not heard",
+        other => other,
+    }
+}

@@ -1,0 +1,97 @@
+//! A report as a short table for people.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use persona_engine::engine::{Choice, Manifest, Report};
+
+/// Width of a bar that means 100 %.
+const BAR: usize = 32;
+
+/// Writes one report.
+pub(super) fn write(out: &mut dyn Write, report: &Report, manifest: &Manifest) -> io::Result<()> {
+    writeln!(out, "{}", heading(report))?;
+    writeln!(out)?;
+    match (&report.emotion, &report.gender, &report.age, report.no_answer) {
+        (Some(emotion), Some(gender), Some(age), None) => {
+            write_emotion(out, emotion)?;
+            writeln!(out, "  gender   {:<10} {:>6}", gender.label, percent(gender.probability()))?;
+            writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(manifest))?;
+        }
+        (.., reason) => {
+            writeln!(out, "  no answer: {}", reason.map_or("the system gave none", |reason| reason.explain()))?;
+        }
+    }
+    writeln!(out)?;
+    let windows = if report.windows == 1 { "1 window".to_owned() } else { format!("{} windows", report.windows) };
+    writeln!(out, "  {windows} in {:.0} ms by {}", report.timings_ms.total.max(1.0), report.model)
+}
+
+/// `speech.wav   4.16 s, 16 kHz, mono`
+fn heading(report: &Report) -> String {
+    let name = if report.file == "-" { "standard input" } else { &report.file };
+    let name = Path::new(name).file_name().map_or_else(|| name.to_owned(), |n| n.to_string_lossy().into_owned());
+    let channels = match report.channels {
+        1 => "mono".to_owned(),
+        2 => "stereo".to_owned(),
+        n => format!("{n} channels"),
+    };
+    let khz = f64::from(report.sample_rate_hz) / 1000.0;
+    format!("{name}   {}, {khz} kHz, {channels}", length(report.duration_s))
+}
+
+/// `4.16 s`, `12:05`, `2:00:00`: seconds as people say them.
+fn length(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{seconds:.2} s");
+    }
+    let whole = seconds.round() as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02} min") }
+}
+
+fn write_emotion(out: &mut dyn Write, emotion: &Choice) -> io::Result<()> {
+    for (index, (label, probability)) in emotion.probabilities.iter().enumerate() {
+        let head = if index == 0 { "emotion" } else { "" };
+        let mark = if *label == emotion.label { '▸' } else { ' ' };
+        let line = format!("  {head:<7} {mark}{label:<10} {:>6}  {}", percent(*probability), bar(*probability));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// `97.1 %`
+fn percent(probability: f64) -> String {
+    format!("{:.1} %", 100.0 * probability)
+}
+
+/// A bar in eighths of a character.
+fn bar(probability: f64) -> String {
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (probability * (8 * BAR) as f64).round() as usize;
+    "█".repeat(eighths / 8) + PARTS[eighths % 8]
+}
+
+/// What an age is worth: the mean error on voices that the system was not trained on, if its file says so.
+fn error_of_age(manifest: &Manifest) -> String {
+    let unknown_voices = manifest.scores.iter().find(|row| row.protocol == "fold_actor");
+    match unknown_voices.and_then(|row| row.age_mae) {
+        Some(error) => format!("   (off by {:.0} in the mean for a voice not heard before)", error.mean),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_and_lengths() {
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(1.0).chars().count(), BAR);
+        assert_eq!(bar(0.5 / BAR as f64), "▌");
+        assert_eq!(length(4.161), "4.16 s");
+        assert_eq!(length(725.2), "12:05 min");
+        assert_eq!(length(7200.0), "2:00:00");
+    }
+}
