@@ -13,8 +13,8 @@ pub struct Options {
     /// Inputs with less audio than this, in seconds, get [`NoAnswer::TooShort`](super::NoAnswer::TooShort). Default 0.3 s: less than
     /// a syllable, and about what the network's 15 frames of context need.
     pub min_duration_s: f64,
-    /// A window whose level, in dB below full scale (root mean square around its mean), is under this gets no answer. Default −80: three
-    /// steps of a 16-bit recording, where the spectrogram would show the recorder and nobody's voice.
+    /// A window of which nine tenths stay under this level, in dB below full scale (root mean square of blocks of 20 ms around their mean),
+    /// gets no answer. Default −80: three steps of a 16-bit recording, where the spectrogram would show the recorder and nobody's voice.
     pub silence_dbfs: f64,
 }
 

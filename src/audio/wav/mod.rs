@@ -152,7 +152,9 @@ fn require_one_frame(there: usize, extent: Extent, frame_bytes: usize) -> Result
     }
     let claim = if extent == Extent::ToTheEnd { String::new() } else { format!("claims {claimed} bytes and ") };
     let held = there.min(claimed as usize);
-    Err(malformed(format!("the data chunk {claim}holds {held}: there is not a single sample; check the recording")))
+    Err(malformed(format!(
+        "the data chunk {claim}holds {held} bytes: there is not a single sample; check the recording"
+    )))
 }
 
 fn malformed(what: impl Into<String>) -> Error {

@@ -1,0 +1,132 @@
+//! The whole chain: the same recording in other clothes, and the nine recordings whose training features are known.
+#![cfg(feature = "embedded-weights")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod common;
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+use common::{fixture, float32, pcm16, wav};
+use persona_engine::audio::{self, Limits};
+use persona_engine::dsp::resample;
+use persona_engine::engine::{Engine, Options, Report, System, embedded_system};
+use safetensors::SafeTensors;
+
+fn engine() -> Engine {
+    Engine::new(embedded_system().unwrap(), Options::default()).unwrap()
+}
+
+fn answer(engine: &Engine, bytes: Vec<u8>) -> Report {
+    let report = engine.infer_reader(Cursor::new(bytes), "memory").unwrap();
+    assert!(report.no_answer.is_none());
+    report
+}
+
+/// Emotion's probabilities, then gender's.
+fn probabilities(report: &Report) -> Vec<f64> {
+    let heads = [report.emotion.as_ref().unwrap(), report.gender.as_ref().unwrap()];
+    heads.iter().flat_map(|head| head.probabilities.iter().map(|(_, p)| *p)).collect()
+}
+
+fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+fn samples_of(path: &Path) -> Vec<f32> {
+    let buffer = audio::open(path, &Limits::default()).unwrap();
+    assert_eq!((buffer.spec().sample_rate_hz, buffer.spec().channels), (16_000, 1));
+    buffer.samples().to_vec()
+}
+
+/// The recording at 48 kHz in two channels.
+fn at_48k_stereo(samples: &[f32]) -> Vec<u8> {
+    let both: Vec<f32> = resample(samples, 16_000, 48_000).unwrap().iter().flat_map(|&x| [x, x]).collect();
+    wav(3, 2, 48_000, 32, &float32(&both))
+}
+
+fn assert_48k_stereo_answers_the_same(engine: &Engine, path: &Path) {
+    let samples = samples_of(path);
+    let plain = answer(engine, wav(1, 1, 16_000, 16, &pcm16(&samples)));
+    let dressed = answer(engine, at_48k_stereo(&samples));
+    let difference = largest_difference(&probabilities(&plain), &probabilities(&dressed));
+    println!("{}: 16 kHz against 48 kHz stereo: {difference:.4}", path.display());
+    assert!(difference <= 0.02, "{}: {difference}", path.display());
+    assert!((plain.age.unwrap().years - dressed.age.unwrap().years).abs() <= 1.0, "{}", path.display());
+}
+
+#[test]
+fn speech_at_48k_stereo_is_the_same_speech() {
+    assert_48k_stereo_answers_the_same(&engine(), &fixture("speech.wav"));
+}
+
+#[test]
+fn every_fixture_is_answered() {
+    let engine = engine();
+    for entry in fs::read_dir(fixture("")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "mp3") && cfg!(not(feature = "mp3")) {
+            continue;
+        }
+        let report = engine.infer_file(&path).unwrap();
+        assert!(report.emotion.is_some() || report.duration_s < 0.3, "{}: {:?}", path.display(), report.no_answer);
+    }
+}
+
+#[test]
+fn louder_or_softer_is_the_same_speech() {
+    let engine = engine();
+    let samples = samples_of(&fixture("speech.wav"));
+    let scaled = |factor: f32| {
+        let samples: Vec<f32> = samples.iter().map(|x| x * factor).collect();
+        probabilities(&answer(&engine, wav(3, 1, 16_000, 32, &float32(&samples))))
+    };
+    assert!(largest_difference(&scaled(1.0), &scaled(0.25)) < 1e-3);
+}
+
+/// Windows of a recording repeated three times over are answered like the recording: the mean changes nothing.
+#[test]
+fn a_repeated_recording_is_answered_like_one() {
+    let engine = engine();
+    let three_seconds = &samples_of(&fixture("speech.wav"))[..48_000];
+    let once = probabilities(&answer(&engine, wav(1, 1, 16_000, 16, &pcm16(three_seconds))));
+    let report = answer(&engine, wav(1, 1, 16_000, 16, &pcm16(&three_seconds.repeat(3))));
+    assert_eq!(report.windows, 3);
+    assert!(largest_difference(&once, &probabilities(&report)) < 2e-6);
+}
+
+/// The nine official recordings: what the engine answers from the wav is what the network answers from the stored training features
+/// (8 bits, steps of 0.3 dB), and the same at 48 kHz stereo.
+#[test]
+fn real_recordings_are_answered_like_their_training_features() {
+    let Some(data) = common::data("real_recordings_are_answered_like_their_training_features") else { return };
+    let stored = fs::read(data.join("crema_d/logmel_u8.safetensors")).unwrap();
+    let stored = SafeTensors::deserialize(&stored).unwrap();
+    let (engine, system) = (engine(), embedded_system().unwrap());
+    let mut wavs: Vec<_> = fs::read_dir(data.join("speech/crema_d_wav")).unwrap().map(|e| e.unwrap().path()).collect();
+    wavs.sort();
+    assert_eq!(wavs.len(), 9);
+    for path in wavs {
+        let clip = stored.tensor(path.file_stem().unwrap().to_str().unwrap()).unwrap();
+        let features: Vec<f32> = clip.data().iter().map(|&v| f32::from(v) / 255.0 * 80.0 - 80.0).collect();
+        let (label, expected, years) = from_features(&system, &features, clip.shape()[0]);
+        // the features end at 3 s, so the recording must too
+        let samples = samples_of(&path);
+        let report = answer(&engine, wav(1, 1, 16_000, 16, &pcm16(&samples[..samples.len().min(48_000)])));
+        let difference = largest_difference(&probabilities(&report), &expected);
+        let age = (report.age.unwrap().years - years).abs();
+        println!("{}: probabilities within {difference:.4}, age within {age:.2} years", path.display());
+        assert_eq!(report.emotion.unwrap().label, label, "{}", path.display());
+        assert!(difference <= 0.02 && age <= 1.0, "{}: {difference}, {age}", path.display());
+        assert_48k_stereo_answers_the_same(&engine, &path);
+    }
+}
+
+fn from_features(system: &System, features: &[f32], frames: usize) -> (String, Vec<f64>, f64) {
+    let output = system.forward(features, frames, &mut system.workspace()).unwrap();
+    let best = (0..6).max_by(|&a, &b| output.emotion[a].total_cmp(&output.emotion[b])).unwrap();
+    let both = output.emotion.iter().chain(&output.gender).map(|&p| f64::from(p)).collect();
+    (system.manifest().heads.emotion.labels[best].clone(), both, f64::from(output.age_years))
+}

@@ -1,0 +1,211 @@
+//! The program as people and scripts use it: what it prints where, and how it ends.
+#![cfg(all(feature = "cli", feature = "embedded-weights"))]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use common::{buzz, fixture, folder, pcm16, run, run_with_input, wav};
+use serde_json::Value;
+
+fn speech() -> String {
+    fixture("speech.wav").to_str().unwrap().to_owned()
+}
+
+/// The lines of `--json`, each an object, without the time that it took.
+fn objects(text: &str) -> Vec<Value> {
+    let parse = |line: &str| {
+        let mut object: Value = serde_json::from_str(line).unwrap();
+        object.as_object_mut().unwrap().remove("timings_ms");
+        object
+    };
+    text.lines().map(parse).collect()
+}
+
+#[test]
+fn a_recording_gives_a_table() {
+    let said = run(["infer", &speech()]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    for word in ["speech.wav", "4.16 s", "16 kHz", "mono", "anger", "sadness", "gender", "age", "years", "2 windows"] {
+        assert!(said.out.contains(word), "{word} is missing:\n{}", said.out);
+    }
+    assert!(said.out.lines().all(|line| line.chars().count() <= 80), "wider than a terminal:\n{}", said.out);
+}
+
+#[test]
+fn json_is_one_object_a_file_with_all_its_keys() {
+    let said = run(["infer", "--json", &speech(), &speech()]);
+    assert_eq!((said.code, said.out.lines().count()), (Some(0), 2));
+    let report: Value = serde_json::from_str(said.out.lines().next().unwrap()).unwrap();
+    assert_eq!(report["schema"], 1);
+    assert_eq!(
+        (&report["sample_rate_hz"], &report["channels"], &report["windows"]),
+        (&16_000.into(), &1.into(), &2.into())
+    );
+    assert!((report["duration_s"].as_f64().unwrap() - 4.164_187).abs() < 1e-6);
+    assert_eq!(report["model"], "xvector-cnn");
+    for (head, classes) in [("emotion", 6), ("gender", 2)] {
+        let probabilities = report[head]["probabilities"].as_object().unwrap();
+        assert_eq!(probabilities.len(), classes);
+        let sum: f64 = probabilities.values().map(|p| p.as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-5, "{head}: {sum}");
+        let best = probabilities.iter().max_by(|a, b| a.1.as_f64().partial_cmp(&b.1.as_f64()).unwrap()).unwrap();
+        assert_eq!(&report[head]["label"], best.0);
+    }
+    let years = report["age"]["years"].as_f64().unwrap();
+    assert!((10.0..100.0).contains(&years), "{years}");
+    for stage in ["decode", "resample", "features", "network", "total"] {
+        assert!(report["timings_ms"][stage].as_f64().unwrap() >= 0.0, "{stage}");
+    }
+    assert!(report["no_answer"].is_null() && report["warnings"] == serde_json::json!([]));
+}
+
+#[test]
+fn standard_input_is_answered_like_the_file() {
+    let file = &objects(&run(["infer", "--json", &speech()]).out)[0];
+    let piped = run_with_input(["infer", "--json", "-"], &fs::read(fixture("speech.wav")).unwrap());
+    assert_eq!(piped.code, Some(0));
+    let mut piped = objects(&piped.out).remove(0);
+    assert_eq!(piped["file"], "-");
+    piped["file"] = file["file"].clone();
+    assert_eq!(&piped, file);
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bytes() {
+    let folder = folder("threads");
+    let long = folder.join("long.wav");
+    fs::write(&long, wav(1, 1, 8000, 16, &pcm16(&buzz(8000 * 100, 8000.0)))).unwrap();
+    let answer = |n: &str| objects(&run(["infer", "--json", "--threads", n, long.to_str().unwrap()]).out);
+    let one = answer("1");
+    assert_eq!(one[0]["windows"], 34);
+    for n in ["2", "3", "7"] {
+        assert_eq!(answer(n), one, "{n} threads");
+    }
+}
+
+#[test]
+fn one_bad_file_does_not_stop_the_others() {
+    let said = run(["infer", "--json", &speech(), "/nowhere/at all.wav", &speech()]);
+    assert_eq!(said.code, Some(1));
+    let lines = objects(&said.out);
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0], lines[2]);
+    assert_eq!((&lines[1]["schema"], &lines[1]["file"]), (&1.into(), &"/nowhere/at all.wav".into()));
+    assert!(lines[1]["error"].as_str().unwrap().contains("/nowhere/at all.wav"));
+    assert_eq!(said.err.lines().count(), 1);
+    assert!(said.err.contains("/nowhere/at all.wav"), "{}", said.err);
+}
+
+#[test]
+fn silence_and_snippets_get_no_answer_and_a_reason() {
+    let folder = folder("no_answer");
+    let cases = [
+        ("silence.wav", wav(1, 1, 16_000, 16, &pcm16(&[0.0; 32_000])), "silence"),
+        ("offset.wav", wav(1, 2, 44_100, 16, &pcm16(&[0.25; 88_200])), "silence"),
+        ("a-law-silence.wav", wav(6, 1, 8000, 8, &[0xD5; 16_000]), "silence"),
+        ("short.wav", wav(1, 1, 16_000, 16, &pcm16(&buzz(4700, 16_000.0))), "too_short"),
+        ("one-sample.wav", wav(1, 1, 384_000, 16, &pcm16(&[0.5])), "too_short"),
+    ];
+    for (name, bytes, reason) in cases {
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap();
+        let said = run(["infer", "--json", path.to_str().unwrap()]);
+        assert_eq!(said.code, Some(0), "{name}: {}", said.err);
+        let report = &objects(&said.out)[0];
+        assert_eq!(report["no_answer"]["reason"], reason, "{name}");
+        assert!(report["emotion"].is_null() && report["gender"].is_null() && report["age"].is_null(), "{name}");
+        let table = run(["infer", path.to_str().unwrap()]);
+        assert!(table.out.contains("no answer: the recording is"), "{name}: {}", table.out);
+    }
+}
+
+#[test]
+fn silent_windows_are_left_out_and_told() {
+    let folder = folder("half_silent");
+    let mut samples = buzz(16_000 * 3, 16_000.0);
+    let alone = folder.join("alone.wav");
+    fs::write(&alone, wav(1, 1, 16_000, 16, &pcm16(&samples))).unwrap();
+    samples.extend([0.0; 16_000 * 6]);
+    let followed = folder.join("followed.wav");
+    fs::write(&followed, wav(1, 1, 16_000, 16, &pcm16(&samples))).unwrap();
+    let said = run(["infer", "--json", alone.to_str().unwrap(), followed.to_str().unwrap()]);
+    let lines = objects(&said.out);
+    assert_eq!(lines[0]["emotion"], lines[1]["emotion"]);
+    assert_eq!(lines[1]["windows"], 1);
+    assert!(lines[1]["warnings"][0].as_str().unwrap().contains("2 of 3 windows are silent"));
+}
+
+#[test]
+fn channels_that_cancel_are_told_unless_quiet() {
+    let path = folder("cancel").join("opposite.wav");
+    let both: Vec<f32> = buzz(16_000, 16_000.0).iter().flat_map(|&x| [x, -x]).collect();
+    fs::write(&path, wav(1, 2, 16_000, 16, &pcm16(&both))).unwrap();
+    let said = run(["infer", path.to_str().unwrap()]);
+    assert!(said.err.contains("warning") && said.err.contains("cancel"), "{}", said.err);
+    assert_eq!(run(["infer", "--quiet", path.to_str().unwrap()]).err, "");
+}
+
+#[test]
+fn a_cut_recording_is_answered_when_asked() {
+    let path = folder("cut").join("cut.wav");
+    let whole = fs::read(fixture("speech.wav")).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(run(["infer", path.to_str().unwrap()]).code, Some(1));
+    let said = run(["infer", "--json", "--accept-truncated", path.to_str().unwrap()]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.err.contains("warning"), "{}", said.err);
+    assert!((objects(&said.out)[0]["duration_s"].as_f64().unwrap() - 2.08).abs() < 0.01);
+}
+
+#[test]
+fn a_model_file_answers_like_the_one_inside() {
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/xvector-cnn.safetensors");
+    let inside = objects(&run(["infer", "--json", &speech()]).out);
+    assert_eq!(objects(&run(["infer", "--json", "--model", weights, &speech()]).out), inside);
+    let (inside, file) = (run(["model", "show"]), run(["model", "show", weights]));
+    assert_eq!((inside.code, &inside.out), (Some(0), &file.out));
+    for word in
+        ["xvector-cnn", "CREMA-D", "ODbL", "voices not heard before", "female", "age 60-74", "Article", "5(1)(f)"]
+    {
+        assert!(file.out.to_lowercase().contains(&word.to_lowercase()), "{word} is missing:\n{}", file.out);
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_is_meant() {
+    for (arguments, words) in [
+        (&["infer"][..], "FILE"),
+        (&["infr", "a.wav"], "infer"),
+        (&["infer", "--jsn", "a.wav"], "--json"),
+        (&["infer", "--threads", "0", "a.wav"], "1..=1024"),
+        (&["infer", "-", "-"], "only once"),
+        (&["infer", "--model", "/nowhere.safetensors", "a.wav"], "/nowhere.safetensors"),
+        (&["model", "show", "/"], "directory"),
+        (&[], "Usage"),
+    ] {
+        let said = run(arguments);
+        assert_eq!(said.code, Some(2), "{arguments:?}");
+        assert!(said.out.is_empty() && said.err.contains(words), "{arguments:?}: {}", said.err);
+    }
+}
+
+/// `head -1` is content after one line and closes the pipe.
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let files = vec![speech(); 400];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_persona-engine"))
+        .args(["infer", "--json"])
+        .args(files)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    assert!(line.starts_with("{\"schema\""));
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stderr.len()), (Some(0), 0));
+}
