@@ -134,3 +134,16 @@ class Persona(nn.Module):
 
     def forward(self, x):
         return self.heads(self.trunk(self.xvector(x)))
+
+
+@torch.no_grad()
+def tie_top_bands(layer, count, means):
+    """Makes a first layer read its `count` highest bands as the next lower one, moved by the difference of their `means` [bands] (in
+    the units that the layer sees). Just below half the sample rate every resampler and codec rolls off in its own way; a network that
+    listens there answers the same recording differently at 16 and at 48 kHz."""
+    weight, bias = layer.conv.weight, layer.conv.bias
+    kept = weight.shape[1] - count - 1
+    tied = weight[:, kept + 1 :]
+    bias += torch.einsum("obk,b->o", tied, means[kept + 1 :] - means[kept])
+    weight[:, kept] += tied.sum(1)
+    tied.zero_()

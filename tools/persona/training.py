@@ -39,6 +39,7 @@ class Recipe:
     direct: float = 0.5  # weight of linear heads straight on the embedding, in training alone
     speaker: float = 0.1  # weight of telling the training actors apart by the embedding, in training alone
     averaging: float = 0.998  # decay of the running mean of weights
+    tied_bands: int = 3  # highest bands (above 7.35 kHz) that the trained network is made to read as the one below them
     seed: int = 1
 
 
@@ -217,7 +218,12 @@ class Run:
                 self.save()
         if self.best_weights is not None:
             self.averaged.load_state_dict(self.best_weights)
+        self.tie_top_bands()
         return self
+
+    def tie_top_bands(self):
+        means = torch.stack([self.clips.frames[:, k].float().mean() for k in range(LOGMEL["n_mels"])]) * (80 / 255) - 80
+        networks.tie_top_bands(self.averaged.module.xvector.tdnn[0], self.recipe.tied_bands, normalise(means))
 
     def state(self):
         return {
