@@ -1,5 +1,42 @@
 //! Emotion, gender and age from a voice recording: one model, one pass, offline.
-#![doc(test(attr(deny(warnings))))]
+//!
+//! ```text
+//! file bytes ─ audio ─▶ f32 [samples] per channel, Hz        WAV, MP3; told by the first bytes, never by the name
+//!            ─ dsp ───▶ f32 [samples] mono, 16 kHz           mean of the channels, polyphase windowed sinc
+//!            ─ engine ▶ windows of up to 3 s                 every sample in one, silence left out
+//!            ─ dsp ───▶ [frames, 128] dB                     log-mel, by the recipe that the model file states
+//!            ─ models ▶ [512]                                x-vector (Snyder et al. 2018)
+//!            ─ models ▶ [56]                                 trunk: FCN, or CNN (conv1d and max-pool) before it
+//!            ─ models ▶ heads                                emotion (6, softmax) · gender (2, softmax) · age (years)
+//!            ─ engine ▶ Report                               an answer, or an honest "no answer" with its reason
+//! ```
+//!
+//! The way follows the paper PERSONA (emotion recognition, gender recognition and age estimation from one representation).
+//! A folder of `src` is a layer, and a test refuses uses that the table of layers lacks (`tests/architecture.rs`).
+//!
+#![cfg_attr(
+    feature = "embedded-weights",
+    doc = "```
+use persona_engine::engine::{Engine, Options, embedded_system};
+
+let engine = Engine::new(embedded_system()?, Options::default())?;
+let report = engine.infer_file(\"tests/audio/speech.wav\".as_ref())?;
+let emotion = report.emotion.expect(\"speech is answered\");
+assert_eq!(emotion.probabilities.len(), 6);
+println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
+# Ok::<(), persona_engine::Error>(())
+```"
+)]
+//!
+//! # Features
+//!
+//! | feature | on by default | what it adds |
+//! |---|---|---|
+//! | `cli` | yes | the program `persona-engine` (clap) |
+//! | `mp3` | yes | MP3 input (symphonia) |
+//! | `embedded-weights` | yes | the default model inside the library and the program, 12 MB |
+//!
+//! Without any of them the package is the bare engine: WAV, and model files from disk.
 
 pub mod audio;
 pub mod dsp;

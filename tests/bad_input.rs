@@ -93,7 +93,7 @@ fn an_unreadable_file_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let path = folder("unreadable").join("secret.wav");
     fs::write(&path, wav(1, 1, 16_000, 16, &[0; 64])).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&path).is_ok() {
         println!("an_unreadable_file_is_refused: skipped, this user may read everything");
         return;

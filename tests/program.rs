@@ -103,8 +103,8 @@ fn one_bad_file_does_not_stop_the_others() {
 fn silence_and_snippets_get_no_answer_and_a_reason() {
     let folder = folder("no_answer");
     let cases = [
-        ("silence.wav", wav(1, 1, 16_000, 16, &pcm16(&[0.0; 32_000])), "silence"),
-        ("offset.wav", wav(1, 2, 44_100, 16, &pcm16(&[0.25; 88_200])), "silence"),
+        ("silence.wav", wav(1, 1, 16_000, 16, &pcm16(&vec![0.0; 32_000])), "silence"),
+        ("offset.wav", wav(1, 2, 44_100, 16, &pcm16(&vec![0.25; 88_200])), "silence"),
         ("a-law-silence.wav", wav(6, 1, 8000, 8, &[0xD5; 16_000]), "silence"),
         ("short.wav", wav(1, 1, 16_000, 16, &pcm16(&buzz(4700, 16_000.0))), "too_short"),
         ("one-sample.wav", wav(1, 1, 384_000, 16, &pcm16(&[0.5])), "too_short"),
@@ -128,7 +128,7 @@ fn silent_windows_are_left_out_and_told() {
     let mut samples = buzz(16_000 * 3, 16_000.0);
     let alone = folder.join("alone.wav");
     fs::write(&alone, wav(1, 1, 16_000, 16, &pcm16(&samples))).unwrap();
-    samples.extend([0.0; 16_000 * 6]);
+    samples.resize(16_000 * 9, 0.0);
     let followed = folder.join("followed.wav");
     fs::write(&followed, wav(1, 1, 16_000, 16, &pcm16(&samples))).unwrap();
     let said = run(["infer", "--json", alone.to_str().unwrap(), followed.to_str().unwrap()]);
@@ -136,6 +136,13 @@ fn silent_windows_are_left_out_and_told() {
     assert_eq!(lines[0]["emotion"], lines[1]["emotion"]);
     assert_eq!(lines[1]["windows"], 1);
     assert!(lines[1]["warnings"][0].as_str().unwrap().contains("2 of 3 windows are silent"));
+}
+
+#[test]
+fn a_telephone_recording_is_answered_with_a_warning() {
+    let report = &objects(&run(["infer", "--json", fixture("clip-alaw-8k.wav").to_str().unwrap()]).out)[0];
+    assert_eq!(report["sample_rate_hz"], 8000);
+    assert!(report["warnings"][0].as_str().unwrap().contains("4000 Hz"), "{report}");
 }
 
 #[test]

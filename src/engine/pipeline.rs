@@ -105,6 +105,7 @@ impl Engine {
         let manifest = self.system.manifest();
         let means = combined.means();
         let mut warnings = stream.warnings();
+        warnings.extend(self.narrowband_warning(stream.spec().sample_rate_hz));
         if combined.answered > 0 && combined.silent > 0 {
             let all = combined.answered + combined.silent;
             warnings.push(format!("{} of {all} windows are silent and were left out", combined.silent));
@@ -131,6 +132,15 @@ impl Engine {
             },
             warnings,
         }
+    }
+
+    /// A recording of a lower rate than the network's lacks its upper bands: it is answered, but not in silence.
+    fn narrowband_warning(&self, rate_hz: u32) -> Option<String> {
+        let network_hz = self.system.manifest().frontend.sample_rate_hz();
+        (rate_hz < network_hz).then(|| {
+            let (heard, expected) = (rate_hz / 2, network_hz / 2);
+            format!("it ends at {heard} Hz and the model was trained up to {expected} Hz: expect a less accurate answer, above all for age")
+        })
     }
 
     /// The shortest recording that is answered, in samples at the front-end's rate.

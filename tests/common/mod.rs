@@ -1,5 +1,6 @@
 //! What several test programs need: the fixtures, the program itself, and WAV bytes.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![allow(clippy::print_stdout, reason = "a test that skips says so")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::ffi::OsStr;
@@ -60,7 +61,7 @@ pub(crate) fn run_with_input(arguments: impl IntoIterator<Item = impl AsRef<OsSt
 }
 
 fn program(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_persona-engine"));
+    let mut command = Command::new(option_env!("CARGO_BIN_EXE_persona-engine").unwrap());
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
