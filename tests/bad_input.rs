@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Said, buzz, fixture, float32, folder, pcm16, wav, wav_claiming};
+use common::program::Said;
+use common::{buzz, fixture, float32, folder, pcm16, wav, wav_claiming};
 
 /// Runs the program with its address space limited: one that followed a header's claim would be refused the memory and abort.
 fn run_limited(arguments: &[&str]) -> Said {

@@ -7,7 +7,8 @@ mod common;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use common::{buzz, fixture, folder, pcm16, run, run_with_input, wav};
+use common::program::{run, run_with_input};
+use common::{buzz, fixture, folder, pcm16, wav};
 use serde_json::Value;
 
 fn speech() -> String {

@@ -15,7 +15,7 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, manifest: &Manifest) -
     match (&report.emotion, &report.gender, &report.age, report.no_answer) {
         (Some(emotion), Some(gender), Some(age), None) => {
             write_emotion(out, emotion)?;
-            writeln!(out, "  gender   {:<10} {:>6}", gender.label, percent(gender.probability()))?;
+            writeln!(out, "  gender   {:<10} {:>7}", gender.label, percent(gender.probability()))?;
             writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(manifest))?;
         }
         (.., reason) => {
@@ -54,15 +54,19 @@ fn write_emotion(out: &mut dyn Write, emotion: &Choice) -> io::Result<()> {
     for (index, (label, probability)) in emotion.probabilities.iter().enumerate() {
         let head = if index == 0 { "emotion" } else { "" };
         let mark = if *label == emotion.label { '▸' } else { ' ' };
-        let line = format!("  {head:<7} {mark}{label:<10} {:>6}  {}", percent(*probability), bar(*probability));
+        let line = format!("  {head:<7} {mark}{label:<10} {:>7}  {}", percent(*probability), bar(*probability));
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
 }
 
-/// `97.1 %`
+/// `97.1 %`. No estimate is certain, so none is printed as 0 or 100.
 fn percent(probability: f64) -> String {
-    format!("{:.1} %", 100.0 * probability)
+    match 100.0 * probability {
+        low if low < 0.05 => "<0.1 %".to_owned(),
+        high if high >= 99.95 => ">99.9 %".to_owned(),
+        between => format!("{between:.1} %"),
+    }
 }
 
 /// A bar in eighths of a character.
@@ -86,10 +90,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_and_lengths() {
+    fn bars_percents_and_lengths() {
         assert_eq!(bar(0.0), "");
         assert_eq!(bar(1.0).chars().count(), BAR);
         assert_eq!(bar(0.5 / BAR as f64), "▌");
+        assert_eq!(
+            [0.0, 0.000_6, 0.971_4, 0.999_4, 1.0].map(percent),
+            ["<0.1 %", "0.1 %", "97.1 %", "99.9 %", ">99.9 %"]
+        );
         assert_eq!(length(4.161), "4.16 s");
         assert_eq!(length(725.2), "12:05 min");
         assert_eq!(length(7200.0), "2:00:00");

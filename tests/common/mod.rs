@@ -3,11 +3,11 @@
 #![allow(clippy::print_stdout, reason = "a test that skips says so")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+
+#[cfg(feature = "cli")]
+pub(crate) mod program;
 
 /// A file of `tests/audio`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -31,39 +31,6 @@ pub(crate) fn data(test: &str) -> Option<PathBuf> {
     }
     println!("{test}: skipped, no data at {}", path.display());
     None
-}
-
-/// What the program said.
-pub(crate) struct Said {
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
-/// Runs the program.
-pub(crate) fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Said {
-    program(arguments).output().unwrap().into()
-}
-
-/// Runs the program with bytes on its standard input.
-pub(crate) fn run_with_input(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>, input: &[u8]) -> Said {
-    let mut child = program(arguments).stdin(Stdio::piped()).spawn().unwrap();
-    // A program that refuses its input early closes the pipe: that is no failure of the test.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap().into()
-}
-
-fn program(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(option_env!("CARGO_BIN_EXE_persona-engine").unwrap());
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
 }
 
 /// A WAV file with one `fmt ` and one `data` chunk; `data_len` is what its header claims.
