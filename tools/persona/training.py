@@ -233,6 +233,7 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "generators": [self.order.get_state(), self.generator.get_state()],
+            "dropout": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
             "progress": (self.epoch, self.best, self.best_epoch),
             "best_weights": self.best_weights,
             "recipe": json.dumps(asdict(self.recipe)),
@@ -258,6 +259,8 @@ class Run:
         self.schedule.load_state_dict(state["schedule"])
         for generator, kept in zip((self.order, self.generator), state["generators"]):
             generator.set_state(kept.cpu())
+        torch.set_rng_state(state["dropout"][0].cpu())
+        torch.cuda.set_rng_state_all([kept.cpu() for kept in state["dropout"][1:]])
         self.epoch, self.best, self.best_epoch = state["progress"]
         self.best_weights = state["best_weights"]
 
