@@ -3,7 +3,11 @@
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
-use persona_engine::dsp::{LogMel, LogMelOptions, Mfcc, MfccOptions, Resampler};
+use persona_engine::dsp::kaldi::MelOptions;
+use persona_engine::dsp::{
+    Cmvn, Fbank, FbankOptions, KaldiMfcc, KaldiMfccOptions, LogMel, LogMelOptions, Mfcc, MfccOptions,
+};
+use persona_engine::dsp::{Resampler, SlidingCmvn, SlidingCmvnOptions, SpeechBrainFbank, SpeechBrainFbankOptions};
 use persona_engine::kernels::dot::Variant;
 
 /// Prints what a benchmark allocates; the lines are missing where it allocates nothing.
@@ -58,6 +62,49 @@ fn mfcc_60_s(bencher: Bencher<'_, '_>) {
     let mut mfcc = Mfcc::new(MfccOptions::default()).unwrap();
     let mut output = Vec::new();
     bencher.bench_local(|| input.chunks(WINDOW).for_each(|window| mfcc.run(window, &mut output)));
+}
+
+/// Beside kaldi-native-fbank: `python tools/golden_kaldi.py speed`.
+#[divan::bench(args = [23, 80])]
+fn kaldi_fbank_60_s(bencher: Bencher<'_, '_>, num_bins: usize) {
+    let input = noise(16_000 * SECONDS);
+    let mel_opts = MelOptions { num_bins, ..Default::default() };
+    let mut fbank = Fbank::new(FbankOptions { mel_opts, ..Default::default() }).unwrap();
+    let mut output = Vec::new();
+    bencher.bench_local(|| fbank.run(&input, &mut output));
+}
+
+#[divan::bench]
+fn kaldi_mfcc_60_s(bencher: Bencher<'_, '_>) {
+    let input = noise(16_000 * SECONDS);
+    let mut mfcc = KaldiMfcc::new(KaldiMfccOptions::default()).unwrap();
+    let mut output = Vec::new();
+    bencher.bench_local(|| mfcc.run(&input, &mut output));
+}
+
+#[divan::bench(args = [24, 80])]
+fn speechbrain_fbank_60_s(bencher: Bencher<'_, '_>, n_mels: usize) {
+    let input = noise(16_000 * SECONDS);
+    let mut fbank = SpeechBrainFbank::new(SpeechBrainFbankOptions { n_mels, ..Default::default() }).unwrap();
+    let mut output = Vec::new();
+    bencher.bench_local(|| fbank.run(&input, &mut output));
+}
+
+/// 60 s of 80 bands.
+#[divan::bench]
+fn cmvn_60_s(bencher: Bencher<'_, '_>) {
+    let mut features = noise(6000 * 80);
+    let mut cmvn = Cmvn::new(80, false);
+    bencher.bench_local(|| cmvn.run(&mut features));
+}
+
+/// 60 s of 80 bands.
+#[divan::bench]
+fn sliding_cmvn_60_s(bencher: Bencher<'_, '_>) {
+    let features = noise(6000 * 80);
+    let mut cmvn = SlidingCmvn::new(80, SlidingCmvnOptions::default()).unwrap();
+    let mut output = Vec::new();
+    bencher.bench_local(|| cmvn.run(&features, &mut output));
 }
 
 #[divan::bench]

@@ -1,49 +1,130 @@
-//! Cutting a signal into overlapping, windowed frames.
+//! Cutting a signal into overlapping frames.
 //!
 //! ```text
-//! frame[t][i] = w[i] · x[t · hop_length − n_fft / 2 + i]        i = 0 .. n_fft − 1,   x = 0 outside the signal
+//! frame[t][i] = x[first(t) + i]        i = 0 .. length − 1
 //! ```
 //!
-//! Frame t is centred at sample t · hop_length (librosa: `center=True, pad_mode="constant"`).
+//! Where frame t begins, how many there are for n samples, and what lies outside the signal depends on the [`Edges`]:
+//!
+//! | edges | first(t) | frames | outside | whose |
+//! |---|---|---|---|---|
+//! | `CentredZeros` | `t · hop − length / 2` | `1 + floor(n / hop)` | zeros | librosa and PyTorch: `center=True, pad_mode="constant"` |
+//! | `Snip` | `t · hop` | `1 + floor((n − length) / hop)`, 0 for `n < length` | not reached | Kaldi: `snip-edges=true` |
+//! | `Mirrored` | `t · hop + floor(hop / 2) − floor(length / 2)` | `floor((n + floor(hop / 2)) / hop)` | `x[−1 − i] = x[i]`, `x[n + i] = x[n − 1 − i]` | Kaldi: `snip-edges=false` |
+//!
+//! A mirrored signal shorter than a frame is reflected as often as needed: it has the period 2 n.
 
-/// The window and the grid on which it moves.
+/// Which frames there are, and what they see beyond the signal: the table of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edges {
+    /// Frame t is centred at sample t · hop; zeros outside the signal.
+    CentredZeros,
+    /// Only frames that lie wholly inside the signal.
+    Snip,
+    /// One frame for each hop, centred in it; the signal is reflected at its ends.
+    Mirrored,
+}
+
+/// Where the frames of a signal lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Grid {
+    length: usize,
+    hop_length: usize,
+    edges: Edges,
+}
+
+impl Grid {
+    /// Frames of `length` samples, `hop_length` samples apart.
+    ///
+    /// # Panics
+    /// If one of them is 0.
+    pub fn new(length: usize, hop_length: usize, edges: Edges) -> Self {
+        assert!(length > 0 && hop_length > 0, "a frame and a hop of at least one sample");
+        Self { length, hop_length, edges }
+    }
+
+    /// Samples of a frame.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Frames of a signal of `n_samples`.
+    pub fn count(&self, n_samples: usize) -> usize {
+        match self.edges {
+            Edges::CentredZeros => 1 + n_samples / self.hop_length,
+            Edges::Snip => n_samples.checked_sub(self.length).map_or(0, |rest| 1 + rest / self.hop_length),
+            Edges::Mirrored => (n_samples + self.hop_length / 2) / self.hop_length,
+        }
+    }
+
+    /// The sample at which frame `t` begins; negative before the signal.
+    pub fn first_sample(&self, t: usize) -> isize {
+        let start = t * self.hop_length;
+        match self.edges {
+            Edges::CentredZeros => start as isize - (self.length / 2) as isize,
+            Edges::Snip => start as isize,
+            Edges::Mirrored => (start + self.hop_length / 2) as isize - (self.length / 2) as isize,
+        }
+    }
+
+    /// Copies frame `t` of `samples` to `frame` `[length]`, all of which is overwritten.
+    ///
+    /// # Panics
+    /// If `frame` has another length.
+    pub fn copy(&self, samples: &[f32], t: usize, frame: &mut [f32]) {
+        assert_eq!(frame.len(), self.length, "a frame has the planned length");
+        let first = self.first_sample(t);
+        let inside = usize::try_from(first).ok().and_then(|first| samples.get(first..first + self.length));
+        match inside {
+            Some(inside) => frame.copy_from_slice(inside),
+            None => frame.iter_mut().zip(first..).for_each(|(x, i)| *x = self.sample(samples, i)),
+        }
+    }
+
+    /// Sample `i`, also outside the signal. A signal without samples is 0 throughout.
+    fn sample(&self, samples: &[f32], i: isize) -> f32 {
+        let n = samples.len() as isize;
+        let i = match self.edges {
+            Edges::Mirrored if n > 0 => {
+                let i = i.rem_euclid(2 * n);
+                i.min(2 * n - 1 - i)
+            }
+            _ => i,
+        };
+        usize::try_from(i).ok().and_then(|i| samples.get(i)).copied().unwrap_or(0.0)
+    }
+}
+
+/// A window that moves over the signal, centred on multiples of the hop, with zeros outside.
 #[derive(Clone, Debug)]
 pub struct Framing {
     window: Vec<f32>,
-    hop_length: usize,
+    grid: Grid,
 }
 
 impl Framing {
     /// Frames as long as `window` (an even number of samples), `hop_length` (at least 1) samples apart.
     ///
     /// # Panics
-    /// If the window's length is odd or the hop is 0.
+    /// If the window's length is odd or 0, or the hop is 0.
     pub fn new(window: Vec<f32>, hop_length: usize) -> Self {
-        assert!(window.len().is_multiple_of(2) && hop_length > 0, "an even window and a hop of at least 1");
-        Self { window, hop_length }
+        assert!(window.len().is_multiple_of(2), "an even window has a centre");
+        Self { grid: Grid::new(window.len(), hop_length, Edges::CentredZeros), window }
     }
 
     /// Frames of a signal of `n_samples`: 1 + floor(n_samples / hop_length), so at least one.
     pub fn count(&self, n_samples: usize) -> usize {
-        1 + n_samples / self.hop_length
+        self.grid.count(n_samples)
     }
 
-    /// Writes frame `t` of `samples` to `frame` `[n_fft]`, all of which is overwritten.
+    /// Writes frame `t` of `samples`, multiplied with the window, to `frame` `[n_fft]`, all of which is overwritten.
     ///
     /// # Panics
     /// If `frame` is not as long as the window.
     pub fn write(&self, samples: &[f32], t: usize, frame: &mut [f32]) {
-        let n_fft = self.window.len();
-        assert_eq!(frame.len(), n_fft, "a frame is as long as its window");
-        let centre = t * self.hop_length;
-        let before = (n_fft / 2).saturating_sub(centre).min(n_fft);
-        let first = (centre + before).saturating_sub(n_fft / 2).min(samples.len());
-        let inside = (n_fft - before).min(samples.len() - first);
-        frame[..before].fill(0.0);
-        frame[before + inside..].fill(0.0);
-        let windows = &self.window[before..before + inside];
-        for ((out, x), w) in frame[before..before + inside].iter_mut().zip(&samples[first..]).zip(windows) {
-            *out = x * w;
+        self.grid.copy(samples, t, frame);
+        for (x, w) in frame.iter_mut().zip(&self.window) {
+            *x *= w;
         }
     }
 }
@@ -81,5 +162,48 @@ mod tests {
         for (n, frames) in [(0, 1), (1, 1), (255, 1), (256, 2), (511, 2), (1024, 5), (48_000, 188)] {
             assert_eq!(framing.count(n), frames);
         }
+    }
+
+    /// The table of the page, with the mirrored signal spelled out: the reflection is walked, not computed.
+    fn naive_sample(edges: Edges, samples: &[f32], mut i: isize) -> f32 {
+        let n = samples.len() as isize;
+        while edges == Edges::Mirrored && n > 0 && !(0..n).contains(&i) {
+            i = if i < 0 { -i - 1 } else { 2 * n - 1 - i };
+        }
+        if (0..n).contains(&i) { samples[i as usize] } else { 0.0 }
+    }
+
+    #[test]
+    fn copies_follow_the_table_at_all_edges() {
+        for (length, hop) in [(1, 1), (5, 2), (8, 3), (7, 7), (4, 9)] {
+            for edges in [Edges::CentredZeros, Edges::Snip, Edges::Mirrored] {
+                let grid = Grid::new(length, hop, edges);
+                for n in 0..25 {
+                    let samples: Vec<f32> = (1..=n).map(|i| (i * i) as f32).collect();
+                    for t in 0..grid.count(n) + 2 {
+                        let mut frame = vec![f32::NAN; length];
+                        grid.copy(&samples, t, &mut frame);
+                        let first = grid.first_sample(t);
+                        let want: Vec<f32> =
+                            (0..length).map(|i| naive_sample(edges, &samples, first + i as isize)).collect();
+                        assert_eq!(frame, want, "{edges:?}, length {length}, hop {hop}, n {n}, frame {t}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// 25 ms every 10 ms at 16 kHz. Snipped frames end inside the signal, the next one would not; mirrored ones are one a hop.
+    #[test]
+    fn kaldis_frame_counts() {
+        let snip = Grid::new(400, 160, Edges::Snip);
+        for (n, frames) in [(0, 0), (399, 0), (400, 1), (559, 1), (560, 2), (16_000, 98)] {
+            assert_eq!(snip.count(n), frames, "{n}");
+        }
+        let mirrored = Grid::new(400, 160, Edges::Mirrored);
+        for (n, frames) in [(0, 0), (79, 0), (80, 1), (239, 1), (240, 2), (16_000, 100)] {
+            assert_eq!(mirrored.count(n), frames, "{n}");
+        }
+        assert_eq!((mirrored.first_sample(0), mirrored.first_sample(2)), (-120, 200));
     }
 }

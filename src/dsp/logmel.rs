@@ -21,9 +21,10 @@
 
 use super::frame::Framing;
 use super::mel::MelBank;
-use super::spectrum::PowerSpectrum;
+use super::spectrum::{MAX_N_FFT, PowerSpectrum};
 use super::window::hann_periodic;
-use crate::error::{Error, Result};
+use super::{decibels, options};
+use crate::error::Result;
 
 /// The recipe. `Default` is the training recipe's: librosa's formulas at 16 kHz with 64 ms windows every 16 ms and 128 bands.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,15 +62,12 @@ impl Default for LogMelOptions {
     }
 }
 
-/// Largest FFT accepted, samples: 4 s at 16 kHz. A recipe with more is a mistake, or made to exhaust memory.
-const MAX_N_FFT: usize = 1 << 16;
-
 impl LogMelOptions {
     /// Checks every field; the error names the first that makes no sense, and its value.
     fn check(&self) -> Result<()> {
         let nyquist = f64::from(self.sample_rate_hz) / 2.0;
         let positive = |x: f64| x.is_finite() && x > 0.0;
-        let tests = [
+        let knobs = [
             ("sample_rate_hz", f64::from(self.sample_rate_hz), "at least 1", self.sample_rate_hz > 0),
             ("n_fft", self.n_fft as f64, "an even number from 2 to 65536", {
                 self.n_fft.is_multiple_of(2) && (2..=MAX_N_FFT).contains(&self.n_fft)
@@ -82,12 +80,7 @@ impl LogMelOptions {
             ("amin", self.amin, "above 0 (1e-37 to 1)", (1e-37..=1.0).contains(&self.amin)),
             ("top_db", self.top_db, "above 0", positive(self.top_db)),
         ];
-        match tests.into_iter().find(|(.., sound)| !sound) {
-            Some((field, value, expected, _)) => {
-                Err(Error::Config(format!("log-mel option `{field}` is {value}, expected {expected}")))
-            }
-            None => Ok(()),
-        }
+        options::check("log-mel", &knobs)
     }
 }
 
@@ -115,14 +108,14 @@ impl LogMel {
     /// Plans the recipe.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the field and its value, if an option makes no sense.
+    /// [`crate::Error::Config`], naming the field and its value, if an option makes no sense.
     pub fn new(options: LogMelOptions) -> Result<Self> {
         options.check()?;
         let LogMelOptions { sample_rate_hz, n_fft, hop_length, n_mels, f_min_hz, f_max_hz, .. } = options;
         let spectrum = PowerSpectrum::new(n_fft);
         Ok(Self {
             framing: Framing::new(hann_periodic(n_fft), hop_length),
-            bank: MelBank::new(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz),
+            bank: MelBank::slaney(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz),
             frame: vec![0.0; n_fft],
             power: vec![0.0; spectrum.bins()],
             spectrum,
@@ -154,41 +147,19 @@ impl LogMel {
             self.spectrum.run(&mut self.frame, &mut self.power);
             self.bank.run(&self.power, row);
         }
-        to_db(out, self.options.amin as f32, self.options.top_db as f32);
+        decibels::below_loudest(out, self.options.amin as f32, self.options.top_db as f32);
     }
-}
-
-/// Powers to dB below the largest of them, in place.
-fn to_db(powers: &mut [f32], amin: f32, top_db: f32) {
-    let loudest = powers.iter().copied().fold(0.0, larger_or_nan);
-    if !loudest.is_finite() {
-        return powers.fill(f32::NAN);
-    }
-    let reference = 10.0 * loudest.max(amin).log10();
-    for power in powers {
-        *power = (10.0 * power.max(amin).log10() - reference).max(-top_db);
-    }
-}
-
-/// The larger value; NaN if either is NaN (`f32::max` would drop it).
-fn larger_or_nan(a: f32, b: f32) -> f32 {
-    if a.is_nan() || a > b { a } else { b }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::reference::{self, noise};
+    use super::super::reference::{self, largest_difference, noise};
     use super::*;
 
     fn run(samples: &[f32]) -> Vec<f32> {
         let mut out = Vec::new();
         LogMel::new(LogMelOptions::default()).unwrap().run(samples, &mut out);
         out
-    }
-
-    fn largest_difference(got: &[f32], want: &[f64]) -> f64 {
-        assert_eq!(got.len(), want.len());
-        got.iter().zip(want).map(|(g, w)| (f64::from(*g) - w).abs()).fold(0.0, f64::max)
     }
 
     const LENGTHS: [usize; 9] = [0, 1, 255, 256, 511, 513, 1024, 5000, 48_000];
@@ -287,7 +258,7 @@ mod tests {
     #[test]
     fn a_1_khz_tone_lands_in_its_band() {
         let tone: Vec<f32> = (0..16_000).map(|i| (2.0 * std::f32::consts::PI * (i % 16) as f32 / 16.0).sin()).collect();
-        let edges = super::super::mel::band_edges_hz(128, 0.0, 8000.0);
+        let edges = super::super::mel_scale::MelScale::Slaney.points_hz(128, 0.0, 8000.0);
         for row in run(&tone)[5 * 128..50 * 128].chunks_exact(128) {
             let band = (0..128).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
             assert!(edges[band] < 1000.0 && 1000.0 < edges[band + 2], "{} to {} Hz", edges[band], edges[band + 2]);

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use safetensors::SafeTensors;
 
+use super::speechbrain::SpeechBrainFbankOptions;
 use super::{LogMelOptions, MfccOptions};
 
 /// Uniform noise in [−1, 1), the same for the same seed (a linear congruential generator, Numerical Recipes' constants).
@@ -58,6 +59,36 @@ pub(super) fn mel_matrix(rate: u32, n_fft: usize, n_mels: usize, f_min: f64, f_m
     (0..n_mels).map(|b| (0..=n_fft / 2).map(|k| weight(b, k)).collect()).collect()
 }
 
+fn htk_mel(hz: f64) -> f64 {
+    1127.0 * (1.0 + hz / 700.0).ln()
+}
+
+fn htk_hz(mel: f64) -> f64 {
+    700.0 * ((mel / 1127.0).exp() - 1.0)
+}
+
+/// Kaldi's filter bank `[n_mels][n_fft / 2 + 1]`: straight sides in mel, height 1.
+pub(super) fn kaldi_matrix(rate: f64, n_fft: usize, n_mels: usize, f_min: f64, f_max: f64) -> Vec<Vec<f64>> {
+    let (low, high) = (htk_mel(f_min), htk_mel(f_max));
+    let step = (high - low) / (n_mels + 1) as f64;
+    let weight = |b: usize, k: usize| {
+        let steps = (htk_mel(k as f64 * rate / n_fft as f64) - low) / step;
+        (1.0 - (steps - (b + 1) as f64).abs()).max(0.0)
+    };
+    (0..n_mels).map(|b| (0..=n_fft / 2).map(|k| weight(b, k)).collect()).collect()
+}
+
+/// SpeechBrain's filter bank `[n_mels][n_fft / 2 + 1]`: symmetric in Hz, as wide as its lower side, height 1.
+pub(super) fn speechbrain_matrix(rate: u32, n_fft: usize, n_mels: usize, f_min: f64, f_max: f64) -> Vec<Vec<f64>> {
+    let (low, high) = (htk_mel(f_min), htk_mel(f_max));
+    let edge = |i: usize| htk_hz(low + (high - low) * i as f64 / (n_mels + 1) as f64);
+    let weight = |b: usize, k: usize| {
+        let hz = k as f64 * f64::from(rate) / n_fft as f64;
+        (1.0 - ((hz - edge(b + 1)) / (edge(b + 1) - edge(b))).abs()).max(0.0)
+    };
+    (0..n_mels).map(|b| (0..=n_fft / 2).map(|k| weight(b, k)).collect()).collect()
+}
+
 /// The log-mel spectrogram `[frames, n_mels]`, dB.
 pub(super) fn logmel(samples: &[f32], options: &LogMelOptions) -> Vec<f64> {
     let LogMelOptions { sample_rate_hz, n_fft, hop_length, n_mels, f_min_hz, f_max_hz, amin, top_db } = *options;
@@ -77,6 +108,39 @@ pub(super) fn logmel(samples: &[f32], options: &LogMelOptions) -> Vec<f64> {
     mel.iter().map(|m| (10.0 * (m.max(amin) / loudest).log10()).max(-top_db)).collect()
 }
 
+/// SpeechBrain's fbank `[frames, n_mels]`, dB.
+pub(super) fn speechbrain(samples: &[f32], options: &SpeechBrainFbankOptions) -> Vec<f64> {
+    let SpeechBrainFbankOptions { sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz, amin, top_db, .. } = *options;
+    let in_samples = |ms: f64| (f64::from(sample_rate_hz) / 1000.0 * ms).round_ties_even() as usize;
+    let (win, hop) = (in_samples(options.win_length_ms), in_samples(options.hop_length_ms));
+    let bank = speechbrain_matrix(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz);
+    let hamming = |i: usize| 0.54 - 0.46 * (2.0 * PI * i as f64 / win as f64).cos();
+    let mut db = Vec::new();
+    for t in 0..=samples.len() / hop {
+        let frame: Vec<f64> = (0..n_fft)
+            .map(|i| {
+                let in_window = i.checked_sub((n_fft - win) / 2).filter(|i| *i < win);
+                let sample = (t * hop + i).checked_sub(n_fft / 2).and_then(|i| samples.get(i));
+                in_window.zip(sample).map_or(0.0, |(i, x)| hamming(i) * f64::from(*x))
+            })
+            .collect();
+        let power = dft_power(&frame);
+        db.extend(bank.iter().map(|row| {
+            let energy: f64 = row.iter().zip(&power).map(|(w, p)| w * p).sum();
+            10.0 * energy.max(amin).log10()
+        }));
+    }
+    let loudest = db.iter().copied().fold(f64::MIN, f64::max);
+    db.iter().map(|d| d.max(loudest - top_db)).collect()
+}
+
+/// The largest distance of two features of one shape.
+pub(super) fn largest_difference(got: &[f32], want: &[f64]) -> f64 {
+    assert_eq!(got.len(), want.len());
+    let differences = got.iter().zip(want).map(|(g, w)| (f64::from(*g) - w).abs());
+    differences.fold(0.0, |largest, d| if d > largest || d.is_nan() { d } else { largest })
+}
+
 /// The first `n_out` coefficients of the orthonormal DCT-II.
 pub(super) fn dct(x: &[f64], n_out: usize) -> Vec<f64> {
     let n = x.len() as f64;
@@ -92,10 +156,30 @@ pub(super) fn mfcc(samples: &[f32], options: &MfccOptions) -> Vec<f64> {
 
 /// A tensor of tests/golden/frontend.safetensors, which tools/golden_frontend.py wrote.
 pub(super) fn golden(name: &str) -> Vec<f32> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/frontend.safetensors");
+    golden_in("frontend", name)
+}
+
+/// A tensor of a file in tests/golden.
+pub(super) fn golden_in(file: &str, name: &str) -> Vec<f32> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    tensor(&folder.join(format!("{file}.safetensors")), name)
+}
+
+fn tensor(path: &Path, name: &str) -> Vec<f32> {
     let bytes = fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     file.tensor(name).unwrap().data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+}
+
+/// Features of a recording by kaldi-native-fbank or SpeechBrain, from a folder that `tools/golden_kaldi.py features` has filled and
+/// that the variable `PERSONA_KALDI_FEATURES` names. For checks by hand: without it, nothing.
+pub(super) fn yardstick(recording: &str, name: &str) -> Option<Vec<f64>> {
+    let Some(folder) = std::env::var_os("PERSONA_KALDI_FEATURES").map(PathBuf::from) else {
+        println!("skipped: PERSONA_KALDI_FEATURES is not set");
+        return None;
+    };
+    let features = tensor(&folder.join(format!("{recording}.safetensors")), name);
+    Some(features.into_iter().map(f64::from).collect())
 }
 
 /// Fails unless every value is within `tolerance` of the largest expected one.
@@ -108,7 +192,7 @@ pub(super) fn assert_close(got: &[f32], want: &[f32], tolerance: f32, what: &str
 }
 
 /// The folder with recordings that are too large, or not ours, to be in the repository.
-fn data_folder() -> PathBuf {
+pub(super) fn data_folder() -> PathBuf {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     std::env::var_os("PERSONA_DATA").map_or(beside, PathBuf::from)
 }

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
+/// Largest FFT that a recipe may ask for, samples: 4 s at 16 kHz. One with more is a mistake, or made to exhaust memory.
+pub(super) const MAX_N_FFT: usize = 1 << 16;
+
 /// FFT plan and its work space for frames of one length.
 #[derive(Clone)]
 pub struct PowerSpectrum {

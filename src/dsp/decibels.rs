@@ -1,0 +1,81 @@
+//! Powers to decibels, cut off some way below the loudest.
+
+/// Powers `p` to dB relative to the largest of them, in place.
+///
+/// ```text
+/// max(10 · log10(max(p, amin) / max(amin, largest p)), −top_db)
+/// ```
+///
+/// The loudest is 0 dB (`librosa.power_to_db` with `ref=np.max`). If a power is NaN or infinite, all become NaN.
+pub(super) fn below_loudest(powers: &mut [f32], amin: f32, top_db: f32) {
+    in_decibels(powers, amin, |loudest_db| (loudest_db, -top_db));
+}
+
+/// Powers `p` to dB relative to 1, in place.
+///
+/// ```text
+/// d = 10 · log10(max(p, amin));  max(d, largest d − top_db)
+/// ```
+///
+/// (SpeechBrain's `Filterbank`, librosa's `power_to_db` with `ref=1.0`.) If a power is NaN or infinite, all become NaN.
+pub(super) fn absolute(powers: &mut [f32], amin: f32, top_db: f32) {
+    in_decibels(powers, amin, |loudest_db| (0.0, loudest_db - top_db));
+}
+
+/// `scale` tells, from the loudest power in dB, what to subtract and the least result.
+fn in_decibels(powers: &mut [f32], amin: f32, scale: impl Fn(f32) -> (f32, f32)) {
+    let loudest = powers.iter().copied().fold(0.0, larger_or_nan);
+    if !loudest.is_finite() {
+        return powers.fill(f32::NAN);
+    }
+    let (reference, least) = scale(10.0 * loudest.max(amin).log10());
+    for power in powers {
+        *power = (10.0 * power.max(amin).log10() - reference).max(least);
+    }
+}
+
+/// The larger value; NaN if either is NaN (`f32::max` would drop it).
+fn larger_or_nan(a: f32, b: f32) -> f32 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_powers() {
+        let powers = [1e3, 1e-2, 1e-6, 0.0];
+        let (mut relative, mut plain) = (powers, powers);
+        below_loudest(&mut relative, 1e-4, 60.0);
+        absolute(&mut plain, 1e-4, 60.0);
+        for (got, want) in relative.into_iter().zip([0.0, -50.0, -60.0, -60.0]) {
+            approx::assert_abs_diff_eq!(got, want, epsilon = 1e-5);
+        }
+        for (got, want) in plain.into_iter().zip([30.0, -20.0, -30.0, -30.0]) {
+            approx::assert_abs_diff_eq!(got, want, epsilon = 1e-5);
+        }
+    }
+
+    #[test]
+    fn silence_is_the_loudest_there_is() {
+        let (mut relative, mut plain) = ([0.0; 3], [0.0; 3]);
+        below_loudest(&mut relative, 1e-10, 80.0);
+        absolute(&mut plain, 1e-10, 80.0);
+        assert_eq!(relative, [0.0; 3]);
+        assert_eq!(plain, [-100.0; 3]);
+        below_loudest(&mut [], 1e-10, 80.0);
+    }
+
+    #[test]
+    fn one_bad_power_makes_all_nan() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            for place in 0..3 {
+                let mut powers = [1.0, 2.0, 3.0];
+                powers[place] = bad;
+                absolute(&mut powers, 1e-10, 80.0);
+                assert!(powers.iter().all(|p| p.is_nan()), "{bad} at {place}");
+            }
+        }
+    }
+}
