@@ -1,6 +1,9 @@
 //! Model files that are broken, each in one way, made from a good one: the right kind of error, naming what is wrong.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
 
+#[cfg(feature = "cli")]
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -130,6 +133,22 @@ fn each_broken_tensor_is_named() {
         let error = refusal(&parts.signed());
         assert!(matches!(&error, Error::Weights { name: named, .. } if named == name), "{name}: {error}");
         assert!(error.to_string().contains(what), "{name}: {error}");
+    }
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_program_names_the_file_and_the_tensor_and_ends_with_2() {
+    let path = common::folder("broken_tensors").join("broken.safetensors");
+    for (name, what, damage) in BROKEN_TENSORS {
+        let mut parts = Parts::good();
+        damage(&mut parts);
+        fs::write(&path, parts.signed()).unwrap();
+        let said = common::program::run(["infer".as_ref(), "--model".as_ref(), path.as_os_str(), "-".as_ref()]);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{name}: {}", said.err);
+        for word in [path.to_str().unwrap(), name, what] {
+            assert!(said.err.contains(word), "{name}: `{word}` is not in: {}", said.err);
+        }
     }
 }
 
