@@ -81,6 +81,8 @@ fn only_zeros(source: &mut Source) -> Result<bool> {
 pub(super) fn broken(problem: &str) -> Error {
     Error::malformed(
         "MP3",
-        format!("{problem}; get the file again, or accept truncated input to use what comes before"),
+        format!(
+            "{problem}; get the file again, or accept truncated input (--accept-truncated) to use what comes before"
+        ),
     )
 }

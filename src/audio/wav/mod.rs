@@ -121,7 +121,9 @@ impl WavReader {
             self.warnings.push(problem);
             return Ok(());
         }
-        Err(malformed(format!("{problem}; get the file again, or accept truncated input to use what is there")))
+        Err(malformed(format!(
+            "{problem}; get the file again, or accept truncated input (--accept-truncated) to use what is there"
+        )))
     }
 
     /// Missing bytes or frames, in words.
