@@ -11,9 +11,10 @@ use std::process::Command;
 use common::program::Said;
 use common::{buzz, fixture, float32, folder, pcm16, wav, wav_claiming};
 
-/// Runs the program with its address space limited: one that followed a header's claim would be refused the memory and abort.
+/// Runs the program with its address space limited, where the system can: one that followed a header's claim would be refused the memory
+/// and abort.
 fn run_limited(arguments: &[&str]) -> Said {
-    let script = "ulimit -v 400000; exec \"$0\" \"$@\"";
+    let script = "ulimit -v 400000 2>/dev/null; exec \"$0\" \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_persona-engine")]).args(arguments);
     command.output().unwrap().into()

@@ -25,16 +25,16 @@ pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<bool, Stop> {
 fn write(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
     writeln!(out, "{}", manifest.name)?;
     writeln!(out)?;
-    writeln!(out, "  sha256      {}", manifest.sha256)?;
-    writeln!(out, "  made by     {}", manifest.created_by)?;
-    writeln!(out, "  licence     {}", manifest.licence)?;
+    writeln!(out, "  sha256        {}", manifest.sha256)?;
+    writeln!(out, "  made by       {}", manifest.created_by)?;
+    writeln!(out, "  licence       {}", manifest.licence)?;
     for (key, value) in &manifest.data {
-        writeln!(out, "  {:<11} {}", key, brief(value))?;
+        writeln!(out, "  {:<13} {}", format!("data {key}"), brief(value))?;
     }
-    writeln!(out, "  front-end   {}", frontend(manifest))?;
-    writeln!(out, "  network     {}", network(manifest))?;
-    writeln!(out, "  emotions    {}", manifest.heads.emotion.labels.join(", "))?;
-    writeln!(out, "  genders     {}", manifest.heads.gender.labels.join(", "))?;
+    writeln!(out, "  front-end     {}", frontend(manifest))?;
+    writeln!(out, "  network       {}", network(manifest))?;
+    writeln!(out, "  emotions      {}", manifest.heads.emotion.labels.join(", "))?;
+    writeln!(out, "  genders       {}", manifest.heads.gender.labels.join(", "))?;
     if !manifest.scores.is_empty() {
         writeln!(out)?;
         write_scores(out, &manifest.scores)?;
