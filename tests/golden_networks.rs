@@ -150,7 +150,9 @@ fn assert_all_close(differences: &[(String, f64)]) {
 
 #[test]
 fn tiny_systems_are_pytorchs_at_every_step() {
-    for (name, steps) in [("tiny-cnn", 20), ("tiny-fcn", 16)] {
+    for (name, steps) in
+        [("tiny-cnn", 20), ("tiny-fcn", 16), ("tiny-campplus", 29), ("tiny-campplus-block1", 19), ("tiny-mfcc", 11)]
+    {
         let differences = compare(
             &folder().join(format!("{name}.safetensors")),
             &folder().join(format!("{name}-outputs.safetensors")),
@@ -163,7 +165,7 @@ fn tiny_systems_are_pytorchs_at_every_step() {
 #[test]
 fn shipped_systems_are_pytorchs() {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
-    for name in ["xvector-cnn", "xvector-fcn"] {
+    for name in ["xvector-cnn", "xvector-fcn", "campplus-fcn", "campplus-cnn", "mfcc-fcn", "mfcc-cnn"] {
         let system = weights.join(format!("{name}.safetensors"));
         let outputs = folder().join(format!("{name}-outputs.safetensors"));
         if !system.exists() || !outputs.exists() {
@@ -177,28 +179,53 @@ fn shipped_systems_are_pytorchs() {
 /// Full widths, from files that are too large to keep: `golden_networks.py full FOLDER`, then this test with
 /// `PERSONA_GOLDEN_FULL=FOLDER` and `--nocapture`.
 #[test]
-fn a_system_of_full_width_is_pytorchs() {
+fn systems_of_full_width_are_pytorchs() {
     let Some(folder) = std::env::var_os("PERSONA_GOLDEN_FULL").map(PathBuf::from) else {
         eprintln!("skipped: PERSONA_GOLDEN_FULL is not set");
         return;
     };
-    let differences = compare(&folder.join("full-cnn.safetensors"), &folder.join("full-cnn-outputs.safetensors"));
-    for (name, worst) in &differences {
-        eprintln!("{name:22} {worst:.1e} of the largest value");
+    for system in ["full-cnn", "full-campplus"] {
+        let outputs = folder.join(format!("{system}-outputs.safetensors"));
+        if !outputs.exists() {
+            eprintln!("skipped: no {}", outputs.display());
+            continue;
+        }
+        let differences = compare(&folder.join(format!("{system}.safetensors")), &outputs);
+        for (name, worst) in &differences {
+            eprintln!("{name:40} {worst:.1e} of the largest value");
+        }
+        assert_all_close(&differences);
     }
-    assert_all_close(&differences);
 }
 
-/// Many sizes of clip through one workspace, which an overflow has filled first, and each through a new one: the same bytes.
+/// Many sizes of clip through one workspace, which huge values have filled first, and each through a new one: the same bytes.
 #[test]
 fn a_used_workspace_changes_nothing() {
-    let system = System::open(&folder().join("tiny-cnn.safetensors")).unwrap();
-    let features = |frames: usize| -> Vec<f32> { (0..frames * 15).map(|i| -40.0 + 39.0 * (i as f32).sin()).collect() };
-    let mut used = system.workspace();
-    system.forward(&[f32::MAX; 50 * 15], 50, &mut used).unwrap_err();
-    for frames in [40, 15, 23, 188, 16, 40] {
-        let fresh = system.forward(&features(frames), frames, &mut system.workspace()).unwrap();
-        assert_eq!(system.forward(&features(frames), frames, &mut used).unwrap(), fresh, "{frames} frames");
+    for (name, bands) in [("tiny-cnn", 15), ("tiny-campplus", 13), ("tiny-mfcc", 15)] {
+        let system = System::open(&folder().join(format!("{name}.safetensors"))).unwrap();
+        let features =
+            |frames: usize| -> Vec<f32> { (0..frames * bands).map(|i| -40.0 + 39.0 * (i as f32).sin()).collect() };
+        let mut used = system.workspace();
+        let overflow: Vec<f32> = (0..50 * bands).map(|i| if i % 3 == 0 { f32::MAX } else { -f32::MAX }).collect();
+        // an overflow in most networks; whether it is one does not matter here
+        drop(system.forward(&overflow, 50, &mut used));
+        for frames in [40, 15, 23, 188, 16, 40] {
+            let fresh = system.forward(&features(frames), frames, &mut system.workspace()).unwrap();
+            assert_eq!(system.forward(&features(frames), frames, &mut used).unwrap(), fresh, "{name}: {frames} frames");
+        }
+    }
+}
+
+#[test]
+fn each_network_takes_its_fewest_frames_and_not_one_less() {
+    for (name, frames, bands) in [("tiny-campplus", 3, 13), ("tiny-campplus-block1", 3, 13), ("tiny-mfcc", 1, 15)] {
+        let system = System::open(&folder().join(format!("{name}.safetensors"))).unwrap();
+        assert_eq!(system.min_frames(), frames, "{name}");
+        let features: Vec<f32> = (0..frames * bands).map(|i| (i as f32).sin()).collect();
+        system.forward(&features, frames, &mut system.workspace()).unwrap();
+        let fewer = &features[..(frames - 1) * bands];
+        let message = system.forward(fewer, frames - 1, &mut system.workspace()).unwrap_err().to_string();
+        assert!(message.contains(&format!("at least {frames}")), "{message}");
     }
 }
 

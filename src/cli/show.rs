@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use persona_engine::Result;
-use persona_engine::engine::{Manifest, Measure, RepresentationRecipe, Score, TrunkRecipe};
+use persona_engine::engine::{Frontend, Manifest, Measure, RepresentationRecipe, Score, TrunkRecipe};
 use serde_json::Value;
 
 use super::Stop;
@@ -46,17 +46,40 @@ fn write(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
 fn frontend(manifest: &Manifest) -> String {
     let frontend = &manifest.frontend;
     let seconds = frontend.window_samples() as f64 / f64::from(frontend.sample_rate_hz());
-    format!("log-mel, {} bands at {} Hz, windows of {seconds} s", frontend.bands(), frontend.sample_rate_hz())
+    let (kind, columns) = match frontend {
+        Frontend::LogMel(_) => ("log-mel", "bands"),
+        Frontend::KaldiFbank(_) => ("Kaldi fbank", "bands"),
+        Frontend::KaldiMfcc(_) => ("Kaldi MFCC", "coefficients"),
+    };
+    format!("{kind}, {} {columns} at {} Hz, windows of {seconds} s", frontend.bands(), frontend.sample_rate_hz())
 }
 
 fn network(manifest: &Manifest) -> String {
-    let RepresentationRecipe::XVector(xvector) = &manifest.representation;
-    let layers: Vec<String> = xvector.layers.iter().map(|layer| layer.channels.to_string()).collect();
     let trunk = match &manifest.trunk {
         TrunkRecipe::Fcn { .. } => "FCN",
         TrunkRecipe::Cnn { .. } => "CNN",
     };
-    format!("x-vector (TDNN {}, embedding {}), {trunk} trunk, three heads", layers.join("-"), xvector.embedding)
+    format!("{}, {trunk} trunk, three heads", representation(&manifest.representation))
+}
+
+fn representation(recipe: &RepresentationRecipe) -> String {
+    let joined = |parts: &mut dyn Iterator<Item = String>, by: &str| parts.collect::<Vec<_>>().join(by);
+    match recipe {
+        RepresentationRecipe::XVector(xvector) => {
+            let layers = joined(&mut xvector.layers.iter().map(|layer| layer.channels.to_string()), "-");
+            format!("x-vector (TDNN {layers}, embedding {})", xvector.embedding)
+        }
+        RepresentationRecipe::CamPlusPlus(cam) => {
+            let blocks = joined(&mut cam.blocks.iter().map(|block| block.layers.to_string()), "-");
+            let taps = joined(&mut cam.taps.iter().map(ToString::to_string), ", ");
+            format!("CAM++ (dense blocks {blocks}, from {taps})")
+        }
+        RepresentationRecipe::MfccStats(mfcc) => {
+            let deltas = ["", ", deltas", ", deltas of two orders"];
+            let deltas = deltas.get(mfcc.delta_orders).copied().unwrap_or_default();
+            format!("statistics of MFCC ({} coefficients{deltas})", mfcc.coefficients)
+        }
+    }
 }
 
 /// A value of the free-form part in one line; a long list as its length.

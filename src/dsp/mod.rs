@@ -10,6 +10,7 @@
 //! | [`mel`] | `[n_fft / 2 + 1]` | mel bands `[n_mels]` |
 //! | [`logmel`] | `[n]` | `[frames, n_mels]`, dB below the clip's maximum |
 //! | [`dct`] | `[n_mels]` | `[n_mfcc]` |
+//! | [`delta`] | `[frames, dim]` | how each column changes, `[frames, dim]` |
 //! | [`mfcc`] | `[n]` | `[frames, n_mfcc]` |
 //! | [`kaldi`] | `[n]` | fbank `[frames, num_bins]`, MFCC `[frames, num_ceps]`, Kaldi's |
 //! | [`speechbrain`] | `[n]` | `[frames, n_mels]`, dB |
@@ -51,6 +52,7 @@
 pub mod cmvn;
 pub mod dct;
 mod decibels;
+pub mod delta;
 pub mod frame;
 mod kaiser;
 pub mod kaldi;

@@ -26,6 +26,7 @@ pub use pipeline::Engine;
 pub use report::{Age, Choice, Failure, NoAnswer, Report, SCHEMA, Timings};
 
 pub use crate::audio::Limits;
-pub use crate::models::manifest::{Manifest, Measure, RepresentationRecipe, Score};
+pub use crate::models::manifest::{Manifest, Measure, Score};
+pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
 pub use crate::models::{Frontend, System};

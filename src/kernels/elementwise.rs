@@ -22,6 +22,13 @@ pub fn bias_relu_scale_shift(rows: &mut [f32], bias: &[f32], scale: &[f32], shif
     }
 }
 
+/// One row of channels: `out = max(0, scale · x + shift)`. NaN stays NaN. The shortest slice decides how many.
+pub fn scale_shift_relu(x: &[f32], scale: &[f32], shift: &[f32], out: &mut [f32]) {
+    for (((y, x), s), t) in out.iter_mut().zip(x).zip(scale).zip(shift) {
+        *y = rectified(s * x + t);
+    }
+}
+
 /// `f32::max` would turn NaN into 0.
 fn rectified(x: f32) -> f32 {
     if x < 0.0 { 0.0 } else { x }
@@ -53,6 +60,15 @@ mod tests {
                 assert!((f64::from(*got) - want).abs() < 1e-6);
             }
         }
+    }
+
+    #[test]
+    fn norm_and_relu_in_one_step() {
+        let (scale, shift) = ([2.0, 2.0, -1.0, 1.0], [1.0, -9.0, 0.0, 0.0]);
+        let mut y = [f32::NAN; 4];
+        scale_shift_relu(&[3.0, 3.0, -4.0, f32::NAN], &scale, &shift, &mut y);
+        assert_eq!(y[..3], [7.0, 0.0, 4.0]);
+        assert!(y[3].is_nan());
     }
 
     #[test]

@@ -4,4 +4,5 @@
 pub mod dot;
 pub mod elementwise;
 pub mod gemm;
+pub mod packed;
 pub mod reduce;

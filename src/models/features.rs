@@ -1,21 +1,40 @@
 //! The front-end of a manifest, planned: samples in, the features that the network was trained with out.
 
-use crate::dsp::{LogMel, LogMelOptions};
+use crate::dsp::{Fbank, KaldiMfcc, LogMel, LogMelOptions};
 use crate::error::Result;
 use crate::models::frontend::{Frontend, LogMelRecipe};
 
 /// Window, FFT and filter bank of one recipe with their work space. Each thread has its own.
 #[derive(Clone, Debug)]
 pub struct FeatureExtractor {
-    logmel: LogMel,
+    plan: Plan,
+}
+
+#[derive(Clone, Debug)]
+enum Plan {
+    LogMel(LogMel),
+    KaldiFbank(Fbank),
+    KaldiMfcc(KaldiMfcc),
 }
 
 impl FeatureExtractor {
-    /// Replaces `features` by those of `samples` (mono, at the recipe's rate): `[frames, bands]` in dB. Returns the frames.
+    /// Replaces `features` by those of `samples` (mono, at the recipe's rate): `[frames, bands]`, before normalisation. Returns the frames.
     /// Nothing is allocated once `features` has grown to the longest stretch.
     pub fn run(&mut self, samples: &[f32], features: &mut Vec<f32>) -> usize {
-        self.logmel.run(samples, features);
-        self.logmel.frames(samples.len())
+        match &mut self.plan {
+            Plan::LogMel(logmel) => {
+                logmel.run(samples, features);
+                logmel.frames(samples.len())
+            }
+            Plan::KaldiFbank(fbank) => {
+                fbank.run(samples, features);
+                fbank.frames(samples.len())
+            }
+            Plan::KaldiMfcc(mfcc) => {
+                mfcc.run(samples, features);
+                mfcc.frames(samples.len())
+            }
+        }
     }
 }
 
@@ -26,30 +45,12 @@ impl Frontend {
     ///
     /// [`crate::Error::Config`] names the knob that the signal processing refuses.
     pub fn extractor(&self) -> Result<FeatureExtractor> {
-        match self {
-            Self::LogMel(recipe) => Ok(FeatureExtractor { logmel: LogMel::new(recipe.options())? }),
-        }
-    }
-
-    /// The rate that samples must have, Hz.
-    pub fn sample_rate_hz(&self) -> u32 {
-        match self {
-            Self::LogMel(recipe) => recipe.sample_rate_hz,
-        }
-    }
-
-    /// Samples of the longest stretch that the network takes at once.
-    pub fn window_samples(&self) -> usize {
-        match self {
-            Self::LogMel(recipe) => recipe.window_samples(),
-        }
-    }
-
-    /// The fewest samples that give so many frames.
-    pub fn samples_for(&self, frames: usize) -> usize {
-        match self {
-            Self::LogMel(recipe) => frames.saturating_sub(1) * recipe.hop_length,
-        }
+        let plan = match self {
+            Self::LogMel(recipe) => Plan::LogMel(LogMel::new(recipe.options())?),
+            Self::KaldiFbank(recipe) => Plan::KaldiFbank(Fbank::new(recipe.options())?),
+            Self::KaldiMfcc(recipe) => Plan::KaldiMfcc(KaldiMfcc::new(recipe.options())?),
+        };
+        Ok(FeatureExtractor { plan })
     }
 }
 
@@ -72,17 +73,22 @@ impl LogMelRecipe {
 mod tests {
     use super::*;
     use crate::models::frontend::tests::logmel;
+    use crate::models::kaldi_frontend::tests::{fbank, mfcc};
 
     #[test]
     fn the_fewest_samples_for_some_frames_give_just_those() {
-        let frontend = Frontend::parse(logmel()).unwrap();
-        let (mut extractor, mut features) = (frontend.extractor().unwrap(), Vec::new());
-        for frames in [1, 2, 15, 188] {
-            let samples = frontend.samples_for(frames);
-            assert_eq!(extractor.run(&vec![0.1; samples], &mut features), frames);
-            assert_eq!(features.len(), frames * frontend.bands());
-            if samples > 0 {
-                assert_eq!(extractor.run(&vec![0.1; samples - 1], &mut features), frames - 1);
+        let mut mirrored = fbank();
+        mirrored["frame_opts"]["snip_edges"] = serde_json::json!(false);
+        for recipe in [logmel(), fbank(), mfcc(), mirrored] {
+            let frontend = Frontend::parse(recipe).unwrap();
+            let (mut extractor, mut features) = (frontend.extractor().unwrap(), Vec::new());
+            for frames in [1, 2, 15, 188] {
+                let samples = frontend.samples_for(frames);
+                assert_eq!(extractor.run(&vec![0.1; samples], &mut features), frames);
+                assert_eq!((features.len(), frontend.frames(samples)), (frames * frontend.bands(), frames));
+                if samples > 0 {
+                    assert_eq!(extractor.run(&vec![0.1; samples - 1], &mut features), frames - 1);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::Result;
+use crate::models::kaldi_frontend::{KaldiFbankRecipe, KaldiMfccRecipe};
 use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
 
 /// What the network hears: one variant per kind of front-end.
@@ -11,6 +12,10 @@ use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
 pub enum Frontend {
     /// `logmel`: librosa's log-mel spectrogram in dB.
     LogMel(LogMelRecipe),
+    /// `kaldi-fbank`: Kaldi's log mel energies.
+    KaldiFbank(KaldiFbankRecipe),
+    /// `kaldi-mfcc`: Kaldi's cepstral coefficients.
+    KaldiMfcc(KaldiMfccRecipe),
 }
 
 /// librosa's `melspectrogram` and `power_to_db`, knob by knob, under librosa's names.
@@ -91,7 +96,7 @@ pub enum ReferenceKind {
     Max,
 }
 
-/// `(dB + offset_db) / scale_db`, after the mean over time of each band is taken off if asked.
+/// `(dB + offset_db) / scale_db` (Kaldi's features: as they are, with the offset 0 and the scale 1), after the mean over time of each band is taken off if asked.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {
@@ -113,7 +118,17 @@ impl Frontend {
                 recipe.check()?;
                 Ok(Self::LogMel(recipe))
             }
-            other => Err(unknown_kind("frontend", other, "`logmel`")),
+            "kaldi-fbank" => {
+                let recipe: KaldiFbankRecipe = parse("frontend", rest)?;
+                recipe.check()?;
+                Ok(Self::KaldiFbank(recipe))
+            }
+            "kaldi-mfcc" => {
+                let recipe: KaldiMfccRecipe = parse("frontend", rest)?;
+                recipe.check()?;
+                Ok(Self::KaldiMfcc(recipe))
+            }
+            other => Err(unknown_kind("frontend", other, "`logmel`, `kaldi-fbank` and `kaldi-mfcc`")),
         }
     }
 
@@ -121,6 +136,43 @@ impl Frontend {
     pub fn bands(&self) -> usize {
         match self {
             Self::LogMel(recipe) => recipe.n_mels,
+            Self::KaldiFbank(recipe) => recipe.columns(),
+            Self::KaldiMfcc(recipe) => recipe.num_ceps,
+        }
+    }
+
+    /// The rate that samples must have, Hz.
+    pub fn sample_rate_hz(&self) -> u32 {
+        match self {
+            Self::LogMel(recipe) => recipe.sample_rate_hz,
+            Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
+            | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samp_freq,
+        }
+    }
+
+    /// Samples of the longest stretch that the network takes at once.
+    pub fn window_samples(&self) -> usize {
+        let (Self::LogMel(LogMelRecipe { window_s, .. })
+        | Self::KaldiFbank(KaldiFbankRecipe { window_s, .. })
+        | Self::KaldiMfcc(KaldiMfccRecipe { window_s, .. })) = self;
+        (window_s * f64::from(self.sample_rate_hz())).round() as usize
+    }
+
+    /// Frames of so many samples.
+    pub fn frames(&self, samples: usize) -> usize {
+        match self {
+            Self::LogMel(recipe) => recipe.frames(samples),
+            Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
+            | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.frames(samples),
+        }
+    }
+
+    /// The fewest samples that give so many frames.
+    pub fn samples_for(&self, frames: usize) -> usize {
+        match self {
+            Self::LogMel(recipe) => frames.saturating_sub(1) * recipe.hop_length,
+            Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
+            | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samples_for(frames),
         }
     }
 
@@ -128,6 +180,10 @@ impl Frontend {
     pub fn normalisation(&self) -> Normalisation {
         match self {
             Self::LogMel(recipe) => recipe.normalisation,
+            Self::KaldiFbank(KaldiFbankRecipe { mean_over_time, .. })
+            | Self::KaldiMfcc(KaldiMfccRecipe { mean_over_time, .. }) => {
+                Normalisation { mean_over_time: *mean_over_time, offset_db: 0.0, scale_db: 1.0 }
+            }
         }
     }
 }
@@ -151,11 +207,6 @@ impl LogMelRecipe {
             return Err(wrong("frontend.f_max_hz", "is no higher than f_min_hz"));
         }
         self.normalisation.check()
-    }
-
-    /// Samples of the longest stretch that the network takes at once.
-    pub fn window_samples(&self) -> usize {
-        (self.window_s * f64::from(self.sample_rate_hz)).round() as usize
     }
 
     /// Frames of that many samples: `1 + samples / hop_length`.
@@ -206,15 +257,15 @@ pub(super) mod tests {
 
     #[test]
     fn three_seconds_are_188_frames() {
-        let Frontend::LogMel(recipe) = Frontend::parse(logmel()).unwrap();
-        assert_eq!(recipe.window_samples(), 48_000);
-        assert_eq!(recipe.frames(48_000), 188);
+        let frontend = Frontend::parse(logmel()).unwrap();
+        assert_eq!(frontend.window_samples(), 48_000);
+        assert_eq!(frontend.frames(48_000), 188);
     }
 
     #[test]
     fn each_unknown_key_or_value_is_named() {
         for (key, value) in [
-            ("kind", json!("kaldi-fbank")),
+            ("kind", json!("kaldi-plp")),
             ("kind", json!(3)),
             ("window", json!("hamming")),
             ("padding", json!("reflect")),

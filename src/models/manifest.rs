@@ -6,9 +6,9 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::models::frontend::Frontend;
 use crate::models::heads::HeadsRecipe;
-use crate::models::recipe::{Object, kind_and_rest, parse, take, unknown_kind, wrong};
+use crate::models::recipe::{Object, parse, take, wrong};
+use crate::models::representation::RepresentationRecipe;
 use crate::models::trunk::TrunkRecipe;
-use crate::models::xvector::XVectorRecipe;
 
 /// The version of the manifest that is read.
 pub const FORMAT: u64 = 1;
@@ -36,13 +36,6 @@ pub struct Manifest {
     pub scores: Vec<Score>,
     /// Checksum of the tensors, in hex.
     pub sha256: String,
-}
-
-/// The manifest's `representation`: one variant per kind.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RepresentationRecipe {
-    /// `xvector`.
-    XVector(XVectorRecipe),
 }
 
 /// One row of measurements, in percent and years. Unknown keys are kept.
@@ -108,16 +101,6 @@ impl Manifest {
         match object.keys().next() {
             None => Ok(manifest),
             Some(key) => Err(wrong(key, "is unknown to this version; a newer one may be needed")),
-        }
-    }
-}
-
-impl RepresentationRecipe {
-    fn parse(value: Value) -> Result<Self> {
-        let (kind, rest) = kind_and_rest("representation", value)?;
-        match kind.as_str() {
-            "xvector" => Ok(Self::XVector(XVectorRecipe::parse(rest)?)),
-            other => Err(unknown_kind("representation", other, "`xvector`")),
         }
     }
 }

@@ -3,15 +3,21 @@
 //! ```text
 //! model file ─▶ manifest (recipe, names, scores) ─▶ System
 //!
-//! [frames, bands] dB ─ normalisation ─▶ x-vector ─▶ [dim] ─ trunk ─▶ [56] ─ heads ─▶ emotion · gender · age
+//! [frames, bands] ─ normalisation ─▶ representation ─▶ [dim] ─ trunk ─▶ [56] ─ heads ─▶ emotion · gender · age
+//!                                    x-vector, CAM++ or statistics of MFCC
 //! ```
 
+pub mod campplus;
 pub mod features;
 pub mod frontend;
 pub mod heads;
+pub mod kaldi_frontend;
 pub mod manifest;
+pub mod mfcc_stats;
 pub mod probe;
 pub mod recipe;
+pub mod representation;
+mod standardise;
 pub mod system;
 pub mod trunk;
 pub mod xvector;

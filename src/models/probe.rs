@@ -16,6 +16,22 @@ impl<'a, 'b> Probe<'a, 'b> {
         Self { observer }
     }
 
+    /// As [`Self::pass`] for a result that lies in pieces: the rows' values, one row after the other. They are joined only if somebody asks.
+    pub(crate) fn pass_rows<'v>(
+        &mut self,
+        layer: &str,
+        shape: &[usize],
+        rows: impl Iterator<Item = &'v [f32]> + Clone,
+    ) -> Result<()> {
+        if let Some(broken) = rows.clone().find(|row| !all_finite(row)) {
+            return self.pass(layer, shape, broken);
+        }
+        if let Some(observer) = &mut self.observer {
+            observer(layer, shape, &rows.flatten().copied().collect::<Vec<f32>>());
+        }
+        Ok(())
+    }
+
     /// Refuses values that are not finite: a later layer's ReLU could turn an overflow into a number that looks like an answer.
     pub(crate) fn pass(&mut self, layer: &str, shape: &[usize], values: &[f32]) -> Result<()> {
         if !all_finite(values) {
@@ -45,6 +61,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn rows_are_joined() {
+        let mut seen = Vec::new();
+        let mut observer = |_: &str, _: &[usize], values: &[f32]| seen.extend_from_slice(values);
+        let values = [1.0, 2.0, f32::NAN, 3.0, 4.0];
+        Probe::new(Some(&mut observer)).pass_rows("rows", &[2, 2], values.chunks(3).map(|row| &row[..2])).unwrap();
+        assert_eq!(seen, [1.0, 2.0, 3.0, 4.0]);
+    }
+
+    #[test]
     fn an_overflow_names_its_layer_and_is_not_shown() {
         let mut seen = Vec::new();
         let mut observer = |name: &str, shape: &[usize], values: &[f32]| {
@@ -54,6 +79,9 @@ mod tests {
         probe.pass("trunk.dense.0", &[2], &[1.0, 2.0]).unwrap();
         let message = probe.pass("trunk.dense.1", &[1], &[f32::INFINITY]).unwrap_err().to_string();
         assert!(message.contains("trunk.dense.1"), "{message}");
+        let rows = [1.0, 2.0, 3.0, f32::NAN];
+        let message = probe.pass_rows("rows", &[2, 2], rows.chunks(2)).unwrap_err().to_string();
+        assert!(message.contains("rows"), "{message}");
         assert_eq!(seen, [("trunk.dense.0".to_owned(), vec![2], vec![1.0, 2.0])]);
     }
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::models::frontend::Normalisation;
 use crate::models::heads::{Heads, Output};
-use crate::models::manifest::{Manifest, RepresentationRecipe};
+use crate::models::manifest::Manifest;
 use crate::models::probe::{Observer, Probe, room};
+use crate::models::representation::{self, Representation};
 use crate::models::trunk::{self, Trunk};
-use crate::models::xvector::{self, XVector};
 use crate::nn::weights::read_file;
 use crate::nn::{Weights, all_finite};
 
@@ -18,7 +18,7 @@ pub struct System {
     manifest: Manifest,
     bands: usize,
     normalisation: Normalisation,
-    xvector: XVector,
+    representation: Representation,
     trunk: Trunk,
     heads: Heads,
 }
@@ -26,7 +26,7 @@ pub struct System {
 /// Memory for one pass through a network. It grows to the longest clip that it saw, and no result depends on what it held.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    xvector: xvector::Scratch,
+    representation: representation::Scratch,
     trunk: trunk::Scratch,
 }
 
@@ -47,12 +47,12 @@ impl System {
         let manifest = Manifest::parse(json)?;
         weights.check_sha256(&manifest.sha256)?;
         let bands = manifest.frontend.bands();
-        let RepresentationRecipe::XVector(recipe) = &manifest.representation;
-        let xvector = XVector::load(&mut weights, recipe, bands)?;
-        let trunk = Trunk::load(&mut weights, &manifest.trunk, xvector.dim())?;
+        let window_frames = manifest.frontend.frames(manifest.frontend.window_samples());
+        let representation = Representation::load(&mut weights, &manifest.representation, bands, window_frames)?;
+        let trunk = Trunk::load(&mut weights, &manifest.trunk, representation.dim())?;
         let heads = Heads::load(&mut weights, &manifest.heads, trunk.outputs())?;
         weights.finish()?;
-        Ok(Self { bands, normalisation: manifest.frontend.normalisation(), manifest, xvector, trunk, heads })
+        Ok(Self { bands, normalisation: manifest.frontend.normalisation(), manifest, representation, trunk, heads })
     }
 
     /// From a file.
@@ -71,7 +71,7 @@ impl System {
 
     /// The shortest clip that the network can take, in frames.
     pub fn min_frames(&self) -> usize {
-        self.xvector.min_frames()
+        self.representation.min_frames()
     }
 
     /// Memory for one thread.
@@ -79,7 +79,7 @@ impl System {
         Workspace::default()
     }
 
-    /// One stretch of speech: `features` is `[frames, bands]` as the front-end gives them (dB); the recipe's normalisation
+    /// One stretch of speech: `features` is `[frames, bands]` as the front-end gives them; the recipe's normalisation
     /// happens here.
     ///
     /// # Errors
@@ -90,8 +90,8 @@ impl System {
         self.run(features, frames, workspace, &mut Probe::new(None))
     }
 
-    /// As [`Self::forward`], and shows every intermediate result on the way, under the names that `models::xvector`,
-    /// `models::trunk` and `models::heads` state.
+    /// As [`Self::forward`], and shows every intermediate result on the way, under the names that the kinds of
+    /// representation, `models::trunk` and `models::heads` state.
     ///
     /// # Errors
     ///
@@ -120,12 +120,12 @@ impl System {
         if !all_finite(features) {
             return Err(Error::Config("features that are not finite".into()));
         }
-        let Workspace { xvector, trunk } = workspace;
-        let normalised = room(&mut xvector.frames, features.len());
+        let Workspace { representation, trunk } = workspace;
+        let normalised = self.representation.input(representation, features.len());
         normalised.copy_from_slice(features);
         self.normalisation.apply(normalised, self.bands);
-        let embedding = room(&mut trunk.from, self.xvector.dim());
-        self.xvector.run(frames, xvector, embedding, probe)?;
+        let vector = room(&mut trunk.from, self.representation.dim());
+        self.representation.run(frames, representation, vector, probe)?;
         let shared = self.trunk.run(trunk, probe)?;
         self.heads.run(shared, probe)
     }

@@ -79,10 +79,24 @@ impl XVectorRecipe {
             within(&format!("representation.layers[{i}].channels"), &layer.channels, 1..=MAX_CHANNELS)?;
             layer.dilation().map_err(|what| wrong(&format!("representation.layers[{i}].context"), what))?;
         }
-        within("representation.pooling.floor", &recipe.pooling.floor, 0.0..=1.0)?;
+        recipe.pooling.check()?;
         within("representation.embedding", &recipe.embedding, 1..=MAX_CHANNELS)?;
         within("representation.norm_eps", &recipe.norm_eps, 0.0..=1.0)?;
         Ok(recipe)
+    }
+}
+
+impl PoolingRecipe {
+    pub(crate) fn check(self) -> Result<()> {
+        within("representation.pooling.floor", &self.floor, 0.0..=1.0)
+    }
+
+    pub(crate) fn plan(self) -> StatisticsPooling {
+        let variance = match self.variance {
+            VarianceKind::Biased => Variance::Biased,
+            VarianceKind::Unbiased => Variance::Unbiased,
+        };
+        StatisticsPooling::new(variance, self.floor)
     }
 }
 
@@ -135,14 +149,9 @@ impl XVector {
             layers.push((name, tdnn));
             inputs = layer.channels;
         }
-        let variance = match recipe.pooling.variance {
-            VarianceKind::Biased => Variance::Biased,
-            VarianceKind::Unbiased => Variance::Unbiased,
-        };
         let affine = Linear::load(weights, "xvector.embedding", 2 * inputs, recipe.embedding)?;
         let norm = Norm::load(weights, "xvector.embedding_norm", recipe.embedding, recipe.norm_eps)?;
-        let pooling = StatisticsPooling::new(variance, recipe.pooling.floor);
-        Ok(Self { layers, pooling, embedding: affine.followed_by(&norm) })
+        Ok(Self { layers, pooling: recipe.pooling.plan(), embedding: affine.followed_by(&norm) })
     }
 
     /// The shortest clip: what the contexts reach over, and the frames that the pooling needs. Snyder's network: 15.

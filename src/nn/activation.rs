@@ -18,6 +18,11 @@ pub fn softmax<const N: usize>(logits: &[f32; N], temperature: f64) -> [f32; N] 
     weights.map(|w| (w / total) as f32)
 }
 
+/// `1 / (1 + exp(−x))`, between 0 and 1 at any size of `x`. NaN stays NaN.
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +42,16 @@ mod tests {
         assert_eq!(softmax(&[1.0, 2.0, 4.0], 2.0), softmax(&[0.5, 1.0, 2.0], 1.0));
         let [p, q] = softmax(&[0.0, 3.0_f32.ln()], 1.0);
         assert!((p - 0.25).abs() < 1e-7 && (q - 0.75).abs() < 1e-7);
+    }
+
+    #[test]
+    fn sigmoid_is_its_formula_and_stays_between_0_and_1() {
+        for x in [-30.0, -3.5, -1e-3, 0.0, 0.7, 12.0_f32] {
+            let want = 1.0 / (1.0 + (-f64::from(x)).exp());
+            assert!((f64::from(sigmoid(x)) - want).abs() < 1e-7, "{x}");
+        }
+        assert_eq!([f32::NEG_INFINITY, -1e30, 1e30, f32::INFINITY].map(sigmoid), [0.0, 0.0, 1.0, 1.0]);
+        assert!(sigmoid(f32::NAN).is_nan());
     }
 
     #[test]

@@ -2,27 +2,33 @@
 //!
 //! Every layer is planned once (weights read, checked, repacked in `load` or `new`) and run many times (`run` takes slices for
 //! input and output and allocates nothing). Two layouts occur, both row-major: `[frames, channels]` where frames are many and
-//! every layer mixes all channels ([`tdnn`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`],
-//! [`max_pool`]).
+//! every layer mixes all channels ([`tdnn`], [`frame_conv`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`],
+//! [`max_pool`]). A [`picture`] of frames, bands and channels ([`conv2d`]) is the first with margins between its frames.
 //!
 //! Sizes are the caller's business: a slice of the wrong length is a mistake in the program and panics. What comes from a file
 //! is checked where it is read ([`weights`]) and gives errors.
 
 pub mod activation;
 pub mod conv1d;
+pub mod conv2d;
+pub mod frame_conv;
 pub mod linear;
 pub mod max_pool;
 pub mod norm;
+pub mod picture;
 pub mod statistics;
 pub mod tdnn;
 pub mod tensor;
 pub mod weights;
 
-pub use activation::{all_finite, relu, softmax};
+pub use activation::{all_finite, relu, sigmoid, softmax};
 pub use conv1d::{Conv1d, Conv1dOptions};
+pub use conv2d::{Conv2d, Finish};
+pub use frame_conv::FrameConv;
 pub use linear::Linear;
 pub use max_pool::MaxPool1d;
 pub use norm::Norm;
+pub use picture::Picture;
 pub use statistics::{StatisticsPooling, Variance};
 pub use tdnn::Tdnn;
 pub use tensor::Tensor;

@@ -1,7 +1,8 @@
 //! Batch norm with its running statistics, folded into one multiplication and one addition when it is loaded.
 
 use crate::error::{Error, Result};
-use crate::nn::Weights;
+use crate::kernels::elementwise::scale_shift_relu;
+use crate::nn::{Tensor, Weights};
 
 /// PyTorch's `nn.BatchNorm1d` in evaluation mode:
 ///
@@ -33,9 +34,27 @@ impl Norm {
         let mut take = |part: &str| weights.take(&format!("{prefix}.{part}"), &[channels]);
         let (weight, bias) = (take("weight")?, take("bias")?);
         let (mean, variance) = (take("running_mean")?, take("running_var")?);
+        Self::fold(prefix, [&weight, &bias, &mean, &variance], eps)
+    }
+
+    /// As [`Self::load`] for a norm without weight and bias (PyTorch's `affine=False`): `{prefix}.running_mean` and `.running_var` alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_plain(weights: &mut Weights<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
+        let mut take = |part: &str| weights.take(&format!("{prefix}.{part}"), &[channels]);
+        let (mean, variance) = (take("running_mean")?, take("running_var")?);
+        let ones = Tensor::new(&[channels], vec![1.0; channels]);
+        let zeros = Tensor::new(&[channels], vec![0.0; channels]);
+        Self::fold(prefix, [&ones, &zeros, &mean, &variance], eps)
+    }
+
+    fn fold(prefix: &str, parts: [&Tensor; 4], eps: f64) -> Result<Self> {
+        let channels = parts[0].values().len();
         let (mut scale, mut shift) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
         for c in 0..channels {
-            let [w, b, m, v] = [&weight, &bias, &mean, &variance].map(|t| f64::from(t.values()[c]));
+            let [w, b, m, v] = parts.map(|t| f64::from(t.values()[c]));
             let s = w / (v + eps).sqrt();
             let t = b - m * s;
             if v < 0.0 || !(s as f32).is_finite() || !(t as f32).is_finite() {
@@ -64,6 +83,19 @@ impl Norm {
     /// What is added to each channel afterwards.
     pub fn shift(&self) -> &[f32] {
         &self.shift
+    }
+
+    /// The norm and a ReLU behind it, on `frames` rows of `input` that begin `stride` values apart: `output` is `[frames, channels]`.
+    ///
+    /// # Panics
+    ///
+    /// If a slice is too short, or `output` too long.
+    pub fn run_relu(&self, input: &[f32], stride: usize, frames: usize, output: &mut [f32]) {
+        let channels = self.channels();
+        assert!(stride >= channels && output.len() == frames * channels);
+        for (row, y) in input.chunks(stride.max(1)).zip(output.chunks_exact_mut(channels.max(1))) {
+            scale_shift_relu(&row[..channels], &self.scale, &self.shift, y);
+        }
     }
 
     /// In place on `[frames, channels]`.
@@ -108,6 +140,23 @@ mod tests {
         for (got, want) in x.iter().zip([first(5.0), second(2.0), first(3.0), second(1.0)]) {
             assert!((f64::from(*got) - want).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn without_weight_and_bias_they_are_1_and_0() {
+        let bytes = file(&[("n.running_mean", &[2], &[3.0, -1.0]), ("n.running_var", &[2], &[3.75, 0.75])]);
+        let norm = Norm::load_plain(&mut Weights::from_bytes(&bytes).unwrap(), "n", 2, 0.25).unwrap();
+        let mut x = [5.0, 2.0];
+        norm.run(&mut x);
+        assert_eq!(x, [1.0, 3.0]);
+    }
+
+    #[test]
+    fn with_relu_from_rows_of_a_wider_matrix() {
+        let norm = Norm::new(vec![2.0, 1.0], vec![-1.0, 0.0]);
+        let mut y = [f32::NAN; 4];
+        norm.run_relu(&[3.0, -1.0, f32::NAN, 0.0, 7.0], 3, 2, &mut y);
+        assert_eq!(y, [5.0, 0.0, 0.0, 7.0]);
     }
 
     #[test]

@@ -46,11 +46,23 @@ impl StatisticsPooling {
     /// If there are fewer than [`Self::min_frames`] frames, or a slice has another length.
     pub fn run(&self, input: &[f32], frames: usize, output: &mut [f32]) {
         let channels = output.len() / 2;
-        assert!(frames >= self.min_frames() && input.len() == frames * channels && output.len() == 2 * channels);
+        assert!(input.len() == frames * channels);
+        self.run_rows(input, channels, frames, output);
+    }
+
+    /// As [`Self::run`] for `frames` rows that begin `stride` values apart.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer than [`Self::min_frames`] frames, `input` is too short for them, or `output` is of an odd length.
+    pub fn run_rows(&self, input: &[f32], stride: usize, frames: usize, output: &mut [f32]) {
+        let channels = output.len() / 2;
+        assert!(frames >= self.min_frames() && stride >= channels && output.len() == 2 * channels);
+        assert!(input.len() >= (frames - 1) * stride + channels);
         let (means, deviations) = output.split_at_mut(channels);
         for start in (0..channels).step_by(BLOCK) {
             let end = channels.min(start + BLOCK);
-            let rows = || input.chunks_exact(channels).map(|row| &row[start..end]);
+            let rows = || input.chunks(stride).take(frames).map(|row| &row[start..end]);
             self.block(rows, frames, &mut means[start..end], &mut deviations[start..end]);
         }
     }
@@ -111,6 +123,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn rows_of_a_wider_matrix_are_as_good() {
+        let x: Vec<f32> = (0..9 * 7).map(|i| (i as f32 * 0.77).sin()).collect();
+        let narrow: Vec<f32> = x.chunks(7).flat_map(|row| &row[..5]).copied().collect();
+        let pooling = StatisticsPooling::new(Variance::Unbiased, 0.0);
+        let (mut wide, mut want) = ([f32::NAN; 10], [f32::NAN; 10]);
+        pooling.run_rows(&x[..8 * 7 + 5], 7, 9, &mut wide);
+        pooling.run(&narrow, 9, &mut want);
+        assert_eq!(wide, want);
     }
 
     #[test]

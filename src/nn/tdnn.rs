@@ -97,7 +97,7 @@ impl Tdnn {
 
 /// `[outputs, inputs, taps]` → `[taps, inputs, outputs]`. Sixteen outputs at a time, so that whole cache lines are written: loading a
 /// model is mostly this.
-fn taps_inputs_outputs(weight: &[f32], [outputs, inputs, taps]: [usize; 3]) -> Vec<f32> {
+pub(super) fn taps_inputs_outputs(weight: &[f32], [outputs, inputs, taps]: [usize; 3]) -> Vec<f32> {
     let row = inputs * taps;
     let mut turned = vec![0.0; weight.len()];
     for first in (0..outputs).step_by(16) {

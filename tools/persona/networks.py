@@ -1,10 +1,13 @@
 """The networks as PyTorch modules. Parameter names are the tensor names of the system file.
 
-Shapes: features [batch, frames, bands] → x-vector [batch, 512] → trunk [batch, 56] → heads.
+Shapes: features [batch, frames, bands] → representation, such as an x-vector [batch, 512] → trunk [batch, 56] → heads.
 """
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from .campplus import CamPlusPlus
+from .mfcc import MfccStatistics
 
 # Snyder et al. 2018, table 1: frame-level layers, as (channels, context offsets in frames).
 XVECTOR = {
@@ -74,6 +77,10 @@ class XVector(nn.Module):
         self.embedding = nn.Linear(2 * widths[-1], config["embedding"])
         self.embedding_norm = nn.BatchNorm1d(config["embedding"], eps=config["norm_eps"])
 
+    @property
+    def dim(self):
+        return self.embedding.out_features
+
     def forward(self, x):
         for layer in self.tdnn:
             x = layer(x)
@@ -123,17 +130,48 @@ class Heads(nn.Module):
         return {"emotion": self.emotion(x), "gender": self.gender(x), "age": self.age(x)[:, 0]}
 
 
+class Standardise(nn.Module):
+    """(x − mean) / scale, by numbers [dim] that the training takes from its clips."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+
+    @torch.no_grad()
+    def fit(self, vectors, floor=1e-6):
+        """From the representations [clips, dim] of a training set."""
+        self.mean.copy_(vectors.mean(0))
+        self.scale.copy_(vectors.std(0).clamp(min=floor))
+
+    def forward(self, x):
+        return (x - self.mean) / self.scale
+
+
 class Persona(nn.Module):
-    """Representation, trunk and heads: normalised features [batch, frames, bands] in, the three answers out."""
+    """Representation, trunk and heads: normalised features [batch, frames, bands] in, the three answers out.
+
+    The representation's network stands under the name that its tensors begin with: `xvector`, `campplus`, or `mfcc_stats`, which has none.
+    Where the recipe says `normalise`, the vector is standardised by `representation`.
+    """
 
     def __init__(self, bands, representation, trunk, dropout=0.0):
         super().__init__()
-        self.xvector = XVector(bands, representation)
-        self.trunk = Trunk(representation["embedding"], trunk, dropout)
+        self.kind = representation["kind"].replace("-", "_")
+        network = {"xvector": XVector, "campplus": CamPlusPlus, "mfcc_stats": MfccStatistics}[self.kind]
+        self.add_module(self.kind, network(bands, representation))
+        dim = getattr(self, self.kind).dim
+        self.representation = Standardise(dim) if representation.get("normalise") else None
+        self.trunk = Trunk(dim, trunk, dropout)
         self.heads = Heads(trunk["dense"][-1])
 
+    def represent(self, x):
+        """[batch, frames, bands] → what the trunk gets [batch, dim]."""
+        x = getattr(self, self.kind)(x)
+        return x if self.representation is None else self.representation(x)
+
     def forward(self, x):
-        return self.heads(self.trunk(self.xvector(x)))
+        return self.heads(self.trunk(self.represent(x)))
 
 
 @torch.no_grad()

@@ -29,6 +29,23 @@ LOGMEL = {
 }
 
 
+def bands(frontend):
+    """Columns of a front-end's features."""
+    kind = frontend["kind"]
+    if kind == "logmel":
+        return frontend["n_mels"]
+    return frontend["num_ceps"] if kind == "kaldi-mfcc" else frontend["mel_opts"]["num_bins"] + frontend["use_energy"]
+
+
+def normalised(features, frontend):
+    """[frames, columns] as the front-end gives them → what the network sees."""
+    logmel = frontend["kind"] == "logmel"
+    recipe = frontend["normalisation"] if logmel else {"mean_over_time": frontend["mean_over_time"]}
+    if recipe["mean_over_time"]:
+        features = features - features.mean(dim=0, keepdim=True)
+    return (features + recipe["offset_db"]) / recipe["scale_db"] if logmel else features
+
+
 def heads(age_mean, age_scale, temperature=None):
     temperature = temperature or {"emotion": 1.0, "gender": 1.0}
     return {

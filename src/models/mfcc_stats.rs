@@ -1,0 +1,176 @@
+//! The classical representation: cepstral coefficients and their changes, as mean and standard deviation over time.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::dsp::dct::Dct;
+use crate::dsp::delta::deltas;
+use crate::error::{Error, Result};
+use crate::models::probe::{Probe, room};
+use crate::models::recipe::{parse, within, wrong};
+use crate::models::xvector::PoolingRecipe;
+use crate::nn::StatisticsPooling;
+
+/// The manifest's `representation` of kind `mfcc-stats`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MfccStatsRecipe {
+    /// How a frame's features become coefficients.
+    pub transform: Transform,
+    /// Coefficients of a frame, from number 0 on; at most the features that a frame has.
+    pub coefficients: usize,
+    /// Frames on each side that a delta is fitted to.
+    pub delta_reach: usize,
+    /// 0: the coefficients alone; 1: their deltas too; 2: the deltas of the deltas too.
+    pub delta_orders: usize,
+    /// From frames to one vector.
+    pub pooling: PoolingRecipe,
+    /// Whether the representation is standardised by the file's `representation.mean` and `representation.scale`.
+    pub normalise: bool,
+}
+
+/// How features become coefficients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transform {
+    /// The orthonormal DCT-II of a frame's bands.
+    Dct,
+    /// None: the front-end gives coefficients already.
+    None,
+}
+
+impl MfccStatsRecipe {
+    /// Reads the part without its `kind`.
+    pub(crate) fn parse(value: Value) -> Result<Self> {
+        let recipe: Self = parse("representation", value)?;
+        within("representation.coefficients", &recipe.coefficients, 1..=1_024)?;
+        within("representation.delta_reach", &recipe.delta_reach, 1..=100)?;
+        within("representation.delta_orders", &recipe.delta_orders, 0..=2)?;
+        recipe.pooling.check()?;
+        Ok(recipe)
+    }
+}
+
+/// `[frames, bands]` → `[2 · coefficients · (orders + 1)]`: the means of the coefficients, of their deltas, of the deltas' deltas; then their standard
+/// deviations in the same order. Deltas are [`crate::dsp::delta`]'s.
+#[derive(Debug)]
+pub struct MfccStats {
+    bands: usize,
+    coefficients: usize,
+    dct: Option<Dct>,
+    reach: usize,
+    orders: usize,
+    pooling: StatisticsPooling,
+}
+
+/// What [`MfccStats::run`] needs beside its input; grows to the longest clip that it saw.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Normalised features.
+    pub(crate) frames: Vec<f32>,
+    /// `[frames, coefficients · (orders + 1)]`.
+    coefficients: Vec<f32>,
+}
+
+impl MfccStats {
+    /// Plans the recipe for features of so many bands. It has no tensors.
+    pub(crate) fn new(recipe: &MfccStatsRecipe, bands: usize) -> Result<Self> {
+        if recipe.coefficients > bands {
+            let what = format!("{} coefficients of features of {bands} bands", recipe.coefficients);
+            return Err(wrong("representation.coefficients", what));
+        }
+        let dct = matches!(recipe.transform, Transform::Dct).then(|| Dct::new(bands, recipe.coefficients));
+        let (reach, orders) = (recipe.delta_reach, recipe.delta_orders);
+        Ok(Self { bands, coefficients: recipe.coefficients, dct, reach, orders, pooling: recipe.pooling.plan() })
+    }
+
+    /// The shortest clip, in frames.
+    pub fn min_frames(&self) -> usize {
+        self.pooling.min_frames()
+    }
+
+    /// Length of the representation.
+    pub fn dim(&self) -> usize {
+        2 * self.columns()
+    }
+
+    fn columns(&self) -> usize {
+        self.coefficients * (self.orders + 1)
+    }
+
+    /// From the normalised features, `[frames, bands]` in `scratch.frames`, to the statistics. Shows `mfcc.frames`, coefficients and deltas, and
+    /// `mfcc.pooling`.
+    pub(crate) fn run(
+        &self,
+        frames: usize,
+        scratch: &mut Scratch,
+        output: &mut [f32],
+        probe: &mut Probe<'_, '_>,
+    ) -> Result<()> {
+        if frames < self.min_frames() {
+            return Err(Error::Config(format!("{frames} frames: the statistics need at least {}", self.min_frames())));
+        }
+        let columns = self.columns();
+        let rows = room(&mut scratch.coefficients, frames * columns);
+        for (row, features) in rows.chunks_exact_mut(columns).zip(scratch.frames.chunks_exact(self.bands)) {
+            let first = &mut row[..self.coefficients];
+            match &self.dct {
+                Some(dct) => dct.run(features, first),
+                None => first.copy_from_slice(&features[..self.coefficients]),
+            }
+        }
+        for order in 0..self.orders {
+            let places = (order * self.coefficients, (order + 1) * self.coefficients);
+            deltas(rows, columns, self.coefficients, places, self.reach);
+        }
+        probe.pass("mfcc.frames", &[frames, columns], rows)?;
+        self.pooling.run(rows, frames, output);
+        probe.pass("mfcc.pooling", &[2 * columns], output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn recipe() -> Value {
+        json!({"transform": "dct", "coefficients": 13, "delta_reach": 4, "delta_orders": 2,
+            "pooling": {"kind": "statistics", "variance": "biased", "floor": 1e-10}, "normalise": true})
+    }
+
+    #[test]
+    fn each_wrong_value_is_named() {
+        for (pointer, value, name) in [
+            ("/transform", json!("fft"), "transform"),
+            ("/coefficients", json!(0), "coefficients"),
+            ("/coefficients", json!(u64::MAX), "coefficients"),
+            ("/delta_reach", json!(0), "delta_reach"),
+            ("/delta_reach", json!(1_000_000), "delta_reach"),
+            ("/delta_orders", json!(3), "delta_orders"),
+            ("/pooling/floor", json!(-1.0), "pooling.floor"),
+            ("/normalise", json!(null), "normalise"),
+        ] {
+            let mut broken = recipe();
+            *broken.pointer_mut(pointer).unwrap() = value;
+            let message = MfccStatsRecipe::parse(broken).unwrap_err().to_string();
+            assert!(message.contains(&format!("`representation.{name}`")), "{message}");
+        }
+        let recipe = MfccStatsRecipe::parse(recipe()).unwrap();
+        let message = MfccStats::new(&recipe, 12).unwrap_err().to_string();
+        assert!(message.contains("`representation.coefficients`: 13"), "{message}");
+    }
+
+    #[test]
+    fn without_a_transform_the_first_columns_are_the_coefficients() {
+        let mut plain = recipe();
+        plain["transform"] = json!("none");
+        plain["coefficients"] = json!(2);
+        plain["delta_orders"] = json!(0);
+        let stats = MfccStats::new(&MfccStatsRecipe::parse(plain).unwrap(), 3).unwrap();
+        let mut scratch = Scratch { frames: vec![1.0, 10.0, f32::NAN, 3.0, 10.0, f32::NAN], ..Scratch::default() };
+        let mut output = vec![f32::NAN; stats.dim()];
+        stats.run(2, &mut scratch, &mut output, &mut Probe::new(None)).unwrap();
+        assert_eq!(output, [2.0, 10.0, 1.0, 1e-5]);
+    }
+}

@@ -1,0 +1,59 @@
+//! Standardisation of the representation, by numbers that the training took from its clips.
+
+use crate::error::{Error, Result};
+use crate::nn::Weights;
+
+/// `y[i] = (x[i] − mean[i]) / scale[i]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Standardise {
+    mean: Vec<f32>,
+    scale: Vec<f32>,
+}
+
+impl Standardise {
+    /// Takes `representation.mean` and `representation.scale`, each `[dim]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] names the tensor that is missing, misshapen, not finite, or a scale that is no positive number.
+    pub(crate) fn load(weights: &mut Weights<'_>, dim: usize) -> Result<Self> {
+        let mean = weights.take("representation.mean", &[dim])?.into_values();
+        let scale = weights.take("representation.scale", &[dim])?.into_values();
+        if let Some(at) = scale.iter().position(|s| s.is_nan() || *s < f32::MIN_POSITIVE) {
+            return Err(Error::Weights {
+                name: "representation.scale".into(),
+                expected: "positive numbers".into(),
+                actual: format!("{} at index {at}", scale[at]),
+            });
+        }
+        Ok(Self { mean, scale })
+    }
+
+    /// In place on one representation.
+    pub(crate) fn run(&self, values: &mut [f32]) {
+        for ((x, mean), scale) in values.iter_mut().zip(&self.mean).zip(&self.scale) {
+            *x = (*x - mean) / scale;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::weights::tests::file;
+
+    #[test]
+    fn is_its_formula_and_refuses_a_scale_of_zero() {
+        let load = |scale: [f32; 2]| {
+            let bytes = file(&[("representation.mean", &[2], &[1.0, -2.0]), ("representation.scale", &[2], &scale)]);
+            Standardise::load(&mut Weights::from_bytes(&bytes).unwrap(), 2)
+        };
+        let mut x = [5.0, -2.5];
+        load([2.0, 0.25]).unwrap().run(&mut x);
+        assert_eq!(x, [2.0, -2.0]);
+        for bad in [0.0, -1.0, 1e-45] {
+            let message = load([1.0, bad]).unwrap_err().to_string();
+            assert!(message.contains("`representation.scale`") && message.contains("index 1"), "{message}");
+        }
+    }
+}
