@@ -73,7 +73,7 @@ pub fn evaluate(engine: &Engine, request: &Request, progress: &(dyn Fn(usize, us
     let column = source.clip_column();
     let table = Table::read(&request.table, column, &request.selection, &words, |clip| source.locate(clip))?;
     if !table.problems.is_empty() && !request.keep_going {
-        return Err(refusal(&request.table, &table.problems));
+        return Err(refusal(&table.problems).in_file(&request.table));
     }
     let labels = [words.emotion.labels(), words.gender.labels()];
     let usable: Vec<&Row> = table.rows.iter().collect();
@@ -82,7 +82,7 @@ pub fn evaluate(engine: &Engine, request: &Request, progress: &(dyn Fn(usize, us
     problems.extend(table.problems.iter().cloned());
     problems.sort_by_key(|problem| problem.line);
     if answers.is_empty() {
-        return Err(refusal(&request.table, &problems));
+        return Err(refusal(&problems).in_file(&request.table));
     }
     let report = report(engine, request, &table, &answers, problems, labels)?;
     Ok(Evaluation { report, answers })
@@ -109,7 +109,7 @@ fn answered(
     if problems.is_empty() || request.keep_going {
         return Ok((answers, problems));
     }
-    Err(refusal(&request.table, &problems))
+    Err(refusal(&problems).in_file(&request.table))
 }
 
 fn report(

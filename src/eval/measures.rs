@@ -295,6 +295,7 @@ pub(super) fn mean_age(cases: &[InUnit<'_, AgeCase>]) -> Option<MeanAge> {
 #[cfg(test)]
 mod tests {
     use super::super::classes::tests::case;
+    use super::super::prediction::Interval;
     use super::*;
 
     const DRAWS: Bootstrap = Bootstrap { draws: 200, seed: 3 };
@@ -303,6 +304,59 @@ mod tests {
         (0..90)
             .map(|i| case(i % 3, &[0.4, f64::from((i * 7 % 50) as u8) / 100.0, f64::from((i * 3 % 41) as u8) / 100.0]))
             .collect()
+    }
+
+    /// scikit-learn's and numpy's, and intervals from clips drawn one by one (tools/golden_metrics.py).
+    #[test]
+    fn measures_and_intervals_are_those_of_other_tools() {
+        let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/metrics.json")).unwrap();
+        let bootstrap = Bootstrap { draws: golden.draws, seed: golden.seed };
+        let cases: Vec<_> = golden.clips.iter().map(|clip| case(clip.truth, &clip.probabilities)).collect();
+        let cases: Vec<_> = golden.clips.iter().map(|clip| clip.speaker).zip(&cases).collect();
+        let measured = serde_json::to_value(measure_classes(&cases, 6, bootstrap).unwrap()).unwrap();
+        assert_golden(&measured, &golden.classes);
+        let cases: Vec<_> = golden.clips.iter().map(GoldenClip::age_case).collect();
+        let cases: Vec<_> = golden.clips.iter().map(|clip| clip.speaker).zip(&cases).collect();
+        let measured = serde_json::to_value(measure_ages(&cases, bootstrap).unwrap()).unwrap();
+        assert_golden(&measured, &golden.ages);
+    }
+
+    fn assert_golden(measured: &serde_json::Value, golden: &BTreeMap<String, [f64; 3]>) {
+        assert_eq!(golden.len(), 6);
+        for (name, expected) in golden {
+            for (key, expected) in ["value", "low", "high"].iter().zip(expected) {
+                let is = measured[name][key].as_f64().unwrap();
+                // half of the last digit reported, and the rounding of sums
+                assert!((is - expected).abs() <= 5.1e-7, "{name} {key}: {is}, expected {expected}");
+            }
+        }
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        draws: usize,
+        seed: u64,
+        clips: Vec<GoldenClip>,
+        classes: BTreeMap<String, [f64; 3]>,
+        ages: BTreeMap<String, [f64; 3]>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct GoldenClip {
+        speaker: usize,
+        truth: usize,
+        probabilities: Vec<f64>,
+        age: f64,
+        years: f64,
+        low: f64,
+        high: f64,
+    }
+
+    impl GoldenClip {
+        fn age_case(&self) -> AgeCase {
+            let interval = Some(Interval { low_years: self.low, high_years: self.high, coverage: 0.8 });
+            AgeCase { truth: self.age, years: self.years, interval }
+        }
     }
 
     #[test]

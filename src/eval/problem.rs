@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -87,13 +86,13 @@ pub(super) fn counts(problems: &[Problem]) -> BTreeMap<&'static str, usize> {
 const NAMED: usize = 20;
 
 /// The error that refuses a table with problems.
-pub(super) fn refusal(table: &Path, problems: &[Problem]) -> Error {
+pub(super) fn refusal(problems: &[Problem]) -> Error {
     let mut lines: Vec<String> = problems.iter().take(NAMED).map(ToString::to_string).collect();
     if problems.len() > NAMED {
         lines.push(format!("and {} more", problems.len() - NAMED));
     }
     lines.push("nothing was measured: mend the table, or leave these out with --keep-going".into());
-    Error::Config(lines.join("\n  ")).in_file(table)
+    Error::Config(lines.join("\n  "))
 }
 
 #[cfg(test)]
@@ -103,7 +102,7 @@ mod tests {
     #[test]
     fn a_refusal_names_twenty_and_counts_the_rest() {
         let problems: Vec<_> = (2..30).map(|line| Problem::new(line, Reason::BadAge, "`x` is no age")).collect();
-        let message = refusal("t.csv".as_ref(), &problems).to_string();
+        let message = refusal(&problems).in_file("t.csv").to_string();
         assert!(message.starts_with("t.csv: line 2: `x` is no age\n  line 3: "), "{message}");
         assert!(message.contains("line 21") && !message.contains("line 22") && message.contains("and 8 more"));
         assert_eq!(counts(&problems)["bad_age"], 28);

@@ -7,7 +7,7 @@ use crate::engine::Manifest;
 use crate::error::{Error, Result};
 
 use super::condition::{self, Condition, column};
-use super::problem::{Problem, Reason};
+use super::problem::{Problem, Reason, refusal};
 use super::records::{Record, Records};
 use super::spelling::{Spelling, check_own};
 
@@ -114,6 +114,9 @@ impl Table {
         locate: impl Fn(&str) -> Result<String, String>,
     ) -> Result<Self> {
         let roles = Roles::find(&records.columns, clip_column)?;
+        if records.records.is_empty() && !records.problems.is_empty() {
+            return Err(refusal(&records.problems));
+        }
         let mut selected = condition::select(&records, &selection.conditions)?;
         selected.truncate(selection.limit.unwrap_or(usize::MAX));
         let asked = selected.len() + records.problems.len();
