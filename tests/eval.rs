@@ -125,20 +125,19 @@ fn any_number_of_threads_gives_the_same_bytes() {
     assert_eq!(results[0], results[2]);
 }
 
-/// Four clips of made-up features of 40 frames.
+/// Six clips of made-up features of 40 frames.
 fn features(folder: &Path) -> PathBuf {
-    let bytes: Vec<Vec<u8>> = (0..4).map(|k| (0..40 * 128_u32).map(|i| (i * (k + 3) % 251) as u8).collect()).collect();
+    let bytes: Vec<Vec<u8>> = (0..6).map(|k| (0..40 * 128_u32).map(|i| (i * (k + 3) % 251) as u8).collect()).collect();
     let views = bytes
         .iter()
-        .zip(["c0", "c1", "c2", "c3"])
+        .zip(["c0", "c1", "c2", "c3", "c4", "c5"])
         .map(|(b, name)| (name, TensorView::new(Dtype::U8, vec![40, 128], b).unwrap()));
     let path = folder.join("features.safetensors");
     fs::write(&path, serialize(views, None).unwrap()).unwrap();
     path
 }
 
-const CLIPS: &str =
-    "clip,actor,emotion,age,fold\nc0,1001,ANG,30,0\nc1,1001,SAD,30,0\nc2,elsewhere,FEA,50,1\nc3,1002,HAP,20,0\n";
+const CLIPS: &str = "clip,actor,emotion,age,fold\nc0,1001,ANG,30,0\nc1,1001,SAD,30,0\nc2,elsewhere,FEA,50,1\nc3,1002,HAP,20,0\nc4,d,NEU,41,0\nc5,e,DIS,66,0\n";
 
 #[test]
 fn stored_features_are_measured_and_training_voices_told_loudly() {
@@ -149,7 +148,7 @@ fn stored_features_are_measured_and_training_voices_told_loudly() {
     let said = eval(&folder, CLIPS, &options);
     assert_eq!(said.code, Some(0), "{}", said.err);
     for text in [&said.err, &said.out] {
-        assert!(text.contains("TRAINED ON THESE VOICES: 2 of the 3 speakers"), "{text}");
+        assert!(text.contains("TRAINED ON THESE VOICES: 2 of the 5 speakers"), "{text}");
     }
     let report = json(&out);
     assert_eq!(report["training_overlap"]["speakers"], serde_json::json!(["1001", "1002"]));

@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 
 /// The share of draws that an interval holds.
 pub(super) const CONFIDENCE: f64 = 0.95;
+/// Under so many units there is no interval: draws of two or three speakers know nothing of a fourth.
+pub(super) const MIN_UNITS: usize = 5;
 /// The most draws.
 pub(super) const MAX_DRAWS: usize = 100_000;
 
@@ -35,14 +37,14 @@ impl Bootstrap {
     }
 
     /// Intervals of `M` measures over `units`. `measure` is given how often each unit was drawn. A draw for which a measure is not defined is left
-    /// out of that measure's interval; with fewer than two units, or where not even half of the draws are defined, there is none.
+    /// out of that measure's interval; with fewer than [`MIN_UNITS`] units, or where not even half of the draws are defined, there is none.
     pub(super) fn intervals<const M: usize>(
         self,
         units: usize,
         mut measure: impl FnMut(&[u32]) -> [Option<f64>; M],
     ) -> [Option<(f64, f64)>; M] {
         let mut values: [Vec<f64>; M] = std::array::from_fn(|_| Vec::with_capacity(self.draws));
-        if units < 2 {
+        if units < MIN_UNITS {
             return [None; M];
         }
         let mut random = SplitMix64(self.seed);
@@ -137,7 +139,7 @@ mod tests {
     #[test]
     fn what_cannot_be_drawn_has_no_interval() {
         let bootstrap = Bootstrap { draws: 100, seed: 1 };
-        assert_eq!(bootstrap.intervals(1, |_| [Some(1.0)]), [None]);
+        assert_eq!(bootstrap.intervals(MIN_UNITS - 1, |_| [Some(1.0)]), [None]);
         assert_eq!(bootstrap.intervals(5, |times| [(times[0] > 3).then_some(1.0)]), [None]);
         assert_eq!(Bootstrap { draws: 0, seed: 1 }.intervals(5, |_| [Some(1.0)]), [None]);
         assert!(Bootstrap { draws: MAX_DRAWS + 1, seed: 0 }.check().is_err());

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 
 use super::ages::AgeCase;
-use super::bootstrap::{Bootstrap, CONFIDENCE};
+use super::bootstrap::{Bootstrap, CONFIDENCE, MIN_UNITS};
 use super::calibration::BINS;
 use super::classes::{ClassCase, PROBABILITY_FLOOR};
 use super::clips::{Running, Source, answer_all};
@@ -196,8 +196,9 @@ fn resampling_warning(speakers: usize, named: bool) -> Option<String> {
              where a person speaks more than once"
                 .into(),
         ),
-        (1, true) => Some("all clips are of one speaker: no interval can be given, and nothing is known of other voices".into()),
-        (2..10, true) => Some(format!("only {speakers} speakers: the intervals are rough, and likely too narrow")),
+        (1, true) => Some("all clips are of one speaker: nothing is known of other voices, and no interval is given".into()),
+        (2..MIN_UNITS, true) => Some(format!("only {speakers} speakers: too few for an interval")),
+        (MIN_UNITS..15, true) => Some(format!("only {speakers} speakers: the intervals are rough, and likely too narrow")),
         _ => None,
     }
 }

@@ -53,21 +53,47 @@ impl Records {
         };
         let columns = columns(&header.map_err(no_csv)?)?;
         let mut read = Self { columns, records: Vec::new(), problems: Vec::new() };
+        let mut lines = Lines { bytes, at: 0, line: 1 };
         for (count, row) in (1..).zip(rows) {
             if count > MAX_ROWS {
                 return Err(Error::Limit { what: "number of rows", actual: count, limit: MAX_ROWS });
             }
-            read.add(&row.map_err(no_csv)?);
+            let row = row.map_err(no_csv)?;
+            let begin = row.position().map_or(0, csv::Position::byte);
+            read.add(lines.line_from(begin as usize), &row);
         }
         Ok(read)
     }
 
-    fn add(&mut self, row: &csv::ByteRecord) {
-        let line = row.position().map_or(0, csv::Position::line);
+    fn add(&mut self, line: u64, row: &csv::ByteRecord) {
         match record(line, row, self.columns.len()) {
             Ok(record) => self.records.push(record),
             Err(problem) => self.problems.push(problem),
         }
+    }
+}
+
+/// Counts lines on the way through a text. (The reader's own count is one behind after CRLF and blank lines.)
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of the first byte from `begin` on that is no line break. `begin` must not go back.
+    fn line_from(&mut self, begin: usize) -> u64 {
+        while let Some(&byte) = self.bytes.get(self.at) {
+            let is_break = matches!(byte, b'\r' | b'\n');
+            if self.at >= begin && !is_break {
+                break;
+            }
+            // of CRLF the second byte counts
+            let counts = byte == b'\n' || (byte == b'\r' && self.bytes.get(self.at + 1) != Some(&b'\n'));
+            self.line += u64::from(counts);
+            self.at += 1;
+        }
+        self.line
     }
 }
 
@@ -148,9 +174,17 @@ mod tests {
     }
 
     #[test]
-    fn lines_count_breaks_within_quotes() {
-        let read = fields(b"file,emotion\n\"a\nb\",x\nc,y\n");
-        assert_eq!(read.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 4]);
+    fn lines_are_those_of_an_editor() {
+        for (text, lines) in [
+            ("file,emotion\n\"a\nb\",x\nc,y\n", [2, 4]),
+            ("file,emotion\r\n\"a\r\nb\",x\r\nc,y", [2, 4]),
+            ("file,emotion\n\n\na,x\n\nc,y\n", [4, 6]),
+            ("\u{feff}file,emotion\r\n\r\na,x\r\nc,y\r\n", [3, 4]),
+            ("file,emotion\ra,x\rc,y\r", [2, 3]),
+        ] {
+            let read = fields(text.as_bytes());
+            assert_eq!(read.iter().map(|(line, _)| *line).collect::<Vec<_>>(), lines, "{text:?}");
+        }
     }
 
     #[test]

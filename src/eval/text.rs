@@ -183,10 +183,10 @@ fn percent(share: Option<f64>) -> String {
 
 fn write_confusion(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io::Result<()> {
     writeln!(out, "\n{head}: true label (rows) and answer (columns), clips")?;
-    let columns: String = detail.labels.iter().map(|label| format!("{:>9}", cut(label, 8))).collect();
+    let columns: String = detail.labels.iter().map(|label| format!("{:>11}", cut(label, 10))).collect();
     writeln!(out, "  {:<12}{columns}{:>9}", "", "recall")?;
     for (row, counts) in detail.by_label.iter().zip(&detail.confusion) {
-        let counts: String = counts.iter().map(|count| format!("{count:>9}")).collect();
+        let counts: String = counts.iter().map(|count| format!("{count:>11}")).collect();
         writeln!(out, "  {:<12}{counts}{:>9}", cut(&row.label, 11), percent(row.recall))?;
     }
     Ok(())
@@ -205,10 +205,10 @@ fn write_abstaining(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io
 
 fn write_groups(out: &mut dyn Write, groups: &[Group]) -> io::Result<()> {
     for column in groups.chunk_by(|a, b| a.column == b.column) {
-        let name = cut(&column[0].column, 18);
+        let name = cut(&column[0].column, 17);
         writeln!(
             out,
-            "\n{name:<20}{:>6}{:>22}{:>22}{:>16}{:>8}",
+            "\n{name:<18}{:>7}{:>24}{:>24}{:>17}{:>8}",
             "clips", "emotion acc.", "gender acc.", "age MAE", "bias"
         )?;
         for group in column {
@@ -219,8 +219,8 @@ fn write_groups(out: &mut dyn Write, groups: &[Group]) -> io::Result<()> {
             let gender = both(m.gender.as_ref().map(|m| &m.accuracy), Form::Percent);
             let age = both(m.age.as_ref().map(|m| &m.mae), Form::Digits(1));
             let bias = m.age.as_ref().map_or(String::new(), |m| Form::Signed(1).value(&m.bias));
-            let (value, clips) = (cut(&group.value, 17), thousands(m.clips));
-            writeln!(out, "  {value:<18}{clips:>6}{emotion:>22}{gender:>22}{age:>16}{bias:>8}")?;
+            let (value, clips) = (cut(&group.value, 16), thousands(m.clips));
+            writeln!(out, "  {value:<16}{clips:>7}{emotion:>24}{gender:>24}{age:>17}{bias:>8}")?;
         }
     }
     Ok(())

@@ -25,7 +25,12 @@ use super::report::EvalReport;
 use super::text::{Form, heading, interval_note, left_out, origin};
 
 /// What each figure means, for the end of the page.
-const MEANINGS: [(&str, &str); 11] = [
+const MEANINGS: [(&str, &str); 12] = [
+    (
+        "95 % interval",
+        "From drawing the speakers again, with replacement: where the figure may lie for other speakers of the same kind. It is not given for fewer than five. \
+        An interval from 100 to 100 % says only that none of these clips was wrong.",
+    ),
     ("accuracy", "The share of clips that were given their true label."),
     (
         "UAR",
@@ -120,6 +125,7 @@ fn write_head(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io::Resu
     writeln!(out, "<section>\n<h2>{head}</h2>\n<div class=\"figures\">")?;
     let confusion = "Confusion: shares of each true label, and clips. The diagonal is right.";
     write!(out, "{}", figure(&plots::confusion(&name, detail), confusion))?;
+    write!(out, "<div>{}</div>", tables::labels(detail))?;
     let reliability = "Reliability: bars are the share of right answers by confidence, pale where clips are few. On the dashed line confidence is worth \
         its number; a ring under it is overconfident, and the orange part is by how much.";
     write!(out, "{}", figure(&plots::reliability(&name, detail), reliability))?;

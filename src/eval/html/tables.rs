@@ -36,13 +36,18 @@ pub(super) fn overall(report: &EvalReport) -> String {
     table("", &["measure", "value", "95 % interval", "a constant answer"], rows)
 }
 
-/// Labels, bins of confidence, coverages.
-pub(super) fn detail(detail: &ClassDetail) -> String {
+/// Recall and precision by label.
+pub(super) fn labels(detail: &ClassDetail) -> String {
     let share = |value: Option<f64>| Form::Percent.number(value);
     let labels = detail.by_label.iter().map(|row| {
         vec![row.label.clone(), count(row.clips), count(row.given), share(row.recall), share(row.precision)]
     });
-    let labels = table("By label", &["label", "clips", "given", "recall", "precision"], labels);
+    table("", &["label", "clips", "given", "recall", "precision"], labels)
+}
+
+/// Bins of confidence, and coverages.
+pub(super) fn detail(detail: &ClassDetail) -> String {
+    let share = |value: Option<f64>| Form::Percent.number(value);
     let bins = detail.reliability.iter().filter(|row| row.clips > 0).map(|row| {
         let bin = format!("{:.3} – {:.3}", row.low, row.high);
         vec![bin, count(row.clips), share(row.confidence), share(row.accuracy)]
@@ -53,7 +58,7 @@ pub(super) fn detail(detail: &ClassDetail) -> String {
         vec![share(Some(row.coverage)), count(row.clips), share(Some(row.accuracy)), threshold]
     });
     let kept = table("By the share answered", &["answered", "clips", "right", "confidence at least"], kept);
-    labels + &bins + &kept
+    bins + &kept
 }
 
 /// All measures of the groups of one column.
