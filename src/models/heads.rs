@@ -164,7 +164,7 @@ mod tests {
             ("/age/mean_years", json!(1e9), "age.mean_years"),
             ("/age/scale_years", json!(0.0), "age.scale_years"),
             ("/age/scale_years", json!("ten"), "age.scale_years"),
-            ("/age/interval", json!([20, 50]), "age.interval"),
+            ("/age/interval", json!("wide"), "age.interval"),
             ("/age/interval/coverage", json!(80), "age.interval.coverage"),
             ("/age/interval/coverage", json!("0.8"), "age.interval.coverage"),
             ("/age/interval/knots_years", json!([]), "age.interval.knots_years"),
