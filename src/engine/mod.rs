@@ -6,6 +6,7 @@
 //! | `pipeline` | the main job: stream → windows → answers → report |
 //! | `stream` | a recording as mono samples at the network's rate, as they come |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
+//! | `from_features` | the way from stored features on, for those who measure |
 //! | `answer` | one window's answer; the recording's as their weighted mean |
 //! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
 //! | `report` | the answer and its JSON |
@@ -19,6 +20,7 @@ mod catalogue;
 #[cfg(feature = "embedded-weights")]
 mod embedded;
 mod folders;
+mod from_features;
 mod nearest;
 mod options;
 mod pipeline;
@@ -38,4 +40,4 @@ pub use report::{Age, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA,
 pub use crate::audio::Limits;
 pub use crate::models::manifest::{Manifest, Measure, RepresentationRecipe, Score};
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{Frontend, System};
+pub use crate::models::{Frontend, LogMelRecipe, System};

@@ -11,7 +11,7 @@ use crate::models::System;
 use super::answer::{Answer, Combined, Worker};
 use super::options::Options;
 use super::report::{NoAnswer, Report, SCHEMA, Timings};
-use super::stream::MonoStream;
+use super::stream::{Heard, MonoStream};
 use super::verdict::{Verdict, rounded};
 use super::windows::{Window, Windows};
 
@@ -87,18 +87,18 @@ impl Engine {
             pool.answer_full_batches(&mut ready)?;
         }
         if samples < self.min_samples() {
-            return Ok(self.report(file, &stream, &Combined::default(), NoAnswer::TooShort, began));
+            return Ok(self.report(file, stream.heard(), &Combined::default(), NoAnswer::TooShort, began));
         }
         ready.extend(windows.finish());
         pool.answer_all(&mut ready)?;
-        Ok(self.report(file, &stream, &pool.combined, NoAnswer::Silence, began))
+        Ok(self.report(file, stream.heard(), &pool.combined, NoAnswer::Silence, began))
     }
 
     /// The report; `unanswered` is the reason to give if no window was answered.
-    fn report(
+    pub(super) fn report(
         &self,
         file: String,
-        stream: &MonoStream,
+        heard: Heard,
         combined: &Combined,
         unanswered: NoAnswer,
         began: Instant,
@@ -108,8 +108,8 @@ impl Engine {
             || Verdict::none(unanswered),
             |means| Verdict::new(&means, &manifest.heads, self.options.min_confidence),
         );
-        let mut warnings = stream.warnings();
-        warnings.extend(self.narrowband_warning(stream.spec().sample_rate_hz));
+        let mut warnings = heard.warnings;
+        warnings.extend(self.narrowband_warning(heard.sample_rate_hz));
         if combined.answered > 0 && combined.silent > 0 {
             let all = combined.answered + combined.silent;
             warnings.push(format!("{} of {all} windows are silent and were left out", combined.silent));
@@ -117,9 +117,9 @@ impl Engine {
         Report {
             schema: SCHEMA,
             file,
-            duration_s: rounded(stream.duration_s(), 6),
-            sample_rate_hz: stream.spec().sample_rate_hz,
-            channels: stream.spec().channels,
+            duration_s: rounded(heard.duration_s, 6),
+            sample_rate_hz: heard.sample_rate_hz,
+            channels: heard.channels,
             emotion: verdict.emotion,
             gender: verdict.gender,
             age: verdict.age,
@@ -129,8 +129,8 @@ impl Engine {
             model: manifest.name.clone(),
             model_sha256: manifest.sha256.chars().take(16).collect(),
             timings_ms: Timings {
-                decode: milliseconds(stream.decode_time),
-                resample: milliseconds(stream.resample_time),
+                decode: milliseconds(heard.decode_time),
+                resample: milliseconds(heard.resample_time),
                 features: milliseconds(combined.features_time),
                 network: milliseconds(combined.network_time),
                 total: milliseconds(began.elapsed()),
