@@ -1,5 +1,6 @@
 //! `persona-engine eval TABLE.csv`
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -30,9 +31,9 @@ pub(super) struct EvalArgs {
     /// A word of the table and the label that it means, such as calm=neutral. CREMA-D's codes and the usual words are known.
     #[arg(long = "label", value_name = "WORD=LABEL")]
     labels: Vec<String>,
-    /// The model file to measure instead of the one inside the program.
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    /// The system to measure: a name of `model list`, or a file's path [default: $PERSONA_MODEL, else the default system].
+    #[arg(long, value_name = "NAME|FILE")]
+    model: Option<OsString>,
     /// Measure by this column, and no longer by sex, age_band, race, emotion and sentence.
     #[arg(long, value_name = "COLUMN")]
     group_by: Vec<String>,

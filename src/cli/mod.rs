@@ -9,6 +9,7 @@
 mod args;
 mod eval;
 mod infer;
+mod list;
 mod show;
 mod table;
 
@@ -41,6 +42,7 @@ pub(crate) fn run() -> ExitCode {
     let done = match &command {
         Command::Infer(args) => infer::run(args, &mut out, &mut err),
         Command::Eval(args) => eval::run(args, &mut out, &mut err),
+        Command::Model(ModelCommand::List(args)) => list::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, &mut out),
     };
     match done.and_then(|all_answered| out.flush().map(|()| all_answered).map_err(Stop::from)) {

@@ -41,13 +41,13 @@ impl Engine {
         };
         let mut combined = Combined::default();
         if frames < system.min_frames() {
-            return Ok(self.report(name.to_owned(), heard, &combined, Some(NoAnswer::TooShort), began));
+            return Ok(self.report(name.to_owned(), heard, &combined, NoAnswer::TooShort, began));
         }
         let started = Instant::now();
         let output = system.forward(features, frames, &mut system.workspace())?;
         let network_time = started.elapsed();
         combined.add(&Answer { output: Some(output), fresh: 1, features_time: Duration::ZERO, network_time });
-        Ok(self.report(name.to_owned(), heard, &combined, None, began))
+        Ok(self.report(name.to_owned(), heard, &combined, NoAnswer::Silence, began))
     }
 }
 

@@ -1,7 +1,7 @@
 //! How well ages are told, in years, from sums over clips.
 
 use super::classes::ratio;
-use super::prediction::Interval;
+use crate::engine::Interval;
 
 /// One clip: its true age, and the answer.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn an_edge_belongs_to_the_bin_below() {
-        assert_eq!([0.0, 1e-9, 0.2, 0.2000001, 0.999, 1.0].map(bin_of), [0, 0, 2, 3, 14, 14]);
+        assert_eq!([0.0, 1e-9, 0.2, 0.200_000_1, 0.999, 1.0].map(bin_of), [0, 0, 2, 3, 14, 14]);
     }
 
     #[test]

@@ -295,8 +295,8 @@ pub(super) fn mean_age(cases: &[InUnit<'_, AgeCase>]) -> Option<MeanAge> {
 #[cfg(test)]
 mod tests {
     use super::super::classes::tests::case;
-    use super::super::prediction::Interval;
     use super::*;
+    use crate::engine::Interval;
 
     const DRAWS: Bootstrap = Bootstrap { draws: 200, seed: 3 };
 

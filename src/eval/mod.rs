@@ -47,6 +47,7 @@ mod spelling;
 mod table;
 mod text;
 
+pub use crate::engine::Interval;
 pub use abstention::{Kept, Ranking};
 pub use ages::{AgeCase, AgeSums};
 pub use bootstrap::Bootstrap;
@@ -59,7 +60,7 @@ pub use measures::{
     AgeMeasures, Baselines, ClassDetail, ClassMeasures, Estimate, KeptRow, LabelRow, Majority, MeanAge, ReliabilityRow,
 };
 pub use overlap::TrainingOverlap;
-pub use prediction::{ClassAnswer, Interval, Prediction};
+pub use prediction::{ClassAnswer, Prediction};
 pub use predictions::write as write_predictions;
 pub use problem::{Problem, Reason};
 pub use report::{EvalReport, Group, InputInfo, Measures, Problems, SCHEMA, Settings, SystemInfo};

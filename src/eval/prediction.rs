@@ -1,17 +1,6 @@
 //! What the system said of one clip, as numbers to be measured: those that `infer` prints.
 
-use crate::engine::{Age, Choice, NoAnswer, Report};
-
-/// An interval that the true age is said to lie in.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
-    /// Lower end, years.
-    pub low_years: f64,
-    /// Upper end, years.
-    pub high_years: f64,
-    /// The share of true ages that such intervals are said to hold, such as 0.8.
-    pub coverage: f64,
-}
+use crate::engine::{Choice, Interval, NoAnswer, Report};
 
 /// The answer of a head with classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +33,7 @@ impl Prediction {
             emotion: report.emotion.as_ref().map(class_answer),
             gender: report.gender.as_ref().map(class_answer),
             years: report.age.map(|age| age.years),
-            interval: report.age.and_then(interval),
+            interval: report.age.and_then(|age| age.interval),
             no_answer: report.no_answer,
         }
     }
@@ -53,9 +42,4 @@ impl Prediction {
 fn class_answer(choice: &Choice) -> ClassAnswer {
     let label = choice.probabilities.iter().position(|(label, _)| *label == choice.label).unwrap_or_default();
     ClassAnswer { label, probabilities: choice.probabilities.iter().map(|(_, p)| *p).collect() }
-}
-
-/// The one place where a report's interval is taken over. No system gives one yet.
-fn interval(_: Age) -> Option<Interval> {
-    None
 }

@@ -7,6 +7,7 @@
 //!                                    x-vector, CAM++ or statistics of MFCC
 //! ```
 
+pub mod age_interval;
 pub mod campplus;
 pub mod features;
 pub mod frontend;
