@@ -14,6 +14,7 @@
 //! | [`kaldi`] | `[n]` | fbank `[frames, num_bins]`, MFCC `[frames, num_ceps]`, Kaldi's |
 //! | [`speechbrain`] | `[n]` | `[frames, n_mels]`, dB |
 //! | [`cmvn`] | `[frames, dim]` | the same, without mean, or with variance 1 |
+//! | [`activity`] | `[n]` | speech or not, with the evidence |
 //! | [`vad_energy`] | `[frames, dim]` | speech or not `[frames]`, Kaldi's choice |
 //!
 //! All of it works on slices of f32 mono samples, full scale ±1, and knows nothing of files. Matrices are row-major. What is
@@ -48,6 +49,7 @@
 //! relative to the loudest, give NaN throughout; [`kaldi`] gives NaN for the frames that see it, [`cmvn`] for the columns whose mean
 //! does, and [`vad_energy`] an error.
 
+pub mod activity;
 pub mod cmvn;
 pub mod dct;
 mod decibels;
@@ -69,6 +71,7 @@ pub mod window;
 #[cfg(test)]
 mod reference;
 
+pub use activity::{Activity, ActivityOptions};
 pub use cmvn::{Cmvn, SlidingCmvn, SlidingCmvnOptions};
 pub use kaldi::{Fbank, FbankOptions, KaldiMfcc, KaldiMfccOptions};
 pub use logmel::{LogMel, LogMelOptions};
