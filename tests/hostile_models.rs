@@ -1,88 +1,16 @@
 //! Model files that are broken, each in one way, made from a good one: the right kind of error, naming what is wrong.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
 
-#[cfg(feature = "cli")]
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use persona_engine::Error;
 use persona_engine::models::System;
-use persona_engine::nn::Weights;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-/// A model file taken apart: manifest, tensors as (type, shape, bytes).
-#[derive(Clone)]
-struct Parts {
-    manifest: Value,
-    tensors: BTreeMap<String, (String, Vec<usize>, Vec<u8>)>,
-}
-
-fn good_bytes() -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-cnn.safetensors")).unwrap()
-}
-
-/// Length of the header behind the first eight bytes.
-fn header_length(bytes: &[u8]) -> usize {
-    u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize
-}
-
-impl Parts {
-    fn good() -> Self {
-        let bytes = good_bytes();
-        let (header, data) = bytes[8..].split_at(header_length(&bytes));
-        let mut header: Map<String, Value> = serde_json::from_slice(header).unwrap();
-        let texts = header.remove("__metadata__").unwrap();
-        let tensors = header.into_iter().map(|(name, info)| {
-            let place = |i: usize| info["data_offsets"][i].as_u64().unwrap() as usize;
-            let shape = serde_json::from_value(info["shape"].clone()).unwrap();
-            (name, (info["dtype"].as_str().unwrap().to_owned(), shape, data[place(0)..place(1)].to_vec()))
-        });
-        let manifest = serde_json::from_str(texts["persona"].as_str().unwrap()).unwrap();
-        Self { manifest, tensors: tensors.collect() }
-    }
-
-    /// The file, with the checksum that the manifest states, right or wrong.
-    fn unsigned(&self) -> Vec<u8> {
-        file(&self.tensors, &json!({"persona": self.manifest.to_string()}))
-    }
-
-    /// The file with the right checksum.
-    fn signed(&self) -> Vec<u8> {
-        let mut parts = self.clone();
-        parts.manifest["sha256"] = Weights::from_bytes(&self.unsigned()).unwrap().sha256().into();
-        parts.unsigned()
-    }
-
-    fn tensor(&mut self, name: &str) -> &mut (String, Vec<usize>, Vec<u8>) {
-        self.tensors.get_mut(name).unwrap()
-    }
-
-    fn set_f32(&mut self, name: &str, index: usize, value: f32) {
-        self.tensor(name).2[4 * index..4 * index + 4].copy_from_slice(&value.to_le_bytes());
-    }
-
-    fn set(&mut self, pointer: &str, value: Value) {
-        *self.manifest.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
-    }
-}
-
-fn file(tensors: &BTreeMap<String, (String, Vec<usize>, Vec<u8>)>, texts: &Value) -> Vec<u8> {
-    let (mut header, mut data) = (Map::new(), Vec::new());
-    header.insert("__metadata__".into(), texts.clone());
-    for (name, (dtype, shape, bytes)) in tensors {
-        let places = [data.len(), data.len() + bytes.len()];
-        header.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": places}));
-        data.extend_from_slice(bytes);
-    }
-    with_header(&Value::Object(header).to_string(), &data)
-}
-
-fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
-    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
-}
+use common::model_file::{Parts, file, good_bytes, header_length, with_header};
 
 fn refusal(bytes: &[u8]) -> Error {
     System::from_bytes(bytes).map(|system| system.manifest().name.clone()).unwrap_err()
@@ -190,12 +118,24 @@ const BROKEN_KEYS: &[(&str, &str, &str)] = &[
     ("/heads/gender/temperature", "0", "`heads.gender.temperature`"),
     ("/heads/age/scale_years", "1e999", "not JSON"),
     ("/heads/age/scale_years", "NaN", "not JSON"),
+    ("/heads/age/interval", "\"wide\"", "`heads.age.interval`"),
+    ("/heads/age/interval/coverage", "1", "`heads.age.interval.coverage`: 1 is not between"),
+    ("/heads/age/interval/coverage", "-0.0", "`heads.age.interval.coverage`"),
+    ("/heads/age/interval/knots_years", "[30, 20]", "`heads.age.interval.knots_years[1]`: is not above"),
+    ("/heads/age/interval/knots_years", "[20, 20]", "`heads.age.interval.knots_years[1]`: is not above"),
+    ("/heads/age/interval/knots_years", "[20, 1e300]", "`heads.age.interval.knots_years[1]`"),
+    ("/heads/age/interval/knots_years", "[]", "`heads.age.interval.knots_years`: 0 knots"),
+    ("/heads/age/interval/low_years", "[10]", "`heads.age.interval.low_years`: 1 values for 2 knots"),
+    ("/heads/age/interval/low_years", "[10, null]", "`heads.age.interval.low_years[1]`"),
+    ("/heads/age/interval/low_years", "[10, 70]", "`heads.age.interval.low_years[1]`: is above"),
+    ("/heads/age/interval/high_years", "[30, 150.5]", "`heads.age.interval.high_years[1]`"),
+    ("/heads/age/interval/high_years", "[30, 1e999]", "not JSON"),
 ];
 
 #[test]
 fn each_broken_key_is_named() {
     for (pointer, value, what) in BROKEN_KEYS {
-        let mut parts = Parts::good();
+        let mut parts = Parts::with_interval();
         parts.set(pointer, "@@".into());
         let text = parts.manifest.to_string().replace("\"@@\"", value);
         let error = refusal(&file(&parts.tensors, &json!({"persona": text})));
@@ -218,12 +158,13 @@ const OBJECTS: &[&str] = &[
     "/heads/emotion",
     "/heads/gender",
     "/heads/age",
+    "/heads/age/interval",
 ];
 
 #[test]
 fn an_unknown_key_is_named_wherever_it_stands() {
     for pointer in OBJECTS {
-        let mut parts = Parts::good();
+        let mut parts = Parts::with_interval();
         parts.manifest.pointer_mut(pointer).unwrap()["dither"] = json!(1);
         let error = refusal(&parts.signed());
         assert!(matches!(&error, Error::Config(what) if what.contains("`dither`")), "{pointer}: {error}");
@@ -233,9 +174,9 @@ fn an_unknown_key_is_named_wherever_it_stands() {
 #[test]
 fn a_missing_key_is_named_wherever_it_stood() {
     for pointer in OBJECTS {
-        let keys = Parts::good().manifest.pointer(pointer).unwrap().as_object().unwrap().clone();
-        for key in keys.keys().filter(|key| *key != "scores") {
-            let mut parts = Parts::good();
+        let keys = Parts::with_interval().manifest.pointer(pointer).unwrap().as_object().unwrap().clone();
+        for key in keys.keys().filter(|key| !["scores", "interval"].contains(&key.as_str())) {
+            let mut parts = Parts::with_interval();
             parts.manifest.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key);
             let error = refusal(&file(&parts.tensors, &json!({"persona": parts.manifest.to_string()})));
             assert!(matches!(&error, Error::Config(what) if what.contains(key.as_str())), "{pointer}/{key}: {error}");

@@ -61,6 +61,7 @@ fn json_is_one_object_a_file_with_all_its_keys() {
         assert!(report["timings_ms"][stage].as_f64().unwrap() >= 0.0, "{stage}");
     }
     assert!(report["no_answer"].is_null() && report["warnings"] == serde_json::json!([]));
+    assert!(report["withheld"] == serde_json::json!([]) && report["age"].as_object().unwrap().contains_key("interval"));
 }
 
 #[test]
@@ -190,6 +191,13 @@ fn wrong_usage_ends_with_2_and_says_what_is_meant() {
         (&["infer", "--jsn", "a.wav"], "--json"),
         (&["infer", "--threads", "0", "a.wav"], "1..=1024"),
         (&["infer", "-", "-"], "only once"),
+        (&["infer", "--min-confidence", "NaN", "a.wav"], "not between 0 and 1"),
+        (&["infer", "--min-confidence", "-0.1", "a.wav"], "min-confidence"),
+        (&["infer", "--min-confidence", "1.01", "a.wav"], "not between 0 and 1"),
+        (&["infer", "--min-confidence", "60%", "a.wav"], "a number from 0 to 1"),
+        (&["infer", "--model", "xvectro-cnn", "a.wav"], "Was `xvector-cnn` meant?"),
+        (&["infer", "--model", "", "a.wav"], "no system has the name ``"),
+        (&["model", "show", "wavlm"], "there is `xvector-cnn`"),
         (&["infer", "--model", "/nowhere.safetensors", "a.wav"], "/nowhere.safetensors"),
         (&["model", "show", "/"], "directory"),
         (&[], "Usage"),

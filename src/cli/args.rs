@@ -1,9 +1,11 @@
 //! The arguments, and the engine that they ask for.
 
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use persona_engine::engine::{Limits, Options, System};
+use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Limits, Options, System};
 use persona_engine::{Error, Result};
 
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
@@ -19,7 +21,7 @@ Examples:
   persona-engine infer call.wav
   persona-engine infer *.mp3 --json > answers.jsonl
   ffmpeg -v error -i video.mp4 -f wav - | persona-engine infer -
-  persona-engine model show
+  persona-engine model list
 
 Exit codes: 0 all answered, 1 some input failed, 2 usage or set-up.";
 
@@ -40,9 +42,13 @@ pub(super) struct InferArgs {
     /// One JSON object a file, a line each.
     #[arg(long)]
     pub(super) json: bool,
-    /// The model file to use instead of the one inside the program.
-    #[arg(long, value_name = "FILE")]
-    pub(super) model: Option<PathBuf>,
+    /// The system to use: a name of `model list`, or a file's path [default: $PERSONA_MODEL, else the default system].
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) model: Option<OsString>,
+    /// Withhold emotion and gender, each on its own, where the best label's probability is below P (0 to 1). An age has no probability:
+    /// it is withheld only together with both.
+    #[arg(long, value_name = "P", default_value_t = 0.0, hide_default_value = true, value_parser = share)]
+    pub(super) min_confidence: f64,
     /// Threads for the front-end and the network. The answers are the same for any number.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: u16,
@@ -56,15 +62,33 @@ pub(super) struct InferArgs {
 
 #[derive(Subcommand)]
 pub(super) enum ModelCommand {
+    /// The systems that there are: inside the program, then installed ones.
+    List(ListArgs),
     /// What a system is, on what it was trained, what it scores, and its limits.
     Show(ShowArgs),
 }
 
 #[derive(Args)]
+#[command(after_help = FOLDERS)]
+pub(super) struct ListArgs {
+    /// One JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+const FOLDERS: &str = "\
+Installed systems are files *.safetensors in
+  the folders of $PERSONA_MODELS (separated as in $PATH)
+  persona-engine-models/ and weights/ next to the program
+  $XDG_DATA_HOME/persona-engine (~/.local/share/persona-engine)
+  /usr/share/persona-engine
+The first one of a name has it.";
+
+#[derive(Args)]
 pub(super) struct ShowArgs {
-    /// The model file; without it the one inside the program.
-    #[arg(value_name = "FILE")]
-    pub(super) file: Option<PathBuf>,
+    /// A name of `model list`, or a file's path [default: $PERSONA_MODEL, else the default system].
+    #[arg(value_name = "NAME|FILE")]
+    pub(super) model: Option<OsString>,
 }
 
 impl InferArgs {
@@ -72,6 +96,7 @@ impl InferArgs {
     pub(super) fn options(&self) -> Options {
         Options {
             threads: usize::from(self.threads),
+            min_confidence: self.min_confidence,
             limits: Limits { accept_truncated: self.accept_truncated, ..Limits::default() },
             ..Options::default()
         }
@@ -91,21 +116,28 @@ pub(super) fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
-/// The system of a file, or the one inside the program.
-pub(super) fn system(file: Option<&Path>) -> Result<System> {
-    match file {
-        Some(file) => System::open(file),
-        None => inside(),
+/// The variable that names the system to use where the arguments do not.
+pub(super) const MODEL_VARIABLE: &str = "PERSONA_MODEL";
+
+/// What [`MODEL_VARIABLE`] asks for; set to nothing it asks for nothing.
+pub(super) fn model_variable() -> Option<OsString> {
+    env::var_os(MODEL_VARIABLE).filter(|value| !value.is_empty())
+}
+
+/// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default.
+pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
+    let catalogue = Catalogue::installed();
+    match (asked, model_variable()) {
+        (Some(asked), _) => catalogue.asked(asked),
+        (None, Some(asked)) => catalogue
+            .asked(&asked)
+            .map_err(|error| Error::Config(format!("the variable {MODEL_VARIABLE} asks for a system: {error}"))),
+        (None, None) => catalogue.system(DEFAULT_SYSTEM),
     }
 }
 
-#[cfg(feature = "embedded-weights")]
-fn inside() -> Result<System> {
-    persona_engine::engine::embedded_system()
-}
-
-#[cfg(not(feature = "embedded-weights"))]
-fn inside() -> Result<System> {
-    let what = "this build holds no model (feature `embedded-weights`): name a model file, such as weights/xvector-cnn.safetensors";
-    Err(Error::Config(what.into()))
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().map_err(|_| "a number from 0 to 1 was expected".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("not between 0 and 1".to_owned()) }
 }

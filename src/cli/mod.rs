@@ -8,6 +8,7 @@
 
 mod args;
 mod infer;
+mod list;
 mod show;
 mod table;
 
@@ -39,6 +40,7 @@ pub(crate) fn run() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let done = match &command {
         Command::Infer(args) => infer::run(args, &mut out, &mut err),
+        Command::Model(ModelCommand::List(args)) => list::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, &mut out),
     };
     match done.and_then(|all_answered| out.flush().map(|()| all_answered).map_err(Stop::from)) {

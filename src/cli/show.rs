@@ -1,4 +1,4 @@
-//! `persona-engine model show [FILE]`
+//! `persona-engine model show [NAME|FILE]`
 
 use std::io::{self, Write};
 
@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Stop;
 use super::args::{ShowArgs, system};
+use super::table::percent_asked as percent;
 
 /// What holds for every system of this engine.
 const LIMITS: &str = "\
@@ -17,7 +18,7 @@ ages and microphones from those of the training. In the EU, inferring emotions a
 
 /// Prints what a model file says of itself. Always returns true: there is no input that could fail.
 pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<bool, Stop> {
-    let system = system(args.file.as_deref()).map_err(Stop::SetUp)?;
+    let system = system(args.model.as_deref()).map_err(Stop::SetUp)?;
     write(out, system.manifest())?;
     Ok(true)
 }
@@ -35,6 +36,7 @@ fn write(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
     writeln!(out, "  network       {}", network(manifest))?;
     writeln!(out, "  emotions      {}", manifest.heads.emotion.labels.join(", "))?;
     writeln!(out, "  genders       {}", manifest.heads.gender.labels.join(", "))?;
+    writeln!(out, "  calibration   {}", calibration(manifest))?;
     if !manifest.scores.is_empty() {
         writeln!(out)?;
         write_scores(out, &manifest.scores)?;
@@ -57,6 +59,15 @@ fn network(manifest: &Manifest) -> String {
         TrunkRecipe::Cnn { .. } => "CNN",
     };
     format!("x-vector (TDNN {}, embedding {}), {trunk} trunk, three heads", layers.join("-"), xvector.embedding)
+}
+
+fn calibration(manifest: &Manifest) -> String {
+    let heads = &manifest.heads;
+    let age = match &heads.age.interval {
+        Some(interval) => format!("age with an interval for {} %", percent(interval.coverage())),
+        None => "no interval for age".to_owned(),
+    };
+    format!("temperatures {} (emotion) and {} (gender), {age}", heads.emotion.temperature, heads.gender.temperature)
 }
 
 /// A value of the free-form part in one line; a long list as its length.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use persona_engine::engine::{Choice, Manifest, Report};
+use persona_engine::engine::{Age, Choice, Head, Interval, Manifest, Report, Withheld};
 
 /// Width of a bar that means 100 %.
 const BAR: usize = 32;
@@ -12,15 +12,18 @@ const BAR: usize = 32;
 pub(super) fn write(out: &mut dyn Write, report: &Report, manifest: &Manifest) -> io::Result<()> {
     writeln!(out, "{}", heading(report))?;
     writeln!(out)?;
-    match (&report.emotion, &report.gender, &report.age, report.no_answer) {
-        (Some(emotion), Some(gender), Some(age), None) => {
-            write_emotion(out, emotion)?;
-            writeln!(out, "  gender   {:<10} {:>7}", gender.label, percent(gender.probability()))?;
-            writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(manifest))?;
-        }
-        (.., reason) => {
-            writeln!(out, "  no answer: {}", reason.map_or("the system gave none", |reason| reason.explain()))?;
-        }
+    if let Some(reason) = report.no_answer {
+        writeln!(out, "  no answer: {}", reason.explain())?;
+    }
+    if let Some(emotion) = &report.emotion {
+        write_emotion(out, emotion)?;
+    }
+    if let Some(gender) = &report.gender {
+        writeln!(out, "  gender   {:<10} {:>7}", gender.label, percent(gender.probability()))?;
+    }
+    report.withheld.iter().try_for_each(|withheld| write_withheld(out, withheld))?;
+    if let Some(age) = &report.age {
+        writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(age, manifest))?;
     }
     writeln!(out)?;
     let windows = if report.windows == 1 { "1 window".to_owned() } else { format!("{} windows", report.windows) };
@@ -60,6 +63,22 @@ fn write_emotion(out: &mut dyn Write, emotion: &Choice) -> io::Result<()> {
     Ok(())
 }
 
+/// `emotion  no answer: confidence 41.0 % is below the 60 % asked for`. The confidence is cut, not rounded, so that it reads as below.
+fn write_withheld(out: &mut dyn Write, withheld: &Withheld) -> io::Result<()> {
+    let head = match withheld.head {
+        Head::Emotion => "emotion",
+        Head::Gender => "gender",
+    };
+    let (confidence, asked) =
+        (((1e6 * withheld.confidence).round() / 1e3).floor() / 10.0, percent_asked(withheld.asked));
+    writeln!(out, "  {head:<7}  no answer: confidence {confidence:.1} % is below the {asked} % asked for")
+}
+
+/// A share that somebody chose, in percent, with the digits that it has.
+pub(super) fn percent_asked(share: f64) -> f64 {
+    (1e8 * share).round() / 1e6
+}
+
 /// `97.1 %`. No estimate is certain, so none is printed as 0 or 100.
 fn percent(probability: f64) -> String {
     match 100.0 * probability {
@@ -76,8 +95,11 @@ fn bar(probability: f64) -> String {
     "█".repeat(eighths / 8) + PARTS[eighths % 8]
 }
 
-/// What an age is worth: the mean error on voices that the system was not trained on, if its file says so.
-fn error_of_age(manifest: &Manifest) -> String {
+/// What an age is worth: its interval, or else the mean error on voices that the system was not trained on, if its file says either.
+fn error_of_age(age: &Age, manifest: &Manifest) -> String {
+    if let Some(Interval { low_years, high_years, coverage }) = age.interval {
+        return format!(" ({} % interval {low_years:.0} to {high_years:.0})", percent_asked(coverage));
+    }
     let unknown_voices = manifest.scores.iter().find(|row| row.protocol == "fold_actor");
     match unknown_voices.and_then(|row| row.age_mae) {
         Some(error) => format!("   (off by {:.0} in the mean for a voice not heard before)", error.mean),
@@ -88,6 +110,19 @@ fn error_of_age(manifest: &Manifest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_confidence_below_the_threshold_reads_as_below() {
+        let text = |confidence, asked| {
+            let reason = persona_engine::engine::WithheldReason::LowConfidence;
+            let mut out = Vec::new();
+            write_withheld(&mut out, &Withheld { head: Head::Emotion, reason, confidence, asked }).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(0.41, 0.6), "  emotion  no answer: confidence 41.0 % is below the 60 % asked for\n");
+        assert!(text(0.599_999, 0.6).contains("confidence 59.9 % is below the 60 % asked"));
+        assert!(text(0.5, 0.123_456_789).contains("12.345679 % asked"));
+    }
 
     #[test]
     fn bars_percents_and_lengths() {

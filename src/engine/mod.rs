@@ -7,23 +7,33 @@
 //! | `stream` | a recording as mono samples at the network's rate, as they come |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
 //! | `answer` | one window's answer; the recording's as their weighted mean |
+//! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
 //! | `report` | the answer and its JSON |
-//! | `embedded` | the system inside the binary (feature `embedded-weights`) |
+//! | `embedded` | the systems inside the binary (feature `embedded-weights`) |
+//! | `folders` | where installed systems lie |
+//! | `catalogue` | all systems by name |
+//! | `nearest` | the name that was probably meant |
 
 mod answer;
+mod catalogue;
 #[cfg(feature = "embedded-weights")]
 mod embedded;
+mod folders;
+mod nearest;
 mod options;
 mod pipeline;
 mod report;
 mod stream;
+mod verdict;
 mod windows;
 
+pub use catalogue::{Catalogue, DEFAULT_SYSTEM, Entry, ModelHeader, Place};
 #[cfg(feature = "embedded-weights")]
 pub use embedded::embedded_system;
+pub use folders::{installed as installed_folders, is_path};
 pub use options::Options;
 pub use pipeline::Engine;
-pub use report::{Age, Choice, Failure, NoAnswer, Report, SCHEMA, Timings};
+pub use report::{Age, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason};
 
 pub use crate::audio::Limits;
 pub use crate::models::manifest::{Manifest, Measure, RepresentationRecipe, Score};

@@ -16,11 +16,15 @@ pub struct Options {
     /// A window of which nine tenths stay under this level, in dB below full scale (root mean square of blocks of 20 ms around their mean),
     /// gets no answer. Default −80: three steps of a 16-bit recording, where the spectrogram would show the recorder and nobody's voice.
     pub silence_dbfs: f64,
+    /// Emotion and gender are withheld, each on its own, where the calibrated probability of their best label is below this. 0 to 1;
+    /// default 0, which withholds nothing. Of two genders one always has a half, so gender is withheld from above 0.5 on. If both are withheld
+    /// the report is [`NoAnswer::LowConfidence`](super::NoAnswer::LowConfidence), age included.
+    pub min_confidence: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 1, limits: Limits::default(), min_duration_s: 0.3, silence_dbfs: -80.0 }
+        Self { threads: 1, limits: Limits::default(), min_duration_s: 0.3, silence_dbfs: -80.0, min_confidence: 0.0 }
     }
 }
 
@@ -39,6 +43,38 @@ impl Options {
         if self.silence_dbfs.is_nan() {
             return Err(Error::Config("silence_dbfs: not a number".into()));
         }
+        if !(0.0..=1.0).contains(&self.min_confidence) {
+            return Err(Error::Config(format!("min_confidence: {} is not between 0 and 1", self.min_confidence)));
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wrong_option_is_named_with_its_value() {
+        Options::default().check().unwrap();
+        let cases: &[(&str, fn(&mut Options))] = &[
+            ("threads: 0", |o| o.threads = 0),
+            ("threads: 1025", |o| o.threads = 1025),
+            ("min_duration_s: -1", |o| o.min_duration_s = -1.0),
+            ("min_duration_s: inf", |o| o.min_duration_s = f64::INFINITY),
+            ("silence_dbfs: not", |o| o.silence_dbfs = f64::NAN),
+            ("min_confidence: -0.1", |o| o.min_confidence = -0.1),
+            ("min_confidence: 1.01", |o| o.min_confidence = 1.01),
+            ("min_confidence: NaN", |o| o.min_confidence = f64::NAN),
+        ];
+        for (what, spoil) in cases {
+            let mut options = Options::default();
+            spoil(&mut options);
+            let message = options.check().unwrap_err().to_string();
+            assert!(message.starts_with(what), "{what}: {message}");
+        }
+        for sound in [0.0, 0.5, 1.0] {
+            Options { min_confidence: sound, ..Options::default() }.check().unwrap();
+        }
     }
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::audio::Decoder;
 use crate::error::{Error, Result};
-use crate::models::{ClassesRecipe, System};
+use crate::models::System;
 
 use super::answer::{Answer, Combined, Worker};
 use super::options::Options;
-use super::report::{Age, Choice, NoAnswer, Report, SCHEMA, Timings};
+use super::report::{NoAnswer, Report, SCHEMA, Timings};
 use super::stream::MonoStream;
+use super::verdict::{Verdict, rounded};
 use super::windows::{Window, Windows};
 
 /// Windows that a thread is given at a time: enough to make the hand-over cheap, and 1.5 MB of samples.
@@ -86,24 +87,27 @@ impl Engine {
             pool.answer_full_batches(&mut ready)?;
         }
         if samples < self.min_samples() {
-            return Ok(self.report(file, &stream, &Combined::default(), Some(NoAnswer::TooShort), began));
+            return Ok(self.report(file, &stream, &Combined::default(), NoAnswer::TooShort, began));
         }
         ready.extend(windows.finish());
         pool.answer_all(&mut ready)?;
-        let silent = (pool.combined.answered == 0).then_some(NoAnswer::Silence);
-        Ok(self.report(file, &stream, &pool.combined, silent, began))
+        Ok(self.report(file, &stream, &pool.combined, NoAnswer::Silence, began))
     }
 
+    /// The report; `unanswered` is the reason to give if no window was answered.
     fn report(
         &self,
         file: String,
         stream: &MonoStream,
         combined: &Combined,
-        no_answer: Option<NoAnswer>,
+        unanswered: NoAnswer,
         began: Instant,
     ) -> Report {
         let manifest = self.system.manifest();
-        let means = combined.means();
+        let verdict = combined.means().map_or_else(
+            || Verdict::none(unanswered),
+            |means| Verdict::new(&means, &manifest.heads, self.options.min_confidence),
+        );
         let mut warnings = stream.warnings();
         warnings.extend(self.narrowband_warning(stream.spec().sample_rate_hz));
         if combined.answered > 0 && combined.silent > 0 {
@@ -116,10 +120,11 @@ impl Engine {
             duration_s: rounded(stream.duration_s(), 6),
             sample_rate_hz: stream.spec().sample_rate_hz,
             channels: stream.spec().channels,
-            emotion: means.as_ref().map(|m| choice(&manifest.heads.emotion, &m.emotion)),
-            gender: means.as_ref().map(|m| choice(&manifest.heads.gender, &m.gender)),
-            age: means.as_ref().map(|m| Age { years: rounded(m.years, 1) }),
-            no_answer,
+            emotion: verdict.emotion,
+            gender: verdict.gender,
+            age: verdict.age,
+            withheld: verdict.withheld,
+            no_answer: verdict.no_answer,
             windows: combined.answered,
             model: manifest.name.clone(),
             model_sha256: manifest.sha256.chars().take(16).collect(),
@@ -196,19 +201,6 @@ impl<'a> Pool<'a> {
 
 fn answer_run(run: &[Window], worker: &mut Worker<'_>) -> Result<Vec<Answer>> {
     run.iter().map(|window| worker.answer(window)).collect()
-}
-
-/// The most probable label, and all of them, rounded to a millionth.
-fn choice(recipe: &ClassesRecipe, probabilities: &[f64]) -> Choice {
-    let best =
-        (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
-    let pairs = recipe.labels.iter().cloned().zip(probabilities.iter().map(|&p| rounded(p, 6)));
-    Choice { label: recipe.labels[best].clone(), probabilities: pairs.collect() }
-}
-
-fn rounded(value: f64, digits: i32) -> f64 {
-    let unit = 10_f64.powi(digits);
-    (value * unit).round() / unit
 }
 
 fn milliseconds(time: Duration) -> f64 {

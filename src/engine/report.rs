@@ -3,7 +3,8 @@
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-/// Version of the JSON that [`Report`] and [`Failure`] serialise to. It grows when a field changes its meaning or goes away.
+/// Version of the JSON that [`Report`] and [`Failure`] serialise to. It grows when a field changes its meaning or goes away; new fields, and new
+/// reasons that only a new option brings about, leave it as it is.
 pub const SCHEMA: u32 = 1;
 
 /// The answer for one recording.
@@ -19,13 +20,15 @@ pub struct Report {
     pub sample_rate_hz: u32,
     /// Channels of the recording; the mean of them is what was answered.
     pub channels: u16,
-    /// Emotion, or nothing when `no_answer` says why.
+    /// Emotion, or nothing when `no_answer` or `withheld` says why.
     pub emotion: Option<Choice>,
     /// Gender, likewise.
     pub gender: Option<Choice>,
-    /// Age, likewise.
+    /// Age, or nothing when `no_answer` says why. An age has no probability, so it is never withheld by one of its own.
     pub age: Option<Age>,
-    /// Why there is no answer.
+    /// What was withheld because the system is less sure of it than asked ([`Options::min_confidence`](super::Options::min_confidence)).
+    pub withheld: Vec<Withheld>,
+    /// Why there is no answer at all: exactly then emotion, gender and age are all nothing.
     pub no_answer: Option<NoAnswer>,
     /// Windows that were answered.
     pub windows: usize,
@@ -40,6 +43,10 @@ pub struct Report {
 }
 
 /// A label with the probabilities of all labels.
+///
+/// They are calibrated: each window's are the softmax of its logits over the head's temperature, and the recording's are the mean of its windows',
+/// weighted by their new samples. Temperatures are fitted on single clips of up to 3 s, so for a recording of several windows the mean is the
+/// share of the recording that a label is expected to hold.
 #[derive(Debug, Clone, Serialize)]
 pub struct Choice {
     /// The most probable label.
@@ -57,10 +64,57 @@ impl Choice {
 }
 
 /// An age.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Age {
     /// Years, to a tenth.
     pub years: f64,
+    /// Where the true age is to be expected, if the system's file says how far off it may be.
+    pub interval: Option<Interval>,
+}
+
+/// Where an age is to be expected.
+///
+/// The promise is marginal: over speakers like those of the training corpus, a share `coverage` of the true ages lies within. It is no promise for
+/// one speaker, one age band or other recordings. It was fitted on single clips of up to 3 s and is looked up at the recording's combined age.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Interval {
+    /// The low end in years, to a tenth.
+    pub low_years: f64,
+    /// The high end in years, to a tenth.
+    pub high_years: f64,
+    /// The share of speakers whose age lies within, such as 0.8.
+    pub coverage: f64,
+}
+
+/// One answer that is kept back.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Withheld {
+    /// Which answer.
+    pub head: Head,
+    /// Why.
+    pub reason: WithheldReason,
+    /// The calibrated probability of its best label.
+    pub confidence: f64,
+    /// What was asked for.
+    pub asked: f64,
+}
+
+/// An answer that can be withheld: one that tells classes apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Head {
+    /// Emotion.
+    Emotion,
+    /// Gender.
+    Gender,
+}
+
+/// Why an answer is withheld.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithheldReason {
+    /// The best label's probability is below [`Options::min_confidence`](super::Options::min_confidence).
+    LowConfidence,
 }
 
 /// Why a recording is not answered: better no answer than one about nothing.
@@ -71,6 +125,8 @@ pub enum NoAnswer {
     TooShort,
     /// No window is louder than [`Options::silence_dbfs`](super::Options::silence_dbfs).
     Silence,
+    /// Emotion and gender are both withheld for low confidence, see [`Report::withheld`].
+    LowConfidence,
 }
 
 impl NoAnswer {
@@ -79,6 +135,9 @@ impl NoAnswer {
         match self {
             Self::TooShort => "the recording is too short to tell anything from it",
             Self::Silence => "the recording is silent",
+            Self::LowConfidence => {
+                "neither emotion nor gender is as sure as asked, and an age alone is not worth telling"
+            }
         }
     }
 }

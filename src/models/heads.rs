@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::models::age_interval::AgeInterval;
 use crate::models::probe::Probe;
 use crate::models::recipe::{parse, within, wrong};
 use crate::nn::{Linear, Weights, softmax};
@@ -27,7 +28,10 @@ pub struct HeadsRecipe {
     pub age: AgeRecipe,
 }
 
-/// A head that tells classes apart.
+/// A head that tells classes apart: `probabilities = softmax(logits / temperature)`.
+///
+/// The temperature is fitted on speakers whom the network did not hear in training (Guo et al. 2017, "On calibration of modern neural networks"),
+/// clip by clip, so it makes one window's probabilities those of being right.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassesRecipe {
@@ -38,13 +42,15 @@ pub struct ClassesRecipe {
 }
 
 /// A head that gives a number: `years = mean_years + scale_years · output`.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgeRecipe {
     /// Years at output 0.
     pub mean_years: f64,
     /// Years per 1 of output.
     pub scale_years: f64,
+    /// How far off those years may be, where that was measured.
+    pub interval: Option<AgeInterval>,
 }
 
 impl HeadsRecipe {
@@ -55,6 +61,9 @@ impl HeadsRecipe {
         recipe.gender.check("heads.gender", GENDERS)?;
         within("heads.age.mean_years", &recipe.age.mean_years, 0.0..=150.0)?;
         within("heads.age.scale_years", &recipe.age.scale_years, 1e-3..=150.0)?;
+        if let Some(interval) = &recipe.age.interval {
+            interval.check("heads.age.interval")?;
+        }
         Ok(recipe)
     }
 }
@@ -116,7 +125,7 @@ impl Heads {
             layer.run(trunk, 1, output);
             probe.pass(name, &[output.len()], output)?;
         }
-        let AgeRecipe { mean_years, scale_years } = self.recipe.age;
+        let AgeRecipe { mean_years, scale_years, .. } = self.recipe.age;
         let output = Output {
             emotion: softmax(&emotion, self.recipe.emotion.temperature),
             gender: softmax(&gender, self.recipe.gender.temperature),
@@ -140,7 +149,8 @@ mod tests {
 
     fn recipe() -> Value {
         json!({"emotion": {"labels": ["a", "d", "f", "h", "n", "s"], "temperature": 2.0},
-            "gender": {"labels": ["f", "m"], "temperature": 1.0}, "age": {"mean_years": 40.0, "scale_years": 10.0}})
+            "gender": {"labels": ["f", "m"], "temperature": 1.0}, "age": {"mean_years": 40.0, "scale_years": 10.0, "interval":
+                {"coverage": 0.8, "knots_years": [20, 50], "low_years": [18, 35], "high_years": [30, 70.5]}}})
     }
 
     #[test]
@@ -154,12 +164,27 @@ mod tests {
             ("/age/mean_years", json!(1e9), "age.mean_years"),
             ("/age/scale_years", json!(0.0), "age.scale_years"),
             ("/age/scale_years", json!("ten"), "age.scale_years"),
+            ("/age/interval", json!("wide"), "age.interval"),
+            ("/age/interval/coverage", json!(80), "age.interval.coverage"),
+            ("/age/interval/coverage", json!("0.8"), "age.interval.coverage"),
+            ("/age/interval/knots_years", json!([]), "age.interval.knots_years"),
+            ("/age/interval/low_years/1", json!(null), "age.interval.low_years[1]"),
+            ("/age/interval/high_years/0", json!(15.0), "age.interval.low_years[0]"),
         ] {
             let mut broken = recipe();
             *broken.pointer_mut(pointer).unwrap() = value;
             let message = HeadsRecipe::parse(broken).unwrap_err().to_string();
             assert!(message.contains(&format!("`heads.{name}`")), "{message}");
         }
+    }
+
+    #[test]
+    fn a_system_need_not_have_an_interval() {
+        let mut without = recipe();
+        let with = HeadsRecipe::parse(without.clone()).unwrap().age.interval.unwrap();
+        assert_eq!((with.coverage(), with.at(50.0)), (0.8, (35.0, 70.5)));
+        without["age"].as_object_mut().unwrap().remove("interval");
+        assert_eq!(HeadsRecipe::parse(without).unwrap().age.interval, None);
     }
 
     #[test]

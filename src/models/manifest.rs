@@ -77,6 +77,19 @@ pub struct Measure {
 }
 
 impl Manifest {
+    /// The key of a model file's header that holds the manifest.
+    pub const KEY: &str = "persona";
+
+    /// As [`Self::parse`], of the header's text under [`Self::KEY`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::parse`], and [`Error::Malformed`] where there is no such text.
+    pub fn of_header(text: Option<&str>) -> Result<Self> {
+        let what = "its header has no key `persona`: a safetensors file, but none of this engine's systems";
+        Self::parse(text.ok_or_else(|| Error::malformed("model file", what))?)
+    }
+
     /// Reads and checks the JSON of the header.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! [frames, bands] dB ─ normalisation ─▶ x-vector ─▶ [dim] ─ trunk ─▶ [56] ─ heads ─▶ emotion · gender · age
 //! ```
 
+pub mod age_interval;
 pub mod features;
 pub mod frontend;
 pub mod heads;

@@ -40,11 +40,7 @@ impl System {
     /// beyond what is read. Memory follows the size of the file, never what it claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut weights = Weights::from_bytes(bytes)?;
-        let Some(json) = weights.text("persona") else {
-            let what = "its header has no key `persona`: a safetensors file, but none of this engine's systems";
-            return Err(Error::malformed("model file", what));
-        };
-        let manifest = Manifest::parse(json)?;
+        let manifest = Manifest::of_header(weights.text(Manifest::KEY))?;
         weights.check_sha256(&manifest.sha256)?;
         let bands = manifest.frontend.bands();
         let RepresentationRecipe::XVector(recipe) = &manifest.representation;

@@ -7,6 +7,8 @@
 //! Nothing is believed. Lengths are held against the bytes that are there before anything is allocated, so memory follows the
 //! file's size, never its claims; types are F16, BF16 and F32; every value must be finite; and [`Weights::finish`] refuses what nobody took.
 
+mod header;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -15,11 +17,12 @@ use std::path::Path;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use safetensors::Dtype;
-use safetensors::tensor::Metadata;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::nn::{Tensor, all_finite};
+
+pub use header::Header;
 
 /// The largest model file that is read: 1 GiB.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -37,21 +40,31 @@ const LENGTH_BYTES: usize = 8;
 /// [`Error::Limit`] beyond [`MAX_FILE_BYTES`].
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     let read = || {
-        let file = File::open(path)?;
-        let kind = file.metadata()?;
-        if !kind.is_file() {
-            let what = if kind.is_dir() { "a directory" } else { "no regular file" };
-            return Err(Error::Unsupported(format!("{what}; a model is one file, such as xvector-cnn.safetensors")));
-        }
+        let (file, claimed) = open_regular(path)?;
         let mut bytes = Vec::new();
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            let actual = kind.len().max(bytes.len() as u64);
-            return Err(Error::Limit { what: "model file's size in bytes", actual, limit: MAX_FILE_BYTES });
+            return Err(too_large(claimed.max(bytes.len() as u64)));
         }
         Ok(bytes)
     };
     read().map_err(|error| error.in_file(path))
+}
+
+/// A regular file of a size that is read, and that size. Its kind is asked before it is opened: opening a pipe would wait for its writer.
+fn open_regular(path: &Path) -> Result<(File, u64)> {
+    let kind = std::fs::metadata(path)?;
+    if !kind.is_file() {
+        let what = if kind.is_dir() { "a directory" } else { "no regular file" };
+        return Err(Error::Unsupported(format!("{what}; a model is one file, such as xvector-cnn.safetensors")));
+    }
+    let file = File::open(path)?;
+    let bytes = file.metadata()?.len();
+    if bytes > MAX_FILE_BYTES { Err(too_large(bytes)) } else { Ok((file, bytes)) }
+}
+
+fn too_large(actual: u64) -> Error {
+    Error::Limit { what: "model file's size in bytes", actual, limit: MAX_FILE_BYTES }
 }
 
 /// One tensor as it lies in the file.
@@ -77,17 +90,8 @@ impl<'a> Weights<'a> {
     /// [`Error::Malformed`] where the bytes are no whole safetensors file, [`Error::Limit`] for a header beyond
     /// [`MAX_HEADER_BYTES`].
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
-        let (header, data) = split(bytes)?;
-        // Parsing also checks that shapes, types and places agree and that tensors follow each other without gap or overlap.
-        let header: Metadata =
-            serde_json::from_slice(header).map_err(|e| malformed(format!("the header does not parse: {e}")))?;
-        if header.data_len() != data.len() {
-            return Err(malformed(format!(
-                "its tensors take {} bytes, the file holds {}. Copy the file again",
-                header.data_len(),
-                data.len()
-            )));
-        }
+        let (header, data) = header::split(bytes)?;
+        let header = header::parse(header, data.len() as u64)?;
         let mut tensors = BTreeMap::new();
         for (name, info) in header.tensors() {
             let (start, end) = info.data_offsets;
@@ -95,8 +99,7 @@ impl<'a> Weights<'a> {
                 data.get(start..end).ok_or_else(|| malformed(format!("tensor `{name}` lies outside the file")))?;
             tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), bytes });
         }
-        let texts = header.metadata().clone().unwrap_or_default().into_iter().collect();
-        Ok(Self { texts, tensors })
+        Ok(Self { texts: header::texts(&header), tensors })
     }
 
     /// A text of the header's `__metadata__`.
@@ -198,25 +201,6 @@ impl Stored<'_> {
             _ => None,
         }
     }
-}
-
-/// Header and tensors, by the length in the first eight bytes.
-fn split(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
-    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
-        return Err(malformed(format!("{} bytes are no safetensors file. Copy it again", bytes.len())));
-    };
-    let length = u64::from_le_bytes(*length);
-    if length > MAX_HEADER_BYTES {
-        let mends = "a safetensors file begins with its header's length";
-        return if length > bytes.len() as u64 {
-            Err(malformed(format!("a header of {length} bytes in a file of {}: {mends}", bytes.len())))
-        } else {
-            Err(Error::Limit { what: "model file's header in bytes", actual: length, limit: MAX_HEADER_BYTES })
-        };
-    }
-    rest.split_at_checked(length as usize).ok_or_else(|| {
-        malformed(format!("the header has {length} bytes, the file {} in all. Copy it again", bytes.len()))
-    })
 }
 
 fn hex(bytes: &[u8]) -> String {

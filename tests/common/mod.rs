@@ -1,11 +1,13 @@
 //! What several test programs need: the fixtures, the program itself, and WAV bytes.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![allow(clippy::panic, reason = "likewise")]
 #![allow(clippy::print_stdout, reason = "a test that skips says so")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub(crate) mod model_file;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
 

@@ -23,6 +23,16 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Sai
     program(arguments).output().unwrap().into()
 }
 
+/// Runs the program with some variables set.
+pub(crate) fn run_with<S: AsRef<OsStr>>(
+    variables: &[(&str, &dyn AsRef<OsStr>)],
+    arguments: impl IntoIterator<Item = S>,
+) -> Said {
+    let mut command = program(arguments);
+    variables.iter().for_each(|(name, value)| drop(command.env(name, value)));
+    command.output().unwrap().into()
+}
+
 /// Runs the program with bytes on its standard input.
 pub(crate) fn run_with_input(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>, input: &[u8]) -> Said {
     let mut child = program(arguments).stdin(Stdio::piped()).spawn().unwrap();
@@ -31,8 +41,10 @@ pub(crate) fn run_with_input(arguments: impl IntoIterator<Item = impl AsRef<OsSt
     child.wait_with_output().unwrap().into()
 }
 
+/// The program, for which no system is installed.
 fn program(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_persona-engine"));
+    command.env_remove("PERSONA_MODEL").env_remove("PERSONA_MODELS").env("XDG_DATA_HOME", "/nowhere");
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

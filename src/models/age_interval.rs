@@ -1,0 +1,148 @@
+//! How far off an age may be: the ends of an interval as functions of the predicted age.
+
+use serde::Deserialize;
+
+use crate::error::Result;
+use crate::models::recipe::{within, wrong};
+
+/// The most knots that are read: more than one a year.
+const MAX_KNOTS: usize = 256;
+
+/// The manifest's `heads.age.interval`.
+///
+/// ```text
+/// low(a)  = line through (knots_years[i], low_years[i]),  flat before the first knot and behind the last
+/// high(a) = line through (knots_years[i], high_years[i]), likewise;  a: the predicted age
+/// ```
+///
+/// The ends are fitted as quantiles of the error on speakers whom the network did not hear in training (split conformal prediction: Lei et al.
+/// 2018, "Distribution-free predictive inference for regression"). What they promise is *marginal*: over speakers drawn like those of the
+/// training corpus, `coverage` of the true ages lie within. It is no promise for one speaker, for an age band, or for another kind of recording.
+/// Where predictions of an age are biased, the interval may lie to one side of the prediction or leave it out.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgeInterval {
+    coverage: f64,
+    knots_years: Vec<f64>,
+    low_years: Vec<f64>,
+    high_years: Vec<f64>,
+}
+
+impl AgeInterval {
+    /// Refuses what is no pair of functions: other lengths than 1 to 256 and equal, knots that do not rise, a low end above its high end,
+    /// years outside 0 to 150, a coverage that is no share between 0 and 1.
+    pub(crate) fn check(&self, key: &str) -> Result<()> {
+        if !(self.coverage > 0.0 && self.coverage < 1.0) {
+            return Err(wrong(&format!("{key}.coverage"), format!("{} is not between 0 and 1", self.coverage)));
+        }
+        let knots = self.knots_years.len();
+        within(&format!("{key}.knots_years"), &knots, 1..=MAX_KNOTS).map_err(|_| {
+            wrong(&format!("{key}.knots_years"), format!("{knots} knots; 1 to {MAX_KNOTS} were expected"))
+        })?;
+        for (name, years) in
+            [("knots_years", &self.knots_years), ("low_years", &self.low_years), ("high_years", &self.high_years)]
+        {
+            check_years(&format!("{key}.{name}"), years, knots)?;
+        }
+        if let Some(at) = self.knots_years.windows(2).position(|pair| pair[0] >= pair[1]) {
+            return Err(wrong(&format!("{key}.knots_years[{}]", at + 1), "is not above the knot before it"));
+        }
+        let mut ends = self.low_years.iter().zip(&self.high_years);
+        match ends.position(|(low, high)| low > high) {
+            Some(at) => Err(wrong(&format!("{key}.low_years[{at}]"), "is above the high end of the same knot")),
+            None => Ok(()),
+        }
+    }
+
+    /// The share of speakers whose age lies within.
+    pub fn coverage(&self) -> f64 {
+        self.coverage
+    }
+
+    /// Low and high end, in years, for a predicted age. The low end is never above the high one.
+    pub fn at(&self, years: f64) -> (f64, f64) {
+        let behind = self.knots_years.partition_point(|knot| *knot <= years);
+        let (left, right) = (behind.saturating_sub(1), behind.min(self.knots_years.len() - 1));
+        let (from, to) = (self.knots_years[left], self.knots_years[right]);
+        let share = if from < to { (years - from) / (to - from) } else { 0.0 };
+        // Not `a + share · (b − a)`: in this form rounding keeps low under high.
+        let between = |ends: &[f64]| (1.0 - share) * ends[left] + share * ends[right];
+        (between(&self.low_years), between(&self.high_years))
+    }
+}
+
+fn check_years(key: &str, years: &[f64], expected: usize) -> Result<()> {
+    if years.len() != expected {
+        return Err(wrong(key, format!("{} values for {expected} knots", years.len())));
+    }
+    years.iter().enumerate().try_for_each(|(at, value)| within(&format!("{key}[{at}]"), value, 0.0..=150.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(knots: &[f64], low: &[f64], high: &[f64]) -> AgeInterval {
+        AgeInterval { coverage: 0.8, knots_years: knots.to_vec(), low_years: low.to_vec(), high_years: high.to_vec() }
+    }
+
+    #[test]
+    fn lines_between_knots_and_flat_outside() {
+        let three = interval(&[20.0, 30.0, 50.0], &[18.0, 22.0, 32.0], &[30.0, 46.0, 70.0]);
+        three.check("k").unwrap();
+        for (years, ends) in [
+            (20.0, (18.0, 30.0)),
+            (25.0, (20.0, 38.0)),
+            (30.0, (22.0, 46.0)),
+            (45.0, (29.5, 64.0)),
+            (50.0, (32.0, 70.0)),
+            (-1e30, (18.0, 30.0)),
+            (1e30, (32.0, 70.0)),
+        ] {
+            assert_eq!(three.at(years), ends, "at {years}");
+        }
+        let one = interval(&[40.0], &[30.0], &[55.0]);
+        one.check("k").unwrap();
+        assert!([-5.0, 40.0, 40.1, 200.0].iter().all(|years| one.at(*years) == (30.0, 55.0)));
+    }
+
+    /// Equal ends stay equal and ordered ones ordered, at knots one rounding apart too.
+    #[test]
+    fn low_is_never_above_high() {
+        let close = 30.0_f64.next_up();
+        let narrow = interval(&[20.0, 30.0, close, 90.0], &[0.1, 33.3, 41.7, 99.9], &[0.1, 33.3, 41.7, 150.0]);
+        narrow.check("k").unwrap();
+        for step in 0..20_000 {
+            let years = f64::from(step) * 0.005;
+            let (low, high) = narrow.at(years);
+            assert!(low <= high && (0.1..=99.9).contains(&low), "at {years}: {low} to {high}");
+        }
+        assert_eq!(narrow.at(close), (41.7, 41.7));
+    }
+
+    #[test]
+    fn what_is_no_interval_is_named() {
+        let good = interval(&[20.0, 30.0], &[18.0, 22.0], &[30.0, 46.0]);
+        let cases: &[(&str, fn(&mut AgeInterval))] = &[
+            ("`k.coverage`: 0 is", |i| i.coverage = 0.0),
+            ("`k.coverage`: 1 is", |i| i.coverage = 1.0),
+            ("`k.coverage`: NaN is", |i| i.coverage = f64::NAN),
+            ("`k.knots_years`: 0 knots", |i| i.knots_years.clear()),
+            ("`k.knots_years`: 257 knots", |i| i.knots_years = (0..257).map(|k| f64::from(k) / 2.0).collect()),
+            ("`k.low_years`: 3 values for 2 knots", |i| i.low_years.push(23.0)),
+            ("`k.high_years`: 1 values for 2 knots", |i| i.high_years.truncate(1)),
+            ("`k.knots_years[1]`: is not above", |i| i.knots_years[1] = 20.0),
+            ("`k.low_years[1]`: is above", |i| i.low_years[1] = 46.5),
+            ("`k.high_years[0]`: NaN", |i| i.high_years[0] = f64::NAN),
+            ("`k.high_years[1]`: 151", |i| i.high_years[1] = 151.0),
+            ("`k.low_years[0]`: -0.5", |i| i.low_years[0] = -0.5),
+            ("`k.knots_years[0]`: -inf", |i| i.knots_years[0] = f64::NEG_INFINITY),
+        ];
+        for (what, spoil) in cases {
+            let mut spoilt = good.clone();
+            spoil(&mut spoilt);
+            let message = spoilt.check("k").unwrap_err().to_string();
+            assert!(message.contains(what), "{what}: {message}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+"""Tests of model_cards.py: python3 -m unittest discover --start-directory tools"""
+import json
+import struct
+import tempfile
+import unittest
+from pathlib import Path
+
+import model_cards
+
+MANIFEST = {
+    "name": "tiny",
+    "created_by": "a test, recipe {}",
+    "licence": "CC0-1.0",
+    "data": {"corpus": "none", "actors": ["1", "2", "3"]},
+    "frontend": {"kind": "kaldi-fbank", "sample_rate_hz": 16000, "bands": 80},
+    "representation": {"kind": "campplus"},
+    "trunk": {"kind": "fcn", "dense": [200, 128, 56]},
+    "heads": {
+        "emotion": {"labels": ["anger", "sadness"], "temperature": 1.25},
+        "gender": {"labels": ["female", "male"], "temperature": 1.0},
+        "age": {"mean_years": 40.0, "scale_years": 10.0, "interval": {
+            "coverage": 0.8, "knots_years": [20, 40, 60], "low_years": [18, 30, 38], "high_years": [33, 55, 66]}},
+    },
+    "sha256": "0123456789abcdef" * 4,
+}
+
+
+def measures(emotion, gender, rmse):
+    values = {"emotion_accuracy": emotion, "gender_accuracy": gender, "age_rmse": rmse}
+    return {key: {"mean": value, "std": 0.5} for key, value in values.items()}
+
+
+ROW = {
+    "system": "tiny", "protocol": "fold_actor", "folds": [0, 1], **measures(60.0, 98.0, 11.0),
+    "groups": {"female": measures(61.5, 97.0, 10.0), "male": measures(58.0, 99.0, 12.0), "age 20-29": measures(60.0, 98.0, 11.0)},
+}
+
+
+def model_file(path, manifest=MANIFEST, tensors=None):
+    header = {"__metadata__": {"persona": json.dumps(manifest)}, **(tensors or {"a": {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]}})}
+    header = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(12))
+
+
+class Cards(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.weights = Path(folder.name)
+        model_file(self.weights / "tiny.safetensors")
+        (self.weights / "results.json").write_text(json.dumps({"default": "tiny", "rows": [ROW]}))
+
+    def card(self, evaluations=()):
+        return model_cards.pages(self.weights, list(evaluations))[self.weights / "tiny.md"]
+
+    def test_a_card_says_what_the_files_say(self):
+        card = self.card()
+        for words in ["Kaldi fbank (80 bands, 16000 Hz) → CAM++ → FCN trunk (200-128-56)", "f16", "- actors: 3", "CC0-1.0", "emotion 1.25",
+                      "| **voices not heard before**, 2 folds | 60.0 ± 0.5 | 98.0 ± 0.5 | 11.0 ± 0.5 | – |", "80 % of the speakers",
+                      "30 to 55 for a predicted age of 40", "not measured on this file", "article 50(3)"]:
+            self.assertIn(words, card)
+
+    def test_the_largest_gap_names_both_groups(self):
+        self.assertIn("between sexes, voices not heard before: emotion 3.5 points (female 61.5, male 58.0)", self.card())
+        self.assertNotIn("Largest gap between age bands", self.card(), "one band alone has no gap")
+
+    def test_a_system_without_scores_says_so(self):
+        (self.weights / "results.json").write_text(json.dumps({"default": "tiny", "rows": []}))
+        self.assertIn("Not measured.", self.card())
+
+    def test_the_index_links_each_card_and_marks_the_default(self):
+        index = model_cards.pages(self.weights, [])[self.weights / "README.md"]
+        self.assertIn("| [tiny](tiny.md) (the default) | 0.0 MB | `0123456789abcdef` | 60.0 ± 0.5 |", index)
+
+    def test_what_is_no_system_is_named(self):
+        for name, content in [("cut", b"\x07"), ("long", struct.pack("<Q", 1 << 60)), ("text", struct.pack("<Q", 2) + b"{}")]:
+            path = self.weights / f"{name}.safetensors"
+            path.write_bytes(content)
+            with self.assertRaisesRegex(model_cards.Unreadable, f"{name}.safetensors"):
+                self.card()
+            path.unlink()
+        model_file(self.weights / "other.safetensors")
+        with self.assertRaisesRegex(model_cards.Unreadable, "says that it is `tiny`"):
+            self.card()
+
+    def test_an_unknown_section_is_named(self):
+        path = self.weights / "hand.md"
+        path.write_text("Words in front.\n\n## Limits\n\n- One.\n\n## Limmits\n\n- Two.\n")
+        with self.assertRaisesRegex(model_cards.Unreadable, "Limmits"):
+            model_cards.by_hand(path)
+        path.write_text("## Limits\n\n- One.\n")
+        self.assertEqual(model_cards.by_hand(path), {"Limits": "- One."})
+        self.assertEqual(model_cards.by_hand(self.weights / "none.md"), {})
+
+    def test_an_evaluation_needs_its_model(self):
+        path = self.weights / "no-eval.json"
+        path.write_text("{}")
+        with self.assertRaisesRegex(model_cards.Unreadable, "no `model`"):
+            self.card([path])
+
+
+if __name__ == "__main__":
+    unittest.main()
