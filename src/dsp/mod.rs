@@ -15,6 +15,7 @@
 //! | [`speechbrain`] | `[n]` | `[frames, n_mels]`, dB |
 //! | [`cmvn`] | `[frames, dim]` | the same, without mean, or with variance 1 |
 //! | [`activity`] | `[n]` | speech or not, with the evidence |
+//! | [`bandwidth`] | `[n]`, as they come | how far up the sound reaches, Hz |
 //! | [`vad_energy`] | `[frames, dim]` | speech or not `[frames]`, Kaldi's choice |
 //!
 //! All of it works on slices of f32 mono samples, full scale ±1, and knows nothing of files. Matrices are row-major. What is
@@ -50,6 +51,7 @@
 //! does, and [`vad_energy`] an error.
 
 pub mod activity;
+pub mod bandwidth;
 pub mod cmvn;
 pub mod dct;
 mod decibels;
@@ -72,6 +74,7 @@ pub mod window;
 mod reference;
 
 pub use activity::{Activity, ActivityOptions};
+pub use bandwidth::Bandwidth;
 pub use cmvn::{Cmvn, SlidingCmvn, SlidingCmvnOptions};
 pub use kaldi::{Fbank, FbankOptions, KaldiMfcc, KaldiMfccOptions};
 pub use logmel::{LogMel, LogMelOptions};

@@ -5,6 +5,7 @@
 //! | `options` | what a caller may choose |
 //! | `pipeline` | the main job: stream → windows → answers → report |
 //! | `stream` | a recording as mono samples at the network's rate, as they come |
+//! | `input` | facts about the recording: clipping, bandwidth, offset, noise |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
 //! | `answer` | one window's answer; the recording's as their weighted mean |
 //! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
@@ -19,6 +20,7 @@ mod catalogue;
 #[cfg(feature = "embedded-weights")]
 mod embedded;
 mod folders;
+mod input;
 mod nearest;
 mod options;
 mod pipeline;
@@ -31,11 +33,12 @@ pub use catalogue::{Catalogue, DEFAULT_SYSTEM, Entry, ModelHeader, Place};
 #[cfg(feature = "embedded-weights")]
 pub use embedded::embedded_system;
 pub use folders::{installed as installed_folders, is_path};
+pub use input::InputFacts;
 pub use options::Options;
 pub use pipeline::Engine;
 pub use report::{Age, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason};
 
-pub use crate::audio::Limits;
+pub use crate::audio::{Limits, RawFormat};
 pub use crate::models::manifest::{Manifest, Measure, RepresentationRecipe, Score};
 pub use crate::models::trunk::TrunkRecipe;
 pub use crate::models::{Frontend, System};

@@ -6,11 +6,14 @@ use crate::audio::{Decoder, Downmix, Spec};
 use crate::dsp::Resampler;
 use crate::error::Result;
 
+use super::input::InputMeter;
+
 /// Holds one block of each stage, whatever the recording's length.
 pub(super) struct MonoStream {
     decoder: Decoder,
     downmix: Downmix,
     resampler: Resampler,
+    pub(super) meter: InputMeter,
     block: Vec<f32>,
     mono: Vec<f32>,
     resampled: Vec<f32>,
@@ -26,6 +29,7 @@ impl MonoStream {
         Ok(Self {
             downmix: Downmix::new(decoder.spec().channels),
             resampler: Resampler::new(decoder.spec().sample_rate_hz, rate_hz)?,
+            meter: InputMeter::new(decoder.spec().sample_rate_hz),
             decoder,
             block: Vec::new(),
             mono: Vec::new(),
@@ -47,6 +51,7 @@ impl MonoStream {
         self.frames += frames as u64;
         self.mono.clear();
         self.downmix.run(&self.block, &mut self.mono);
+        self.meter.push(&self.block, &self.mono);
         let decoded = Instant::now();
         self.resampled.clear();
         self.resampler.process(&self.mono, &mut self.resampled);

@@ -16,8 +16,6 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner};
 
-use crate::dsp::window::hann_periodic;
-
 /// Where pitch is looked for, Hz: a low man's creak to a child's shout.
 const LOWEST_PITCH_HZ: f64 = 60.0;
 const HIGHEST_PITCH_HZ: f64 = 500.0;
@@ -136,6 +134,7 @@ fn vertex(before: f32, at: f32, after: f32) -> f64 {
 mod tests {
     use super::super::super::reference::noise;
     use super::super::super::spectrum::PowerSpectrum;
+    use super::super::super::window::hann_periodic;
     use super::*;
 
     const N: usize = 1024;
