@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn silence_and_snippets_have_none() {
-        assert_eq!(measured(&[0.0; 48_000], 48_000, 999), None);
+        assert_eq!(measured(&vec![0.0; 48_000], 48_000, 999), None);
         assert_eq!(measured(&noise(100, 1), 16_000, 100), None);
-        assert_eq!(measured(&[f32::NAN; 48_000], 48_000, 999), None);
+        assert_eq!(measured(&vec![f32::NAN; 48_000], 48_000, 999), None);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::dsp::Bandwidth;
 
+use super::verdict::rounded;
+
 /// Samples of this magnitude or more count as clipped. The largest code of µ-law is 0.980, of A-law 0.984, of 8 bits 0.992; a recording that
 /// is merely loud has few so close to full scale.
 pub(super) const CLIPPED_LEVEL: f32 = 0.98;
@@ -72,6 +74,16 @@ const SNR_TOLD_DB: f64 = 10.0;
 const NARROW: f64 = 0.8;
 
 impl InputFacts {
+    /// As it is reported: dB to a tenth, shares to a millionth.
+    pub(super) fn to_digits(self) -> Self {
+        Self {
+            snr_db: self.snr_db.map(|db| rounded(db, 1)),
+            clipped_share: rounded(self.clipped_share, 6),
+            bandwidth_hz: self.bandwidth_hz,
+            dc: rounded(self.dc, 6),
+        }
+    }
+
     /// What the reader should know. `network_hz` is the sample rate that the system was trained at, `rate_hz` that of the recording.
     pub(super) fn warnings(&self, rate_hz: u32, network_hz: u32) -> Vec<String> {
         let trained_hz = f64::from(network_hz) / 2.0;

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::models::System;
 
 use super::answer::{Answer, Combined, Worker};
-use super::input::InputFacts;
 use super::options::Options;
 use super::report::{NoAnswer, Report, SCHEMA, Timings};
 use super::stream::MonoStream;
@@ -134,12 +133,7 @@ impl Engine {
             age: verdict.age,
             withheld: verdict.withheld,
             speech_s: self.options.activity.then_some(rounded(speech_s, 3)),
-            input: InputFacts {
-                snr_db: input.snr_db.map(|db| rounded(db, 1)),
-                clipped_share: rounded(input.clipped_share, 6),
-                bandwidth_hz: input.bandwidth_hz,
-                dc: rounded(input.dc, 6),
-            },
+            input: input.to_digits(),
             no_answer: verdict.no_answer,
             windows: combined.answered,
             model: manifest.name.clone(),

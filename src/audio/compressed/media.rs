@@ -14,7 +14,7 @@ use symphonia_core::codecs::audio::well_known::{
 use symphonia_core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia_core::errors::Error as Broken;
 use symphonia_core::formats::{FormatOptions, FormatReader, Track};
-use symphonia_core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
+use symphonia_core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions, ReadOnlySource};
 use symphonia_format_isomp4::IsoMp4Reader;
 use symphonia_format_ogg::OggReader;
 
@@ -45,7 +45,7 @@ impl Read for Piped {
 /// Reads the container's headers and chooses the first track with sound.
 pub(super) fn open(source: Source, container: Container) -> Result<(Box<dyn FormatReader>, Track)> {
     let (seeks, media) = media(source, container);
-    let stream = MediaSourceStream::new(media, Default::default());
+    let stream = MediaSourceStream::new(media, MediaSourceStreamOptions::default());
     let options = FormatOptions::default();
     let opened: Result<Box<dyn FormatReader>, Broken> = match container {
         Container::Flac => FlacReader::try_new(stream, options).map(|reader| Box::new(reader) as _),
@@ -86,16 +86,16 @@ fn refused(container: Container, seeks: bool, error: Broken) -> Error {
 }
 
 /// The decoder of a track, and its coding in words.
-pub(super) fn decoder(track: &Track, options: &AudioDecoderOptions) -> Result<(Box<dyn AudioDecoder>, &'static str)> {
+pub(super) fn decoder(track: &Track, options: AudioDecoderOptions) -> Result<(Box<dyn AudioDecoder>, &'static str)> {
     let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
         return Err(Error::Unsupported(format!("a track without sound; {READS}")));
     };
     let name = codec_name(parameters);
     let made: Result<Box<dyn AudioDecoder>, Broken> = match parameters.codec {
-        CODEC_ID_FLAC => FlacDecoder::try_new(parameters, options).map(|decoder| Box::new(decoder) as _),
-        CODEC_ID_VORBIS => VorbisDecoder::try_new(parameters, options).map(|decoder| Box::new(decoder) as _),
-        CODEC_ID_AAC => AacDecoder::try_new(parameters, options).map(|decoder| Box::new(decoder) as _),
-        CODEC_ID_ALAC => AlacDecoder::try_new(parameters, options).map(|decoder| Box::new(decoder) as _),
+        CODEC_ID_FLAC => FlacDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
+        CODEC_ID_VORBIS => VorbisDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
+        CODEC_ID_AAC => AacDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
+        CODEC_ID_ALAC => AlacDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
         _ => return Err(Error::Unsupported(format!("sound coded as {name}; {READS}"))),
     };
     let decoder = made.map_err(|error| Error::Unsupported(format!("{name}: {}; {CONVERT}", problem(&error))))?;

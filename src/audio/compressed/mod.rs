@@ -55,7 +55,7 @@ impl CompressedReader {
     pub(super) fn new(source: Source, container: Container, limits: &Limits) -> Result<(Self, Spec)> {
         let name = container.name();
         let (format, track) = guarded(name, || media::open(source, container))??;
-        let (decoder, codec) = guarded(name, || media::decoder(&track, &AudioDecoderOptions::default().verify(true)))??;
+        let (decoder, codec) = guarded(name, || media::decoder(&track, AudioDecoderOptions::default().verify(true)))??;
         let total_frames = if container == Container::Flac { track.num_frames } else { None };
         let mut reader = Self {
             format,
