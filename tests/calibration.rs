@@ -51,7 +51,7 @@ fn the_probabilities_of_a_long_recording_are_the_mean_of_its_windows_calibrated_
         for ((a, b), mean) in windows.iter().zip(probabilities(&both)) {
             assert!((mean - (a + b) / 2.0).abs() <= 2e-6, "{mean} is no mean of {a} and {b}");
         }
-        let years = (of_first.age.unwrap().years + of_second.age.unwrap().years) / 2.0;
+        let years = f64::midpoint(of_first.age.unwrap().years, of_second.age.unwrap().years);
         assert!((both.age.unwrap().years - years).abs() <= 0.1 + 1e-9);
     }
 }

@@ -114,11 +114,11 @@ fn a_name_or_a_path_or_the_variable_says_which_system_answers() {
 fn what_cannot_be_meant_ends_with_2_and_says_what_there_is() {
     let folder = folder("unknown");
     for (variable, asked, words) in [
-        ("", &["--model", "tyni"][..], &["`tyni`", "Was `tiny` meant?", "`broken`, `tiny`, `xvector-cnn`"][..]),
+        ("", &["--model", "tinny"][..], &["`tinny`", "Was `tiny` meant?", "`broken`, `tiny`, `xvector-cnn`"][..]),
         ("", &["--model", "wavlm"], &["`wavlm`", "./wavlm.safetensors"]),
         ("", &["--model", "broken"], &["broken.safetensors", "malformed"]),
         ("", &["--model", "./tiny"], &["./tiny", "no such file"]),
-        ("tyni", &[], &["PERSONA_MODEL ", "`tyni`", "Was `tiny` meant?"]),
+        ("tinny", &[], &["PERSONA_MODEL ", "`tinny`", "Was `tiny` meant?"]),
         ("/nowhere/x.safetensors", &[], &["PERSONA_MODEL ", "/nowhere/x.safetensors"]),
     ] {
         let arguments = [&["infer", "sound.wav"], asked].concat();

@@ -109,7 +109,7 @@ def network(manifest):
     return f"{kind} → {trunk['kind'].upper()} trunk ({convolutions}{dense})"
 
 
-def values(tensors):
+def count_values(tensors):
     count = 0
     for tensor in tensors.values():
         size = 1
@@ -127,7 +127,7 @@ def about(name, manifest, tensors, size):
     heads = manifest["heads"]
     answers = f"emotion ({', '.join(heads['emotion']['labels'])}), gender ({', '.join(heads['gender']['labels'])}), age (years)"
     return [
-        f"`{name}.safetensors` ({size / 1e6:.1f} MB, {types}, {values(tensors) / 1e6:.1f} million values): {frontend(manifest['frontend'])} → "
+        f"`{name}.safetensors` ({size / 1e6:.1f} MB, {types}, {count_values(tensors) / 1e6:.1f} million values): {frontend(manifest['frontend'])} → "
         f"{network(manifest)} → {answers}. Its header holds the whole recipe; `persona-engine model show {name}` prints it.",
         "",
         f"Tensors' SHA-256 `{manifest['sha256']}`. Made by `{manifest['created_by'].split(', recipe ')[0]}`.",
@@ -189,43 +189,50 @@ def calibration(manifest, evaluations):
         lines.append(f"- Age: an interval for {100 * interval['coverage']:g} % of the speakers: {spans}.")
     else:
         lines.append("- Age: no interval.")
-    measured = [line for evaluation in evaluations for line in evaluated(evaluation)]
-    return lines + (measured or ["- Calibration error and coverage: not measured on this file."])
+    measured = [line for evaluation in evaluations for line in evaluated(evaluation, manifest["sha256"])]
+    return lines + (measured or ["- Calibration error and coverage: not measured yet."])
 
 
-def evaluated(evaluation):
-    """What an evaluation says of calibration; keys that it lacks are left out."""
-    parts = []
+def evaluated(evaluation, sha256):
+    """What an evaluation says of calibration, and whether its voices were known to the system; keys that it lacks are left out."""
+    overall, parts = evaluation.get("overall", {}), []
     for head in ("emotion", "gender"):
-        ece = found(evaluation, head, "ece")
+        ece = value(overall, head, "ece")
         if ece is not None:
-            parts.append(f"expected calibration error {head} {figure(ece)}")
-    coverage = found(evaluation, "age", "interval", "coverage")
+            parts.append(f"expected calibration error {head} {number(ece)}")
+    coverage = value(overall, "age", "interval_coverage")
     if coverage is not None:
-        parts.append(f"the age interval covers {percent(coverage)}" + bands(evaluation))
-    return [f"- Measured on {evaluation['_of']}: {'; '.join(parts)}."] if parts else []
+        width = value(overall, "age", "interval_width")
+        wide = "" if width is None else f", {width:.0f} years wide in the mean"
+        parts.append(f"the age interval covers {100 * coverage:.0f} %{wide}{coverage_by_band(evaluation)}")
+    return [f"- {subject(evaluation, sha256)}: {'; '.join(parts)}."] if parts else []
 
 
-def bands(evaluation):
+def subject(evaluation, sha256):
+    """On what an evaluation was made, and of which weights."""
+    given, overlap = evaluation.get("input", {}), evaluation.get("training_overlap", {})
+    where = " ".join(given.get("where", []))
+    facts = [f"{given.get('clips')} clips, {given.get('speakers')} speakers", where]
+    if evaluation["system"]["sha256"] != sha256:
+        facts.append(f"other weights of this recipe, {evaluation['system']['sha256'][:16]}")
+    if overlap.get("speakers"):
+        facts.append(f"**{len(overlap['speakers'])} of the speakers are in the training**")
+    elif not overlap.get("checked"):
+        facts.append("whether the speakers are in the training is not known")
+    return f"Measured on {Path(given.get('table', '')).name} ({'; '.join(fact for fact in facts if fact)})"
+
+
+def coverage_by_band(evaluation):
     """The interval's coverage by age band, in brackets."""
-    groups = found(evaluation, "groups", "age_band") or {}
-    shares = {band: found(group, "age", "interval", "coverage") for band, group in groups.items()}
-    parts = [f"{band}: {percent(share)}" for band, share in shares.items() if share is not None]
+    groups = [group for group in evaluation.get("groups", []) if group.get("column") == "age_band"]
+    shares = [(group["value"], value(group, "age", "interval_coverage")) for group in groups]
+    parts = [f"{band}: {100 * share:.0f} %" for band, share in shares if share is not None]
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def found(value, *keys):
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def figure(value):
-    return number(value["value"] if isinstance(value, dict) else value)
-
-
-def percent(value):
-    return f"{100 * (value['value'] if isinstance(value, dict) else value):.0f} %"
+def value(measures, head, key):
+    """`measures[head][key]["value"]`, or nothing where any of them is missing or null."""
+    return ((measures.get(head) or {}).get(key) or {}).get("value")
 
 
 # The pages
@@ -276,14 +283,14 @@ age with the largest gap, calibration and limits. Do not decide on anybody by th
 
 
 def evaluations_by_system(paths):
-    found_by_name = {}
+    by_name = {}
     for path in paths:
         evaluation = read_json(path)
-        if not isinstance(evaluation, dict) or not isinstance(evaluation.get("model"), str):
-            raise Unreadable(f"{path}: no evaluation: it has no `model`")
-        evaluation["_of"] = path.stem
-        found_by_name.setdefault(evaluation["model"], []).append(evaluation)
-    return found_by_name
+        system = evaluation.get("system") if isinstance(evaluation, dict) else None
+        if not isinstance(system, dict) or not {"name", "sha256"} <= system.keys():
+            raise Unreadable(f"{path}: no evaluation: it names no `system`")
+        by_name.setdefault(system["name"], []).append(evaluation)
+    return by_name
 
 
 def pages(weights, evaluations):

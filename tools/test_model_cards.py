@@ -57,7 +57,7 @@ class Cards(unittest.TestCase):
         card = self.card()
         for words in ["Kaldi fbank (80 bands, 16000 Hz) → CAM++ → FCN trunk (200-128-56)", "f16", "- actors: 3", "CC0-1.0", "emotion 1.25",
                       "| **voices not heard before**, 2 folds | 60.0 ± 0.5 | 98.0 ± 0.5 | 11.0 ± 0.5 | – |", "80 % of the speakers",
-                      "30 to 55 for a predicted age of 40", "not measured on this file", "article 50(3)"]:
+                      "30 to 55 for a predicted age of 40", "not measured yet", "article 50(3)"]:
             self.assertIn(words, card)
 
     def test_the_largest_gap_names_both_groups(self):
@@ -92,11 +92,50 @@ class Cards(unittest.TestCase):
         self.assertEqual(model_cards.by_hand(path), {"Limits": "- One."})
         self.assertEqual(model_cards.by_hand(self.weights / "none.md"), {})
 
-    def test_an_evaluation_needs_its_model(self):
+    def evaluation(self, **changes):
+        report = {
+            "system": {"name": "tiny", "sha256": MANIFEST["sha256"]},
+            "input": {"table": "some/clips.csv", "clips": 900, "speakers": 12, "where": ["fold_actor=0"]},
+            "training_overlap": {"checked": True, "speakers": [], "of": 12},
+            "overall": {
+                "emotion": {"ece": {"value": 0.0234, "low": 0.01, "high": 0.04}},
+                "gender": None,
+                "age": {"interval_coverage": {"value": 0.79}, "interval_width": {"value": 24.6}},
+            },
+            "groups": [
+                {"column": "age_band", "value": "20-29", "age": {"interval_coverage": {"value": 0.9}}},
+                {"column": "age_band", "value": "70-79", "age": {"interval_coverage": {"value": None}}},
+                {"column": "sex", "value": "male", "age": {"interval_coverage": {"value": 0.1}}},
+            ],
+            **changes,
+        }
+        path = self.weights / "evaluation.json"
+        path.write_text(json.dumps(report))
+        return self.card([path])
+
+    def test_an_evaluation_gives_calibration_and_coverage_by_band(self):
+        self.assertIn(
+            "- Measured on clips.csv (900 clips, 12 speakers; fold_actor=0): expected calibration error emotion 0.023; the age interval covers 79 %, "
+            "25 years wide in the mean (20-29: 90 %).",
+            self.evaluation(),
+        )
+
+    def test_an_evaluation_on_known_voices_or_of_other_weights_says_so(self):
+        known = self.evaluation(training_overlap={"checked": True, "speakers": ["1", "2"], "of": 12})
+        self.assertIn("**2 of the speakers are in the training**", known)
+        self.assertIn("is not known", self.evaluation(training_overlap={"checked": False, "speakers": [], "of": 0}))
+        self.assertIn("other weights of this recipe, ffff", self.evaluation(system={"name": "tiny", "sha256": "f" * 64}))
+
+    def test_evaluations_of_other_systems_or_without_measures_are_left_out(self):
+        self.assertIn("not measured yet", self.evaluation(system={"name": "other", "sha256": ""}))
+        self.assertIn("not measured yet", self.evaluation(overall={}, groups=[]))
+
+    def test_what_is_no_evaluation_is_named(self):
         path = self.weights / "no-eval.json"
-        path.write_text("{}")
-        with self.assertRaisesRegex(model_cards.Unreadable, "no `model`"):
-            self.card([path])
+        for text in ["{}", "[]", "{"]:
+            path.write_text(text)
+            with self.assertRaisesRegex(model_cards.Unreadable, "no-eval.json"):
+                self.card([path])
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ pub(super) struct InferArgs {
     pub(super) model: Option<OsString>,
     /// Withhold emotion and gender, each on its own, where the best label's probability is below P (0 to 1). An age has no probability:
     /// it is withheld only together with both.
-    #[arg(long, value_name = "P", default_value_t = 0.0, hide_default_value = true, value_parser = share)]
+    #[arg(long, value_name = "P", default_value_t = 0.0, hide_default_value = true, allow_negative_numbers = true, value_parser = share)]
     pub(super) min_confidence: f64,
     /// Threads for the front-end and the network. The answers are the same for any number.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]

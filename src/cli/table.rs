@@ -18,10 +18,11 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, manifest: &Manifest) -
     if let Some(emotion) = &report.emotion {
         write_emotion(out, emotion)?;
     }
+    write_withheld(out, report, Head::Emotion)?;
     if let Some(gender) = &report.gender {
         writeln!(out, "  gender   {:<10} {:>7}", gender.label, percent(gender.probability()))?;
     }
-    report.withheld.iter().try_for_each(|withheld| write_withheld(out, withheld))?;
+    write_withheld(out, report, Head::Gender)?;
     if let Some(age) = &report.age {
         writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(age, manifest))?;
     }
@@ -63,15 +64,20 @@ fn write_emotion(out: &mut dyn Write, emotion: &Choice) -> io::Result<()> {
     Ok(())
 }
 
+fn write_withheld(out: &mut dyn Write, report: &Report, head: Head) -> io::Result<()> {
+    let mut of_head = report.withheld.iter().filter(|withheld| withheld.head == head);
+    of_head.try_for_each(|withheld| writeln!(out, "{}", reason_in_words(withheld)))
+}
+
 /// `emotion  no answer: confidence 41.0 % is below the 60 % asked for`. The confidence is cut, not rounded, so that it reads as below.
-fn write_withheld(out: &mut dyn Write, withheld: &Withheld) -> io::Result<()> {
+fn reason_in_words(withheld: &Withheld) -> String {
     let head = match withheld.head {
         Head::Emotion => "emotion",
         Head::Gender => "gender",
     };
     let (confidence, asked) =
         (((1e6 * withheld.confidence).round() / 1e3).floor() / 10.0, percent_asked(withheld.asked));
-    writeln!(out, "  {head:<7}  no answer: confidence {confidence:.1} % is below the {asked} % asked for")
+    format!("  {head:<7}  no answer: confidence {confidence:.1} % is below the {asked} % asked for")
 }
 
 /// A share that somebody chose, in percent, with the digits that it has.
@@ -115,11 +121,9 @@ mod tests {
     fn a_confidence_below_the_threshold_reads_as_below() {
         let text = |confidence, asked| {
             let reason = persona_engine::engine::WithheldReason::LowConfidence;
-            let mut out = Vec::new();
-            write_withheld(&mut out, &Withheld { head: Head::Emotion, reason, confidence, asked }).unwrap();
-            String::from_utf8(out).unwrap()
+            reason_in_words(&Withheld { head: Head::Emotion, reason, confidence, asked })
         };
-        assert_eq!(text(0.41, 0.6), "  emotion  no answer: confidence 41.0 % is below the 60 % asked for\n");
+        assert_eq!(text(0.41, 0.6), "  emotion  no answer: confidence 41.0 % is below the 60 % asked for");
         assert!(text(0.599_999, 0.6).contains("confidence 59.9 % is below the 60 % asked"));
         assert!(text(0.5, 0.123_456_789).contains("12.345679 % asked"));
     }

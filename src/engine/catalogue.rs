@@ -147,7 +147,8 @@ impl Catalogue {
             let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             format!("there is {}", quoted.join(", "))
         };
-        let unread: String = self.unread.iter().map(|error| format!(" Not searched: {error}.")).collect();
+        let unread: Vec<String> = self.unread.iter().map(|error| format!(" Not searched: {error}.")).collect();
+        let unread = unread.concat();
         Error::Config(format!(
             "no system has the name `{name}`; {there_are}.{meant} A file is named by a path, such as ./{name}{ENDING}.{unread}"
         ))
@@ -291,7 +292,7 @@ mod tests {
     fn an_unknown_name_lists_those_that_there_are() {
         let folder = Scratch::new("unknown").with("campplus-fcn.safetensors", b"");
         let catalogue = Catalogue::of(&[folder.0.clone(), "/nowhere/at all".into()]);
-        assert!(matches!(&catalogue.unread()[..], [Error::InFile { path, .. }] if *path == *"/nowhere/at all"));
+        assert!(matches!(catalogue.unread(), [Error::InFile { path, .. }] if *path == *"/nowhere/at all"));
         let message = catalogue.asked("camplus-fcn".as_ref()).unwrap_err().to_string();
         for word in
             ["`camplus-fcn`", "there is `campplus-fcn`", "Was `campplus-fcn` meant?", "./camplus-fcn.safetensors"]

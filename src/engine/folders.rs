@@ -50,7 +50,7 @@ mod tests {
     fn of(variables: &[(&str, &str)], program: &str) -> (Vec<String>, Vec<String>) {
         let value = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value));
         let (named, usual) = candidates(value, Some(program.as_ref()));
-        let texts = |paths: Vec<PathBuf>| paths.iter().map(|path| path.to_str().unwrap().to_owned()).collect();
+        let texts = |paths: Vec<PathBuf>| paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
         (texts(named), texts(usual))
     }
 

@@ -81,10 +81,13 @@ impl Options {
 mod tests {
     use super::*;
 
+    /// What the message begins with, and the field spoilt.
+    type Case = (&'static str, fn(&mut Options));
+
     #[test]
     fn each_wrong_option_is_named_with_its_value() {
         Options::default().check().unwrap();
-        let cases: &[(&str, fn(&mut Options))] = &[
+        let cases: &[Case] = &[
             ("threads: 0", |o| o.threads = 0),
             ("threads: 1025", |o| o.threads = 1025),
             ("min_duration_s: -1", |o| o.min_duration_s = -1.0),

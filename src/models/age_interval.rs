@@ -120,10 +120,13 @@ mod tests {
         assert_eq!(narrow.at(close), (41.7, 41.7));
     }
 
+    /// What the message says, and the value spoilt.
+    type Case = (&'static str, fn(&mut AgeInterval));
+
     #[test]
     fn what_is_no_interval_is_named() {
         let good = interval(&[20.0, 30.0], &[18.0, 22.0], &[30.0, 46.0]);
-        let cases: &[(&str, fn(&mut AgeInterval))] = &[
+        let cases: &[Case] = &[
             ("`k.coverage`: 0 is", |i| i.coverage = 0.0),
             ("`k.coverage`: 1 is", |i| i.coverage = 1.0),
             ("`k.coverage`: NaN is", |i| i.coverage = f64::NAN),

@@ -29,7 +29,9 @@ pub(crate) fn run_with<S: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = S>,
 ) -> Said {
     let mut command = program(arguments);
-    variables.iter().for_each(|(name, value)| drop(command.env(name, value)));
+    for (name, value) in variables {
+        command.env(name, value);
+    }
     command.output().unwrap().into()
 }
 
