@@ -1,9 +1,9 @@
 //! Emotion, gender and age from a voice recording: one model, one pass, offline.
 //!
 //! ```text
-//! file bytes ─ audio ─▶ f32 [samples] per channel, Hz        WAV, MP3; told by the first bytes, never by the name
+//! file bytes ─ audio ─▶ f32 [samples] per channel, Hz        WAV, MP3, FLAC, Ogg, M4A; told by the first bytes
 //!            ─ dsp ───▶ f32 [samples] mono, 16 kHz           mean of the channels, polyphase windowed sinc
-//!            ─ engine ▶ windows of up to 3 s                 every sample in one, silence left out
+//!            ─ engine ▶ windows of up to 3 s                 every sample in one; those without speech left out
 //!            ─ dsp ───▶ [frames, bands]                      log-mel, Kaldi fbank or MFCC, by the recipe that the model file states
 //!            ─ models ▶ [dim]                                x-vector (Snyder et al. 2018), CAM++ (Wang et al. 2023), MFCC statistics
 //!            ─ models ▶ [56]                                 trunk: FCN, or CNN (conv1d and max-pool) before it
@@ -36,6 +36,7 @@ println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 //! | `cli` | yes | the program `persona-engine` (clap) |
 //! | `eval` | with `cli` | measuring a system on labelled recordings (csv) |
 //! | `mp3` | yes | MP3 input (symphonia) |
+//! | `formats` | yes | FLAC, Ogg Vorbis and M4A input (symphonia) |
 //! | `embedded-weights` | yes | the default model inside the library and the program, 12 MB |
 //!
 //! Without any of them the package is the bare engine: WAV, and model files from disk.

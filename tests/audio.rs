@@ -19,8 +19,33 @@ fn golden(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/audio").join(name)).unwrap()
 }
 
-fn is_mp3(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "mp3")
+fn container(name: &str) -> Container {
+    match Path::new(name).extension().and_then(|extension| extension.to_str()) {
+        Some("mp3") => Container::Mp3,
+        Some("flac") => Container::Flac,
+        Some("ogg") => Container::Ogg,
+        Some("m4a") => Container::Mp4,
+        _ => Container::Wav,
+    }
+}
+
+/// Whether this build has the decoder.
+fn is_read(name: &str) -> bool {
+    match container(name) {
+        Container::Wav => true,
+        Container::Mp3 => cfg!(feature = "mp3"),
+        _ => cfg!(feature = "formats"),
+    }
+}
+
+/// The largest difference from ffmpeg that a file may have, full scale 1. Lossless codings must be exact.
+fn tolerance(name: &str) -> f32 {
+    match container(name) {
+        Container::Mp3 => 2e-6,
+        Container::Ogg => 2e-6,
+        Container::Mp4 if !name.contains("alac") => 2e-5,
+        _ => 0.0,
+    }
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
@@ -44,19 +69,19 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 fn every_fixture_decodes_to_the_samples_of_ffmpeg() {
     let listing: serde_json::Value = serde_json::from_slice(&golden("decoded.json")).unwrap();
     let files = listing["files"].as_object().unwrap();
-    assert!(files.len() >= 12);
+    assert!(files.len() >= 19);
     for (name, expected) in files {
-        let mp3 = is_mp3(name);
-        if mp3 && cfg!(not(feature = "mp3")) {
+        if !is_read(name) {
             continue;
         }
         let recording = open(name);
         assert_eq!(u64::from(recording.spec().sample_rate_hz), expected["sample_rate_hz"], "{name}");
         assert_eq!(u64::from(recording.spec().channels), expected["channels"], "{name}");
         assert_eq!(recording.samples().len() as u64, expected["samples"], "{name}");
-        assert_eq!(recording.spec().container, if mp3 { Container::Mp3 } else { Container::Wav }, "{name}");
+        assert_eq!(recording.spec().container, container(name), "{name}");
         let difference = largest_difference(&kept(recording.samples()), &floats(&golden(&format!("{name}.f32"))));
-        assert!(difference <= if mp3 { 2e-6 } else { 0.0 }, "{name}: {difference:e}");
+        println!("{name}: {difference:e}");
+        assert!(difference <= tolerance(name), "{name}: {difference:e}");
     }
 }
 
@@ -79,6 +104,14 @@ fn codings_are_named_and_lengths_promised() {
             ("clip-48k-stereo-v5-id3.mp3", "MPEG-1 layer III", true),
         ]);
     }
+    if cfg!(feature = "formats") {
+        cases.extend([
+            ("clip-16k.flac", "FLAC", true),
+            ("clip-44k-stereo.ogg", "Vorbis", false),
+            ("clip-16k-aac.m4a", "AAC", false),
+            ("clip-16k-alac.m4a", "ALAC", false),
+        ]);
+    }
     for (name, codec, promised) in cases {
         let recording = open(name);
         assert_eq!(recording.spec().codec, codec, "{name}");
@@ -89,6 +122,51 @@ fn codings_are_named_and_lengths_promised() {
     assert!(open("speech.wav").warnings().is_empty());
 }
 
+#[cfg(not(feature = "formats"))]
+#[test]
+fn a_build_without_formats_says_so() {
+    for name in ["clip-16k.flac", "clip-16k.ogg", "clip-16k-aac.m4a"] {
+        let error = audio::open(fixture(name), &Limits::default()).unwrap_err().to_string();
+        assert!(error.contains("feature `formats`") && error.contains("ffmpeg"), "{error}");
+    }
+}
+
+/// Whatever the container, a coding that is not read is named, with those that are.
+#[cfg(feature = "formats")]
+#[test]
+fn codings_that_are_not_read_are_named() {
+    for (name, word) in
+        [("refused-opus.ogg", "Opus"), ("refused-opus.webm", "Matroska or WebM"), ("refused-video.mp4", "M4A")]
+    {
+        let error = audio::open(fixture(name), &Limits::default()).unwrap_err().to_string();
+        for word in [word, "unsupported", "FLAC, Ogg Vorbis and M4A are read"] {
+            assert!(error.contains(word), "{name}: `{word}` is not in: {error}");
+        }
+    }
+}
+
+/// Most M4A files have their index behind the sound: a file can be searched for it, a pipe cannot.
+#[cfg(feature = "formats")]
+#[test]
+fn an_index_behind_the_sound_is_found_in_files_alone() {
+    assert!(open("clip-16k-aac.m4a").frames() > 8000);
+    let read = |name| audio::read(Cursor::new(fs::read(fixture(name)).unwrap()), &Limits::default());
+    let error = read("clip-16k-aac.m4a").unwrap_err().to_string();
+    assert!(error.contains("a pipe cannot reach") && error.contains("+faststart"), "{error}");
+    let faststart = "clip-48k-stereo-aac-faststart.m4a";
+    assert_eq!(read(faststart).unwrap().samples(), open(faststart).samples());
+}
+
+#[cfg(feature = "formats")]
+#[test]
+fn sample_0_is_where_the_page_says() {
+    let speech = open("speech.wav");
+    let original = &speech.samples()[8000..16_000];
+    assert_eq!(best_lag(&open("clip-16k.ogg").samples()[..8000], original), 0);
+    // The encoder's priming is kept. This shows that the measure can tell.
+    assert_eq!(best_lag(&open("clip-16k-aac.m4a").samples()[..8000], original), -1024);
+}
+
 #[cfg(not(feature = "mp3"))]
 #[test]
 fn a_build_without_mp3_says_so() {
@@ -97,7 +175,7 @@ fn a_build_without_mp3_says_so() {
 }
 
 /// The lag at which `decoded` fits `original` best, by direct correlation.
-#[cfg(feature = "mp3")]
+#[cfg(any(feature = "mp3", feature = "formats"))]
 fn best_lag(decoded: &[f32], original: &[f32]) -> isize {
     let fit = |lag: isize| -> f64 {
         (1500..decoded.len() - 1500)
@@ -131,8 +209,15 @@ impl Read for Pipe {
 
 #[test]
 fn blocks_from_a_pipe_join_to_the_whole() {
-    for name in ["speech.wav", "clip-s24-extensible-16k-6ch.wav", "clip-44k-stereo-j128.mp3"] {
-        if is_mp3(name) && cfg!(not(feature = "mp3")) {
+    for name in [
+        "speech.wav",
+        "clip-s24-extensible-16k-6ch.wav",
+        "clip-44k-stereo-j128.mp3",
+        "clip-48k-stereo-s24.flac",
+        "clip-44k-stereo.ogg",
+        "clip-48k-stereo-aac-faststart.m4a",
+    ] {
+        if !is_read(name) {
             continue;
         }
         let mut decoder =

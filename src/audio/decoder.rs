@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "formats")]
+use super::compressed::CompressedReader;
 use super::limits::Limits;
 #[cfg(feature = "mp3")]
 use super::mp3::Mp3Reader;
 use super::probe;
+use super::raw::{RawFormat, RawReader};
 use super::source::Source;
 use super::spec::{Container, Spec};
 use super::wav::WavReader;
@@ -17,6 +20,9 @@ enum Codec {
     Wav(WavReader),
     #[cfg(feature = "mp3")]
     Mp3(Box<Mp3Reader>),
+    #[cfg(feature = "formats")]
+    Compressed(Box<CompressedReader>),
+    Raw(RawReader),
 }
 
 /// Decodes a recording block by block, from a file, a pipe or memory. It holds about 100 kB, never the recording.
@@ -48,13 +54,17 @@ impl Decoder {
     ///
     /// [`Error::Malformed`], [`Error::Unsupported`] and [`Error::Limit`] by the headers; [`Error::Io`] from the reader.
     pub fn new(reader: impl Read + Send + Sync + 'static, limits: &Limits) -> Result<Self> {
-        let mut source = Source::new(reader);
+        Self::of(Source::new(reader), limits)
+    }
+
+    fn of(mut source: Source, limits: &Limits) -> Result<Self> {
         let (codec, spec) = match probe::probe(&mut source)? {
             Container::Wav => {
                 let (reader, spec) = WavReader::new(source, limits)?;
                 (Codec::Wav(reader), spec)
             }
             Container::Mp3 => mp3(source, limits)?,
+            container => compressed(source, container, limits)?,
         };
         Ok(Self { codec, spec, path: None })
     }
@@ -65,7 +75,28 @@ impl Decoder {
     ///
     /// As [`Decoder::new`]; and [`Error::Io`] for a missing or unreadable file and for a directory.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self> {
-        let decoder = open_file(path).and_then(|file| Self::new(file, limits)).map_err(|e| e.in_file(path))?;
+        let decoder =
+            open_file(path).and_then(|file| Self::of(Source::from_file(file), limits)).map_err(|e| e.in_file(path))?;
+        Ok(Self { path: Some(path.to_owned()), ..decoder })
+    }
+
+    /// Takes the bytes of a reader for samples of `format`, without any header.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] and [`Error::Limit`] for a rate or a number of channels outside of the limits.
+    pub fn raw(reader: impl Read + Send + Sync + 'static, format: &RawFormat, limits: &Limits) -> Result<Self> {
+        let (reader, spec) = RawReader::new(Source::new(reader), format, limits)?;
+        Ok(Self { codec: Codec::Raw(reader), spec, path: None })
+    }
+
+    /// As [`Decoder::raw`], of a file. Every error, also of later blocks, names it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::raw`] and [`Decoder::open`].
+    pub fn open_raw(path: &Path, format: &RawFormat, limits: &Limits) -> Result<Self> {
+        let decoder = open_file(path).and_then(|file| Self::raw(file, format, limits)).map_err(|e| e.in_file(path))?;
         Ok(Self { path: Some(path.to_owned()), ..decoder })
     }
 
@@ -85,6 +116,9 @@ impl Decoder {
             Codec::Wav(reader) => reader.read_block(block),
             #[cfg(feature = "mp3")]
             Codec::Mp3(reader) => reader.read_block(block),
+            #[cfg(feature = "formats")]
+            Codec::Compressed(reader) => reader.read_block(block),
+            Codec::Raw(reader) => reader.read_block(block),
         };
         read.map_err(|e| match &self.path {
             Some(path) => e.in_file(path),
@@ -98,6 +132,9 @@ impl Decoder {
             Codec::Wav(reader) => reader.warnings(),
             #[cfg(feature = "mp3")]
             Codec::Mp3(reader) => reader.warnings(),
+            #[cfg(feature = "formats")]
+            Codec::Compressed(reader) => reader.warnings(),
+            Codec::Raw(reader) => reader.warnings(),
         }
     }
 }
@@ -113,6 +150,19 @@ fn mp3(mut source: Source, _: &Limits) -> Result<(Codec, Spec)> {
     let codec = source.peek_array()?.and_then(super::mpeg::FrameHeader::parse).map_or("MP3", |header| header.codec());
     Err(Error::Unsupported(format!(
         "{codec}: this build has no MP3 decoder (feature `mp3`); convert it: ffmpeg -i IN OUT.wav"
+    )))
+}
+
+#[cfg(feature = "formats")]
+fn compressed(source: Source, container: Container, limits: &Limits) -> Result<(Codec, Spec)> {
+    let (reader, spec) = CompressedReader::new(source, container, limits)?;
+    Ok((Codec::Compressed(Box::new(reader)), spec))
+}
+
+#[cfg(not(feature = "formats"))]
+fn compressed(_: Source, container: Container, _: &Limits) -> Result<(Codec, Spec)> {
+    Err(Error::Unsupported(format!(
+        "{container}: this build has no decoder for it (feature `formats`); convert it: ffmpeg -i IN OUT.wav"
     )))
 }
 

@@ -1,10 +1,12 @@
-//! Bytes to samples: WAV and MP3 from a file or a pipe, told by their first bytes and never by their name.
+//! Bytes to samples: WAV, MP3, FLAC, Ogg Vorbis and M4A from a file or a pipe, told by their first bytes and never by their name.
 //!
 //! ```text
 //! reader ─ source ─▶ bytes with a look ahead, never the whole file
 //!        ─ probe  ─▶ Container                      or: what the bytes look like, and what to do
 //!        ─ wav    ─▶ chunks → Format → samples      PCM 8/16/24/32 bit, float 32/64 bit, A-law, µ-law (g711)
 //!        ─ mp3    ─▶ mpeg frames → samples          encoder delay and padding cut off: sample 0 is sample 0
+//!        ─ compressed ▶ packets → samples       FLAC, Ogg Vorbis, M4A (feature `formats`), every gap an error
+//!        ─ raw    ─▶ samples                    PCM or G.711 without a header, as the caller describes it
 //!        ─ decoder ▶ f32 blocks, interleaved        at most 4096 frames each, errors with byte positions
 //!        ─ buffer ─▶ AudioBuffer                    all blocks, under Limits::max_samples
 //!        ─ downmix ▶ f32 mono                       mean of the channels; says when they cancel each other
@@ -17,6 +19,8 @@
 //! samples are errors. What the header of a file claims is never trusted with memory.
 
 mod buffer;
+#[cfg(feature = "formats")]
+mod compressed;
 mod decoder;
 mod downmix;
 mod g711;
@@ -25,6 +29,7 @@ mod limits;
 mod mp3;
 mod mpeg;
 mod probe;
+mod raw;
 mod source;
 mod spec;
 #[cfg(test)]
@@ -35,4 +40,5 @@ pub use buffer::{AudioBuffer, open, read};
 pub use decoder::Decoder;
 pub use downmix::Downmix;
 pub use limits::Limits;
+pub use raw::RawFormat;
 pub use spec::{Container, Spec};

@@ -11,7 +11,7 @@ const SCAN_BYTES: usize = 64 * 1024;
 /// one at the place that the last names, with the same rate and channels, is at least as improbable.
 const SURE_RUN: usize = 4;
 
-const READS: &str = "WAV and MP3 are read; convert it: ffmpeg -i IN OUT.wav";
+pub(super) const READS: &str = "WAV, MP3, FLAC, Ogg Vorbis and M4A are read; convert it: ffmpeg -i IN OUT.wav";
 
 /// Tells the container and leaves the source at its first byte: of `RIFF`, or of the first MPEG frame behind ID3v2 tags.
 pub(super) fn probe(source: &mut Source) -> Result<Container> {
@@ -23,10 +23,23 @@ pub(super) fn probe(source: &mut Source) -> Result<Container> {
         return riff_form(first);
     }
     let tags = skip_id3v2(source)?;
+    if let Some(container) = by_magic(source.peek(12)?) {
+        return Ok(container);
+    }
     if begins_with_frames(source)? {
         return Ok(Container::Mp3);
     }
     Err(unknown(source, tags)?)
+}
+
+/// Containers that their first bytes name. Which coding is inside, and whether this build reads it, is found out when they are opened.
+fn by_magic(first: &[u8]) -> Option<Container> {
+    match first {
+        [b'f', b'L', b'a', b'C', ..] => Some(Container::Flac),
+        [b'O', b'g', b'g', b'S', ..] => Some(Container::Ogg),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(Container::Mp4),
+        _ => None,
+    }
 }
 
 /// The form type of a RIFF file: `WAVE`, or something else, such as `AVI `.
@@ -108,9 +121,6 @@ const KNOWN: &[(usize, &[u8], &str)] = &[
     (0, b"BW64", "BW64 (WAV over 4 GB)"),
     (0, b"RIFX", "RIFX (big-endian WAV)"),
     (0, b"riff\x2E\x91\xCF\x11", "Wave64"),
-    (0, b"fLaC", "FLAC"),
-    (0, b"OggS", "Ogg (Vorbis, Opus or Speex)"),
-    (4, b"ftyp", "MP4, M4A or 3GP"),
     (0, b"FORM", "AIFF"),
     (0, b".snd", "Sun AU"),
     (0, b"caff", "Core Audio (CAF)"),
@@ -143,7 +153,8 @@ fn appearance(bytes: &[u8]) -> String {
         return format!("it looks like a free-format MP3, which names no bit rate; {READS}");
     }
     if is_text(bytes) {
-        return "it looks like text, not sound; WAV and MP3 are read: is it the right file?".to_owned();
+        return "it looks like text, not sound; WAV, MP3, FLAC, Ogg Vorbis and M4A are read: is it the right file?"
+            .to_owned();
     }
     if bytes.iter().all(|&b| b == 0) {
         return format!("the first {} bytes are all zero; the file was never written out; get it again", bytes.len());
@@ -204,6 +215,10 @@ mod tests {
         assert_eq!(probed(&frames(1)).unwrap(), Container::Mp3);
         let tagged = [b"ID3\x03\0\0\0\0\0\x04abcd".to_vec(), frames(2)].concat();
         assert_eq!(probed(&tagged).unwrap(), Container::Mp3);
+        assert_eq!(probed(b"fLaC\0\0\0\x22").unwrap(), Container::Flac);
+        assert_eq!(probed(b"ID3\x03\0\0\0\0\0\x04abcdfLaC\0\0\0").unwrap(), Container::Flac);
+        assert_eq!(probed(b"OggS\0\x02").unwrap(), Container::Ogg);
+        assert_eq!(probed(b"\0\0\0\x20ftypM4A \0\0").unwrap(), Container::Mp4);
     }
 
     #[test]
@@ -223,9 +238,6 @@ mod tests {
             (b"RF64\xFF\xFF\xFF\xFFWAVEds64", "Unsupported", &["RF64", "ffmpeg"]),
             (b"RIFX\0\0\0\0WAVEfmt ", "Unsupported", &["RIFX (big-endian WAV)"]),
             (b"riff\x2E\x91\xCF\x11\xA5\xD6\x28\xDB", "Unsupported", &["Wave64"]),
-            (b"fLaC\0\0\0\x22", "Unsupported", &["FLAC", "ffmpeg"]),
-            (b"OggS\0\x02", "Unsupported", &["Ogg", "ffmpeg"]),
-            (b"\0\0\0\x20ftypM4A \0\0", "Unsupported", &["M4A"]),
             (b"\xFF\xF1\x50\x80\x02\x1F\xFC", "Unsupported", &["AAC (ADTS)"]),
             (b"NIST_1A\n   1024\n", "Unsupported", &["NIST SPHERE"]),
             (b"speaker,file\n1,a.wav\n", "Unsupported", &["looks like text", "right file?"]),
@@ -235,7 +247,7 @@ mod tests {
             (&[0; 100], "Unsupported", &["first 100 bytes are all zero"]),
             (b"\x01\x02\x03\x04\x05", "Unsupported", &["01 02 03 04 05", "no known container"]),
             (b"ID3\x03\0\0\0\0\x7F\x7Fabc", "Malformed", &["ID3v2 tag", "claims 16393 bytes", "ends after 13"]),
-            (b"ID3\x03\0\0\0\0\0\x04abcdfLaC\0\0\0", "Unsupported", &["behind an ID3v2 tag of 14 bytes", "FLAC"]),
+            (b"ID3\x03\0\0\0\0\0\x04abcdwvpk\0\0\0", "Unsupported", &["behind an ID3v2 tag of 14 bytes", "WavPack"]),
         ];
         for (bytes, variant, words) in cases {
             let error = probed(bytes).unwrap_err();

@@ -1,5 +1,8 @@
 //! A reader with a look ahead: all that probing and decoding need, and it works on a pipe.
 
+use std::fs::File;
+#[cfg(feature = "formats")]
+use std::io::Seek;
 use std::io::{self, ErrorKind, Read};
 
 use crate::error::Result;
@@ -7,9 +10,23 @@ use crate::error::Result;
 /// Bytes asked of the reader at a time.
 const CHUNK: usize = 32 * 1024;
 
+enum Input {
+    Stream(Box<dyn Read + Send + Sync>),
+    File(File),
+}
+
+impl Input {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Stream(reader) => reader.read(out),
+            Self::File(file) => file.read(out),
+        }
+    }
+}
+
 /// A reader, the bytes that were looked at but not consumed, and the position in the stream.
 pub(super) struct Source {
-    reader: Box<dyn Read + Send + Sync>,
+    reader: Input,
     ahead: Vec<u8>,
     start: usize,
     position: u64,
@@ -18,7 +35,31 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(reader: impl Read + Send + Sync + 'static) -> Self {
-        Self { reader: Box::new(reader), ahead: Vec::new(), start: 0, position: 0, ended: false }
+        Self::of(Input::Stream(Box::new(reader)))
+    }
+
+    /// A source that can be turned back into its file.
+    pub(super) fn from_file(file: File) -> Self {
+        Self::of(Input::File(file))
+    }
+
+    fn of(reader: Input) -> Self {
+        Self { reader, ahead: Vec::new(), start: 0, position: 0, ended: false }
+    }
+
+    /// The file of a source of which nothing was consumed, at its first byte; the source itself where that cannot be had (a pipe).
+    #[cfg(feature = "formats")]
+    pub(super) fn into_file(mut self) -> Result<File, Self> {
+        let rewound = match &mut self.reader {
+            Input::File(file) if self.position == 0 => {
+                file.metadata().is_ok_and(|m| m.is_file()) && file.rewind().is_ok()
+            }
+            _ => false,
+        };
+        match self.reader {
+            Input::File(file) if rewound => Ok(file),
+            reader => Err(Self { reader, ..self }),
+        }
     }
 
     /// Bytes consumed so far: the offset of the next one.

@@ -10,14 +10,33 @@ pub enum Container {
     Wav,
     /// A stream of MPEG audio frames, with or without ID3 tags.
     Mp3,
+    /// FLAC by itself.
+    Flac,
+    /// Ogg, with Vorbis or FLAC in it.
+    Ogg,
+    /// MP4 or M4A (ISO base media), with AAC or ALAC in it.
+    Mp4,
+    /// Samples without a header, as the caller described them.
+    Raw,
 }
 
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.name())
+    }
+}
+
+impl Container {
+    /// The name that errors use.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Wav => "WAV",
             Self::Mp3 => "MP3",
-        })
+            Self::Flac => "FLAC",
+            Self::Ogg => "Ogg",
+            Self::Mp4 => "M4A",
+            Self::Raw => "raw PCM",
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Limits, Options, System};
+use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Limits, Options, RawFormat, System};
 use persona_engine::{Error, Result};
 
 use super::eval::EvalArgs;
@@ -30,7 +30,7 @@ Exit codes: 0 all answered, 1 some input failed, 2 usage or set-up.";
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Answer recordings (WAV, MP3).
+    /// Answer recordings (WAV, MP3, FLAC, Ogg Vorbis, M4A, raw PCM).
     Infer(InferArgs),
     /// Measure a system on labelled recordings.
     Eval(Box<EvalArgs>),
@@ -40,6 +40,7 @@ pub(super) enum Command {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct InferArgs {
     /// Recordings; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
@@ -57,6 +58,12 @@ pub(super) struct InferArgs {
     /// Threads for the front-end and the network. The answers are the same for any number.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: u16,
+    /// Inputs have no header: ENCODING is s16le, s16be, s24le, s32le, f32le, u8, mulaw or alaw, RATE in Hz.
+    #[arg(long, value_name = "ENCODING:RATE:CHANNELS")]
+    pub(super) raw: Option<RawFormat>,
+    /// Answer windows without speech too, and clipped or drowned ones: all that are not silent.
+    #[arg(long)]
+    pub(super) no_activity: bool,
     /// Answer what there is of a recording that ends early or breaks, with a warning.
     #[arg(long)]
     pub(super) accept_truncated: bool,
@@ -101,6 +108,8 @@ impl InferArgs {
     pub(super) fn options(&self) -> Options {
         Options {
             threads: usize::from(self.threads),
+            raw: self.raw.clone(),
+            activity: !self.no_activity,
             min_confidence: self.min_confidence,
             limits: Limits { accept_truncated: self.accept_truncated, ..Limits::default() },
             ..Options::default()

@@ -15,6 +15,8 @@
 //! | [`kaldi`] | `[n]` | fbank `[frames, num_bins]`, MFCC `[frames, num_ceps]`, Kaldi's |
 //! | [`speechbrain`] | `[n]` | `[frames, n_mels]`, dB |
 //! | [`cmvn`] | `[frames, dim]` | the same, without mean, or with variance 1 |
+//! | [`activity`] | `[n]` | speech or not, with the evidence |
+//! | [`bandwidth`] | `[n]`, as they come | how far up the sound reaches, Hz |
 //! | [`vad_energy`] | `[frames, dim]` | speech or not `[frames]`, Kaldi's choice |
 //!
 //! All of it works on slices of f32 mono samples, full scale ±1, and knows nothing of files. Matrices are row-major. What is
@@ -49,6 +51,8 @@
 //! relative to the loudest, give NaN throughout; [`kaldi`] gives NaN for the frames that see it, [`cmvn`] for the columns whose mean
 //! does, and [`vad_energy`] an error.
 
+pub mod activity;
+pub mod bandwidth;
 pub mod cmvn;
 pub mod dct;
 mod decibels;
@@ -71,6 +75,8 @@ pub mod window;
 #[cfg(test)]
 mod reference;
 
+pub use activity::{Activity, ActivityOptions};
+pub use bandwidth::Bandwidth;
 pub use cmvn::{Cmvn, SlidingCmvn, SlidingCmvnOptions};
 pub use kaldi::{Fbank, FbankOptions, KaldiMfcc, KaldiMfccOptions};
 pub use logmel::{LogMel, LogMelOptions};

@@ -1,10 +1,16 @@
 //! From one window's samples to one window's answer, and from many to the recording's.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::dsp::activity::snr_db;
+use crate::dsp::{Activity, ActivityOptions};
 use crate::error::Result;
 use crate::models::{FeatureExtractor, Output, System, Workspace};
 
+use super::input::is_clipped;
+use super::options::Options;
+use super::report::NoAnswer;
 use super::windows::Window;
 
 /// What one thread needs to answer windows: its own scratch over the shared system.
@@ -13,38 +19,104 @@ pub(super) struct Worker<'a> {
     extractor: FeatureExtractor,
     workspace: Workspace,
     features: Vec<f32>,
-    silence_dbfs: f64,
+    /// Nothing if it is off.
+    activity: Option<Activity>,
+    options: &'a Options,
 }
 
-/// One window, answered or silent.
+/// One window, answered or not.
 pub(super) struct Answer {
-    /// Nothing if the window is silent.
-    pub(super) output: Option<Output>,
+    pub(super) outcome: Outcome,
     /// Samples that this window alone brings.
     pub(super) fresh: usize,
+    /// Those of them that are speech.
+    pub(super) speech: usize,
+    /// Mean square of the speech frames, and of the noise under them; 0 and 0 where there is no speech.
+    powers: (f64, f64),
+    pub(super) activity_time: Duration,
     pub(super) features_time: Duration,
     pub(super) network_time: Duration,
 }
 
+/// What came of a window.
+pub(super) enum Outcome {
+    Answered(Output),
+    Left(NoAnswer),
+}
+
+impl Answer {
+    /// Of features that came without audio.
+    pub(super) fn without_audio(output: Output, network_time: Duration) -> Self {
+        Self {
+            outcome: Outcome::Answered(output),
+            fresh: 1,
+            speech: 1,
+            powers: (0.0, 0.0),
+            activity_time: Duration::ZERO,
+            features_time: Duration::ZERO,
+            network_time,
+        }
+    }
+}
+
 impl<'a> Worker<'a> {
-    pub(super) fn new(system: &'a System, silence_dbfs: f64) -> Result<Self> {
+    pub(super) fn new(system: &'a System, options: &'a Options) -> Result<Self> {
+        let rate_hz = system.manifest().frontend.sample_rate_hz();
+        let activity = options.activity.then(|| Activity::new(rate_hz, ActivityOptions::default())).transpose()?;
         let extractor = system.manifest().frontend.extractor()?;
-        Ok(Self { system, extractor, workspace: system.workspace(), features: Vec::new(), silence_dbfs })
+        Ok(Self { system, extractor, workspace: system.workspace(), features: Vec::new(), activity, options })
     }
 
     pub(super) fn answer(&mut self, window: &Window) -> Result<Answer> {
-        let mut answer =
-            Answer { output: None, fresh: window.fresh, features_time: Duration::ZERO, network_time: Duration::ZERO };
-        if level_dbfs(&window.samples) < self.silence_dbfs {
+        let mut answer = Answer {
+            outcome: Outcome::Left(NoAnswer::Silence),
+            fresh: window.fresh,
+            speech: 0,
+            powers: (0.0, 0.0),
+            activity_time: Duration::ZERO,
+            features_time: Duration::ZERO,
+            network_time: Duration::ZERO,
+        };
+        if level_dbfs(&window.samples) < self.options.silence_dbfs {
             return Ok(answer);
         }
         let began = Instant::now();
+        let reason = self.refuse(window, &mut answer);
+        answer.activity_time = began.elapsed();
+        answer.outcome = match reason {
+            Some(reason) => Outcome::Left(reason),
+            None => Outcome::Answered(self.run_network(window, &mut answer)?),
+        };
+        Ok(answer)
+    }
+
+    /// Why a window that is not silent should not be answered, if there is a reason; notes its speech.
+    fn refuse(&mut self, window: &Window, answer: &mut Answer) -> Option<NoAnswer> {
+        let activity = self.activity.as_mut()?;
+        let evidence = activity.run(&window.samples);
+        if evidence.is_speech {
+            answer.speech = activity.speech_samples(window.samples.len(), window.fresh);
+            answer.powers = (evidence.speech_power, evidence.noise_power);
+        }
+        let clipped = window.samples.iter().filter(|x| is_clipped(**x)).count();
+        if clipped as f64 >= self.options.max_clipped_share * window.samples.len() as f64 {
+            return Some(NoAnswer::Clipped);
+        }
+        match evidence.snr_db() {
+            None => Some(NoAnswer::NoSpeech),
+            Some(snr) if snr < self.options.min_snr_db => Some(NoAnswer::TooNoisy),
+            Some(_) => None,
+        }
+    }
+
+    fn run_network(&mut self, window: &Window, answer: &mut Answer) -> Result<Output> {
+        let began = Instant::now();
         let frames = self.extractor.run(&window.samples, &mut self.features);
         let between = Instant::now();
-        answer.output = Some(self.system.forward(&self.features, frames, &mut self.workspace)?);
+        let output = self.system.forward(&self.features, frames, &mut self.workspace)?;
         answer.features_time = between - began;
         answer.network_time = between.elapsed();
-        Ok(answer)
+        Ok(output)
     }
 }
 
@@ -72,7 +144,7 @@ fn variance(block: &[f32]) -> f64 {
 ///
 /// The mean of probabilities is the share of the recording that a label is expected to hold, so a long recording of two moods shows both.
 /// Their product would bet everything on one label after a few windows, as if each window were new evidence about one and the same thing.
-/// Silent windows count nothing.
+/// Windows that were left unanswered count nothing.
 #[derive(Default)]
 pub(super) struct Combined {
     emotion: Vec<f64>,
@@ -80,25 +152,53 @@ pub(super) struct Combined {
     age: f64,
     weight: f64,
     pub(super) answered: usize,
-    pub(super) silent: usize,
+    /// Windows left unanswered, by reason.
+    left: BTreeMap<NoAnswer, usize>,
+    pub(super) speech: usize,
+    powers: (f64, f64),
+    pub(super) activity_time: Duration,
     pub(super) features_time: Duration,
     pub(super) network_time: Duration,
 }
 
 impl Combined {
     pub(super) fn add(&mut self, answer: &Answer) {
+        self.activity_time += answer.activity_time;
         self.features_time += answer.features_time;
         self.network_time += answer.network_time;
-        let Some(output) = &answer.output else {
-            self.silent += 1;
-            return;
+        let weight = answer.fresh as f64;
+        self.speech += answer.speech;
+        self.powers.0 += weight * answer.powers.0;
+        self.powers.1 += weight * answer.powers.1;
+        let output = match &answer.outcome {
+            Outcome::Answered(output) => output,
+            Outcome::Left(reason) => {
+                *self.left.entry(*reason).or_default() += 1;
+                return;
+            }
         };
         self.answered += 1;
-        let weight = answer.fresh as f64;
         self.weight += weight;
         accumulate(&mut self.emotion, &output.emotion, weight);
         accumulate(&mut self.gender, &output.gender, weight);
         self.age += weight * f64::from(output.age_years);
+    }
+
+    /// The commonest reason for leaving a window unanswered; of equally common ones the first in their order.
+    pub(super) fn commonest_reason(&self) -> Option<NoAnswer> {
+        self.left.iter().rev().max_by_key(|(_, count)| **count).map(|(reason, _)| *reason)
+    }
+
+    /// Estimated signal-to-noise ratio of the windows that hold speech, dB.
+    pub(super) fn snr_db(&self) -> Option<f64> {
+        snr_db(self.powers.0, self.powers.1)
+    }
+
+    /// What was left out of a recording that is answered.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        let all = self.answered + self.left.values().sum::<usize>();
+        let left = self.left.iter().filter(|_| self.answered > 0);
+        left.map(move |(reason, count)| format!("{count} of {all} windows {} and were left out", reason.of_windows()))
     }
 
     /// Nothing if no window was answered.

@@ -36,6 +36,7 @@ impl Engine {
             sample_rate_hz: frontend.sample_rate_hz(),
             channels: 1,
             warnings: Vec::new(),
+            input: None,
             decode_time: Duration::ZERO,
             resample_time: Duration::ZERO,
         };
@@ -46,7 +47,7 @@ impl Engine {
         let started = Instant::now();
         let output = system.forward(features, frames, &mut system.workspace())?;
         let network_time = started.elapsed();
-        combined.add(&Answer { output: Some(output), fresh: 1, features_time: Duration::ZERO, network_time });
+        combined.add(&Answer::without_audio(output, network_time));
         Ok(self.report(name.to_owned(), heard, &combined, NoAnswer::Silence, began))
     }
 }

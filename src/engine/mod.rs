@@ -5,6 +5,7 @@
 //! | `options` | what a caller may choose |
 //! | `pipeline` | the main job: stream → windows → answers → report |
 //! | `stream` | a recording as mono samples at the network's rate, as they come |
+//! | `input` | facts about the recording: clipping, bandwidth, offset, noise |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
 //! | `from_features` | the way from stored features on, for those who measure |
 //! | `answer` | one window's answer; the recording's as their weighted mean |
@@ -21,6 +22,7 @@ mod catalogue;
 mod embedded;
 mod folders;
 mod from_features;
+mod input;
 mod nearest;
 mod options;
 mod pipeline;
@@ -33,11 +35,12 @@ pub use catalogue::{Catalogue, DEFAULT_SYSTEM, Entry, ModelHeader, Place};
 #[cfg(feature = "embedded-weights")]
 pub use embedded::embedded_system;
 pub use folders::{installed as installed_folders, is_path};
+pub use input::InputFacts;
 pub use options::Options;
 pub use pipeline::Engine;
 pub use report::{Age, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason};
 
-pub use crate::audio::Limits;
+pub use crate::audio::{Limits, RawFormat};
 pub use crate::models::manifest::{Manifest, Measure, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;

@@ -1,6 +1,6 @@
 //! What a caller may choose.
 
-use crate::audio::Limits;
+use crate::audio::{Limits, RawFormat};
 use crate::error::{Error, Result};
 
 /// Options of an [`Engine`](super::Engine). The default is the program's.
@@ -10,12 +10,23 @@ pub struct Options {
     pub threads: usize,
     /// What an input may be at most; see [`Limits`].
     pub limits: Limits,
+    /// What inputs without a header hold: then no input is looked at for a header. Default nothing: headers tell.
+    pub raw: Option<RawFormat>,
     /// Inputs with less audio than this, in seconds, get [`NoAnswer::TooShort`](super::NoAnswer::TooShort). Default 0.3 s: less than
     /// a syllable, and about what the network's 15 frames of context need.
     pub min_duration_s: f64,
     /// A window of which nine tenths stay under this level, in dB below full scale (root mean square of blocks of 20 ms around their mean),
     /// gets no answer. Default −80: three steps of a 16-bit recording, where the spectrogram would show the recorder and nobody's voice.
     pub silence_dbfs: f64,
+    /// Whether windows without speech, with clipped or with drowned speech are told and left unanswered. Default true; without, every window
+    /// that is not silent is answered, as researchers may want.
+    pub activity: bool,
+    /// A window of which this share or more lies at 0.98 of full scale or beyond gets [`NoAnswer::Clipped`](super::NoAnswer::Clipped).
+    /// Default 0.1: the gain is about 15 dB too high, and what is heard is the amplifier.
+    pub max_clipped_share: f64,
+    /// A window whose speech has a lower estimated signal-to-noise ratio than this, in dB, gets
+    /// [`NoAnswer::TooNoisy`](super::NoAnswer::TooNoisy). Default 0: the noise is as loud as the voice.
+    pub min_snr_db: f64,
     /// Emotion and gender are withheld, each on its own, where the calibrated probability of their best label is below this. 0 to 1;
     /// default 0, which withholds nothing. Of two genders one always has a half, so gender is withheld from above 0.5 on. If both are withheld
     /// the report is [`NoAnswer::LowConfidence`](super::NoAnswer::LowConfidence), age included.
@@ -24,7 +35,17 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 1, limits: Limits::default(), min_duration_s: 0.3, silence_dbfs: -80.0, min_confidence: 0.0 }
+        Self {
+            threads: 1,
+            limits: Limits::default(),
+            raw: None,
+            min_duration_s: 0.3,
+            silence_dbfs: -80.0,
+            activity: true,
+            max_clipped_share: 0.1,
+            min_snr_db: 0.0,
+            min_confidence: 0.0,
+        }
     }
 }
 
@@ -42,6 +63,12 @@ impl Options {
         }
         if self.silence_dbfs.is_nan() {
             return Err(Error::Config("silence_dbfs: not a number".into()));
+        }
+        if self.max_clipped_share.is_nan() {
+            return Err(Error::Config("max_clipped_share: not a number".into()));
+        }
+        if self.min_snr_db.is_nan() {
+            return Err(Error::Config("min_snr_db: not a number".into()));
         }
         if !(0.0..=1.0).contains(&self.min_confidence) {
             return Err(Error::Config(format!("min_confidence: {} is not between 0 and 1", self.min_confidence)));
@@ -66,6 +93,8 @@ mod tests {
             ("min_duration_s: -1", |o| o.min_duration_s = -1.0),
             ("min_duration_s: inf", |o| o.min_duration_s = f64::INFINITY),
             ("silence_dbfs: not", |o| o.silence_dbfs = f64::NAN),
+            ("max_clipped_share: not", |o| o.max_clipped_share = f64::NAN),
+            ("min_snr_db: not", |o| o.min_snr_db = f64::NAN),
             ("min_confidence: -0.1", |o| o.min_confidence = -0.1),
             ("min_confidence: 1.01", |o| o.min_confidence = 1.01),
             ("min_confidence: NaN", |o| o.min_confidence = f64::NAN),

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::models::System;
 
 use super::answer::{Answer, Combined, Worker};
+use super::input::InputFacts;
 use super::options::Options;
 use super::report::{NoAnswer, Report, SCHEMA, Timings};
 use super::stream::{Heard, MonoStream};
@@ -60,7 +61,10 @@ impl Engine {
     /// Whatever is wrong with the file, naming it: [`Error::Io`], [`Error::Malformed`], [`Error::Unsupported`], [`Error::Limit`].
     pub fn infer_file(&self, path: &Path) -> Result<Report> {
         let began = Instant::now();
-        let decoder = Decoder::open(path, &self.options.limits)?;
+        let decoder = match &self.options.raw {
+            None => Decoder::open(path, &self.options.limits),
+            Some(format) => Decoder::open_raw(path, format, &self.options.limits),
+        }?;
         let report = self.run(decoder, path.to_string_lossy().into_owned(), began);
         report.map_err(|error| error.in_file(path))
     }
@@ -71,7 +75,11 @@ impl Engine {
     /// As [`Engine::infer_file`]; the name is given as the file.
     pub fn infer_reader(&self, reader: impl Read + Send + Sync + 'static, name: &str) -> Result<Report> {
         let began = Instant::now();
-        let report = Decoder::new(reader, &self.options.limits).and_then(|d| self.run(d, name.to_owned(), began));
+        let decoder = match &self.options.raw {
+            None => Decoder::new(reader, &self.options.limits),
+            Some(format) => Decoder::raw(reader, format, &self.options.limits),
+        };
+        let report = decoder.and_then(|d| self.run(d, name.to_owned(), began));
         report.map_err(|error| error.in_file(name))
     }
 
@@ -91,7 +99,8 @@ impl Engine {
         }
         ready.extend(windows.finish());
         pool.answer_all(&mut ready)?;
-        Ok(self.report(file, stream.heard(), &pool.combined, NoAnswer::Silence, began))
+        let unanswered = pool.combined.commonest_reason().unwrap_or(NoAnswer::Silence);
+        Ok(self.report(file, stream.heard(), &pool.combined, unanswered, began))
     }
 
     /// The report; `unanswered` is the reason to give if no window was answered.
@@ -109,11 +118,12 @@ impl Engine {
             |means| Verdict::new(&means, &manifest.heads, self.options.min_confidence),
         );
         let mut warnings = heard.warnings;
-        warnings.extend(self.narrowband_warning(heard.sample_rate_hz));
-        if combined.answered > 0 && combined.silent > 0 {
-            let all = combined.answered + combined.silent;
-            warnings.push(format!("{} of {all} windows are silent and were left out", combined.silent));
-        }
+        let input = heard.input.map(|facts| InputFacts { snr_db: combined.snr_db(), ..facts });
+        let network_hz = manifest.frontend.sample_rate_hz();
+        warnings.extend(input.iter().flat_map(|facts| facts.warnings(heard.sample_rate_hz, network_hz)));
+        warnings.extend(combined.warnings());
+        let told = self.options.activity && input.is_some();
+        let speech_s = told.then(|| rounded(combined.speech as f64 / f64::from(network_hz), 3));
         Report {
             schema: SCHEMA,
             file,
@@ -124,6 +134,8 @@ impl Engine {
             gender: verdict.gender,
             age: verdict.age,
             withheld: verdict.withheld,
+            speech_s,
+            input: input.map(InputFacts::to_digits),
             no_answer: verdict.no_answer,
             windows: combined.answered,
             model: manifest.name.clone(),
@@ -131,21 +143,13 @@ impl Engine {
             timings_ms: Timings {
                 decode: milliseconds(heard.decode_time),
                 resample: milliseconds(heard.resample_time),
+                activity: milliseconds(combined.activity_time),
                 features: milliseconds(combined.features_time),
                 network: milliseconds(combined.network_time),
                 total: milliseconds(began.elapsed()),
             },
             warnings,
         }
-    }
-
-    /// A recording of a lower rate than the network's lacks its upper bands: it is answered, but not in silence.
-    fn narrowband_warning(&self, rate_hz: u32) -> Option<String> {
-        let network_hz = self.system.manifest().frontend.sample_rate_hz();
-        (rate_hz < network_hz).then(|| {
-            let (heard, expected) = (rate_hz / 2, network_hz / 2);
-            format!("it ends at {heard} Hz and the model was trained up to {expected} Hz: expect a less accurate answer, above all for age")
-        })
     }
 
     /// The shortest recording that is answered, in samples at the front-end's rate.
@@ -165,7 +169,7 @@ struct Pool<'a> {
 
 impl<'a> Pool<'a> {
     fn new(engine: &'a Engine) -> Result<Self> {
-        let worker = |_| Worker::new(&engine.system, engine.options.silence_dbfs);
+        let worker = |_| Worker::new(&engine.system, &engine.options);
         let workers = (0..engine.options.threads).map(worker).collect::<Result<_>>()?;
         Ok(Self { workers, combined: Combined::default() })
     }

@@ -3,6 +3,8 @@
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::input::InputFacts;
+
 /// Version of the JSON that [`Report`] and [`Failure`] serialise to. It grows when a field changes its meaning or goes away; new fields, and new
 /// reasons that only a new option brings about, leave it as it is.
 pub const SCHEMA: u32 = 1;
@@ -28,6 +30,10 @@ pub struct Report {
     pub age: Option<Age>,
     /// What was withheld because the system is less sure of it than asked ([`Options::min_confidence`](super::Options::min_confidence)).
     pub withheld: Vec<Withheld>,
+    /// Seconds of the recording that hold speech (syllables and short pauses between them); nothing if the detector is off.
+    pub speech_s: Option<f64>,
+    /// What was measured on the input; nothing where features came instead of audio.
+    pub input: Option<InputFacts>,
     /// Why there is no answer at all: exactly then emotion, gender and age are all nothing.
     pub no_answer: Option<NoAnswer>,
     /// Windows that were answered.
@@ -118,23 +124,44 @@ pub enum WithheldReason {
 }
 
 /// Why a recording is not answered: better no answer than one about nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum NoAnswer {
     /// Less audio than [`Options::min_duration_s`](super::Options::min_duration_s).
     TooShort,
     /// No window is louder than [`Options::silence_dbfs`](super::Options::silence_dbfs).
     Silence,
+    /// There is sound, but no speech in it, see [`Activity`](crate::dsp::Activity): noise, music, tones, an animal, a whisper.
+    NoSpeech,
+    /// Too much of it is clipped: [`Options::max_clipped_share`](super::Options::max_clipped_share).
+    Clipped,
+    /// There is speech, but noise drowns it: [`Options::min_snr_db`](super::Options::min_snr_db).
+    TooNoisy,
     /// Emotion and gender are both withheld for low confidence, see [`Report::withheld`].
     LowConfidence,
 }
 
 impl NoAnswer {
+    /// What windows do or are that were left unanswered for this reason.
+    pub(super) fn of_windows(self) -> &'static str {
+        match self {
+            Self::TooShort => "are too short",
+            Self::Silence => "are silent",
+            Self::NoSpeech => "hold no speech",
+            Self::Clipped => "are clipped",
+            Self::TooNoisy => "are too noisy",
+            Self::LowConfidence => "are not sure enough",
+        }
+    }
+
     /// The reason in words, for people.
     pub fn explain(self) -> &'static str {
         match self {
             Self::TooShort => "the recording is too short to tell anything from it",
             Self::Silence => "the recording is silent",
+            Self::NoSpeech => "the recording holds no speech",
+            Self::Clipped => "the recording is clipped: it was made with far too much gain",
+            Self::TooNoisy => "the recording is too noisy: the speech in it is no louder than the noise",
             Self::LowConfidence => {
                 "neither emotion nor gender is as sure as asked, and an age alone is not worth telling"
             }
@@ -151,6 +178,8 @@ pub struct Timings {
     pub resample: f64,
     /// Samples to features.
     pub features: f64,
+    /// Whether it is speech.
+    pub activity: f64,
     /// Features to answers.
     pub network: f64,
     /// Wall time from the first byte to the answer. Loading the system is not in it.

@@ -6,12 +6,16 @@ use crate::audio::{Decoder, Downmix};
 use crate::dsp::Resampler;
 use crate::error::Result;
 
+use super::input::{InputFacts, InputMeter};
+
 /// What is said of the recording itself in a [`Report`](super::Report).
 pub(super) struct Heard {
     pub(super) duration_s: f64,
     pub(super) sample_rate_hz: u32,
     pub(super) channels: u16,
     pub(super) warnings: Vec<String>,
+    /// Nothing where there was no audio; without the noise, which the windows tell.
+    pub(super) input: Option<InputFacts>,
     pub(super) decode_time: Duration,
     pub(super) resample_time: Duration,
 }
@@ -21,13 +25,14 @@ pub(super) struct MonoStream {
     decoder: Decoder,
     downmix: Downmix,
     resampler: Resampler,
+    meter: InputMeter,
     block: Vec<f32>,
     mono: Vec<f32>,
     resampled: Vec<f32>,
     frames: u64,
     ended: bool,
     decode_time: Duration,
-    pub(super) resample_time: Duration,
+    resample_time: Duration,
 }
 
 impl MonoStream {
@@ -36,6 +41,7 @@ impl MonoStream {
         Ok(Self {
             downmix: Downmix::new(decoder.spec().channels),
             resampler: Resampler::new(decoder.spec().sample_rate_hz, rate_hz)?,
+            meter: InputMeter::new(decoder.spec().sample_rate_hz),
             decoder,
             block: Vec::new(),
             mono: Vec::new(),
@@ -57,6 +63,7 @@ impl MonoStream {
         self.frames += frames as u64;
         self.mono.clear();
         self.downmix.run(&self.block, &mut self.mono);
+        self.meter.push(&self.block, &self.mono);
         let decoded = Instant::now();
         self.resampled.clear();
         self.resampler.process(&self.mono, &mut self.resampled);
@@ -77,6 +84,7 @@ impl MonoStream {
             sample_rate_hz: spec.sample_rate_hz,
             channels: spec.channels,
             warnings: self.decoder.warnings().iter().cloned().chain(self.downmix.warning()).collect(),
+            input: Some(self.meter.facts()),
             decode_time: self.decode_time,
             resample_time: self.resample_time,
         }

@@ -65,12 +65,18 @@ pub(crate) fn float32(samples: &[f32]) -> Vec<u8> {
     samples.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-/// Something that sounds: a buzz of a few harmonics that rises and falls.
+/// Something that the engine takes for speech: a buzz whose pitch glides, whose formants wander and whose level rises and falls.
 pub(crate) fn buzz(samples: usize, rate: f32) -> Vec<f32> {
-    let sample = |i: usize| {
+    let wave = |hz: f32, t: f32| (std::f32::consts::TAU * hz * t).sin();
+    let mut phase = 0.0;
+    let mut sample = |i: usize| {
         let t = i as f32 / rate;
-        let swell = 0.5 + 0.4 * (7.0 * t).sin();
-        (1..8).map(|k| (std::f32::consts::TAU * 140.0 * k as f32 * t).sin() / k as f32).sum::<f32>() * 0.3 * swell
+        let pitch = 140.0 * (1.0 + 0.2 * wave(0.9, t) + 0.1 * wave(2.3, t));
+        phase = (phase + pitch / rate).fract();
+        let formants = [600.0 + 300.0 * wave(1.7, t), 1700.0 + 600.0 * wave(2.9, t)];
+        let gain = |hz: f32| 0.02 + formants.iter().map(|f| (-((hz - f) / 250.0).powi(2)).exp()).sum::<f32>();
+        let harmonic = |k: u8| gain(pitch * f32::from(k)) * wave(f32::from(k), phase);
+        (1..=20).map(harmonic).sum::<f32>() * 0.1 * (0.55 + 0.45 * wave(3.5, t))
     };
-    (0..samples).map(sample).collect()
+    (0..samples).map(&mut sample).collect()
 }

@@ -25,7 +25,7 @@ const CONVERT: &str = "convert it: ffmpeg -i IN -c:a pcm_s16le OUT.wav";
 
 /// How one sample is written. Integers wider than 8 bits and floats are little-endian; 8 bits are unsigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(in crate::audio) enum Coding {
     /// `bytes` of container, of which the upper `valid_bits` carry the sample.
     Int {
         bytes: u16,
@@ -38,7 +38,7 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    pub(super) fn bytes(self) -> usize {
+    pub(in crate::audio) fn bytes(self) -> usize {
         match self {
             Self::Int { bytes, .. } => usize::from(bytes),
             Self::Float32 => 4,
@@ -48,7 +48,7 @@ impl Coding {
     }
 
     /// The coding in words.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::audio) fn name(self) -> &'static str {
         match self {
             Self::Int { bytes: 1, .. } => "PCM 8-bit",
             Self::Int { bytes: 2, .. } => "PCM 16-bit",

@@ -6,8 +6,8 @@
 //! same samples: a test compares them.
 
 mod chunks;
-mod format;
-mod samples;
+pub(super) mod format;
+pub(super) mod samples;
 
 use self::chunks::Extent;
 use self::format::Format;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 ///
 /// Integers are divided by 2^(bits-1) of their container. Float NaN and infinity are passed on: the caller knows which
 /// frame they belong to.
-pub(super) fn decode(coding: Coding, bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
+pub(in crate::audio) fn decode(coding: Coding, bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
     match coding {
         Coding::Int { bytes: width, valid_bits } => {
             if valid_bits < 8 * width {

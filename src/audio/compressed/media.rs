@@ -1,0 +1,117 @@
+//! Opening: from a source to a demultiplexer, the track that holds sound, and its decoder.
+
+use std::io::{self, Read};
+
+use symphonia_bundle_flac::{FlacDecoder, FlacReader};
+use symphonia_codec_aac::AacDecoder;
+use symphonia_codec_alac::AlacDecoder;
+use symphonia_codec_vorbis::VorbisDecoder;
+use symphonia_core::codecs::CodecParameters;
+use symphonia_core::codecs::audio::well_known::{
+    CODEC_ID_AAC, CODEC_ID_AC3, CODEC_ID_ALAC, CODEC_ID_EAC3, CODEC_ID_FLAC, CODEC_ID_MP3, CODEC_ID_OPUS,
+    CODEC_ID_SPEEX, CODEC_ID_VORBIS,
+};
+use symphonia_core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia_core::errors::Error as Broken;
+use symphonia_core::formats::{FormatOptions, FormatReader, Track};
+use symphonia_core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions, ReadOnlySource};
+use symphonia_format_isomp4::IsoMp4Reader;
+use symphonia_format_ogg::OggReader;
+
+use super::problem;
+use crate::audio::probe::READS;
+use crate::audio::source::Source;
+use crate::audio::spec::Container;
+use crate::error::{Error, Result};
+
+const CONVERT: &str = "convert it: ffmpeg -i IN OUT.wav";
+
+/// A [`Source`] as a plain reader.
+struct Piped(Source);
+
+impl Read for Piped {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.0.peek(out.len().min(32 * 1024)).map_err(|error| match error {
+            Error::Io(error) => error,
+            other => io::Error::other(other.to_string()),
+        })?;
+        let n = bytes.len();
+        out[..n].copy_from_slice(bytes);
+        self.0.consume(n);
+        Ok(n)
+    }
+}
+
+/// Reads the container's headers and chooses the first track with sound.
+pub(super) fn open(source: Source, container: Container) -> Result<(Box<dyn FormatReader>, Track)> {
+    let (seeks, media) = media(source, container);
+    let stream = MediaSourceStream::new(media, MediaSourceStreamOptions::default());
+    let options = FormatOptions::default();
+    let opened: Result<Box<dyn FormatReader>, Broken> = match container {
+        Container::Flac => FlacReader::try_new(stream, options).map(|reader| Box::new(reader) as _),
+        Container::Ogg => OggReader::try_new(stream, options).map(|reader| Box::new(reader) as _),
+        _ => IsoMp4Reader::try_new(stream, options).map(|reader| Box::new(reader) as _),
+    };
+    let format = opened.map_err(|error| refused(container, seeks, error))?;
+    let is_sound = |track: &&Track| matches!(track.codec_params, Some(CodecParameters::Audio(_)));
+    let track = format.tracks().iter().find(is_sound).cloned();
+    let track = track.ok_or_else(|| {
+        Error::Unsupported(format!("{} without a track of sound in a coding known here; {READS}", container.name()))
+    })?;
+    Ok((format, track))
+}
+
+/// An MP4's index may lie behind its sound, so a file is handed over whole; everything else is read as it comes.
+fn media(source: Source, container: Container) -> (bool, Box<dyn MediaSource>) {
+    match source.into_file() {
+        Ok(file) if container == Container::Mp4 => (true, Box::new(file)),
+        Ok(file) => (false, Box::new(ReadOnlySource::new(file))),
+        Err(source) => (false, Box::new(ReadOnlySource::new(Piped(source)))),
+    }
+}
+
+fn refused(container: Container, seeks: bool, error: Broken) -> Error {
+    let what = match error {
+        Broken::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => return error.into(),
+        Broken::Unsupported(what) if what.contains("moov") && !seeks => format!(
+            "its index lies behind the sound, where a pipe cannot reach, or is missing: name the file instead, or rewrite it: \
+             ffmpeg -i IN -c copy -movflags +faststart OUT.m4a ({what})"
+        ),
+        Broken::Unsupported(what) if !what.contains("missing") => {
+            return Error::Unsupported(format!("{}: {what}; {CONVERT}", container.name()));
+        }
+        other => format!("{}; get the file again", problem(&other)),
+    };
+    Error::malformed(container.name(), what)
+}
+
+/// The decoder of a track, and its coding in words.
+pub(super) fn decoder(track: &Track, options: AudioDecoderOptions) -> Result<(Box<dyn AudioDecoder>, &'static str)> {
+    let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
+        return Err(Error::Unsupported(format!("a track without sound; {READS}")));
+    };
+    let name = codec_name(parameters);
+    let made: Result<Box<dyn AudioDecoder>, Broken> = match parameters.codec {
+        CODEC_ID_FLAC => FlacDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
+        CODEC_ID_VORBIS => VorbisDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
+        CODEC_ID_AAC => AacDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
+        CODEC_ID_ALAC => AlacDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
+        _ => return Err(Error::Unsupported(format!("sound coded as {name}; {READS}"))),
+    };
+    let decoder = made.map_err(|error| Error::Unsupported(format!("{name}: {}; {CONVERT}", problem(&error))))?;
+    Ok((decoder, name))
+}
+
+fn codec_name(parameters: &AudioCodecParameters) -> &'static str {
+    match parameters.codec {
+        CODEC_ID_FLAC => "FLAC",
+        CODEC_ID_VORBIS => "Vorbis",
+        CODEC_ID_AAC => "AAC",
+        CODEC_ID_ALAC => "ALAC",
+        CODEC_ID_OPUS => "Opus",
+        CODEC_ID_SPEEX => "Speex",
+        CODEC_ID_MP3 => "MP3 inside another container",
+        CODEC_ID_AC3 | CODEC_ID_EAC3 => "Dolby Digital",
+        _ => "something unknown here",
+    }
+}
