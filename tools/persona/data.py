@@ -27,23 +27,28 @@ class Clips:
         return np.array([row[name] for row in self.rows])
 
 
+def rows(folder):
+    """The lines of `clips.csv`."""
+    return list(csv.DictReader(open(folder / "clips.csv", newline="")))
+
+
 def load(folder, device):
     """Reads `clips.csv` and `logmel_u8.safetensors` of `folder`."""
-    rows = list(csv.DictReader(open(folder / "clips.csv", newline="")))
+    table = rows(folder)
     stored = load_file(folder / "logmel_u8.safetensors")
-    frames = [stored[row["clip"]] for row in rows]
+    frames = [stored[row["clip"]] for row in table]
     length = np.array([len(f) for f in frames])
-    votes = np.array([[float(row["votes_" + e.lower()]) for e in EMOTIONS] for row in rows]) + 1e-6
+    votes = np.array([[float(row["votes_" + e.lower()]) for e in EMOTIONS] for row in table]) + 1e-6
     tensor = lambda values: torch.tensor(np.asarray(values), device=device)
     return Clips(
         frames=tensor(np.concatenate(frames)),
         start=torch.tensor(np.cumsum(length) - length),
         length=torch.tensor(length),
-        emotion=tensor([EMOTIONS.index(row["emotion"]) for row in rows]),
+        emotion=tensor([EMOTIONS.index(row["emotion"]) for row in table]),
         votes=tensor(votes / votes.sum(1, keepdims=True)).float(),
-        sex=tensor([SEXES.index(row["sex"]) for row in rows]),
-        age=tensor([float(row["age"]) for row in rows]).float(),
-        rows=rows,
+        sex=tensor([SEXES.index(row["sex"]) for row in table]),
+        age=tensor([float(row["age"]) for row in table]).float(),
+        rows=table,
     )
 
 

@@ -81,11 +81,17 @@ class XVector(nn.Module):
     def dim(self):
         return self.embedding.out_features
 
-    def forward(self, x):
+    def pool(self, x):
+        """Features [batch, frames, bands] → pooled statistics [batch, 2 × channels]."""
         for layer in self.tdnn:
             x = layer(x)
-        pooled = statistics_pooling(x.float(), self.floor)
+        return statistics_pooling(x.float(), self.floor)
+
+    def embed(self, pooled):
         return self.embedding_norm(self.embedding(pooled))
+
+    def forward(self, x):
+        return self.embed(self.pool(x))
 
 
 class Trunk(nn.Module):

@@ -39,3 +39,14 @@ def over_folds(scores):
         values = np.array([s[key] for s in scores])
         row[key] = {"mean": round(values.mean(), 2), "std": round(values.std(ddof=1), 2) if len(values) > 1 else 0.0}
     return row
+
+
+def equal_error_rate(vectors, who):
+    """Percent: where as many pairs of one speaker are refused as pairs of two are taken, by the cosine of `vectors` [stretches, dim]."""
+    unit = np.asarray(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
+    first, second = np.triu_indices(len(unit), 1)
+    likeness, same = (unit @ unit.T)[first, second], np.asarray(who)[first] == np.asarray(who)[second]
+    order = np.argsort(likeness)
+    refused, taken = np.cumsum(same[order]) / same.sum(), 1 - np.cumsum(~same[order]) / (~same).sum()
+    at = np.argmin(np.abs(refused - taken))
+    return float(50 * (refused[at] + taken[at]))
