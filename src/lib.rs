@@ -4,8 +4,8 @@
 //! file bytes ─ audio ─▶ f32 [samples] per channel, Hz        WAV, MP3; told by the first bytes, never by the name
 //!            ─ dsp ───▶ f32 [samples] mono, 16 kHz           mean of the channels, polyphase windowed sinc
 //!            ─ engine ▶ windows of up to 3 s                 every sample in one, silence left out
-//!            ─ dsp ───▶ [frames, 128] dB                     log-mel, by the recipe that the model file states
-//!            ─ models ▶ [512]                                x-vector (Snyder et al. 2018)
+//!            ─ dsp ───▶ [frames, bands]                      log-mel, Kaldi fbank or MFCC, by the recipe that the model file states
+//!            ─ models ▶ [dim]                                x-vector (Snyder et al. 2018), CAM++ (Wang et al. 2023), MFCC statistics
 //!            ─ models ▶ [56]                                 trunk: FCN, or CNN (conv1d and max-pool) before it
 //!            ─ models ▶ heads                                emotion (6, softmax) · gender (2, softmax) · age (years)
 //!            ─ engine ▶ Report                               an answer, or an honest "no answer" with its reason

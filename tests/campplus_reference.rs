@@ -51,7 +51,7 @@ fn systems() -> Vec<(PathBuf, System)> {
     opened.filter(|(_, system)| has_embedding(system)).collect()
 }
 
-/// 15 s of speech. Weights in f16 are 2⁻¹² of their size away from the published ones at most; the embedding's values reach 1.7.
+/// 15 s of speech; the embedding's values reach 1.7. Rounding most of the weights to f16 takes nearly all of the tolerance, f32 a hundredth.
 #[test]
 fn the_embedding_is_the_reference_from_the_samples_on() {
     let Some(bytes) = reference() else { return };
@@ -61,7 +61,6 @@ fn the_embedding_is_the_reference_from_the_samples_on() {
         println!("skipped: no system with the published weights and the tap `embedding`");
     }
     for (path, system) in systems {
-        let tolerance = if path.to_string_lossy().contains("f16") { 5e-3 } else { 1e-3 };
         let mut features = Vec::new();
         let frames = system.manifest().frontend.extractor().unwrap().run(&samples, &mut features);
         let mut embedding = Vec::new();
@@ -78,6 +77,6 @@ fn the_embedding_is_the_reference_from_the_samples_on() {
         let seconds = began.elapsed().as_secs_f64();
         println!("{}: {worst:.1e} from the reference, {frames} frames in {seconds:.3} s", path.display());
         assert_eq!(embedding.len(), want.len());
-        assert!(worst <= tolerance, "{}: {worst}", path.display());
+        assert!(worst <= 1e-3, "{}: {worst}", path.display());
     }
 }

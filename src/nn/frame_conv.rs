@@ -44,7 +44,7 @@ impl FrameConv {
             }
         }
         let size = inputs * outputs;
-        let tap = |j: usize| Packed::new(turned[j * size..(j + 1) * size].to_vec(), (inputs, outputs));
+        let tap = |j: usize| Packed::new(&turned[j * size..(j + 1) * size], (inputs, outputs));
         let bias = norm.map_or(vec![0.0; outputs], |norm| norm.shift().to_vec());
         Self { inputs, stride, dilation, taps: (0..taps).map(tap).collect(), bias }
     }
