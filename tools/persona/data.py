@@ -80,15 +80,7 @@ def batches_of_one_length(clips, index, size, step=1):
             yield batch, int(clips.length[batch].min())
 
 
-def split(clips, protocol, fold, share=0.1):
-    """(train, validation, test) clip indices. Validation is cut from the training part: whole actors for `fold_actor`, whole sentences
-    for `fold_sentence`, clips at random for `fold_clip`. With `protocol` 'all' everything is trained on."""
-    everything = np.arange(len(clips.rows))
-    if protocol == "all":
-        return everything, everything[:0], everything[:0]
+def split(clips, protocol, fold):
+    """(train, test) clip indices."""
     in_test = clips.column(protocol).astype(int) == fold
-    unit = clips.column({"fold_actor": "actor", "fold_sentence": "sentence", "fold_clip": "clip"}[protocol])
-    units = np.unique(unit[~in_test])
-    held = np.random.default_rng(1000 + fold).permutation(units)[: max(1, round(share * len(units)))]
-    in_validation = np.isin(unit, held) & ~in_test
-    return everything[~in_test & ~in_validation], everything[in_validation], everything[in_test]
+    return np.flatnonzero(~in_test), np.flatnonzero(in_test)
