@@ -43,15 +43,15 @@ def arguments():
 
 
 def prepare(args):
-    """The scripts that come before, where their results are missing."""
+    """Runs the scripts that come before, where their results are missing."""
     common = ["--data", args.data, "--speech", args.speech, "--runs", args.runs]
-    kinds = {SYSTEMS[name].representation["kind"] for name in args.systems}
-    steps = [("heard-clips.safetensors", {"campplus", "xvector"}, ["listen.py", *common, *(["--wheel", args.wheel] if args.wheel else [])])]
-    steps.append(("xvector.pt", {"xvector"}, ["pretrain_xvector.py", *common]))
-    for result, needed_by, command in steps:
-        if kinds & needed_by and not (args.runs / result).exists():
-            folder = pathlib.Path(__file__).parent
-            subprocess.run([sys.executable, folder / command[0], *map(str, command[1:])], check=True)
+    steps = [("heard-clips.safetensors", ["listen.py", *common, *(["--wheel", args.wheel] if args.wheel else [])])]
+    if any(SYSTEMS[name].representation["kind"] == "xvector" for name in args.systems):
+        steps.append(("xvector.pt", ["pretrain_xvector.py", *common]))
+    for result, command in steps:
+        if not (args.runs / result).exists():
+            script = pathlib.Path(__file__).parent / command[0]
+            subprocess.run([sys.executable, script, *map(str, command[1:])], check=True)
 
 
 def fold_answers(name, of, clips, protocol, fold, args):

@@ -42,14 +42,16 @@ class System:
 
 
 FCN = {**networks.FCN, "dense": [512, 128, 56]}
-MFCC = Recipe(epochs=60, batch=64, learning_rate=1e-3, dropout=0.1, input_dropout=0.1)
-CAMPPLUS_FCN = Recipe(epochs=45, dropout=0.1, noise=0.5, members=2)
-FINAL = {**CAMPPLUS, "taps": ["final"], "normalise": True}
+WIDE_POOL = {**networks.CNN, "conv": [{**layer, "pool": pool} for layer, pool in zip(networks.CNN["conv"], (4, 2))]}
+CEPSTRA = {**MFCC_STATS, "coefficients": 128, "delta_orders": 1}  # all of them: the high ones hold the pitch
+FINAL = {**CAMPPLUS_TAPS, "taps": ["final"]}
+MFCC_FCN = Recipe(epochs=40, batch=128, dropout=0.1, input_dropout=0.1, mixup=0.0)
+CONVOLVED = Recipe(epochs=12, batch=128, learning_rate=1e-3, dropout=0.1, input_dropout=0.1, mixup=0.0)
 SYSTEMS = {
-    "mfcc-fcn": System(LOGMEL, MFCC_STATS, {**networks.FCN, "dense": [1024, 256, 56]}, MFCC),
-    "mfcc-cnn": System(LOGMEL, MFCC_STATS, networks.CNN, MFCC),
-    "xvector-fcn": System(LOGMEL, networks.XVECTOR, FCN),
-    "xvector-cnn": System(LOGMEL, networks.XVECTOR, networks.CNN),
-    "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, CAMPPLUS_FCN),
-    "campplus-cnn": System(FBANK80, FINAL, networks.CNN, Recipe(epochs=12, dropout=0.1, input_dropout=0.1, mixup=0.0, noise=0.5)),
+    "mfcc-fcn": System(LOGMEL, CEPSTRA, {**networks.FCN, "dense": [1024, 256, 56]}, MFCC_FCN),
+    "mfcc-cnn": System(LOGMEL, CEPSTRA, networks.CNN, CONVOLVED),
+    "xvector-fcn": System(LOGMEL, networks.XVECTOR, FCN, Recipe(epochs=20, dropout=0.1, input_dropout=0.1)),
+    "xvector-cnn": System(LOGMEL, networks.XVECTOR, networks.CNN, CONVOLVED),
+    "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=45, dropout=0.1, noise=0.5, members=2)),
+    "campplus-cnn": System(FBANK80, FINAL, WIDE_POOL, Recipe(**{**vars(CONVOLVED), "noise": 0.5})),
 }
