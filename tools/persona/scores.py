@@ -32,10 +32,37 @@ def by_group(predictions):
     }
 
 
+MEASURES = (
+    "emotion_accuracy",
+    "emotion_uar",
+    "gender_accuracy",
+    "age_rmse",
+    "age_mae",
+    "age_bias",
+    "emotion_ece",
+    "gender_ece",
+    "age_coverage",
+    "age_interval_width",
+)
+
+
 def over_folds(scores):
-    """Mean and sample standard deviation over folds of the four figures of the tables."""
+    """Mean and sample standard deviation over folds of every measure that they have."""
     row = {}
-    for key in ("emotion_accuracy", "emotion_uar", "gender_accuracy", "age_rmse", "age_mae"):
-        values = np.array([s[key] for s in scores])
-        row[key] = {"mean": round(values.mean(), 2), "std": round(values.std(ddof=1), 2) if len(values) > 1 else 0.0}
+    for key in MEASURES:
+        values = np.array([s[key] for s in scores if key in s])
+        if len(values):
+            spread = values.std(ddof=1) if len(values) > 1 else 0.0
+            row[key] = {"mean": round(values.mean(), 4), "std": round(spread, 4)}
     return row
+
+
+def equal_error_rate(vectors, who):
+    """Percent: where as many pairs of one speaker are refused as pairs of two are taken, by the cosine of `vectors` [stretches, dim]."""
+    unit = np.asarray(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
+    first, second = np.triu_indices(len(unit), 1)
+    likeness, same = (unit @ unit.T)[first, second], np.asarray(who)[first] == np.asarray(who)[second]
+    order = np.argsort(likeness)
+    refused, taken = np.cumsum(same[order]) / same.sum(), 1 - np.cumsum(~same[order]) / (~same).sum()
+    at = np.argmin(np.abs(refused - taken))
+    return float(50 * (refused[at] + taken[at]))

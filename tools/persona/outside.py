@@ -1,0 +1,95 @@
+"""Recordings from outside CREMA-D, without emotions and ages: LibriSpeech (a speaker and a sex each) and two sets of spoken commands.
+
+`FOLDER` is laid out as `librispeech.csv` and the folders `librispeech_train_clean_100`, `orders`, `wakewords`, in anything soundfile reads.
+"""
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from scipy.signal import fftconvolve, lfilter
+
+from .sound import RATE, WINDOW_SAMPLES
+
+SETS = {"librispeech_train_clean_100": 1, "orders": 4, "wakewords": 4}  # every so-manieth recording
+SPEEDS = (1.0, 0.9, 1.1)  # pitch and tempo together, as for other speakers (Ko et al. 2015)
+HELD_BACK = 0  # which fifth of LibriSpeech's speakers, in the order of their numbers, no network here is trained on
+
+
+@dataclass
+class Recording:
+    path: Path
+    speaker: str  # "" where unknown
+    sex: str
+
+
+def recordings(folder):
+    rows = {row["file"]: row for row in csv.DictReader(open(folder / "librispeech.csv", newline=""))}
+    found = []
+    for name, step in SETS.items():
+        for path in sorted((folder / name).iterdir())[::step]:
+            row = rows.get(f"{name}/{path.name}", {"speaker": "", "sex": ""})
+            found.append(Recording(path, row["speaker"], row["sex"]))
+    return found
+
+
+def held_back(found):
+    """The speakers kept for measuring."""
+    return set(sorted({r.speaker for r in found if r.speaker}, key=int)[HELD_BACK::5][:50])
+
+
+def read(path):
+    """Mono f32 at 16 kHz."""
+    audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return soxr.resample(audio.mean(1), rate, RATE)
+
+
+def stretches(audio, shortest=1.5, quietest=1e-3):
+    """(first sample, stretch of at most 3 s), end to end; what is short or silent is left out."""
+    for start in range(0, len(audio), WINDOW_SAMPLES):
+        part = audio[start : start + WINDOW_SAMPLES]
+        if len(part) >= shortest * RATE and np.abs(part).max() > quietest:
+            yield start, np.ascontiguousarray(part)
+
+
+class Degrade:
+    """A room, a spectral tilt, noise of some colour at 5 to 30 dB, a telephone line with µ-law: each at times, from one seed."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, audio):
+        rng, y = self.rng, audio.astype(np.float64)
+        if rng.random() < 0.4:
+            y = self.room(y)
+        if rng.random() < 0.5:
+            y = lfilter([1.0], [1.0, -rng.uniform(-0.4, 0.4)], y)
+        if rng.random() < 0.6:
+            y = y + self.noise(len(y)) * y.std() * 10 ** (-rng.uniform(5.0, 30.0) / 20)
+        if rng.random() < 0.3:
+            y = self.telephone(y)
+        return y.astype(np.float32)
+
+    def room(self, y):
+        samples = int(self.rng.uniform(0.1, 0.5) * RATE)
+        decay = np.exp(-6.9 * np.arange(samples) / samples)  # 60 dB
+        response = self.rng.standard_normal(samples) * decay * self.rng.uniform(0.02, 0.15)
+        response[0] = 1.0
+        return fftconvolve(y, response)[: len(y)]
+
+    def noise(self, samples):
+        """White, pink or brown, unit variance."""
+        spectrum = np.fft.rfft(self.rng.standard_normal(samples))
+        spectrum /= np.maximum(np.arange(len(spectrum)), 1) ** (self.rng.choice([0, 1, 2]) / 2)
+        y = np.fft.irfft(spectrum, samples)
+        return y / y.std()
+
+    def telephone(self, y):
+        y = soxr.resample(soxr.resample(y, RATE, 8000), 8000, RATE)[: len(y)]
+        if self.rng.random() < 0.5:
+            peak = np.abs(y).max() + 1e-9
+            code = np.round(np.sign(y) * np.log1p(255 * np.abs(y) * 0.8 / peak) / np.log(256) * 127) / 127
+            y = np.sign(code) * np.expm1(np.abs(code) * np.log(256)) / 255
+        return y

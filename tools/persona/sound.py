@@ -1,0 +1,93 @@
+"""Audio and its features as PyTorch sees them in training: the log-mel of the system files, Kaldi's fbank, and the way back from log-mel to audio.
+
+The engine computes the same features by its own code; tests/golden holds both against a third opinion.
+"""
+import math
+
+import torch
+
+from .campplus import FBANK80
+from .system_file import LOGMEL
+
+RATE, N_FFT, HOP = LOGMEL["sample_rate_hz"], LOGMEL["n_fft"], LOGMEL["hop_length"]
+WINDOW_SAMPLES = int(LOGMEL["window_s"] * RATE)
+SPEECH_PEAK = 0.3  # of inverted clips, whose level nobody knows
+
+
+def slaney_bank():
+    """[bands, bins]: triangles of area 1 over Hz, corners evenly spaced on Slaney's mel scale."""
+    break_mel, step = 15.0, math.log(6.4) / 27.0
+    top = break_mel + math.log(LOGMEL["f_max_hz"] / 1000.0) / step
+    mel = torch.linspace(0.0, top, LOGMEL["n_mels"] + 2, dtype=torch.float64)
+    hz = torch.where(mel < break_mel, mel * 200.0 / 3.0, 1000.0 * torch.exp((mel - break_mel) * step))
+    bins = torch.arange(N_FFT // 2 + 1, dtype=torch.float64) * RATE / N_FFT
+    rise = (bins - hz[:-2, None]) / (hz[1:-1] - hz[:-2])[:, None]
+    fall = (hz[2:, None] - bins) / (hz[2:] - hz[1:-1])[:, None]
+    return (torch.minimum(rise, fall).clamp(min=0.0) * (2.0 / (hz[2:] - hz[:-2]))[:, None]).float()
+
+
+BANK, HANN = slaney_bank(), torch.hann_window(N_FFT)
+
+
+def spectrum(audio):
+    """[batch, samples] → complex [batch, bins, frames], centred frames with zeros around."""
+    return torch.stft(audio, N_FFT, HOP, window=HANN, pad_mode="constant", return_complex=True)
+
+
+def logmel(audio):
+    """[batch, samples] at 16 kHz → dB below each clip's peak [batch, frames, bands], floor −80."""
+    power = (BANK @ spectrum(audio).abs().square()).clamp(min=LOGMEL["amin"])
+    db = 10.0 * torch.log10(power).transpose(1, 2)
+    return (db - db.amax(dim=(1, 2), keepdim=True)).clamp(min=-LOGMEL["top_db"])
+
+
+def to_bytes(db):
+    """dB as the corpus's features are kept: 255 steps of 0.314 dB from −80 to 0."""
+    return ((db + 80.0) * (255.0 / 80.0)).round().to(torch.uint8)
+
+
+def invert(db, generator, iterations=32, momentum=0.99):
+    """Log-mel [batch, frames, bands] → audio [batch, (frames − 1) · hop] of peak 0.3. Non-negative inversion of the mel bank (multiplicative
+    updates, Lee & Seung 2001), then Griffin-Lim with momentum (Perraudin, Balazs, Søndergaard 2013) from random phases."""
+    power = 10.0 ** (db.transpose(1, 2) / 10.0)
+    linear, aim = (torch.linalg.pinv(BANK) @ power).clamp(min=1e-9), BANK.T @ power
+    for _ in range(15):
+        linear = linear * aim / (BANK.T @ (BANK @ linear) + 1e-12)
+    magnitude, samples = linear.sqrt(), (db.shape[1] - 1) * HOP
+    phases = torch.rand(magnitude.shape, generator=generator) * (2.0 * math.pi)
+    guess, last = torch.polar(magnitude, phases), 0.0
+    for _ in range(iterations):
+        audio = torch.istft(guess, N_FFT, HOP, window=HANN, length=samples)
+        consistent = spectrum(audio)
+        guess = consistent + momentum * (consistent - last)
+        guess = magnitude * guess / (guess.abs() + 1e-9)
+        last = consistent
+    audio = torch.istft(guess, N_FFT, HOP, window=HANN, length=samples)
+    return audio / (audio.abs().amax(dim=1, keepdim=True) + 1e-9) * SPEECH_PEAK
+
+
+def kaldi_bank(bands, low, high, n_fft):
+    """[bands, bins]: triangles of height 1 whose sides are straight over Kaldi's mel scale, 1127 · ln(1 + Hz / 700)."""
+    mel = lambda hz: 1127.0 * torch.log1p(torch.as_tensor(hz, dtype=torch.float64) / 700.0)
+    corners = torch.linspace(float(mel(low)), float(mel(high)), bands + 2, dtype=torch.float64)
+    bins = mel(torch.arange(n_fft // 2 + 1, dtype=torch.float64) * RATE / n_fft)
+    rise = (bins - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
+    fall = (corners[2:, None] - bins) / (corners[2:] - corners[1:-1])[:, None]
+    bank = torch.minimum(rise, fall).clamp(min=0.0)
+    bank[:, -1] = 0.0  # Kaldi leaves the bin at half the rate out
+    return bank.float()
+
+
+LENGTH, SHIFT = 400, 160  # 25 and 10 ms
+POVEY = (0.5 - 0.5 * torch.cos(2.0 * math.pi * torch.arange(LENGTH, dtype=torch.float64) / (LENGTH - 1))).pow(0.85).float()
+FBANK_BANK = kaldi_bank(FBANK80["mel_opts"]["num_bins"], FBANK80["mel_opts"]["low_freq"], RATE / 2, 512)
+
+
+def fbank(audio):
+    """[batch, samples] in [−1, 1] → what CAM++ hears [batch, frames, 80]: Kaldi's log fbank, the mean over time of each band taken off."""
+    frames = audio.unfold(1, LENGTH, SHIFT)
+    frames = frames - frames.mean(2, keepdim=True)
+    before = torch.cat([frames[..., :1], frames[..., :-1]], 2)
+    power = torch.fft.rfft((frames - FBANK80["frame_opts"]["preemph_coeff"] * before) * POVEY, 512).abs().square()
+    log = (power @ FBANK_BANK.T).clamp(min=torch.finfo(torch.float32).eps).log()
+    return log - log.mean(1, keepdim=True)

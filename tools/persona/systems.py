@@ -1,0 +1,57 @@
+"""The systems: what each hears, how its representation comes about, its trunk, and its recipe of training."""
+from dataclasses import dataclass, field
+
+from . import networks
+from .campplus import CAMPPLUS, FBANK80
+from .mfcc import MFCC_STATS
+from .system_file import LOGMEL
+
+CAMPPLUS_TAPS = {**CAMPPLUS, "taps": ["block1", "block2", "block3", "final"], "normalise": True}
+
+
+@dataclass
+class Recipe:
+    """Everything that changes what the trunk and the heads learn. Written into the header of the system file."""
+
+    epochs: int = 30
+    batch: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    dropout: float = 0.15
+    input_dropout: float = 0.3
+    mixup: float = 0.4  # Beta(a, a) (Zhang et al. 2018); 0 turns it off
+    age_weight: float = 2.0
+    noise: float = 0.0  # share of what made audio differs by from real, added from pairs of others
+    voices: float = 0.5  # weight of telling the sex of outside voices (LibriSpeech) beside CREMA-D's
+    members: int = 1  # tops of one shape and different seeds, side by side in one trunk; their heads' answers are averaged
+    averaging: float = 0.99  # decay of the running mean of weights
+    seed: int = 1
+
+
+@dataclass
+class System:
+    frontend: dict
+    representation: dict
+    trunk: dict
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def shipped_trunk(self):
+        """The trunk with all members side by side."""
+        return {**self.trunk, "dense": [width * self.recipe.members for width in self.trunk["dense"]]}
+
+
+FCN = {**networks.FCN, "dense": [512, 128, 56]}
+WIDE_POOL = {**networks.CNN, "conv": [{**layer, "pool": pool} for layer, pool in zip(networks.CNN["conv"], (4, 2))]}
+CEPSTRA = {**MFCC_STATS, "coefficients": 128, "delta_orders": 1}  # all of them: the high ones hold the pitch
+FINAL = {**CAMPPLUS_TAPS, "taps": ["final"]}
+MFCC_FCN = Recipe(epochs=40, batch=128, dropout=0.1, input_dropout=0.1, mixup=0.0)
+CONVOLVED = Recipe(epochs=12, batch=128, learning_rate=1e-3, dropout=0.1, input_dropout=0.1, mixup=0.0)
+SYSTEMS = {
+    "mfcc-fcn": System(LOGMEL, CEPSTRA, {**networks.FCN, "dense": [1024, 256, 56]}, MFCC_FCN),
+    "mfcc-cnn": System(LOGMEL, CEPSTRA, networks.CNN, CONVOLVED),
+    "xvector-fcn": System(LOGMEL, networks.XVECTOR, FCN, Recipe(epochs=20, dropout=0.1, input_dropout=0.1)),
+    "xvector-cnn": System(LOGMEL, networks.XVECTOR, networks.CNN, CONVOLVED),
+    "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=45, dropout=0.1, noise=0.5, members=2)),
+    "campplus-cnn": System(FBANK80, FINAL, WIDE_POOL, Recipe(**{**vars(CONVOLVED), "noise": 0.5})),
+}

@@ -1,0 +1,98 @@
+"""What the trained part of a system starts from: one vector a clip, computed once and kept in the runs' folder.
+
+    mfcc-stats   statistics of the cepstra [240]
+    xvector      pooled statistics of the pretrained TDNN [3000], clean and as so many augmented copies
+    campplus     the taps' statistics, heard in inverted audio and aligned to real audio
+"""
+from dataclasses import dataclass
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from . import data, networks, outside
+from .alignment import Alignment
+from .augment import Augment
+from .mfcc import MfccStatistics
+from .system_file import LOGMEL, normalised
+
+COPIES = 3  # of each clip for the x-vector; the first is the clean one
+
+
+@dataclass
+class Vectors:
+    copies: torch.Tensor  # [copies, clips, dim]; the first are the clean ones
+    residuals: torch.Tensor  # [pairs, dim]: by how much aligned made audio misses real audio; none for exact front-ends
+    voices: torch.Tensor  # [stretches, dim] of LibriSpeech, without the speakers that are kept for measuring
+    voices_sex: torch.Tensor  # [stretches]
+
+    @property
+    def clean(self):
+        return self.copies[0]
+
+
+def of(system, clips, speech, runs):
+    """`speech` is the folder of the outside recordings."""
+    kind, outside_heard = system.representation["kind"], load_file(runs / "heard-outside.safetensors")
+    if kind == "campplus":
+        return campplus(system.representation["taps"], outside_heard, speech, runs)
+    path = runs / f"vectors-{kind}.safetensors"
+    if not path.exists():
+        network, copies = {"mfcc-stats": mfcc, "xvector": xvector}[kind](system.representation, runs)
+        augment = Augment(0.5, torch.Generator().manual_seed(7))
+        changes = [lambda x: x, *[augment] * (copies - 1)]
+        found = [each(network, clips, change) for change in changes]
+        spoken = Stretches(outside_heard["frames"], outside_heard["start"], outside_heard["length"])
+        save_file({"copies": torch.stack(found), "voices": each(network, spoken)}, path)
+    kept = load_file(path)
+    known, sex = sexes(outside_heard["recording"], speech)
+    return Vectors(kept["copies"], kept["copies"].new_zeros(0, kept["copies"].shape[2]), kept["voices"][known], sex)
+
+
+def sexes(recordings, speech):
+    """Which stretches are of LibriSpeech speakers that may be trained on (bool), and those speakers' sexes."""
+    found = outside.recordings(speech)
+    kept = outside.held_back(found)
+    known = torch.tensor([bool(found[r].speaker) and found[r].speaker not in kept for r in recordings.tolist()])
+    return known, torch.tensor([data.SEXES.index(found[r].sex) for r, k in zip(recordings.tolist(), known) if k])
+
+
+def campplus(taps, heard_outside, speech, runs):
+    import listen  # a script beside this package
+
+    columns = listen.slices(taps)
+    pick = lambda x: torch.cat([x[:, columns[tap]] for tap in taps], dim=1).float()
+    heard = load_file(runs / "heard-clips.safetensors")["clips"]
+    made, real = pick(heard_outside["made"]), pick(heard_outside["real"])
+    aligned = Alignment(made, real)
+    known, sex = sexes(heard_outside["pair_recording"], speech)
+    return Vectors(aligned(pick(heard))[None], real - aligned(made), real[known], sex)
+
+
+@dataclass
+class Stretches:
+    """Spectrograms end to end, as `data.Clips` has them."""
+
+    frames: torch.Tensor
+    start: torch.Tensor
+    length: torch.Tensor
+
+
+@torch.no_grad()
+def each(network, clips, change=lambda x: x):
+    """`network` on every clip, in batches of one length, back in the clips' order."""
+    everything, rows = torch.arange(len(clips.length)), None
+    for batch, frames in data.batches_of_one_length(clips, everything, 128):
+        heard = network(normalised(change(data.crops(clips, batch, frames)), LOGMEL))
+        rows = heard.new_zeros(len(everything), heard.shape[1]) if rows is None else rows
+        rows[batch] = heard
+    return rows
+
+
+def mfcc(recipe, _):
+    return MfccStatistics(LOGMEL["n_mels"], recipe), 1
+
+
+def xvector(recipe, runs):
+    network = networks.XVector(LOGMEL["n_mels"], recipe)
+    network.load_state_dict(torch.load(runs / "xvector.pt", weights_only=True))
+    return network.eval().pool, COPIES
