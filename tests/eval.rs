@@ -58,7 +58,7 @@ fn a_table_of_recordings_gives_text_json_page_and_the_answers_of_infer() {
     let options = ["--json", &outputs[0], "--html", &outputs[1], "--predictions", &outputs[2], "--bootstrap", "100"];
     let said = eval(&folder, LABELLED, &options);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    for word in ["xvector-cnn on 4 clips of 3 speakers", "accuracy", "RMSE", "1 clip got no answer: silence", "race"] {
+    for word in ["campplus-fcn on 4 clips of 3 speakers", "accuracy", "RMSE", "1 clip got no answer: silence", "race"] {
         assert!(said.out.contains(word), "{word} is missing:\n{}", said.out);
     }
     assert!(said.out.lines().all(|line| line.chars().count() <= 100), "wider than 100:\n{}", said.out);

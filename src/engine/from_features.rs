@@ -55,10 +55,10 @@ impl Engine {
 #[cfg(all(test, feature = "embedded-weights"))]
 mod tests {
     use super::*;
-    use crate::engine::{Options, embedded_system};
+    use crate::engine::{Catalogue, Options};
 
     fn engine() -> Engine {
-        Engine::new(embedded_system().unwrap(), Options::default()).unwrap()
+        Engine::new(Catalogue::of(&[]).system("xvector-cnn").unwrap(), Options::default()).unwrap()
     }
 
     #[test]
