@@ -144,7 +144,7 @@ fn stored_features_are_measured_and_training_voices_told_loudly() {
     let folder = folder("eval_features");
     let features = features(&folder);
     let out = folder.join("out.json");
-    let options = ["--features", features.to_str().unwrap(), "--json", out.to_str().unwrap()];
+    let options = ["--model", "xvector-cnn", "--features", features.to_str().unwrap(), "--json", out.to_str().unwrap()];
     let said = eval(&folder, CLIPS, &options);
     assert_eq!(said.code, Some(0), "{}", said.err);
     for text in [&said.err, &said.out] {
@@ -172,6 +172,7 @@ fn the_seed_moves_intervals_and_nothing_else() {
     let measured = |seed: &str| {
         let out = folder.join(format!("{seed}.json"));
         let options = ["--features", features.to_str().unwrap(), "--seed", seed, "--json", out.to_str().unwrap()];
+        let options = [&["--model", "xvector-cnn"], &options[..]].concat();
         assert_eq!(eval(&folder, CLIPS, &options).code, Some(0));
         json(&out)
     };
@@ -270,6 +271,8 @@ fn crema_d_is_measured_from_its_features() {
     let said = run([
         "eval",
         table.to_str().unwrap(),
+        "--model",
+        "xvector-cnn",
         "--features",
         features.to_str().unwrap(),
         "--where",

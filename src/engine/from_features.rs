@@ -58,7 +58,8 @@ mod tests {
     use crate::engine::{Catalogue, Options};
 
     fn engine() -> Engine {
-        Engine::new(Catalogue::of(&[]).system("xvector-cnn").unwrap(), Options::default()).unwrap()
+        let options = Options { activity: false, ..Options::default() };
+        Engine::new(Catalogue::of(&[]).system("xvector-cnn").unwrap(), options).unwrap()
     }
 
     #[test]

@@ -194,7 +194,7 @@ fn write_confusion(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io:
 
 fn write_abstaining(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io::Result<()> {
     writeln!(out, "\n{head}: if only the most confident clips are answered")?;
-    let mut lines = ["  answered ".to_owned(), "  right    ".to_owned(), "  at least ".to_owned()];
+    let mut lines = ["  answered".to_owned(), "  right   ".to_owned(), "  at least".to_owned()];
     for row in COVERAGES.iter().filter_map(|percent| detail.risk_coverage.get(*percent as usize - 1)) {
         lines[0] += &format!("{:>7.0} %", 100.0 * row.coverage);
         lines[1] += &format!("{:>7.1} %", 100.0 * row.accuracy);
