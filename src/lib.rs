@@ -9,6 +9,7 @@
 //!            ─ models ▶ [56]                                 trunk: FCN, or CNN (conv1d and max-pool) before it
 //!            ─ models ▶ heads                                emotion (6, softmax) · gender (2, softmax) · age (years)
 //!            ─ engine ▶ Report                               an answer, or an honest "no answer" with its reason
+//!            ─ eval ──▶ measures                             what answers are worth, on labelled recordings (feature `eval`)
 //! ```
 //!
 //! The way follows the paper PERSONA (emotion recognition, gender recognition and age estimation from one representation).
@@ -33,6 +34,7 @@ println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 //! | feature | on by default | what it adds |
 //! |---|---|---|
 //! | `cli` | yes | the program `persona-engine` (clap) |
+//! | `eval` | with `cli` | measuring a system on labelled recordings (csv) |
 //! | `mp3` | yes | MP3 input (symphonia) |
 //! | `embedded-weights` | yes | the default model inside the library and the program, 12 MB |
 //!
@@ -42,6 +44,8 @@ pub mod audio;
 pub mod dsp;
 pub mod engine;
 pub mod error;
+#[cfg(feature = "eval")]
+pub mod eval;
 pub mod kernels;
 pub mod models;
 pub mod nn;

@@ -15,7 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nn", &["kernels", "error"]),
     ("models", &["nn", "dsp", "error"]),
     ("engine", &["audio", "dsp", "models", "nn::weights", "error"]),
-    ("cli", &["engine", "error"]),
+    ("eval", &["engine", "models", "nn::weights", "error"]),
+    ("cli", &["engine", "eval", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

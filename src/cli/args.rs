@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use persona_engine::engine::{Limits, Options, System};
 use persona_engine::{Error, Result};
 
+use super::eval::EvalArgs;
+
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
 #[derive(Parser)]
 #[command(version, about, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
@@ -19,6 +21,7 @@ Examples:
   persona-engine infer call.wav
   persona-engine infer *.mp3 --json > answers.jsonl
   ffmpeg -v error -i video.mp4 -f wav - | persona-engine infer -
+  persona-engine eval clips.csv --html report.html
   persona-engine model show
 
 Exit codes: 0 all answered, 1 some input failed, 2 usage or set-up.";
@@ -27,6 +30,8 @@ Exit codes: 0 all answered, 1 some input failed, 2 usage or set-up.";
 pub(super) enum Command {
     /// Answer recordings (WAV, MP3).
     Infer(InferArgs),
+    /// Measure a system on labelled recordings.
+    Eval(Box<EvalArgs>),
     /// Look at model files.
     #[command(subcommand)]
     Model(ModelCommand),

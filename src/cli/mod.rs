@@ -7,6 +7,7 @@
 //! | 2 | usage or set-up: arguments, the model file, or an output that cannot be written |
 
 mod args;
+mod eval;
 mod infer;
 mod show;
 mod table;
@@ -39,6 +40,7 @@ pub(crate) fn run() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let done = match &command {
         Command::Infer(args) => infer::run(args, &mut out, &mut err),
+        Command::Eval(args) => eval::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, &mut out),
     };
     match done.and_then(|all_answered| out.flush().map(|()| all_answered).map_err(Stop::from)) {

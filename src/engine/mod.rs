@@ -6,6 +6,7 @@
 //! | `pipeline` | the main job: stream → windows → answers → report |
 //! | `stream` | a recording as mono samples at the network's rate, as they come |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
+//! | `from_features` | the way from stored features on, for those who measure |
 //! | `answer` | one window's answer; the recording's as their weighted mean |
 //! | `report` | the answer and its JSON |
 //! | `embedded` | the system inside the binary (feature `embedded-weights`) |
@@ -13,6 +14,7 @@
 mod answer;
 #[cfg(feature = "embedded-weights")]
 mod embedded;
+mod from_features;
 mod options;
 mod pipeline;
 mod report;
@@ -29,4 +31,4 @@ pub use crate::audio::Limits;
 pub use crate::models::manifest::{Manifest, Measure, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{Frontend, System};
+pub use crate::models::{Frontend, LogMelRecipe, System};

@@ -11,7 +11,7 @@ use crate::models::{ClassesRecipe, System};
 use super::answer::{Answer, Combined, Worker};
 use super::options::Options;
 use super::report::{Age, Choice, NoAnswer, Report, SCHEMA, Timings};
-use super::stream::MonoStream;
+use super::stream::{Heard, MonoStream};
 use super::windows::{Window, Windows};
 
 /// Windows that a thread is given at a time: enough to make the hand-over cheap, and 1.5 MB of samples.
@@ -86,26 +86,26 @@ impl Engine {
             pool.answer_full_batches(&mut ready)?;
         }
         if samples < self.min_samples() {
-            return Ok(self.report(file, &stream, &Combined::default(), Some(NoAnswer::TooShort), began));
+            return Ok(self.report(file, stream.heard(), &Combined::default(), Some(NoAnswer::TooShort), began));
         }
         ready.extend(windows.finish());
         pool.answer_all(&mut ready)?;
         let silent = (pool.combined.answered == 0).then_some(NoAnswer::Silence);
-        Ok(self.report(file, &stream, &pool.combined, silent, began))
+        Ok(self.report(file, stream.heard(), &pool.combined, silent, began))
     }
 
-    fn report(
+    pub(super) fn report(
         &self,
         file: String,
-        stream: &MonoStream,
+        heard: Heard,
         combined: &Combined,
         no_answer: Option<NoAnswer>,
         began: Instant,
     ) -> Report {
         let manifest = self.system.manifest();
         let means = combined.means();
-        let mut warnings = stream.warnings();
-        warnings.extend(self.narrowband_warning(stream.spec().sample_rate_hz));
+        let mut warnings = heard.warnings;
+        warnings.extend(self.narrowband_warning(heard.sample_rate_hz));
         if combined.answered > 0 && combined.silent > 0 {
             let all = combined.answered + combined.silent;
             warnings.push(format!("{} of {all} windows are silent and were left out", combined.silent));
@@ -113,9 +113,9 @@ impl Engine {
         Report {
             schema: SCHEMA,
             file,
-            duration_s: rounded(stream.duration_s(), 6),
-            sample_rate_hz: stream.spec().sample_rate_hz,
-            channels: stream.spec().channels,
+            duration_s: rounded(heard.duration_s, 6),
+            sample_rate_hz: heard.sample_rate_hz,
+            channels: heard.channels,
             emotion: means.as_ref().map(|m| choice(&manifest.heads.emotion, &m.emotion)),
             gender: means.as_ref().map(|m| choice(&manifest.heads.gender, &m.gender)),
             age: means.as_ref().map(|m| Age { years: rounded(m.years, 1) }),
@@ -124,8 +124,8 @@ impl Engine {
             model: manifest.name.clone(),
             model_sha256: manifest.sha256.chars().take(16).collect(),
             timings_ms: Timings {
-                decode: milliseconds(stream.decode_time),
-                resample: milliseconds(stream.resample_time),
+                decode: milliseconds(heard.decode_time),
+                resample: milliseconds(heard.resample_time),
                 features: milliseconds(combined.features_time),
                 network: milliseconds(combined.network_time),
                 total: milliseconds(began.elapsed()),

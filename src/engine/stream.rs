@@ -2,9 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use crate::audio::{Decoder, Downmix, Spec};
+use crate::audio::{Decoder, Downmix};
 use crate::dsp::Resampler;
 use crate::error::Result;
+
+/// What is said of the recording itself in a [`Report`](super::Report).
+pub(super) struct Heard {
+    pub(super) duration_s: f64,
+    pub(super) sample_rate_hz: u32,
+    pub(super) channels: u16,
+    pub(super) warnings: Vec<String>,
+    pub(super) decode_time: Duration,
+    pub(super) resample_time: Duration,
+}
 
 /// Holds one block of each stage, whatever the recording's length.
 pub(super) struct MonoStream {
@@ -16,7 +26,7 @@ pub(super) struct MonoStream {
     resampled: Vec<f32>,
     frames: u64,
     ended: bool,
-    pub(super) decode_time: Duration,
+    decode_time: Duration,
     pub(super) resample_time: Duration,
 }
 
@@ -59,17 +69,16 @@ impl MonoStream {
         Ok(Some(&self.resampled))
     }
 
-    pub(super) fn spec(&self) -> &Spec {
-        self.decoder.spec()
-    }
-
-    /// Length of what came so far, in seconds.
-    pub(super) fn duration_s(&self) -> f64 {
-        self.frames as f64 / f64::from(self.spec().sample_rate_hz)
-    }
-
-    /// What was odd in the recording. Complete after the last samples.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        self.decoder.warnings().iter().cloned().chain(self.downmix.warning()).collect()
+    /// What is known of the recording. Complete after the last samples.
+    pub(super) fn heard(&self) -> Heard {
+        let spec = self.decoder.spec();
+        Heard {
+            duration_s: self.frames as f64 / f64::from(spec.sample_rate_hz),
+            sample_rate_hz: spec.sample_rate_hz,
+            channels: spec.channels,
+            warnings: self.decoder.warnings().iter().cloned().chain(self.downmix.warning()).collect(),
+            decode_time: self.decode_time,
+            resample_time: self.resample_time,
+        }
     }
 }

@@ -1,0 +1,112 @@
+//! Whether a confidence is worth its number: expected calibration error and the reliability table.
+//!
+//! Guo et al. 2017, "On calibration of modern neural networks", eq. 3: the clips are sorted into [`BINS`] bins of equal width by the confidence of
+//! the label given, bin `i` being `(i / BINS, (i + 1) / BINS]`, and
+//!
+//! ```text
+//! ECE = Σᵢ clipsᵢ / clips · |accuracyᵢ − mean confidenceᵢ|
+//! ```
+
+use super::classes::ratio;
+
+/// Number of bins.
+pub const BINS: usize = 15;
+
+/// Sums of one bin.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Bin {
+    clips: f64,
+    right: f64,
+    confidence: f64,
+}
+
+/// Sums of all bins.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Calibration {
+    bins: [Bin; BINS],
+}
+
+/// A row of the reliability table: the clips of one bin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reliability {
+    /// Lower edge of the bin, not in it.
+    pub low: f64,
+    /// Upper edge, in it.
+    pub high: f64,
+    /// Clips.
+    pub clips: f64,
+    /// Their mean confidence; nothing of no clips.
+    pub confidence: Option<f64>,
+    /// The share that is right; nothing of no clips.
+    pub accuracy: Option<f64>,
+}
+
+impl Calibration {
+    pub(super) fn add(&mut self, confidence: f64, right: bool) {
+        let bin = &mut self.bins[bin_of(confidence)];
+        bin.clips += 1.0;
+        bin.confidence += confidence;
+        bin.right += f64::from(u8::from(right));
+    }
+
+    pub(super) fn add_times(&mut self, other: &Self, times: f64) {
+        for (bin, more) in self.bins.iter_mut().zip(&other.bins) {
+            bin.clips += times * more.clips;
+            bin.confidence += times * more.confidence;
+            bin.right += times * more.right;
+        }
+    }
+
+    /// Expected calibration error; nothing over no clips.
+    pub fn ece(&self) -> Option<f64> {
+        let gap = self.bins.iter().map(|bin| (bin.right - bin.confidence).abs()).sum();
+        ratio(gap, self.bins.iter().map(|bin| bin.clips).sum())
+    }
+
+    /// One row a bin, the least confident first.
+    pub fn reliability(&self) -> impl Iterator<Item = Reliability> + '_ {
+        self.bins.iter().enumerate().map(|(i, bin)| Reliability {
+            low: i as f64 / BINS as f64,
+            high: (i + 1) as f64 / BINS as f64,
+            clips: bin.clips,
+            confidence: ratio(bin.confidence, bin.clips),
+            accuracy: ratio(bin.right, bin.clips),
+        })
+    }
+}
+
+/// The bin that a confidence in [0, 1] falls in; 0 falls in the first.
+fn bin_of(confidence: f64) -> usize {
+    ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_belongs_to_the_bin_below() {
+        assert_eq!([0.0, 1e-9, 0.2, 0.2000001, 0.999, 1.0].map(bin_of), [0, 0, 2, 3, 14, 14]);
+    }
+
+    #[test]
+    fn it_is_the_definition() {
+        let mut calibration = Calibration::default();
+        // one bin of three clips, two right, confidence 0.75; one of one clip, wrong, 0.95
+        [(0.74, true), (0.75, true), (0.76, false), (0.95, false)].iter().for_each(|&(c, r)| calibration.add(c, r));
+        let expected = 3.0 / 4.0 * (0.75_f64 - 2.0 / 3.0).abs() + 1.0 / 4.0 * 0.95;
+        approx::assert_abs_diff_eq!(calibration.ece().unwrap(), expected, epsilon = 1e-15);
+        let rows: Vec<_> = calibration.reliability().filter(|row| row.clips > 0.0).collect();
+        assert_eq!(rows.len(), 2);
+        assert_eq!((rows[0].clips, rows[0].accuracy), (3.0, Some(2.0 / 3.0)));
+        assert!(rows[0].low < 0.74 && rows[0].high >= 0.76);
+    }
+
+    #[test]
+    fn a_coin_called_a_coin_is_calibrated() {
+        let mut calibration = Calibration::default();
+        (0..10).for_each(|i| calibration.add(0.5, i % 2 == 0));
+        assert_eq!(calibration.ece(), Some(0.0));
+        assert_eq!(Calibration::default().ece(), None);
+    }
+}

@@ -1,0 +1,236 @@
+//! A file of stored log-mel features: one uint8 tensor `[frames, bands]` a clip, `dB = value / 255 · 80 − 80`.
+//!
+//! The header is read once; a clip's bytes are read when it is asked for, so memory follows the clips at hand and not the file.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use crate::engine::{Frontend, LogMelRecipe, Manifest};
+use crate::error::{Error, Result};
+
+/// The longest header that is parsed: 256 MiB, some two million clips.
+const MAX_HEADER_BYTES: u64 = 256 << 20;
+/// The most values of one clip: ten minutes of 128 bands.
+const MAX_VALUES: usize = 128 * 37_500;
+/// dB from the lowest to the highest of the 8-bit steps.
+const RANGE_DB: f32 = 80.0;
+const FORMAT: &str = "features file";
+
+/// Where a clip lies in the file.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: u64,
+    frames: usize,
+}
+
+/// An open features file.
+#[derive(Debug)]
+pub(super) struct FeatureFile {
+    path: PathBuf,
+    bands: usize,
+    places: HashMap<String, Place>,
+}
+
+impl FeatureFile {
+    /// Opens a file for a system, and checks that it holds what the system's front-end would give.
+    ///
+    /// # Errors
+    /// Naming the file: [`Error::Io`], [`Error::Malformed`], [`Error::Limit`]; [`Error::Unsupported`] for a system that hears something else,
+    /// or for tensors of another type or width.
+    pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<Self> {
+        let open = || {
+            check_frontend(&manifest.frontend)?;
+            Self::read(path, manifest.frontend.bands())
+        };
+        open().map_err(|error| error.in_file(path))
+    }
+
+    fn read(path: &Path, bands: usize) -> Result<Self> {
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        let (metadata, begin) = header(&mut file, size)?;
+        let mut places = HashMap::new();
+        for (name, info) in metadata.tensors() {
+            let &[frames, width] = info.shape.as_slice() else {
+                return Err(unsupported(&name, format!("has the shape {:?}", info.shape), bands));
+            };
+            if info.dtype != Dtype::U8 || width != bands || frames.saturating_mul(width) > MAX_VALUES {
+                return Err(unsupported(&name, format!("is {:?} {:?}", info.dtype, info.shape), bands));
+            }
+            places.insert(name, Place { start: begin + info.data_offsets.0 as u64, frames });
+        }
+        Ok(Self { path: path.to_owned(), bands, places })
+    }
+
+    /// Whether there is such a clip.
+    pub(super) fn has(&self, clip: &str) -> bool {
+        self.places.contains_key(clip)
+    }
+
+    /// A reader for one thread.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be opened again.
+    pub(super) fn reader(&self) -> Result<ClipReader<'_>> {
+        let file = File::open(&self.path).map_err(|error| Error::from(error).in_file(&self.path))?;
+        Ok(ClipReader { features: self, file, bytes: Vec::new() })
+    }
+}
+
+/// Reads clips, one at a time.
+pub(super) struct ClipReader<'a> {
+    features: &'a FeatureFile,
+    file: File,
+    bytes: Vec<u8>,
+}
+
+impl ClipReader<'_> {
+    /// Replaces `decibels` by a clip's `[frames, bands]` in dB below its peak, −80 to 0. Returns the frames.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown clip, [`Error::Io`] where the file ended since it was opened.
+    pub(super) fn read(&mut self, clip: &str, decibels: &mut Vec<f32>) -> Result<usize> {
+        let Some(place) = self.features.places.get(clip) else {
+            return Err(Error::Config(format!("no clip `{clip}`")).in_file(&self.features.path));
+        };
+        self.bytes.resize(place.frames * self.features.bands, 0);
+        let read = self.file.seek(SeekFrom::Start(place.start)).and_then(|_| self.file.read_exact(&mut self.bytes));
+        read.map_err(|error| Error::from(error).in_file(&self.features.path))?;
+        decibels.clear();
+        decibels.extend(self.bytes.iter().map(|&value| f32::from(value) / 255.0 * RANGE_DB - RANGE_DB));
+        Ok(place.frames)
+    }
+}
+
+/// The header, and where the tensors begin.
+fn header(file: &mut File, size: u64) -> Result<(Metadata, u64)> {
+    let mut length = [0; 8];
+    file.read_exact(&mut length)
+        .map_err(|_| Error::malformed(FORMAT, format!("{size} bytes are no safetensors file")))?;
+    let length = u64::from_le_bytes(length);
+    if length > size {
+        return Err(Error::malformed(FORMAT, format!("a header of {length} bytes in a file of {size}")));
+    }
+    if length > MAX_HEADER_BYTES {
+        return Err(Error::Limit { what: "features file's header in bytes", actual: length, limit: MAX_HEADER_BYTES });
+    }
+    let mut json = vec![0; length as usize];
+    file.read_exact(&mut json)?;
+    let metadata: Metadata = serde_json::from_slice(&json)
+        .map_err(|error| Error::malformed(FORMAT, format!("the header does not parse: {error}")))?;
+    let (begin, holds) = (8 + length, size.saturating_sub(8 + length));
+    if metadata.data_len() as u64 != holds {
+        let claims = metadata.data_len();
+        return Err(Error::malformed(
+            FORMAT,
+            format!("its tensors take {claims} bytes, the file holds {holds}. Copy it again"),
+        ));
+    }
+    Ok((metadata, begin))
+}
+
+fn unsupported(clip: &str, is: String, bands: usize) -> Error {
+    Error::Unsupported(format!("clip `{clip}` {is}; uint8 [frames, {bands}] is read, of at most {MAX_VALUES} values"))
+}
+
+/// Refuses systems that hear anything but the log-mel that these files hold: 16 kHz, 1024-point periodic Hann every 256 samples, 128 Slaney
+/// bands to 8 kHz, dB below the clip's peak, to −80.
+fn check_frontend(frontend: &Frontend) -> Result<()> {
+    let Some(recipe) = logmel(frontend) else {
+        let what = "stored log-mel features are of use to a system that hears log-mel alone, and this one hears something else: \
+            measure it on audio files";
+        return Err(Error::Unsupported(what.into()));
+    };
+    let knobs = [
+        ("sample_rate_hz", f64::from(recipe.sample_rate_hz), 16_000.0),
+        ("n_fft", recipe.n_fft as f64, 1024.0),
+        ("hop_length", recipe.hop_length as f64, 256.0),
+        ("n_mels", recipe.n_mels as f64, 128.0),
+        ("f_min_hz", recipe.f_min_hz, 0.0),
+        ("f_max_hz", recipe.f_max_hz, 8_000.0),
+        ("power", recipe.power, 2.0),
+        ("amin", recipe.amin, 1e-10),
+        ("top_db", recipe.top_db, 80.0),
+    ];
+    match knobs.iter().find(|(_, is, stored)| is != stored) {
+        None => Ok(()),
+        Some((knob, is, stored)) => Err(Error::Unsupported(format!(
+            "the features were made with {knob} {stored}, the system hears {is}: measure it on audio files"
+        ))),
+    }
+}
+
+/// Window, padding, scale, norm and reference have one kind each in a recipe, and it is the one of the files.
+fn logmel(frontend: &Frontend) -> Option<&LogMelRecipe> {
+    match frontend {
+        Frontend::LogMel(recipe) => Some(recipe),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::{TensorView, serialize};
+
+    fn written(name: &str, bytes: &[u8]) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("persona-engine-{}-{name}.safetensors", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn file(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+        serialize([("clip", TensorView::new(dtype, shape.to_vec(), bytes).unwrap())], None).unwrap()
+    }
+
+    fn refusal(name: &str, bytes: &[u8]) -> String {
+        let path = written(name, bytes);
+        let message = FeatureFile::read(&path, 2).unwrap_err().to_string();
+        std::fs::remove_file(path).unwrap();
+        message
+    }
+
+    #[test]
+    fn values_become_decibels() {
+        let path = written("values", &file(Dtype::U8, &[3, 2], &[0, 255, 51, 102, 204, 1]));
+        let features = FeatureFile::read(&path, 2).unwrap();
+        let mut decibels = vec![f32::NAN; 99];
+        assert_eq!(features.reader().unwrap().read("clip", &mut decibels).unwrap(), 3);
+        let expected = [-80.0, 0.0, -64.0, -48.0, -16.0, 80.0 / 255.0 - 80.0];
+        decibels.iter().zip(expected).for_each(|(a, b)| approx::assert_abs_diff_eq!(*a, b, epsilon = 1e-5));
+        assert_eq!(decibels.len(), 6);
+        assert!(features.has("clip") && !features.has("other"));
+        assert!(features.reader().unwrap().read("other", &mut decibels).unwrap_err().to_string().contains("`other`"));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_features_file_is_told() {
+        let whole = file(Dtype::U8, &[3, 2], &[0; 6]);
+        assert!(refusal("cut", &whole[..whole.len() - 1]).contains("Copy it again"));
+        assert!(refusal("head", &whole[..20]).contains("a header of"));
+        assert!(refusal("none", b"abc").contains("3 bytes are no safetensors file"));
+        assert!(refusal("text", b"file,emotion\na.wav,ANG\n").contains("a header of"));
+        assert!(refusal("width", &file(Dtype::U8, &[2, 3], &[0; 6])).contains("[frames, 2]"));
+        assert!(refusal("type", &file(Dtype::F32, &[3, 2], &[0; 24])).contains("F32"));
+        assert!(refusal("flat", &file(Dtype::U8, &[6], &[0; 6])).contains("[6]"));
+    }
+
+    #[cfg(feature = "embedded-weights")]
+    #[test]
+    fn a_system_that_hears_something_else_is_refused() {
+        let mut manifest = crate::engine::embedded_system().unwrap().manifest().clone();
+        let Frontend::LogMel(recipe) = &mut manifest.frontend;
+        check_frontend(&Frontend::LogMel(recipe.clone())).unwrap();
+        recipe.n_mels = 64;
+        let message = FeatureFile::open("/nowhere".as_ref(), &manifest).unwrap_err().to_string();
+        assert!(
+            message.contains("n_mels 128") && message.contains("64") && message.contains("audio files"),
+            "{message}"
+        );
+    }
+}

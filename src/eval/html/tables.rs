@@ -1,0 +1,112 @@
+//! The numbers behind the plots as tables.
+
+use super::super::measures::{ClassDetail, Estimate};
+use super::super::report::{EvalReport, Group};
+use super::super::text::{Form, overall_rows, thousands};
+use super::plots::is_tenth;
+use super::svg::escaped;
+
+/// A table of a head and rows; the first cell of a row names it.
+fn table(caption: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut html = String::from("<div class=\"scroll\"><table>\n");
+    if !caption.is_empty() {
+        html += &format!("<caption class=\"left\">{}</caption>\n", escaped(caption));
+    }
+    let cells: String = head.iter().map(|cell| format!("<th scope=\"col\">{}</th>", escaped(cell))).collect();
+    html += &format!("<thead><tr>{cells}</tr></thead>\n<tbody>\n");
+    for row in rows {
+        let cells = row.iter().enumerate().map(|(k, cell)| match k {
+            0 => format!("<th scope=\"row\">{}</th>", escaped(cell)),
+            _ => format!("<td>{}</td>", escaped(cell)),
+        });
+        html += &format!("<tr>{}</tr>\n", cells.collect::<String>());
+    }
+    html + "</tbody>\n</table></div>\n"
+}
+
+/// The first table of the page.
+pub(super) fn overall(report: &EvalReport) -> String {
+    let mut head = "";
+    let rows = overall_rows(report).into_iter().map(|row| {
+        if !row.head.is_empty() {
+            head = row.head;
+        }
+        vec![format!("{head}: {}", row.measure), row.value, row.interval, row.baseline]
+    });
+    table("", &["measure", "value", "95 % interval", "a constant answer"], rows)
+}
+
+/// Recall and precision by label.
+pub(super) fn labels(detail: &ClassDetail) -> String {
+    let share = |value: Option<f64>| Form::Percent.number(value);
+    let labels = detail.by_label.iter().map(|row| {
+        vec![row.label.clone(), count(row.clips), count(row.given), share(row.recall), share(row.precision)]
+    });
+    table("", &["label", "clips", "given", "recall", "precision"], labels)
+}
+
+/// Bins of confidence, and coverages.
+pub(super) fn detail(detail: &ClassDetail) -> String {
+    let share = |value: Option<f64>| Form::Percent.number(value);
+    let bins = detail.reliability.iter().filter(|row| row.clips > 0).map(|row| {
+        let bin = format!("{:.3} – {:.3}", row.low, row.high);
+        vec![bin, count(row.clips), share(row.confidence), share(row.accuracy)]
+    });
+    let bins = table("By confidence", &["confidence", "clips", "mean confidence", "right"], bins);
+    let kept = detail.risk_coverage.iter().rev().filter(|row| is_tenth(row)).map(|row| {
+        let threshold = format!("{:.3}", row.threshold);
+        vec![share(Some(row.coverage)), count(row.clips), share(Some(row.accuracy)), threshold]
+    });
+    let kept = table("By the share answered", &["answered", "clips", "right", "confidence at least"], kept);
+    bins + &kept
+}
+
+/// All measures of the groups of one column.
+pub(super) fn groups(groups: &[Group]) -> String {
+    let cell = |estimate: Option<&Estimate>, form: Form| match estimate {
+        None => "–".to_owned(),
+        Some(estimate) => match form.interval(estimate) {
+            none if none.is_empty() => form.value(estimate),
+            interval => format!("{} ({interval})", form.value(estimate)),
+        },
+    };
+    let rows = groups.iter().map(|group| {
+        let m = &group.measures;
+        let (emotion, gender, age) = (m.emotion.as_ref(), m.gender.as_ref(), m.age.as_ref());
+        vec![
+            group.value.clone(),
+            thousands(m.clips),
+            thousands(m.speakers),
+            cell(emotion.map(|m| &m.accuracy), Form::Percent),
+            cell(emotion.map(|m| &m.uar), Form::Percent),
+            cell(emotion.map(|m| &m.ece), Form::Digits(3)),
+            cell(gender.map(|m| &m.accuracy), Form::Percent),
+            cell(gender.map(|m| &m.ece), Form::Digits(3)),
+            cell(age.map(|m| &m.rmse), Form::Digits(1)),
+            cell(age.map(|m| &m.mae), Form::Digits(1)),
+            cell(age.map(|m| &m.bias), Form::Signed(1)),
+            cell(age.map(|m| &m.interval_coverage), Form::Percent),
+            cell(age.map(|m| &m.interval_width), Form::Digits(1)),
+        ]
+    });
+    let head = [
+        "group",
+        "clips",
+        "speakers",
+        "emotion accuracy",
+        "emotion UAR",
+        "emotion ECE",
+        "gender accuracy",
+        "gender ECE",
+        "age RMSE",
+        "age MAE",
+        "age bias",
+        "age interval coverage",
+        "age interval width",
+    ];
+    table("", &head, rows)
+}
+
+fn count(n: u64) -> String {
+    thousands(n as usize)
+}

@@ -1,0 +1,69 @@
+//! Whether a system is tested on voices that it was trained on.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::engine::Manifest;
+
+/// Speakers of the test whom the system's file names among its training's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrainingOverlap {
+    /// Whether it could be checked: the table has speakers, and the system's file names its own (`data.actors`).
+    pub checked: bool,
+    /// Speakers who are in both, by name.
+    pub speakers: Vec<String>,
+    /// Speakers in the test.
+    pub of: usize,
+}
+
+impl TrainingOverlap {
+    pub(super) fn find(manifest: &Manifest, speakers: &BTreeSet<&str>) -> Self {
+        let trained = trained_on(manifest);
+        let both: Vec<String> =
+            speakers.iter().filter(|name| trained.contains(name.trim())).map(ToString::to_string).collect();
+        Self { checked: !trained.is_empty() && !speakers.is_empty(), speakers: both, of: speakers.len() }
+    }
+
+    /// What a reader must know before the figures.
+    pub(super) fn warning(&self) -> Option<String> {
+        if !self.checked {
+            let what = "whether the system was trained on these voices could not be checked: \
+                the table has no speakers, or the system's file does not name its own";
+            return Some(what.into());
+        }
+        let (both, of) = (self.speakers.len(), self.of);
+        (both > 0).then(|| {
+            format!(
+                "TRAINED ON THESE VOICES: {both} of the {of} speakers of this test are among those that the system's file says it was trained on \
+                 (data.actors). These figures tell how well it knows known voices; expect less, perhaps far less, of voices not heard before"
+            )
+        })
+    }
+}
+
+fn trained_on(manifest: &Manifest) -> BTreeSet<String> {
+    let actors = manifest.data.get("actors").and_then(|actors| actors.as_array());
+    let name =
+        |actor: &serde_json::Value| actor.as_str().map_or_else(|| actor.to_string(), |name| name.trim().to_owned());
+    actors.into_iter().flatten().map(name).collect()
+}
+
+#[cfg(all(test, feature = "embedded-weights"))]
+mod tests {
+    use super::*;
+    use crate::engine::embedded_system;
+
+    #[test]
+    fn training_speakers_are_found_by_name() {
+        let mut manifest = embedded_system().unwrap().manifest().clone();
+        manifest.data.insert("actors".into(), serde_json::json!(["1001", 1002]));
+        let overlap = |names: &[&str]| TrainingOverlap::find(&manifest, &names.iter().copied().collect());
+        assert_eq!(overlap(&["1001", "1002", "7"]).speakers, ["1001", "1002"]);
+        assert!(overlap(&["1001", "7"]).warning().unwrap().contains("1 of the 2 speakers"));
+        assert_eq!(overlap(&["7"]).warning(), None);
+        assert!(overlap(&[]).warning().unwrap().contains("could not be checked"));
+        manifest.data.remove("actors");
+        assert!(!TrainingOverlap::find(&manifest, &BTreeSet::from(["1"])).checked);
+    }
+}

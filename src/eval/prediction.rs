@@ -1,0 +1,61 @@
+//! What the system said of one clip, as numbers to be measured: those that `infer` prints.
+
+use crate::engine::{Age, Choice, NoAnswer, Report};
+
+/// An interval that the true age is said to lie in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// Lower end, years.
+    pub low_years: f64,
+    /// Upper end, years.
+    pub high_years: f64,
+    /// The share of true ages that such intervals are said to hold, such as 0.8.
+    pub coverage: f64,
+}
+
+/// The answer of a head with classes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassAnswer {
+    /// Index of the label given.
+    pub label: usize,
+    /// Of every label, in the system's order.
+    pub probabilities: Vec<f64>,
+}
+
+/// The answers for one clip. A head is nothing where the system gave no answer, or withheld this one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// Emotion.
+    pub emotion: Option<ClassAnswer>,
+    /// Gender.
+    pub gender: Option<ClassAnswer>,
+    /// Age in years.
+    pub years: Option<f64>,
+    /// Where the age may lie, of systems that say so.
+    pub interval: Option<Interval>,
+    /// Why there is no answer.
+    pub no_answer: Option<NoAnswer>,
+}
+
+impl Prediction {
+    /// The numbers of a report.
+    pub fn from_report(report: &Report) -> Self {
+        Self {
+            emotion: report.emotion.as_ref().map(class_answer),
+            gender: report.gender.as_ref().map(class_answer),
+            years: report.age.map(|age| age.years),
+            interval: report.age.and_then(interval),
+            no_answer: report.no_answer,
+        }
+    }
+}
+
+fn class_answer(choice: &Choice) -> ClassAnswer {
+    let label = choice.probabilities.iter().position(|(label, _)| *label == choice.label).unwrap_or_default();
+    ClassAnswer { label, probabilities: choice.probabilities.iter().map(|(_, p)| *p).collect() }
+}
+
+/// The one place where a report's interval is taken over. No system gives one yet.
+fn interval(_: Age) -> Option<Interval> {
+    None
+}
