@@ -25,8 +25,7 @@ impl Engine {
     fn run_features(&self, features: &[f32], frames: usize, name: &str, began: Instant) -> Result<Report> {
         let system = self.system();
         let frontend = &system.manifest().frontend;
-        // One frame more than starts fit in: both edges of a window are centres of frames.
-        let longest = (1..).find(|&n| frontend.samples_for(n + 1) > frontend.window_samples()).unwrap_or(usize::MAX);
+        let longest = frontend.frames(frontend.window_samples());
         if frames > longest {
             let what = "number of frames in a clip's features";
             return Err(Error::Limit { what, actual: frames as u64, limit: longest as u64 });
