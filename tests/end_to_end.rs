@@ -149,7 +149,7 @@ fn the_default_hears_what_was_acted_in_real_recordings() {
         let report = engine.infer_file(&path).unwrap();
         let (emotion, acted) = (report.emotion.unwrap().label, name.split('_').nth(2).unwrap().to_lowercase());
         assert!(emotion.starts_with(&acted), "{name}: {emotion}");
-        assert_48k_stereo_answers_the_same(&engine, &path, 0.05);
+        assert_48k_stereo_answers_the_same(&engine, &path, 0.1);
     }
 }
 
