@@ -41,8 +41,7 @@ fn is_read(name: &str) -> bool {
 /// The largest difference from ffmpeg that a file may have, full scale 1. Lossless codings must be exact.
 fn tolerance(name: &str) -> f32 {
     match container(name) {
-        Container::Mp3 => 2e-6,
-        Container::Ogg => 2e-6,
+        Container::Mp3 | Container::Ogg => 2e-6,
         Container::Mp4 if !name.contains("alac") => 2e-5,
         _ => 0.0,
     }

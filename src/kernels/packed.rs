@@ -53,7 +53,6 @@ impl Packed {
         self.multiply_by(Variant::best(), a, c, product);
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "C is a view made for this call")]
     fn multiply_by(&self, variant: Variant, a: Matrix<'_>, c: MatrixMut<'_>, product: Product) {
         let (k, n) = self.shape;
         let (rows, stride) = a.rows_of_neighbours();

@@ -56,7 +56,7 @@ pub(crate) struct Representation {
 #[derive(Debug)]
 enum Network {
     XVector(XVector),
-    CamPlusPlus(CamPlusPlus),
+    CamPlusPlus(Box<CamPlusPlus>),
     MfccStats(MfccStats),
 }
 
@@ -81,7 +81,7 @@ impl Representation {
             RepresentationRecipe::CamPlusPlus(recipe) => {
                 let network = CamPlusPlus::load(weights, recipe, bands)?;
                 check_size(window_frames.saturating_mul(network.values_per_frame()))?;
-                Network::CamPlusPlus(network)
+                Network::CamPlusPlus(Box::new(network))
             }
             RepresentationRecipe::MfccStats(recipe) => {
                 let network = MfccStats::new(recipe, bands)?;

@@ -62,7 +62,9 @@ impl Mask {
             self.first.run(context, 1, hidden);
             relu(hidden);
             self.second.run(hidden, 1, mask);
-            mask.iter_mut().for_each(|x| *x = sigmoid(*x));
+            for x in &mut *mask {
+                *x = sigmoid(*x);
+            }
             for row in values.chunks_mut(stride) {
                 row.iter_mut().zip(&*mask).for_each(|(y, m)| *y *= m);
             }

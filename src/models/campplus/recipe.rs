@@ -148,7 +148,7 @@ impl CamPlusPlusRecipe {
             odd(&key("kernel"), block.kernel)?;
             within(&key("dilation"), &block.dilation, 1..=MAX_REACH)?;
             channels += block.layers * self.growth;
-            if channels < 2 || channels > MAX_CHANNELS {
+            if !(2..=MAX_CHANNELS).contains(&channels) {
                 return Err(wrong(&key("layers"), format!("{channels} channels, outside 2 to {MAX_CHANNELS}")));
             }
             channels /= 2;
@@ -172,7 +172,8 @@ impl CamPlusPlusRecipe {
     /// Channels behind each block's transition.
     pub fn block_channels(&self) -> Vec<usize> {
         let halved = |channels: &mut usize, block: &BlockRecipe| {
-            *channels = (*channels + block.layers * self.growth) / 2;
+            *channels += block.layers * self.growth;
+            *channels /= 2;
             Some(*channels)
         };
         self.blocks.iter().scan(self.tdnn.channels, halved).collect()
