@@ -37,7 +37,7 @@ println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 //! | `eval` | with `cli` | measuring a system on labelled recordings (csv) |
 //! | `mp3` | yes | MP3 input (symphonia) |
 //! | `formats` | yes | FLAC, Ogg Vorbis and M4A input (symphonia) |
-//! | `embedded-weights` | yes | the default model inside the library and the program, 12 MB |
+//! | `embedded-weights` | yes | the default system and the fast one inside the library and the program, 34 MB |
 //!
 //! Without any of them the package is the bare engine: WAV, and model files from disk.
 

@@ -59,7 +59,7 @@ fn a_table_of_recordings_gives_text_json_page_and_the_answers_of_infer() {
     let options = ["--json", &outputs[0], "--html", &outputs[1], "--predictions", &outputs[2], "--bootstrap", "100"];
     let said = eval(&folder, LABELLED, &options);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    for word in ["xvector-cnn on 4 clips of 3 speakers", "accuracy", "RMSE", "1 clip got no answer: silence", "race"] {
+    for word in ["campplus-fcn on 4 clips of 3 speakers", "accuracy", "RMSE", "1 clip got no answer: silence", "race"] {
         assert!(said.out.contains(word), "{word} is missing:\n{}", said.out);
     }
     assert!(said.out.lines().all(|line| line.chars().count() <= 100), "wider than 100:\n{}", said.out);
@@ -195,7 +195,7 @@ fn stored_features_are_measured_and_training_voices_told_loudly() {
     let folder = folder("eval_features");
     let features = features(&folder);
     let out = folder.join("out.json");
-    let options = ["--features", features.to_str().unwrap(), "--json", out.to_str().unwrap()];
+    let options = ["--model", "xvector-cnn", "--features", features.to_str().unwrap(), "--json", out.to_str().unwrap()];
     let said = eval(&folder, CLIPS, &options);
     assert_eq!(said.code, Some(0), "{}", said.err);
     for text in [&said.err, &said.out] {
@@ -223,6 +223,7 @@ fn the_seed_moves_intervals_and_nothing_else() {
     let measured = |seed: &str| {
         let out = folder.join(format!("{seed}.json"));
         let options = ["--features", features.to_str().unwrap(), "--seed", seed, "--json", out.to_str().unwrap()];
+        let options = [&["--model", "xvector-cnn"], &options[..]].concat();
         assert_eq!(eval(&folder, CLIPS, &options).code, Some(0));
         json(&out)
     };
@@ -322,6 +323,8 @@ fn crema_d_is_measured_from_its_features() {
     let said = run([
         "eval",
         table.to_str().unwrap(),
+        "--model",
+        "xvector-cnn",
         "--features",
         features.to_str().unwrap(),
         "--where",

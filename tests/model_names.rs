@@ -21,7 +21,7 @@ fn folder(name: &str) -> PathBuf {
     for (file, bytes) in [
         ("tiny.safetensors", &good[..]),
         ("broken.safetensors", &good[..good.len() / 2]),
-        ("xvector-cnn.safetensors", &good[..]),
+        ("campplus-fcn.safetensors", &good[..]),
         ("README.md", b"# Models"),
         (".tiny.safetensors", b""),
     ] {
@@ -39,7 +39,7 @@ fn with(folder: &Path, arguments: &[&str]) -> Said {
 fn listed(said: &Said) -> Vec<Value> {
     assert_eq!(said.code, Some(0), "{}", said.err);
     let list: Value = serde_json::from_str(&said.out).unwrap();
-    assert_eq!((&list["schema"], &list["default"]), (&json!(1), &json!("xvector-cnn")));
+    assert_eq!((&list["schema"], &list["default"]), (&json!(1), &json!("campplus-fcn")));
     list["systems"].as_array().unwrap().clone()
 }
 
@@ -56,16 +56,16 @@ fn the_systems_inside_are_listed_with_what_they_score() {
     let default: Vec<&Value> = systems.iter().filter(|system| system["default"] == true).collect();
     assert_eq!(
         (default.len(), &default[0]["name"], &default[0]["place"]),
-        (1, &json!("xvector-cnn"), &json!("inside"))
+        (1, &json!("campplus-fcn"), &json!("inside"))
     );
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/xvector-cnn.safetensors");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/campplus-fcn.safetensors");
     assert_eq!(default[0]["bytes"], fs::metadata(file).unwrap().len());
     assert!(default[0]["error"].is_null() && default[0]["path"].is_null());
     assert_eq!(default[0]["scores"]["protocol"], "fold_actor");
     let accuracy = default[0]["scores"]["emotion_accuracy"]["mean"].as_f64().unwrap();
     let said = run(["model", "list"]);
     let sha256 = &default[0]["sha256"].as_str().unwrap()[..16];
-    let row = said.out.lines().find(|line| line.starts_with("▸ xvector-cnn ")).unwrap();
+    let row = said.out.lines().find(|line| line.starts_with("▸ campplus-fcn ")).unwrap();
     for words in [&format!("{accuracy:.1}"), sha256, " MB ", "inside the program"] {
         assert!(row.contains(words), "`{words}` is missing: {row}");
     }
@@ -77,7 +77,7 @@ fn installed_systems_are_listed_and_broken_ones_with_their_reason() {
     let systems = listed(&with(&folder, &["model", "list", "--json"]));
     let installed: Vec<&Value> = systems.iter().filter(|system| system["place"] == "file").collect();
     let names: Vec<&Value> = installed.iter().map(|system| &system["name"]).collect();
-    assert_eq!(names, ["broken", "tiny", "xvector-cnn"]);
+    assert_eq!(names, ["broken", "tiny", "campplus-fcn"]);
     assert_eq!((&installed[2]["hidden"], &installed[2]["default"]), (&json!(true), &json!(false)));
     assert_eq!((&installed[1]["model"], &installed[1]["scores"]), (&json!("tiny-cnn"), &Value::Null));
     assert_eq!(installed[1]["path"], folder.join("tiny.safetensors").to_str().unwrap());
@@ -93,9 +93,9 @@ fn a_name_or_a_path_or_the_variable_says_which_system_answers() {
     let folder = folder("names");
     let sound = folder.join("sound.wav");
     let sound = sound.to_str().unwrap();
-    let path = folder.join("xvector-cnn.safetensors");
+    let path = folder.join("campplus-fcn.safetensors");
     let infer = ["infer", "--json", sound];
-    assert_eq!(model(&with(&folder, &infer)), "xvector-cnn");
+    assert_eq!(model(&with(&folder, &infer)), "campplus-fcn");
     assert_eq!(model(&with(&folder, &[&infer[..], &["--model", "tiny"]].concat())), "tiny-cnn");
     assert_eq!(model(&with(&folder, &[&infer[..], &["--model", path.to_str().unwrap()]].concat())), "tiny-cnn");
     let by_variable = |value: &str, more: &[&str]| {
@@ -103,18 +103,18 @@ fn a_name_or_a_path_or_the_variable_says_which_system_answers() {
     };
     assert_eq!(model(&by_variable("tiny", &[])), "tiny-cnn");
     assert_eq!(model(&by_variable(path.to_str().unwrap(), &[])), "tiny-cnn");
-    assert_eq!(model(&by_variable("tiny", &["--model", "xvector-cnn"])), "xvector-cnn");
-    assert_eq!(model(&by_variable("", &[])), "xvector-cnn");
+    assert_eq!(model(&by_variable("tiny", &["--model", "campplus-fcn"])), "campplus-fcn");
+    assert_eq!(model(&by_variable("", &[])), "campplus-fcn");
     let show = |arguments: &[&str]| with(&folder, arguments).out.lines().next().unwrap_or_default().to_owned();
     assert_eq!(show(&["model", "show", "tiny"]), "tiny-cnn");
-    assert_eq!(show(&["model", "show"]), "xvector-cnn");
+    assert_eq!(show(&["model", "show"]), "campplus-fcn");
 }
 
 #[test]
 fn what_cannot_be_meant_ends_with_2_and_says_what_there_is() {
     let folder = folder("unknown");
     for (variable, asked, words) in [
-        ("", &["--model", "tinny"][..], &["`tinny`", "Was `tiny` meant?", "`broken`, `tiny`, `xvector-cnn`"][..]),
+        ("", &["--model", "tinny"][..], &["`tinny`", "Was `tiny` meant?", "`broken`, `tiny`, `campplus-fcn`"][..]),
         ("", &["--model", "wavlm"], &["`wavlm`", "./wavlm.safetensors"]),
         ("", &["--model", "broken"], &["broken.safetensors", "malformed"]),
         ("", &["--model", "./tiny"], &["./tiny", "no such file"]),
@@ -133,7 +133,7 @@ fn what_cannot_be_meant_ends_with_2_and_says_what_there_is() {
 fn a_named_folder_that_is_not_there_is_told() {
     let said = with(Path::new("/nowhere/models"), &["model", "list"]);
     assert_eq!(said.code, Some(0));
-    assert!(said.out.contains("xvector-cnn") && said.err.contains("/nowhere/models"), "{}", said.err);
+    assert!(said.out.contains("campplus-fcn") && said.err.contains("/nowhere/models"), "{}", said.err);
     let said = with(Path::new("/nowhere/models"), &["infer", "--model", "tiny", "a.wav"]);
     assert!(said.err.contains("Not searched: /nowhere/models"), "{}", said.err);
 }

@@ -46,7 +46,7 @@ fn json_is_one_object_a_file_with_all_its_keys() {
         (&16_000.into(), &1.into(), &2.into())
     );
     assert!((report["duration_s"].as_f64().unwrap() - 4.164_187).abs() < 1e-6);
-    assert_eq!(report["model"], "xvector-cnn");
+    assert_eq!(report["model"], "campplus-fcn");
     for (head, classes) in [("emotion", 6), ("gender", 2)] {
         let probabilities = report[head]["probabilities"].as_object().unwrap();
         assert_eq!(probabilities.len(), classes);
@@ -171,13 +171,13 @@ fn a_cut_recording_is_answered_when_asked() {
 
 #[test]
 fn a_model_file_answers_like_the_one_inside() {
-    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/xvector-cnn.safetensors");
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/campplus-fcn.safetensors");
     let inside = objects(&run(["infer", "--json", &speech()]).out);
     assert_eq!(objects(&run(["infer", "--json", "--model", weights, &speech()]).out), inside);
     let (inside, file) = (run(["model", "show"]), run(["model", "show", weights]));
     assert_eq!((inside.code, &inside.out), (Some(0), &file.out));
     for word in
-        ["xvector-cnn", "CREMA-D", "ODbL", "voices not heard before", "female", "age 60-74", "Article", "5(1)(f)"]
+        ["campplus-fcn", "CREMA-D", "ODbL", "voices not heard before", "female", "age 60-74", "Article", "5(1)(f)"]
     {
         assert!(file.out.to_lowercase().contains(&word.to_lowercase()), "{word} is missing:\n{}", file.out);
     }
@@ -197,7 +197,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_meant() {
         (&["infer", "--min-confidence", "60%", "a.wav"], "a number from 0 to 1"),
         (&["infer", "--model", "xvectro-cnn", "a.wav"], "Was `xvector-cnn` meant?"),
         (&["infer", "--model", "", "a.wav"], "no system has the name ``"),
-        (&["model", "show", "wavlm"], "there is `xvector-cnn`"),
+        (&["model", "show", "wavlm"], "there is `campplus-fcn`"),
         (&["infer", "--model", "/nowhere.safetensors", "a.wav"], "/nowhere.safetensors"),
         (&["model", "show", "/"], "directory"),
         (&[], "Usage"),

@@ -122,6 +122,7 @@ def merged_clips(shares, folder):
 def merged_outside(shares, _):
     lists = {name: [value for share in shares for value in share[name]] for name in shares[0]}
     tensors = {name: (np.concatenate if name in ("frames", "degraded") else np.array)(values) for name, values in lists.items()}
+    tensors = {name: np.ascontiguousarray(values) for name, values in tensors.items()}  # safetensors writes memory as it lies
     tensors["start"] = np.cumsum(tensors["length"]) - tensors["length"]
     return tensors
 

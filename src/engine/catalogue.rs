@@ -18,7 +18,7 @@ use super::embedded::EMBEDDED;
 const EMBEDDED: &[(&str, &[u8])] = &[];
 
 /// Name of the system that answers when none is asked for.
-pub const DEFAULT_SYSTEM: &str = "xvector-cnn";
+pub const DEFAULT_SYSTEM: &str = "campplus-fcn";
 
 const ENDING: &str = ".safetensors";
 /// Entries of one folder that are looked at.

@@ -12,7 +12,7 @@ macro_rules! weights {
 }
 
 /// Name and bytes of each.
-pub(super) const EMBEDDED: &[(&str, &[u8])] = &[weights!("xvector-cnn")];
+pub(super) const EMBEDDED: &[(&str, &[u8])] = &[weights!("campplus-fcn"), weights!("xvector-cnn")];
 
 /// The default system, [`DEFAULT_SYSTEM`].
 ///

@@ -4,7 +4,8 @@ import torch
 from torch.nn import functional as F
 
 COVERAGE = 0.8
-KNOTS = 5
+PLACES = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99)  # quantiles of the predictions where the lines meet
+NEIGHBOURS = 0.2  # share of the clips that tell an end at one place
 
 
 def temperature(logits, want):
@@ -14,17 +15,17 @@ def temperature(logits, want):
     return round(float(grid[losses.argmin()]), 4)
 
 
-def interval(years, want, coverage=COVERAGE, knots=KNOTS):
-    """Ends of the interval that holds the true age with the stated share, as straight lines over the predicted age: around each of `knots` equally
-    filled places of the predictions, quantiles of the error among its neighbours; then both ends are moved outwards or inwards
+def interval(years, want, coverage=COVERAGE):
+    """Ends of the interval that holds the true age with the stated share, as straight lines over the predicted age: at each of some places
+    of the predictions, quantiles of the error among its neighbours; then both ends are moved outwards or inwards
     by one number of years so that the share is met on all clips (split conformal prediction; Romano, Patterson, Candès 2019)."""
     years, error = np.asarray(years, float), np.asarray(want, float) - np.asarray(years, float)
-    places = np.quantile(years, (np.arange(knots) + 0.5) / knots)
-    order, reach = np.argsort(years), len(years) // knots
+    places = np.quantile(years, PLACES)
+    order, reach = np.argsort(years), int(len(years) * NEIGHBOURS)
     low, high = [], []
     for place in places:
-        at = np.searchsorted(years[order], place)
-        near = error[order[max(0, at - reach // 2) : at + reach // 2 + 1]]
+        first = np.clip(np.searchsorted(years[order], place) - reach // 2, 0, len(years) - reach)
+        near = error[order[first : first + reach]]
         low.append(place + np.quantile(near, (1 - coverage) / 2))
         high.append(place + np.quantile(near, (1 + coverage) / 2))
     outside = np.maximum(np.interp(years, places, low) - want, want - np.interp(years, places, high))
