@@ -31,10 +31,11 @@ fn container(name: &str) -> Container {
 
 /// Whether this build has the decoder.
 fn is_read(name: &str) -> bool {
+    let (mp3, formats) = (cfg!(feature = "mp3"), cfg!(feature = "formats"));
     match container(name) {
         Container::Wav => true,
-        Container::Mp3 => cfg!(feature = "mp3"),
-        _ => cfg!(feature = "formats"),
+        Container::Mp3 => mp3,
+        _ => formats,
     }
 }
 
