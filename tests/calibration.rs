@@ -26,7 +26,8 @@ fn recording(samples: &[f32]) -> Vec<u8> {
 }
 
 fn answer(parts: &Parts, samples: &[f32]) -> Report {
-    let engine = Engine::new(System::from_bytes(&parts.signed()).unwrap(), Options::default()).unwrap();
+    let options = Options { activity: false, ..Options::default() };
+    let engine = Engine::new(System::from_bytes(&parts.signed()).unwrap(), options).unwrap();
     engine.infer_reader(Cursor::new(recording(samples)), "test").unwrap()
 }
 

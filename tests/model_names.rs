@@ -77,10 +77,10 @@ fn installed_systems_are_listed_and_broken_ones_with_their_reason() {
     let systems = listed(&with(&folder, &["model", "list", "--json"]));
     let installed: Vec<&Value> = systems.iter().filter(|system| system["place"] == "file").collect();
     let names: Vec<&Value> = installed.iter().map(|system| &system["name"]).collect();
-    assert_eq!(names, ["broken", "tiny", "campplus-fcn"]);
-    assert_eq!((&installed[2]["hidden"], &installed[2]["default"]), (&json!(true), &json!(false)));
-    assert_eq!((&installed[1]["model"], &installed[1]["scores"]), (&json!("tiny-cnn"), &Value::Null));
-    assert_eq!(installed[1]["path"], folder.join("tiny.safetensors").to_str().unwrap());
+    assert_eq!(names, ["broken", "campplus-fcn", "tiny"]);
+    assert_eq!((&installed[1]["hidden"], &installed[1]["default"]), (&json!(true), &json!(false)));
+    assert_eq!((&installed[2]["model"], &installed[2]["scores"]), (&json!("tiny-cnn"), &Value::Null));
+    assert_eq!(installed[2]["path"], folder.join("tiny.safetensors").to_str().unwrap());
     assert!(installed[0]["error"].as_str().unwrap().contains("malformed") && installed[0]["sha256"].is_null());
     let table = with(&folder, &["model", "list"]).out;
     for words in ["  broken ", "broken: /", "malformed", "tiny.safetensors", "hidden by the one above"] {
@@ -114,7 +114,11 @@ fn a_name_or_a_path_or_the_variable_says_which_system_answers() {
 fn what_cannot_be_meant_ends_with_2_and_says_what_there_is() {
     let folder = folder("unknown");
     for (variable, asked, words) in [
-        ("", &["--model", "tinny"][..], &["`tinny`", "Was `tiny` meant?", "`broken`, `tiny`, `campplus-fcn`"][..]),
+        (
+            "",
+            &["--model", "tinny"][..],
+            &["`tinny`", "Was `tiny` meant?", "`broken`, `campplus-fcn`, `tiny`, `xvector-cnn`"][..],
+        ),
         ("", &["--model", "wavlm"], &["`wavlm`", "./wavlm.safetensors"]),
         ("", &["--model", "broken"], &["broken.safetensors", "malformed"]),
         ("", &["--model", "./tiny"], &["./tiny", "no such file"]),

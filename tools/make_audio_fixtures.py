@@ -83,6 +83,9 @@ def golden(path: Path) -> dict[str, int]:
     options = "-ignore_editlist 1" if path.suffix == ".m4a" else ""
     decoded = run(f"ffmpeg {options} -i {path} -f f32le -")
     samples = [decoded[i : i + 4] for i in range(0, len(decoded), 4)]
+    if path.suffix == ".ogg":  # ffmpeg plays the last block to its end; the page's granule says where the sound ends
+        frames = run(f"ffprobe -v error -show_entries stream=duration_ts -of csv=p=0 {path}").decode()
+        samples = samples[: int(frames.strip().strip(",")) * probe(path)[1]]
     n = len(samples)
     kept = samples[:500] + samples[n // 2 : n // 2 + 1000] + samples[-500:]
     (GOLDEN / f"{path.name}.f32").write_bytes(b"".join(kept))

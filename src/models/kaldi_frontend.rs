@@ -155,10 +155,10 @@ impl KaldiFbankRecipe {
 
 impl KaldiMfccRecipe {
     pub(super) fn check(&self) -> Result<()> {
+        check(&self.frame_opts, &self.mel_opts, self.window_s)?;
         within("frontend.num_ceps", &self.num_ceps, 1..=self.mel_opts.num_bins)?;
         within("frontend.energy_floor", &self.energy_floor, 0.0..=f32::MAX)?;
-        within("frontend.cepstral_lifter", &self.cepstral_lifter, 0.0..=1e6)?;
-        check(&self.frame_opts, &self.mel_opts, self.window_s)
+        within("frontend.cepstral_lifter", &self.cepstral_lifter, 0.0..=1e6)
     }
 
     pub(super) fn options(&self) -> KaldiMfccOptions {

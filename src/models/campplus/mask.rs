@@ -62,7 +62,7 @@ impl Mask {
             self.first.run(context, 1, hidden);
             relu(hidden);
             self.second.run(hidden, 1, mask);
-            for x in &mut *mask {
+            for x in mask.iter_mut() {
                 *x = sigmoid(*x);
             }
             for row in values.chunks_mut(stride) {
