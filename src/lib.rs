@@ -1,7 +1,7 @@
 //! Emotion, gender and age from a voice recording: one model, one pass, offline.
 //!
 //! ```text
-//! file bytes ─ audio ─▶ f32 [samples] per channel, Hz        WAV, MP3, FLAC, Ogg, M4A; told by the first bytes
+//! file bytes ─ audio ─▶ f32 [samples] per channel, Hz        WAV, MP3, FLAC, Ogg, M4A by their first bytes; raw PCM
 //!            ─ dsp ───▶ f32 [samples] mono, 16 kHz           mean of the channels, polyphase windowed sinc
 //!            ─ engine ▶ windows of up to 3 s                 every sample in one; those without speech left out
 //!            ─ dsp ───▶ [frames, bands]                      log-mel, Kaldi fbank or MFCC, by the recipe that the model file states

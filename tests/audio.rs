@@ -31,18 +31,18 @@ fn container(name: &str) -> Container {
 
 /// Whether this build has the decoder.
 fn is_read(name: &str) -> bool {
+    let (mp3, formats) = (cfg!(feature = "mp3"), cfg!(feature = "formats"));
     match container(name) {
         Container::Wav => true,
-        Container::Mp3 => cfg!(feature = "mp3"),
-        _ => cfg!(feature = "formats"),
+        Container::Mp3 => mp3,
+        _ => formats,
     }
 }
 
 /// The largest difference from ffmpeg that a file may have, full scale 1. Lossless codings must be exact.
 fn tolerance(name: &str) -> f32 {
     match container(name) {
-        Container::Mp3 => 2e-6,
-        Container::Ogg => 2e-6,
+        Container::Mp3 | Container::Ogg => 2e-6,
         Container::Mp4 if !name.contains("alac") => 2e-5,
         _ => 0.0,
     }

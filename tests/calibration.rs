@@ -9,7 +9,7 @@ use std::io::Cursor;
 
 use common::model_file::Parts;
 use common::program::{Said, run};
-use common::{buzz, folder, pcm16, wav};
+use common::{buzz, folder, pcm16, probabilities, wav};
 use persona_engine::engine::{Engine, Options, Report, System};
 use serde_json::{Value, json};
 
@@ -29,11 +29,6 @@ fn answer(parts: &Parts, samples: &[f32]) -> Report {
     let options = Options { activity: false, ..Options::default() };
     let engine = Engine::new(System::from_bytes(&parts.signed()).unwrap(), options).unwrap();
     engine.infer_reader(Cursor::new(recording(samples)), "test").unwrap()
-}
-
-fn probabilities(report: &Report) -> Vec<f64> {
-    let (emotion, gender) = (report.emotion.as_ref().unwrap(), report.gender.as_ref().unwrap());
-    emotion.probabilities.iter().chain(&gender.probabilities).map(|(_, p)| *p).collect()
 }
 
 /// The mean of the windows' calibrated probabilities, not the calibrated mean of their logits; rounded to a millionth each.

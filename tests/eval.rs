@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::model_file::Parts;
 use common::program::{Said, run};
 use common::{buzz, fixture, folder, pcm16, wav};
 use safetensors::Dtype;
@@ -108,6 +109,56 @@ fn assert_answers_of_infer(folder: &Path) {
     }
     assert_eq!((rows[1]["true_emotion"].as_str(), rows[1]["true_gender"].as_str()), ("sadness", "female"));
     assert_eq!((rows[2]["line"].as_str(), rows[2]["true_age"].as_str()), ("4", "61.5"));
+}
+
+/// A clip that the speech detector refuses is an answer to be counted, no problem of the table; without the detector it is measured.
+#[test]
+fn what_is_no_speech_is_counted_by_its_reason_and_measured_when_asked() {
+    let folder = recordings("eval_no_speech");
+    let tone: Vec<f32> = (0..32_000).map(|i| 0.3 * (i as f32 * 0.1).sin()).collect();
+    fs::write(folder.join("tone.wav"), wav(1, 1, 16_000, 16, &pcm16(&tone))).unwrap();
+    let table = format!("{LABELLED}tone.wav,NEU,F,50,d,x\n");
+    let out = folder.join("out.json");
+    let measured = |table: &str, more: &[&str]| {
+        let said = eval(&folder, table, &[&["--json", out.to_str().unwrap()], more].concat());
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        (said.out, json(&out))
+    };
+    let (text, report) = measured(&table, &[]);
+    assert!(text.contains("1 clip got no answer: no_speech"), "{text}");
+    assert_eq!(report["no_answer"], serde_json::json!({"no_speech": 1, "silence": 1}));
+    assert_eq!((&report["input"]["clips"], &report["overall"]["age"]["clips"]), (&5.into(), &3.into()));
+    assert_eq!((&report["problems"]["count"], &report["settings"]["activity"]), (&0.into(), &true.into()));
+
+    let (text, report) = measured(&table, &["--no-activity"]);
+    assert!(text.contains("without the speech detector") && !text.contains("answer: no_speech"), "{text}");
+    assert_eq!(report["no_answer"], serde_json::json!({"silence": 1}));
+    assert_eq!((&report["overall"]["age"]["clips"], &report["settings"]["activity"]), (&4.into(), &false.into()));
+
+    let (_, report) = measured("file,emotion,age\ntone.wav,NEU,50\n", &[]);
+    assert!(report["overall"]["emotion"].is_null() && report["overall"]["age"].is_null());
+    assert_eq!(report["no_answer"], serde_json::json!({"no_speech": 1}));
+}
+
+/// The interval that a system gives with an age is measured as it is reported.
+#[test]
+fn the_interval_of_an_age_is_measured() {
+    let folder = recordings("eval_interval");
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (model, out, predictions) = (path("interval.safetensors"), path("out.json"), path("out.csv"));
+    fs::write(&model, Parts::with_interval().signed()).unwrap();
+    let said = eval(&folder, LABELLED, &["--model", &model, "--json", &out, "--predictions", &predictions]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let infer = run(["infer", "--json", "--model", &model, &path("speech.wav")]);
+    let age = serde_json::from_str::<Value>(&infer.out).unwrap()["age"].clone();
+    let rows = rows(Path::new(&predictions));
+    for (column, of_infer) in [("age_low", &age["interval"]["low_years"]), ("age_high", &age["interval"]["high_years"])]
+    {
+        assert_eq!(rows[0][column].parse::<f64>().unwrap(), of_infer.as_f64().unwrap(), "{column}");
+    }
+    assert_eq!((rows[3]["clip"].as_str(), rows[3]["age_low"].as_str()), ("silence.wav", ""));
+    assert_eq!(json(Path::new(&out))["overall"]["age"]["interval_claimed"], 0.8);
+    assert!(said.out.contains("interval coverage") && said.out.contains("80.0 % claimed"), "{}", said.out);
 }
 
 #[test]
@@ -251,6 +302,7 @@ fn tables_and_options_that_make_no_sense_are_set_up_errors() {
         (b"file,emotion\nspeech.wav,ANG\n", &["--label", "calm=sleepy"], "`sleepy`"),
         (b"file,emotion\nspeech.wav,ANG\n", &["--bootstrap", "100000000000"], "bootstrap"),
         (b"file,emotion\nspeech.wav,ANG\n", &["--features", "/nowhere/f.safetensors"], "/nowhere/f.safetensors"),
+        (b"clip,emotion\nc0,ANG\n", &["--features", "f.safetensors", "--no-activity"], "cannot be used with"),
         (b"file,emotion\nspeech.wav,ANG\n", &["--json", "/nowhere/out.json"], "/nowhere/out.json: not written"),
     ];
     for (table, options, told) in cases {

@@ -46,8 +46,8 @@ pub(super) struct EvalArgs {
     /// Threads that answer clips. The output is the same for any number.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
-    /// Answer every window, speech or not.
-    #[arg(long)]
+    /// Answer recordings without speech too, and clipped or drowned ones: all that are not silent. Otherwise they are counted and not measured.
+    #[arg(long, conflicts_with = "features")]
     no_activity: bool,
     /// Leave out what cannot be used, count it, and end with code 1. Otherwise it is named and nothing is measured.
     #[arg(long)]
@@ -77,8 +77,7 @@ Exit codes: 0 all measured, 1 some of the table was left out (--keep-going), 2 n
 pub(super) fn run(args: &EvalArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     let request = args.request().map_err(Stop::SetUp)?;
     let system = system(args.model.as_deref()).map_err(Stop::SetUp)?;
-    let engine =
-        Engine::new(system, Options { activity: !args.no_activity, ..Options::default() }).map_err(Stop::SetUp)?;
+    let engine = Engine::new(system, args.options()).map_err(Stop::SetUp)?;
     let shows_progress = !args.quiet && io::stderr().is_terminal();
     let progress = |done: usize, all: usize| {
         if shows_progress && (done.is_multiple_of(10) || done == all) {
@@ -104,6 +103,11 @@ fn tell_warnings(evaluation: &Evaluation, err: &mut dyn Write) -> io::Result<()>
 }
 
 impl EvalArgs {
+    /// The engine's options: those of `infer`, so that what is measured is what its users get.
+    fn options(&self) -> Options {
+        Options { activity: !self.no_activity, ..Options::default() }
+    }
+
     fn request(&self) -> Result<Request> {
         let conditions = self.conditions.iter().map(|text| Condition::parse(text)).collect::<Result<_>>()?;
         let own_words = self.labels.iter().map(|text| word(text)).collect::<Result<_>>()?;

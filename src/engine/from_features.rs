@@ -51,11 +51,13 @@ impl Engine {
     }
 }
 
-#[cfg(all(test, feature = "embedded-weights"))]
+#[cfg(test)]
+#[cfg(feature = "embedded-weights")]
 mod tests {
     use super::*;
     use crate::engine::{Catalogue, Options};
 
+    /// It answers a tone too: what is compared is the way behind the detector.
     fn engine() -> Engine {
         let options = Options { activity: false, ..Options::default() };
         Engine::new(Catalogue::of(&[]).system("xvector-cnn").unwrap(), options).unwrap()
@@ -84,7 +86,9 @@ mod tests {
         };
         let mut bytes = std::io::Cursor::new(Vec::new());
         let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-        samples.iter().for_each(|&x| writer.write_sample(x).unwrap());
+        for &x in samples {
+            writer.write_sample(x).unwrap();
+        }
         writer.finalize().unwrap();
         bytes.into_inner()
     }

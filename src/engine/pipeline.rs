@@ -55,6 +55,11 @@ impl Engine {
         &self.system
     }
 
+    /// The options that it answers by.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Answers one file.
     ///
     /// # Errors

@@ -69,7 +69,8 @@ fn percentiles(mut values: Vec<f64>) -> Option<(f64, f64)> {
         let (below, above) = (values[place.floor() as usize], values[place.ceil() as usize]);
         below + (above - below) * place.fract()
     };
-    Some((at((1.0 - CONFIDENCE) / 2.0), at((1.0 + CONFIDENCE) / 2.0)))
+    let tail = (1.0 - CONFIDENCE) / 2.0;
+    Some((at(tail), at(1.0 - tail)))
 }
 
 /// Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"; the constants are those of its figure 17.

@@ -93,7 +93,9 @@ mod tests {
     fn it_is_the_definition() {
         let mut calibration = Calibration::default();
         // one bin of three clips, two right, confidence 0.75; one of one clip, wrong, 0.95
-        [(0.74, true), (0.75, true), (0.76, false), (0.95, false)].iter().for_each(|&(c, r)| calibration.add(c, r));
+        for (confidence, right) in [(0.74, true), (0.75, true), (0.76, false), (0.95, false)] {
+            calibration.add(confidence, right);
+        }
         let expected = 3.0 / 4.0 * (0.75_f64 - 2.0 / 3.0).abs() + 1.0 / 4.0 * 0.95;
         approx::assert_abs_diff_eq!(calibration.ece().unwrap(), expected, epsilon = 1e-15);
         let rows: Vec<_> = calibration.reliability().filter(|row| row.clips > 0.0).collect();

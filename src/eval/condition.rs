@@ -50,7 +50,7 @@ pub(super) fn select(table: &Records, conditions: &[Condition]) -> Result<Vec<Re
         }
     }
     let holds = |record: &Record| asked.iter().all(|(index, values)| values.contains(&record.fields[*index].as_str()));
-    let selected: Vec<Record> = table.records.iter().filter(|record| holds(record)).cloned().collect();
+    let selected: Vec<Record> = table.rows.iter().filter(|record| holds(record)).cloned().collect();
     if selected.is_empty() { Err(nothing(table, &asked)) } else { Ok(selected) }
 }
 
@@ -59,7 +59,7 @@ fn nothing(table: &Records, asked: &[(usize, Vec<&str>)]) -> Error {
         return Error::Config("the table has no rows that can be used".into());
     }
     let told = asked.iter().map(|(index, values)| {
-        let there: BTreeSet<&str> = table.records.iter().map(|record| record.fields[*index].as_str()).collect();
+        let there: BTreeSet<&str> = table.rows.iter().map(|record| record.fields[*index].as_str()).collect();
         let some: Vec<&str> = there.iter().take(10).copied().collect();
         let more = if there.len() > some.len() { ", …" } else { "" };
         format!("{}={} (the table has {}{more})", table.columns[*index], values.join("|"), some.join(", "))
@@ -75,7 +75,7 @@ mod tests {
         let rows = [["a", "0", "x"], ["b", "1", "x"], ["c", "2", "y"]];
         let records = rows.iter().zip(2..).map(|(r, line)| Record { line, fields: r.map(String::from).to_vec() });
         let columns = ["file", "fold", "sex"].map(String::from).to_vec();
-        Records { columns, records: records.collect(), problems: vec![] }
+        Records { columns, rows: records.collect(), problems: vec![] }
     }
 
     fn lines(conditions: &[&str]) -> Result<Vec<u64>> {

@@ -148,6 +148,7 @@ fn report(
         },
         input: input_info(request, table, answers.len(), names.len()),
         settings: Settings {
+            activity: engine.options().activity && request.features.is_none(),
             bootstrap: request.bootstrap.draws,
             seed: request.bootstrap.seed,
             resampled: if names.is_empty() { "clips" } else { "speakers" },

@@ -57,10 +57,10 @@ impl FeatureFile {
         let mut places = HashMap::new();
         for (name, info) in metadata.tensors() {
             let &[frames, width] = info.shape.as_slice() else {
-                return Err(unsupported(&name, format!("has the shape {:?}", info.shape), bands));
+                return Err(unsupported(&name, &format!("has the shape {:?}", info.shape), bands));
             };
             if info.dtype != Dtype::U8 || width != bands || frames.saturating_mul(width) > MAX_VALUES {
-                return Err(unsupported(&name, format!("is {:?} {:?}", info.dtype, info.shape), bands));
+                return Err(unsupported(&name, &format!("is {:?} {:?}", info.dtype, info.shape), bands));
             }
             places.insert(name, Place { start: begin + info.data_offsets.0 as u64, frames });
         }
@@ -134,7 +134,7 @@ fn header(file: &mut File, size: u64) -> Result<(Metadata, u64)> {
     Ok((metadata, begin))
 }
 
-fn unsupported(clip: &str, is: String, bands: usize) -> Error {
+fn unsupported(clip: &str, is: &str, bands: usize) -> Error {
     Error::Unsupported(format!("clip `{clip}` {is}; uint8 [frames, {bands}] is read, of at most {MAX_VALUES} values"))
 }
 

@@ -152,7 +152,9 @@ pub(super) fn measure_classes(
 ) -> Option<ClassMeasures> {
     let unit = numbered(cases);
     let mut units = vec![ClassSums::new(classes); unit.len()];
-    cases.iter().for_each(|(global, case)| units[unit[global]].add(case));
+    for (global, case) in cases {
+        units[unit[global]].add(case);
+    }
     let ranking = Ranking::new(cases.iter().map(|(global, case)| (unit[global], *case)));
     let measure = |times: &[u32]| {
         let mut sums = ClassSums::new(classes);
@@ -170,7 +172,9 @@ pub(super) fn measure_classes(
 pub(super) fn measure_ages(cases: &[InUnit<'_, AgeCase>], bootstrap: Bootstrap) -> Option<AgeMeasures> {
     let unit = numbered(cases);
     let mut units = vec![AgeSums::default(); unit.len()];
-    cases.iter().for_each(|(global, case)| units[unit[global]].add(case));
+    for (global, case) in cases {
+        units[unit[global]].add(case);
+    }
     let whole = |times: &[u32]| {
         let mut sums = AgeSums::default();
         units.iter().zip(times).filter(|(_, n)| **n > 0).for_each(|(unit, &n)| sums.add_times(unit, f64::from(n)));
@@ -276,7 +280,9 @@ pub struct MeanAge {
 
 pub(super) fn majority(cases: &[InUnit<'_, ClassCase>], labels: &[String]) -> Option<Majority> {
     let mut counts = vec![0_u32; labels.len()];
-    cases.iter().for_each(|(_, case)| counts[case.truth] += 1);
+    for (_, case) in cases {
+        counts[case.truth] += 1;
+    }
     let most = *counts.iter().max()?;
     let label = labels[counts.iter().position(|&count| count == most)?].clone();
     let accuracy = ratio(f64::from(most), cases.len() as f64)?;

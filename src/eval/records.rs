@@ -30,7 +30,7 @@ pub(super) struct Record {
 pub(super) struct Records {
     /// Names of the columns as they stand in the header.
     pub(super) columns: Vec<String>,
-    pub(super) records: Vec<Record>,
+    pub(super) rows: Vec<Record>,
     /// Rows that are no records, in the order of their lines.
     pub(super) problems: Vec<Problem>,
 }
@@ -51,14 +51,14 @@ impl Records {
         let Some(header) = rows.next() else {
             return Err(Error::Config("the table is empty: not even a header".into()));
         };
-        let columns = columns(&header.map_err(no_csv)?)?;
-        let mut read = Self { columns, records: Vec::new(), problems: Vec::new() };
+        let columns = columns(&header.map_err(|error| no_csv(&error))?)?;
+        let mut read = Self { columns, rows: Vec::new(), problems: Vec::new() };
         let mut lines = Lines { bytes, at: 0, line: 1 };
         for (count, row) in (1..).zip(rows) {
             if count > MAX_ROWS {
                 return Err(Error::Limit { what: "number of rows", actual: count, limit: MAX_ROWS });
             }
-            let row = row.map_err(no_csv)?;
+            let row = row.map_err(|error| no_csv(&error))?;
             let begin = row.position().map_or(0, csv::Position::byte);
             read.add(lines.line_from(begin as usize), &row);
         }
@@ -67,7 +67,7 @@ impl Records {
 
     fn add(&mut self, line: u64, row: &csv::ByteRecord) {
         match record(line, row, self.columns.len()) {
-            Ok(record) => self.records.push(record),
+            Ok(record) => self.rows.push(record),
             Err(problem) => self.problems.push(problem),
         }
     }
@@ -146,7 +146,7 @@ fn record(line: u64, row: &csv::ByteRecord, columns: usize) -> Result<Record, Pr
 }
 
 /// In memory only UTF-8 and lengths could fail, and neither is checked by the reader.
-fn no_csv(error: csv::Error) -> Error {
+fn no_csv(error: &csv::Error) -> Error {
     Error::malformed("CSV", error.to_string())
 }
 
@@ -158,7 +158,7 @@ mod tests {
         let read = Records::parse(bytes).unwrap();
         assert_eq!(read.columns, ["file", "emotion"]);
         assert_eq!(read.problems, []);
-        read.records.into_iter().map(|r| (r.line, r.fields)).collect()
+        read.rows.into_iter().map(|r| (r.line, r.fields)).collect()
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn what_is_no_record_is_named_with_its_line() {
         let read = Records::parse(b"file,emotion\na,b,c\nd\n\xff,e\nf,g\n").unwrap();
-        assert_eq!(read.records, [Record { line: 5, fields: vec!["f".into(), "g".into()] }]);
+        assert_eq!(read.rows, [Record { line: 5, fields: vec!["f".into(), "g".into()] }]);
         let told: Vec<_> = read.problems.iter().map(|p| (p.line, p.reason)).collect();
         assert_eq!(told, [(2, Reason::RowShape), (3, Reason::RowShape), (4, Reason::Encoding)]);
     }

@@ -30,7 +30,7 @@ pub struct EvalReport {
     pub training_overlap: TrainingOverlap,
     /// What of the table was left out.
     pub problems: Problems,
-    /// Clips that the system gave no answer for, by its reason. They are in no measure.
+    /// Clips that the system gave no answer for, by its reason: `silence`, `no_speech` … They are in no measure.
     pub no_answer: BTreeMap<String, usize>,
     /// All clips.
     pub overall: Measures,
@@ -80,6 +80,9 @@ pub struct InputInfo {
 /// How it was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
+    /// Whether recordings without speech, clipped and drowned ones were left unanswered ([`Options::activity`](crate::engine::Options::activity));
+    /// never so of features, which are answered without audio.
+    pub activity: bool,
     /// Draws of the bootstrap.
     pub bootstrap: usize,
     /// Its seed.

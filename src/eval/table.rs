@@ -114,7 +114,7 @@ impl Table {
         locate: impl Fn(&str) -> Result<String, String>,
     ) -> Result<Self> {
         let roles = Roles::find(&records.columns, clip_column)?;
-        if records.records.is_empty() && !records.problems.is_empty() {
+        if records.rows.is_empty() && !records.problems.is_empty() {
             return Err(refusal(&records.problems));
         }
         let mut selected = condition::select(&records, &selection.conditions)?;
@@ -172,7 +172,7 @@ impl Reader<'_> {
         if let (Some(at), Some("")) = (roles.speaker, speaker.as_deref()) {
             self.tell(
                 Reason::MissingSpeaker,
-                format!("the column `{}` is empty; the row is left out", self.columns[at]),
+                &format!("the column `{}` is empty; the row is left out", self.columns[at]),
             );
             return None;
         }
@@ -194,29 +194,29 @@ impl Reader<'_> {
     fn class(&mut self, at: usize, word: &str, spelling: &Spelling) -> Option<usize> {
         let index = spelling.index(word);
         if word.is_empty() {
-            self.tell(Reason::MissingLabel, format!("the column `{}` is empty", self.columns[at]));
+            self.tell(Reason::MissingLabel, &format!("the column `{}` is empty", self.columns[at]));
         } else if index.is_none() {
             let known = spelling.labels().join(", ");
             let message =
                 format!("`{}` is `{word}`, which is none of {known} (--label WORD=LABEL maps it)", self.columns[at]);
-            self.tell(Reason::UnknownLabel, message);
+            self.tell(Reason::UnknownLabel, &message);
         }
         index.filter(|_| !word.is_empty())
     }
 
     fn age(&mut self, at: usize, text: &str) -> Option<f64> {
         if text.is_empty() {
-            self.tell(Reason::MissingLabel, format!("the column `{}` is empty", self.columns[at]));
+            self.tell(Reason::MissingLabel, &format!("the column `{}` is empty", self.columns[at]));
             return None;
         }
         let age = text.parse().ok().filter(|age| AGES.contains(age));
         if age.is_none() {
-            self.tell(Reason::BadAge, format!("`{}` is `{text}`, no number of years from 0 to 130", self.columns[at]));
+            self.tell(Reason::BadAge, &format!("`{}` is `{text}`, no number of years from 0 to 130", self.columns[at]));
         }
         age
     }
 
-    fn tell(&mut self, reason: Reason, what: String) {
+    fn tell(&mut self, reason: Reason, what: &str) {
         self.problems.push(Problem::new(self.line, reason, format!("`{}`: {what}", self.clip)));
     }
 }
@@ -277,6 +277,7 @@ pub(super) mod tests {
 
     #[test]
     fn each_problem_is_named_with_its_line_and_the_rest_of_the_row_kept() {
+        use Reason::*;
         let text = "file,emotion,sex,age,speaker\n\
             a.wav,ANG,F,30,1\n\
             gone.wav,ANG,F,30,1\n\
@@ -291,7 +292,6 @@ pub(super) mod tests {
             h.wav,x,y,z,1\n";
         let table = read("problems", text, &Selection::default()).unwrap();
         let told: Vec<_> = table.problems.iter().map(|p| (p.line, p.reason)).collect();
-        use Reason::*;
         let expected = [
             (3, MissingFile),
             (4, MissingName),

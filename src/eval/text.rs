@@ -43,18 +43,16 @@ pub(super) fn heading(report: &EvalReport) -> String {
 /// The files, the conditions, the network.
 pub(super) fn origin(report: &EvalReport) -> String {
     let input = &report.input;
-    let mut text = input.table.clone();
-    if !input.conditions.is_empty() {
-        text += &format!(" where {}", input.conditions.join(", "));
-    }
-    if let Some(limit) = input.limit {
-        text += &format!(", at most {limit} rows");
-    }
-    if let Some(features) = &input.features {
-        text += &format!(", features {features}");
-    }
+    let undetected = !report.settings.activity && input.features.is_none();
+    let asked = [
+        (!input.conditions.is_empty()).then(|| format!(" where {}", input.conditions.join(", "))),
+        input.limit.map(|limit| format!(", at most {limit} rows")),
+        input.features.as_ref().map(|features| format!(", features {features}")),
+        undetected.then(|| ", without the speech detector".into()),
+    ];
+    let asked: String = asked.into_iter().flatten().collect();
     let sha256: String = report.system.sha256.chars().take(16).collect();
-    format!("{text}; model sha256 {sha256}")
+    format!("{}{asked}; model sha256 {sha256}", input.table)
 }
 
 /// What the intervals are.
@@ -66,7 +64,7 @@ pub(super) fn interval_note(report: &EvalReport) -> String {
 }
 
 fn write_overall(out: &mut dyn Write, report: &EvalReport) -> io::Result<()> {
-    writeln!(out, "\n{:<9}{:<19}{:>9}   {:<17}{}", "", "", "value", "95 % interval", "a constant answer")?;
+    writeln!(out, "\n{:<9}{:<19}{:>9}   {:<17}a constant answer", "", "", "value", "95 % interval")?;
     for row in overall_rows(report) {
         let line = format!("{:<9}{:<19}{:>9}   {:<17}{}", row.head, row.measure, row.value, row.interval, row.baseline);
         writeln!(out, "{}", line.trim_end())?;
@@ -183,24 +181,27 @@ fn percent(share: Option<f64>) -> String {
 
 fn write_confusion(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io::Result<()> {
     writeln!(out, "\n{head}: true label (rows) and answer (columns), clips")?;
-    let columns: String = detail.labels.iter().map(|label| format!("{:>11}", cut(label, 10))).collect();
-    writeln!(out, "  {:<12}{columns}{:>9}", "", "recall")?;
+    write!(out, "  {:<12}", "")?;
+    detail.labels.iter().try_for_each(|label| write!(out, "{:>11}", cut(label, 10)))?;
+    writeln!(out, "{:>9}", "recall")?;
     for (row, counts) in detail.by_label.iter().zip(&detail.confusion) {
-        let counts: String = counts.iter().map(|count| format!("{count:>11}")).collect();
-        writeln!(out, "  {:<12}{counts}{:>9}", cut(&row.label, 11), percent(row.recall))?;
+        write!(out, "  {:<12}", cut(&row.label, 11))?;
+        counts.iter().try_for_each(|count| write!(out, "{count:>11}"))?;
+        writeln!(out, "{:>9}", percent(row.recall))?;
     }
     Ok(())
 }
 
 fn write_abstaining(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io::Result<()> {
     writeln!(out, "\n{head}: if only the most confident clips are answered")?;
-    let mut lines = ["  answered".to_owned(), "  right   ".to_owned(), "  at least".to_owned()];
-    for row in COVERAGES.iter().filter_map(|percent| detail.risk_coverage.get(*percent as usize - 1)) {
-        lines[0] += &format!("{:>7.0} %", 100.0 * row.coverage);
-        lines[1] += &format!("{:>7.1} %", 100.0 * row.accuracy);
-        lines[2] += &format!("{:>9.3}", row.threshold);
-    }
-    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+    let rows = || COVERAGES.iter().filter_map(|percent| detail.risk_coverage.get(*percent as usize - 1));
+    write!(out, "  answered")?;
+    rows().try_for_each(|row| write!(out, "{:>7.0} %", 100.0 * row.coverage))?;
+    write!(out, "\n  right   ")?;
+    rows().try_for_each(|row| write!(out, "{:>7.1} %", 100.0 * row.accuracy))?;
+    write!(out, "\n  at least")?;
+    rows().try_for_each(|row| write!(out, "{:>9.3}", row.threshold))?;
+    writeln!(out)
 }
 
 fn write_groups(out: &mut dyn Write, groups: &[Group]) -> io::Result<()> {

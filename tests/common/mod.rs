@@ -7,6 +7,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use persona_engine::engine::Report;
+
 pub(crate) mod model_file;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
@@ -79,4 +81,10 @@ pub(crate) fn buzz(samples: usize, rate: f32) -> Vec<f32> {
         (1..=20).map(harmonic).sum::<f32>() * 0.1 * (0.55 + 0.45 * wave(3.5, t))
     };
     (0..samples).map(&mut sample).collect()
+}
+
+/// Emotion's probabilities, then gender's.
+pub(crate) fn probabilities(report: &Report) -> Vec<f64> {
+    let heads = [report.emotion.as_ref().unwrap(), report.gender.as_ref().unwrap()];
+    heads.iter().flat_map(|head| head.probabilities.iter().map(|(_, p)| *p)).collect()
 }

@@ -74,7 +74,7 @@ pub fn write(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
     writeln!(out, "<style>\n{}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>", include_str!("style.css"))?;
     writeln!(out, "<p class=\"soft\">{}</p>\n</header>\n<main>", escaped(&origin(report)))?;
     for warning in &report.warnings {
-        writeln!(out, "<p class=\"warning\" role=\"note\"><strong>Warning.</strong> {}</p>", escaped(warning))?;
+        writeln!(out, "<p class=\"warning\" role=\"note\"><strong>Warning.</strong> {}.</p>", escaped(warning))?;
     }
     write_tiles(out, report)?;
     writeln!(out, "<section>\n<h2>Overall</h2>\n{}", tables::overall(report))?;
@@ -127,7 +127,7 @@ fn write_head(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io::Resu
     write!(out, "{}", figure(&plots::confusion(&name, detail), confusion))?;
     write!(out, "<div>{}</div>", tables::labels(detail))?;
     let reliability = "Reliability: bars are the share of right answers by confidence, pale where clips are few. On the dashed line confidence is worth \
-        its number; a ring under it is overconfident, and the orange part is by how much.";
+        its number; a ring under it is overconfident, and the tinted part is the gap.";
     write!(out, "{}", figure(&plots::reliability(&name, detail), reliability))?;
     let abstaining = "Abstaining: how accurate the answers are if only the most confident clips are answered.";
     write!(out, "{}", figure(&plots::abstaining(&name, detail), abstaining))?;

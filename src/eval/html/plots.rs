@@ -119,12 +119,10 @@ pub(super) fn ages(answers: &[Answered]) -> Option<(String, String)> {
         let told = format!("true age {} to {}: mean answer {mean:.1}, {clips} clips", decade * 10, decade * 10 + 9);
         svg.circle("ring", plot.at(middle, mean), 6.0, &told);
     }
-    let mut note =
-        "Each dot is a clip, each ring the mean answer of a decade of true age; on the dashed line answers are right."
-            .to_owned();
-    if every > 1 {
-        note += &format!(" One clip in {every} is shown.");
-    }
+    let shown = if every > 1 { format!(" One clip in {every} is shown.") } else { String::new() };
+    let note = format!(
+        "Each dot is a clip, each ring the mean answer of a decade of true age; on the dashed line answers are right.{shown}"
+    );
     Some((svg.finish("Age: answers against true ages"), note))
 }
 

@@ -8,20 +8,24 @@ use super::svg::escaped;
 
 /// A table of a head and rows; the first cell of a row names it.
 fn table(caption: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut html = String::from("<div class=\"scroll\"><table>\n");
-    if !caption.is_empty() {
-        html += &format!("<caption class=\"left\">{}</caption>\n", escaped(caption));
-    }
-    let cells: String = head.iter().map(|cell| format!("<th scope=\"col\">{}</th>", escaped(cell))).collect();
-    html += &format!("<thead><tr>{cells}</tr></thead>\n<tbody>\n");
-    for row in rows {
-        let cells = row.iter().enumerate().map(|(k, cell)| match k {
-            0 => format!("<th scope=\"row\">{}</th>", escaped(cell)),
-            _ => format!("<td>{}</td>", escaped(cell)),
-        });
-        html += &format!("<tr>{}</tr>\n", cells.collect::<String>());
-    }
-    html + "</tbody>\n</table></div>\n"
+    let caption = match caption {
+        "" => String::new(),
+        caption => format!("<caption class=\"left\">{}</caption>\n", escaped(caption)),
+    };
+    let head: Vec<String> = head.iter().map(|cell| format!("<th scope=\"col\">{}</th>", escaped(cell))).collect();
+    let rows: Vec<String> = rows.map(|row| table_row(&row)).collect();
+    let (head, rows) = (head.concat(), rows.concat());
+    format!(
+        "<div class=\"scroll\"><table>\n{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
+    )
+}
+
+fn table_row(cells: &[String]) -> String {
+    let cells = cells.iter().enumerate().map(|(k, cell)| match k {
+        0 => format!("<th scope=\"row\">{}</th>", escaped(cell)),
+        _ => format!("<td>{}</td>", escaped(cell)),
+    });
+    format!("<tr>{}</tr>\n", cells.collect::<Vec<_>>().concat())
 }
 
 /// The first table of the page.
