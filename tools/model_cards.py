@@ -94,8 +94,9 @@ def number(value):
 
 def frontend(recipe):
     kinds = {"logmel": "log-mel", "kaldi-fbank": "Kaldi fbank", "kaldi-mfcc": "Kaldi MFCC"}
-    bands = recipe.get("n_mels", recipe.get("bands", recipe.get("num_bins")))
-    facts = [f"{bands} bands" if bands else None, f"{recipe.get('sample_rate_hz')} Hz"]
+    bands = recipe.get("n_mels", recipe.get("mel_opts", {}).get("num_bins"))
+    rate = recipe.get("sample_rate_hz", recipe.get("frame_opts", {}).get("samp_freq"))
+    facts = [f"{bands} bands" if bands else None, f"{rate:g} Hz" if rate else None]
     return f"{kinds.get(recipe['kind'], recipe['kind'])} ({', '.join(fact for fact in facts if fact)})"
 
 
@@ -178,6 +179,17 @@ def largest_gaps(row):
     return lines
 
 
+def folds_calibration(row):
+    """What the folds say of confidences and intervals: all folds' test clips together, each fold's by what was fitted on the others."""
+    pooled, groups = row.get("pooled"), row.get("groups", {})
+    if not pooled:
+        return []
+    bands = [f"{name[4:]}: {group['age_coverage']['mean']:.0f} %" for name, group in groups.items() if group.get("age_coverage")]
+    words = PROTOCOLS.get(row["protocol"], row["protocol"]).split(" (")[0]
+    ece = f"calibration error (ECE, 15 bins) of emotion {pooled['emotion_ece']:.3f}, of gender {pooled['gender_ece']:.3f}"
+    return [f"- Folds, {words}: {ece}; the interval holds {pooled['age_coverage']:.1f} % of the ages ({', '.join(bands)})."]
+
+
 def calibration(manifest, evaluations):
     heads = manifest["heads"]
     lines = [f"- Temperatures: emotion {number(heads['emotion']['temperature'])}, gender {number(heads['gender']['temperature'])}."]
@@ -189,7 +201,8 @@ def calibration(manifest, evaluations):
         lines.append(f"- Age: an interval for {100 * interval['coverage']:g} % of the speakers: {spans}.")
     else:
         lines.append("- Age: no interval.")
-    measured = [line for evaluation in evaluations for line in evaluated(evaluation, manifest["sha256"])]
+    measured = [line for row in manifest.get("scores", []) for line in folds_calibration(row)]
+    measured += [line for evaluation in evaluations for line in evaluated(evaluation, manifest["sha256"])]
     return lines + (measured or ["- Calibration error and coverage: not measured yet."])
 
 
