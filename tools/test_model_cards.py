@@ -12,7 +12,7 @@ MANIFEST = {
     "created_by": "a test, recipe {}",
     "licence": "CC0-1.0",
     "data": {"corpus": "none", "actors": ["1", "2", "3"]},
-    "frontend": {"kind": "kaldi-fbank", "sample_rate_hz": 16000, "bands": 80},
+    "frontend": {"kind": "kaldi-fbank", "frame_opts": {"samp_freq": 16000}, "mel_opts": {"num_bins": 80}},
     "representation": {"kind": "campplus"},
     "trunk": {"kind": "fcn", "dense": [200, 128, 56]},
     "heads": {
