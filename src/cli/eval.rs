@@ -69,7 +69,7 @@ pub(super) struct EvalArgs {
 const EXAMPLES: &str = "\
 Examples:
   persona-engine eval clips.csv --html report.html
-  persona-engine eval clips.csv --features logmel_u8.safetensors --where fold_actor=0 --json scores.json
+  persona-engine eval clips.csv --model xvector-cnn --features logmel_u8.safetensors --where fold_actor=0
 
 Exit codes: 0 all measured, 1 some of the table was left out (--keep-going), 2 nothing was measured, or an output not written.";
 
