@@ -34,6 +34,9 @@ pub(super) enum Command {
     Infer(InferArgs),
     /// Measure a system on labelled recordings.
     Eval(Box<EvalArgs>),
+    /// Answer over HTTP, with a page for the browser.
+    #[cfg(feature = "serve")]
+    Serve(Box<super::serve::ServeArgs>),
     /// Look at model files.
     #[command(subcommand)]
     Model(ModelCommand),
