@@ -11,6 +11,9 @@ pub(super) const VALUE_BYTES: usize = 1024;
 /// Characters of a file's name that are kept.
 const NAME_CHARACTERS: usize = 255;
 
+/// Every option.
+pub(super) const OPTIONS: &[&str] = &["model", "min_confidence", "activity", "accept_truncated"];
+
 /// The options of a request, each at most once.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Asked {
@@ -42,10 +45,7 @@ impl Asked {
             "min_confidence" => once(&mut self.min_confidence, name, share(name, value)?),
             "accept_truncated" => once(&mut self.accept_truncated, name, switch(name, value)?),
             "activity" => once(&mut self.activity, name, switch(name, value)?),
-            _ => Err(bad(format!(
-                "`{}` is no option; there is model, min_confidence, activity, accept_truncated",
-                shown(name)
-            ))),
+            _ => Err(bad(format!("`{}` is no option; there is {}", shown(name), OPTIONS.join(", ")))),
         }
     }
 

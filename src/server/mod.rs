@@ -13,7 +13,7 @@
 //! | `limits` | what is taken at most, and how long is waited |
 //! | `service` | what requests share |
 //! | `routes` | which address is answered by what |
-//! | `predict`, `models`, `health`, `page`, `metrics` | what answers |
+//! | `predict`, `models`, `health`, `page`, `metrics`, `openapi` | what answers |
 //! | `upload`, `multipart`, `incoming`, `asked` | from a body to a file and its options |
 //! | `admission`, `turns`, `job`, `pipe` | who is taken in, who computes when |
 //! | `problem` | why a request is refused |
@@ -32,6 +32,7 @@ mod metrics;
 mod models;
 mod multipart;
 mod observe;
+mod openapi;
 mod origin;
 mod page;
 mod pipe;

@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::problem::Reason;
-use super::routes::PATHS;
+use super::routes::counted_as;
 use super::service::Service;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -84,7 +84,7 @@ pub(super) async fn watch(State(service): State<Arc<Service>>, request: Request,
         service,
         id: request_id(request.headers()),
         method: request.method().as_str().chars().take(16).collect(),
-        route: PATHS.iter().find(|path| **path == matched).copied().unwrap_or("other"),
+        route: counted_as(matched),
         began: Instant::now(),
         ended: false,
     };

@@ -12,11 +12,19 @@ use axum::routing::{get, post};
 use super::page::{ASSETS, Asset};
 use super::problem::Problem;
 use super::service::Service;
-use super::{headers, health, models, observe, origin, predict, token};
+use super::{headers, health, models, observe, openapi, origin, predict, token};
 
-/// Every address, as the counts name them. The page's files are those of [`ASSETS`].
-pub(super) const PATHS: &[&str] =
-    &["/", "/app.js", "/style.css", "/icon.svg", "/v1/predict", "/v1/models", "/healthz", "/readyz", "/metrics"];
+/// Every address but those of the page's files, as the counts name them.
+pub(super) const PATHS: &[&str] = &["/v1/predict", "/v1/models", "/healthz", "/readyz", "/metrics", "/openapi.json"];
+
+/// What the counts and the log call an address that was matched; few names, and none that a client made up.
+pub(super) fn counted_as(matched: &str) -> &'static str {
+    match PATHS.iter().find(|path| **path == matched) {
+        Some(path) => path,
+        None if ASSETS.iter().any(|asset| asset.path == matched) => "page",
+        None => "other",
+    }
+}
 
 /// The server without its sockets: all that tests and other programs need to answer a request.
 ///
@@ -38,7 +46,10 @@ pub fn app(service: &Arc<Service>) -> Router {
         .route("/v1/models", get(models::models))
         .route("/metrics", get(metrics))
         .layer(from_fn_with_state(with(service), token::check));
-    let open = asked_for_a_token.route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz));
+    let open = asked_for_a_token
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/openapi.json", get(openapi::openapi));
     let page = |router: Router<_>, asset: &'static Asset| {
         router.route(asset.path, get(move |headers: HeaderMap| async move { asset.answer(&headers) }))
     };
