@@ -4,7 +4,7 @@ use axum::extract::Query;
 use axum::http::Uri;
 
 use super::problem::Problem;
-use crate::engine::Options;
+use crate::engine::{ActiveHeads, Options};
 
 /// Characters of an option's value.
 pub(super) const VALUE_BYTES: usize = 1024;
@@ -12,13 +12,14 @@ pub(super) const VALUE_BYTES: usize = 1024;
 const NAME_CHARACTERS: usize = 255;
 
 /// Every option.
-pub(super) const OPTIONS: &[&str] = &["model", "min_confidence", "activity", "accept_truncated"];
+pub(super) const OPTIONS: &[&str] = &["model", "heads", "min_confidence", "activity", "accept_truncated"];
 
 /// The options of a request, each at most once.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Asked {
     /// The system; nothing asks for the default.
     pub(super) model: Option<String>,
+    heads: Option<ActiveHeads>,
     min_confidence: Option<f64>,
     accept_truncated: Option<bool>,
     activity: Option<bool>,
@@ -42,6 +43,7 @@ impl Asked {
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Problem> {
         match name {
             "model" => once(&mut self.model, name, value.to_owned()),
+            "heads" => once(&mut self.heads, name, heads(value)?),
             "min_confidence" => once(&mut self.min_confidence, name, share(name, value)?),
             "accept_truncated" => once(&mut self.accept_truncated, name, switch(name, value)?),
             "activity" => once(&mut self.activity, name, switch(name, value)?),
@@ -52,6 +54,7 @@ impl Asked {
     /// The engine's options: its own where nothing was asked.
     pub(super) fn options(&self, engines: &Options) -> Options {
         let mut options = engines.clone();
+        options.heads = self.heads.unwrap_or(options.heads);
         options.min_confidence = self.min_confidence.unwrap_or(options.min_confidence);
         options.activity = self.activity.unwrap_or(options.activity);
         options.limits.accept_truncated = self.accept_truncated.unwrap_or(options.limits.accept_truncated);
@@ -76,6 +79,20 @@ fn switch(name: &str, value: &str) -> Result<bool, Problem> {
         "false" | "0" | "off" | "no" => Ok(false),
         _ => Err(bad(format!("`{name}` is `{}`; true or false was expected", shown(value)))),
     }
+}
+
+/// Names of heads, separated by commas.
+fn heads(value: &str) -> Result<ActiveHeads, Problem> {
+    let mut heads = ActiveHeads { emotion: false, gender: false, age: false };
+    for name in value.split(',').map(str::trim) {
+        match name {
+            "emotion" => heads.emotion = true,
+            "gender" => heads.gender = true,
+            "age" => heads.age = true,
+            _ => return Err(bad(format!("`heads` names `{}`; some of emotion,gender,age were expected", shown(name)))),
+        }
+    }
+    Ok(heads)
 }
 
 fn share(name: &str, value: &str) -> Result<f64, Problem> {
@@ -107,6 +124,8 @@ mod tests {
         assert_eq!(asked.model.as_deref(), Some("xvector-cnn"));
         let options = asked.options(&Options::default());
         assert_eq!((options.min_confidence, options.activity, options.limits.accept_truncated), (0.6, false, true));
+        let two = of("heads=age,%20emotion").unwrap().options(&Options::default());
+        assert_eq!(two.heads, ActiveHeads { emotion: true, gender: false, age: true });
         let kept = of("").unwrap().options(&Options { min_confidence: 0.3, ..Options::default() });
         assert_eq!((kept.min_confidence, kept.activity), (0.3, true));
     }
@@ -118,6 +137,8 @@ mod tests {
             ("model=a&model=b", "`model` is there twice"),
             ("min_confidence=1.1", "`1.1`; a number from 0 to 1"),
             ("min_confidence=NaN", "`NaN`"),
+            ("heads=emotion,hair", "`hair`; some of emotion,gender,age"),
+            ("heads=", "names ``"),
             ("activity=perhaps", "`perhaps`; true or false"),
             ("a%00b=1", "`a\u{fffd}b`"),
         ] {
