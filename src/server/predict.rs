@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
+use super::incoming::Incoming;
 use super::job::Job;
 use super::pipe::PipeEnd;
 use super::problem::Problem;
@@ -22,9 +23,10 @@ pub(super) async fn predict(State(service): State<Arc<Service>>, request: Reques
 }
 
 async fn answer(service: &Arc<Service>, request: Request) -> Result<Report, Problem> {
-    let place = service.admission.enter()?;
     let (parts, body) = request.into_parts();
-    let mut upload = Upload::open(&parts, body, &service.limits).await?;
+    let incoming = Incoming::new(body, &service.limits);
+    let place = service.admission.enter()?;
+    let mut upload = Upload::open(&parts, incoming, &service.limits).await?;
     let engine = service.engine(upload.asked.model.as_deref())?;
     let options = upload.asked.options(engine.options())?;
     let engine = engine.with_options(options).map_err(|error| Problem::bad_request("bad_option", error.to_string()))?;

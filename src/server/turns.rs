@@ -166,10 +166,10 @@ mod tests {
     fn never_more_at_work_than_there_are_turns_and_all_come_through() {
         let (turns, at_work, most) = (Turns::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
-            for _ in 0..16 {
+            for _ in 0..8 {
                 scope.spawn(|| {
                     let mut turn = Turn::new(&turns);
-                    for _ in 0..50 {
+                    for _ in 0..10 {
                         turn.take();
                         most.fetch_max(at_work.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         thread::yield_now();
