@@ -9,6 +9,7 @@ use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Limits, Options, RawForm
 use persona_engine::{Error, Result};
 
 use super::eval::EvalArgs;
+use super::import::ImportArgs;
 
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
 #[derive(Parser)]
@@ -78,6 +79,8 @@ pub(super) enum ModelCommand {
     List(ListArgs),
     /// What a system is, on what it was trained, what it scores, and its limits.
     Show(ShowArgs),
+    /// Make a model file from another toolkit's checkpoint, without Python.
+    Import(ImportArgs),
 }
 
 #[derive(Args)]

@@ -8,6 +8,7 @@
 
 mod args;
 mod eval;
+mod import;
 mod infer;
 mod list;
 mod show;
@@ -42,6 +43,7 @@ pub(crate) fn run() -> ExitCode {
     let done = match &command {
         Command::Infer(args) => infer::run(args, &mut out, &mut err),
         Command::Eval(args) => eval::run(args, &mut out, &mut err),
+        Command::Model(ModelCommand::Import(args)) => import::run(args, &mut err),
         Command::Model(ModelCommand::List(args)) => list::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, &mut out),
     };

@@ -52,6 +52,7 @@ fn frontend(manifest: &Manifest) -> String {
         Frontend::LogMel(_) => ("log-mel", "bands"),
         Frontend::KaldiFbank(_) => ("Kaldi fbank", "bands"),
         Frontend::KaldiMfcc(_) => ("Kaldi MFCC", "coefficients"),
+        Frontend::SpeechBrainFbank(_) => ("SpeechBrain fbank", "bands"),
     };
     format!("{kind}, {} {columns} at {} Hz, windows of {seconds} s", frontend.bands(), frontend.sample_rate_hz())
 }

@@ -41,7 +41,7 @@ pub use pipeline::Engine;
 pub use report::{Age, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason};
 
 pub use crate::audio::{Limits, RawFormat};
-pub use crate::models::manifest::{Manifest, Measure, Score};
+pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{Frontend, LogMelRecipe, System};
+pub use crate::models::{Embedder, Frontend, LogMelRecipe, Model, System};

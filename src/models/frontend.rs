@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::models::kaldi_frontend::{KaldiFbankRecipe, KaldiMfccRecipe};
 use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
+use crate::models::speechbrain_frontend::SpeechBrainFbankRecipe;
 
 /// What the network hears: one variant per kind of front-end.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub enum Frontend {
     KaldiFbank(KaldiFbankRecipe),
     /// `kaldi-mfcc`: Kaldi's cepstral coefficients.
     KaldiMfcc(KaldiMfccRecipe),
+    /// `speechbrain-fbank`: SpeechBrain's mel band powers in dB.
+    SpeechBrainFbank(SpeechBrainFbankRecipe),
 }
 
 /// librosa's `melspectrogram` and `power_to_db`, knob by knob, under librosa's names.
@@ -128,7 +131,15 @@ impl Frontend {
                 recipe.check()?;
                 Ok(Self::KaldiMfcc(recipe))
             }
-            other => Err(unknown_kind("frontend", other, "`logmel`, `kaldi-fbank` and `kaldi-mfcc`")),
+            "speechbrain-fbank" => {
+                let recipe: SpeechBrainFbankRecipe = parse("frontend", rest)?;
+                recipe.check()?;
+                Ok(Self::SpeechBrainFbank(recipe))
+            }
+            other => {
+                let known = "`logmel`, `kaldi-fbank`, `kaldi-mfcc` and `speechbrain-fbank`";
+                Err(unknown_kind("frontend", other, known))
+            }
         }
     }
 
@@ -138,6 +149,7 @@ impl Frontend {
             Self::LogMel(recipe) => recipe.n_mels,
             Self::KaldiFbank(recipe) => recipe.columns(),
             Self::KaldiMfcc(recipe) => recipe.num_ceps,
+            Self::SpeechBrainFbank(recipe) => recipe.n_mels,
         }
     }
 
@@ -147,6 +159,7 @@ impl Frontend {
             Self::LogMel(recipe) => recipe.sample_rate_hz,
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samp_freq,
+            Self::SpeechBrainFbank(recipe) => recipe.sample_rate_hz,
         }
     }
 
@@ -154,7 +167,8 @@ impl Frontend {
     pub fn window_samples(&self) -> usize {
         let (Self::LogMel(LogMelRecipe { window_s, .. })
         | Self::KaldiFbank(KaldiFbankRecipe { window_s, .. })
-        | Self::KaldiMfcc(KaldiMfccRecipe { window_s, .. })) = self;
+        | Self::KaldiMfcc(KaldiMfccRecipe { window_s, .. })
+        | Self::SpeechBrainFbank(SpeechBrainFbankRecipe { window_s, .. })) = self;
         (window_s * f64::from(self.sample_rate_hz())).round() as usize
     }
 
@@ -164,6 +178,7 @@ impl Frontend {
             Self::LogMel(recipe) => recipe.frames(samples),
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.frames(samples),
+            Self::SpeechBrainFbank(recipe) => 1 + samples / recipe.hop_length(),
         }
     }
 
@@ -173,6 +188,7 @@ impl Frontend {
             Self::LogMel(recipe) => frames.saturating_sub(1) * recipe.hop_length,
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samples_for(frames),
+            Self::SpeechBrainFbank(recipe) => frames.saturating_sub(1) * recipe.hop_length(),
         }
     }
 
@@ -181,7 +197,8 @@ impl Frontend {
         match self {
             Self::LogMel(recipe) => recipe.normalisation,
             Self::KaldiFbank(KaldiFbankRecipe { mean_over_time, .. })
-            | Self::KaldiMfcc(KaldiMfccRecipe { mean_over_time, .. }) => {
+            | Self::KaldiMfcc(KaldiMfccRecipe { mean_over_time, .. })
+            | Self::SpeechBrainFbank(SpeechBrainFbankRecipe { mean_over_time, .. }) => {
                 Normalisation { mean_over_time: *mean_over_time, offset_db: 0.0, scale_db: 1.0 }
             }
         }
