@@ -29,6 +29,6 @@ pub mod xvector;
 pub use embedder::{Embedder, EmbedderWorkspace};
 pub use features::FeatureExtractor;
 pub use frontend::{Frontend, LogMelRecipe, Normalisation};
-pub use heads::{ClassesRecipe, Output};
+pub use heads::{ActiveHeads, Classes, ClassesRecipe, Output};
 pub use manifest::{AnyManifest, Manifest, RepresentationManifest};
 pub use system::{Model, System, Workspace};
