@@ -7,15 +7,18 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::kind::{Import, Origin};
+use super::kind::{Import, NO_LICENCE, Origin};
 use super::{shape, shown, state_dict};
 use crate::error::{Error, Result};
-use crate::nn::Weights;
 use crate::nn::weights::read_file;
+use crate::nn::{Tensor, Weights};
 
 /// Bands of the front-end, and how many of them the strided convolutions leave.
 const BANDS: usize = 80;
 const HEAD_BANDS: usize = 10;
+
+/// The most blocks, and layers of a block.
+const MAX_COUNT: usize = 1_000;
 
 /// The checkpoint that is known by its checksum: 3D-Speaker's speech_campplus_sv_zh_en_16k-common_advanced.
 const KNOWN: &str = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199";
@@ -26,9 +29,10 @@ pub(super) fn read(path: &Path) -> Result<Import> {
     let mut weights = state_dict(&bytes).map_err(|error| error.in_file(path))?;
     let origin = Origin::of(path, &bytes);
     let known = origin.sha256 == KNOWN;
-    let (name, licence) = match known {
-        true => ("campplus-zh-en".to_owned(), "Apache-2.0 (3D-Speaker)".to_owned()),
-        false => (shown(path).into_owned(), "that of the imported file, which states none".to_owned()),
+    let (name, licence) = if known {
+        ("campplus-zh-en".to_owned(), "Apache-2.0 (3D-Speaker)".to_owned())
+    } else {
+        (shown(path).into_owned(), NO_LICENCE.to_owned())
     };
     let published = "3D-Speaker, iic/speech_campplus_sv_zh_en_16k-common_advanced";
     convert(&mut weights)
@@ -43,7 +47,7 @@ pub(super) fn read(path: &Path) -> Result<Import> {
         .map_err(|error| error.in_file(path))
 }
 
-type Converted = (Value, Vec<(String, crate::nn::Tensor)>);
+type Converted = (Value, Vec<(String, Tensor)>);
 
 fn convert(weights: &mut Weights<'_>) -> Result<Converted> {
     let recipe = recipe(weights)?;
@@ -102,7 +106,7 @@ fn layer(block: usize, layer: usize, part: &str) -> String {
 
 /// How many tensors there are whose names count up.
 fn count(weights: &Weights<'_>, name: impl Fn(usize) -> String) -> usize {
-    (0..).take_while(|i| weights.shape(&name(*i)).is_some()).count()
+    (0..MAX_COUNT).take_while(|i| weights.shape(&name(*i)).is_some()).count()
 }
 
 fn frontend() -> Value {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{campplus, shown, speechbrain};
+use super::{campplus, nnet3, shown, speechbrain};
 use crate::error::{Error, Result};
 use crate::nn::Tensor;
 use crate::nn::weights::hex;
@@ -18,7 +18,12 @@ pub enum Kind {
     CamPlusPlus,
     /// `speechbrain-xvector`: `embedding_model.ckpt` of SpeechBrain's x-vector network.
     SpeechBrainXVector,
+    /// `kaldi-xvector`: `final.raw` of Kaldi's nnet3 recipes and, as a second file, their `mfcc.conf`.
+    KaldiXVector,
 }
+
+/// What is said of the licence where nothing is known of the file.
+pub(super) const NO_LICENCE: &str = "that of the imported file, which states none";
 
 /// What a kind's files are read into: everything that a model file of a representation holds.
 #[derive(Debug)]
@@ -39,13 +44,14 @@ pub struct Import {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: &[Self] = &[Self::CamPlusPlus, Self::SpeechBrainXVector];
+    pub const ALL: &[Self] = &[Self::CamPlusPlus, Self::SpeechBrainXVector, Self::KaldiXVector];
 
     /// What it is called on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::CamPlusPlus => "campplus",
             Self::SpeechBrainXVector => "speechbrain-xvector",
+            Self::KaldiXVector => "kaldi-xvector",
         }
     }
 
@@ -55,10 +61,12 @@ impl Kind {
     ///
     /// [`Error::Config`] for another number of files than the kind has; what is wrong with a file, naming it.
     pub fn read(self, files: &[PathBuf]) -> Result<Import> {
-        let [file] = files else { return Err(self.wrong_number(files.len(), "one file")) };
-        match self {
-            Self::CamPlusPlus => campplus::read(file),
-            Self::SpeechBrainXVector => speechbrain::read(file),
+        match (self, files) {
+            (Self::CamPlusPlus, [file]) => campplus::read(file),
+            (Self::SpeechBrainXVector, [file]) => speechbrain::read(file),
+            (Self::KaldiXVector, [file, conf @ ..]) if conf.len() < 2 => nnet3::read(file, conf.first()),
+            (Self::KaldiXVector, _) => Err(self.wrong_number(files.len(), "final.raw and at most an mfcc.conf")),
+            _ => Err(self.wrong_number(files.len(), "one file")),
         }
     }
 

@@ -8,13 +8,14 @@
 //! |---|---|
 //! | [`torch`] | checkpoints of `torch.save`: a zip archive, a pickle of which nothing runs, tensors |
 //! | `kind` | the kinds of network that are known, and what one import is made of |
-//! | `campplus`, `speechbrain` | one kind each: sizes from shapes, names to names |
+//! | `campplus`, `speechbrain`, `nnet3` | one kind each: sizes from shapes, names to names |
 //! | `output` | the model file: loaded once from memory before it appears, whole or not at all |
 //!
 //! What comes out is a *representation*: a network without heads. It embeds; a system is made of it by training heads on its vectors.
 
 mod campplus;
 mod kind;
+mod nnet3;
 mod output;
 mod speechbrain;
 pub mod torch;

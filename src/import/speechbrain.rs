@@ -14,7 +14,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::kind::{Import, Origin};
+use super::kind::{Import, NO_LICENCE, Origin};
 use super::{shape, shown, state_dict};
 use crate::error::{Error, Result};
 use crate::nn::weights::read_file;
@@ -33,9 +33,10 @@ pub(super) fn read(path: &Path) -> Result<Import> {
     let mut weights = state_dict(&bytes).map_err(|error| error.in_file(path))?;
     let origin = Origin::of(path, &bytes);
     let known = origin.sha256 == KNOWN;
-    let (name, licence) = match known {
-        true => ("spkrec-xvect-voxceleb".to_owned(), "Apache-2.0 (SpeechBrain)".to_owned()),
-        false => (shown(path).into_owned(), "that of the imported file, which states none".to_owned()),
+    let (name, licence) = if known {
+        ("spkrec-xvect-voxceleb".to_owned(), "Apache-2.0 (SpeechBrain)".to_owned())
+    } else {
+        (shown(path).into_owned(), NO_LICENCE.to_owned())
     };
     let converted = convert(&mut weights).and_then(|converted| weights.finish().map(|()| converted));
     let (bands, representation, tensors) = converted.map_err(|error| error.in_file(path))?;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::dsp::{SlidingCmvn, SlidingCmvnOptions};
 use crate::error::Result;
 use crate::models::kaldi_frontend::{KaldiFbankRecipe, KaldiMfccRecipe};
 use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
@@ -105,6 +106,9 @@ pub enum ReferenceKind {
 pub struct Normalisation {
     /// Whether each band's mean over the frames is taken off first.
     pub mean_over_time: bool,
+    /// Instead of it: the frames of a centred window whose mean is taken off each frame (Kaldi's `apply-cmvn-sliding`; Kaldi's front-ends alone).
+    #[serde(skip)]
+    pub cmn_window: Option<usize>,
     /// Added, in dB.
     pub offset_db: f64,
     /// What the sum is divided by, in dB.
@@ -196,11 +200,11 @@ impl Frontend {
     pub fn normalisation(&self) -> Normalisation {
         match self {
             Self::LogMel(recipe) => recipe.normalisation,
-            Self::KaldiFbank(KaldiFbankRecipe { mean_over_time, .. })
-            | Self::KaldiMfcc(KaldiMfccRecipe { mean_over_time, .. })
-            | Self::SpeechBrainFbank(SpeechBrainFbankRecipe { mean_over_time, .. }) => {
-                Normalisation { mean_over_time: *mean_over_time, offset_db: 0.0, scale_db: 1.0 }
+            Self::KaldiFbank(KaldiFbankRecipe { mean_over_time, cmn_window, .. })
+            | Self::KaldiMfcc(KaldiMfccRecipe { mean_over_time, cmn_window, .. }) => {
+                Normalisation { cmn_window: *cmn_window, ..Normalisation::plain(*mean_over_time) }
             }
+            Self::SpeechBrainFbank(recipe) => Normalisation::plain(recipe.mean_over_time),
         }
     }
 }
@@ -238,6 +242,11 @@ impl Normalisation {
         within("frontend.normalisation.scale_db", &self.scale_db, 1e-3..=1_000.0)
     }
 
+    /// Neither offset nor scale.
+    fn plain(mean_over_time: bool) -> Self {
+        Self { mean_over_time, cmn_window: None, offset_db: 0.0, scale_db: 1.0 }
+    }
+
     /// In place on `[frames, bands]`. No frames are left as they are.
     ///
     /// # Panics
@@ -245,6 +254,9 @@ impl Normalisation {
     /// If `features` is no whole number of frames.
     pub fn apply(self, features: &mut [f32], bands: usize) {
         assert!(features.len().is_multiple_of(bands.max(1)));
+        if let Some(cmn_window) = self.cmn_window {
+            return slide(features, bands, cmn_window);
+        }
         for band in 0..bands {
             let column = || (band..features.len()).step_by(bands);
             let mean = if self.mean_over_time {
@@ -257,6 +269,16 @@ impl Normalisation {
                 features[at] = (features[at] + offset) / scale;
             }
         }
+    }
+}
+
+/// Takes the mean of a centred window off each frame. The window is at least 1 frame, as the recipe was checked.
+fn slide(features: &mut [f32], bands: usize, cmn_window: usize) {
+    let options = SlidingCmvnOptions { cmn_window, min_window: 1, normalize_variance: false, center: true };
+    if let Ok(mut plan) = SlidingCmvn::new(bands, options) {
+        let mut out = Vec::with_capacity(features.len());
+        plan.run(features, &mut out);
+        features.copy_from_slice(&out);
     }
 }
 
@@ -331,11 +353,11 @@ pub(super) mod tests {
 
     #[test]
     fn normalisation_is_its_formula() {
-        let dry = Normalisation { mean_over_time: false, offset_db: 40.0, scale_db: 20.0 };
+        let dry = Normalisation { mean_over_time: false, cmn_window: None, offset_db: 40.0, scale_db: 20.0 };
         let mut features = [-80.0, -40.0, 0.0, -20.0];
         dry.apply(&mut features, 2);
         assert_eq!(features, [-2.0, 0.0, 2.0, 1.0]);
-        let centred = Normalisation { mean_over_time: true, offset_db: 0.0, scale_db: 10.0 };
+        let centred = Normalisation { mean_over_time: true, cmn_window: None, offset_db: 0.0, scale_db: 10.0 };
         let mut features = [-80.0, -40.0, 0.0, -20.0];
         centred.apply(&mut features, 2);
         assert_eq!(features, [-4.0, -1.0, 4.0, 1.0]);

@@ -13,6 +13,7 @@ pub mod campplus;
 pub mod embedder;
 pub mod features;
 pub mod frontend;
+mod frontend_knobs;
 pub mod heads;
 pub mod kaldi_frontend;
 pub mod manifest;

@@ -105,7 +105,9 @@ impl<'a> Checkpoint<'a> {
             dict.pairs().filter_map(|(key, value)| Some((key.text()?, value.tensor()?))).collect();
         named.retain(|(name, _)| !name.ends_with("num_batches_tracked"));
         if named.iter().all(|(name, _)| name.starts_with("module.")) {
-            named.iter_mut().for_each(|(name, _)| *name = &name["module.".len()..]);
+            for (name, _) in &mut named {
+                *name = &name["module.".len()..];
+            }
         }
         let mut read: BTreeMap<&str, &'a [u8]> = BTreeMap::new();
         let (mut total, limit) = (0_usize, MAX_SHARING * self.file_bytes);

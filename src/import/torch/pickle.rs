@@ -241,7 +241,10 @@ impl<'p> Machine<'p> {
     fn append(&mut self, items: Vec<Id>) -> Result<()> {
         let list = self.top()?;
         match self.nodes.get_mut(list as usize) {
-            Some(Node::List(list)) => Ok(list.extend(items)),
+            Some(Node::List(list)) => {
+                list.extend(items);
+                Ok(())
+            }
             _ => Err(malformed("a value is added to what is no list")),
         }
     }
@@ -249,7 +252,10 @@ impl<'p> Machine<'p> {
     fn set_items(&mut self, items: &[Id]) -> Result<()> {
         let dict = self.top()?;
         match self.nodes.get_mut(dict as usize) {
-            Some(Node::Dict(dict)) => Ok(dict.extend(pairs(items)?)),
+            Some(Node::Dict(dict)) => {
+                dict.extend(pairs(items)?);
+                Ok(())
+            }
             _ => Err(malformed("a pair is added to what is no dictionary")),
         }
     }
@@ -394,7 +400,10 @@ mod tests {
         assert!(root.get("d").unwrap().is_none());
         assert_eq!(root.get("e").unwrap().bool(), Some(true));
         assert_eq!(root.get("f").unwrap().int(), Some(-32_768));
-        assert_eq!(root.get("g").unwrap().items().filter_map(|i| i.int()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            root.get("g").unwrap().items().filter_map(crate::import::torch::Item::int).collect::<Vec<_>>(),
+            [1, 2]
+        );
         assert_eq!(root.get("h").unwrap().text(), Some("hi"));
         assert!(root.get("x").is_none() && root.pairs().count() == 9);
     }
