@@ -55,6 +55,7 @@ pub use report::{
 };
 
 pub use crate::audio::{Limits, RawFormat};
+pub use crate::models::age_interval::AgeInterval;
 pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;

@@ -178,7 +178,9 @@ impl Text {
 
     fn by<K: std::fmt::Display>(&mut self, name: &str, label: &str, help: &str, counts: &BTreeMap<K, u64>) {
         self.family(name, "counter", help);
-        counts.iter().for_each(|(value, count)| self.line(&format!("{name}{{{label}=\"{value}\"}}"), count));
+        for (value, count) in counts {
+            self.line(&format!("{name}{{{label}=\"{value}\"}}"), count);
+        }
     }
 
     fn histograms(&mut self, name: &str, label: &str, help: &str, of: &BTreeMap<&'static str, Histogram>) {

@@ -116,9 +116,9 @@ impl Turn {
         }
         let (grant, granted) = sync_channel(1);
         if self.had < SHORT {
-            state.short.push_back(grant)
+            state.short.push_back(grant);
         } else {
-            state.long.push_back(grant)
+            state.long.push_back(grant);
         }
         Some(granted)
     }

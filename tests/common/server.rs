@@ -193,7 +193,7 @@ impl Connection {
 
     /// The next answer.
     pub(crate) fn answer(&mut self) -> Answer {
-        self.try_answer().expect("an answer, not the connection's end")
+        self.try_answer().unwrap_or_else(|| panic!("the connection ended without an answer"))
     }
 
     /// The next answer, or nothing where the connection ends or stays silent.
