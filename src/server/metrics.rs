@@ -114,6 +114,13 @@ impl Metrics {
         }
     }
 
+    /// A recording was embedded, likewise.
+    pub(super) fn embedded(&self, seconds: f64, waited: Duration) {
+        let mut counts = self.counts();
+        counts.audio_s += seconds;
+        counts.stage_s.entry("queue").or_default().observe(waited.as_secs_f64());
+    }
+
     /// The text of it all.
     pub(super) fn text(&self, now: Gauges) -> String {
         let counts = self.counts();
