@@ -3,6 +3,7 @@
 use crate::dsp::{Fbank, KaldiMfcc, LogMel, LogMelOptions};
 use crate::error::Result;
 use crate::models::frontend::{Frontend, LogMelRecipe};
+use crate::models::raw_frontend::RawRecipe;
 
 /// Window, FFT and filter bank of one recipe with their work space. Each thread has its own.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ enum Plan {
     LogMel(LogMel),
     KaldiFbank(Fbank),
     KaldiMfcc(KaldiMfcc),
+    Raw(RawRecipe),
 }
 
 impl FeatureExtractor {
@@ -34,6 +36,10 @@ impl FeatureExtractor {
                 mfcc.run(samples, features);
                 mfcc.frames(samples.len())
             }
+            Plan::Raw(recipe) => {
+                recipe.run(samples, features);
+                samples.len()
+            }
         }
     }
 }
@@ -49,6 +55,7 @@ impl Frontend {
             Self::LogMel(recipe) => Plan::LogMel(LogMel::new(recipe.options())?),
             Self::KaldiFbank(recipe) => Plan::KaldiFbank(Fbank::new(recipe.options())?),
             Self::KaldiMfcc(recipe) => Plan::KaldiMfcc(KaldiMfcc::new(recipe.options())?),
+            Self::Raw(recipe) => Plan::Raw(recipe.clone()),
         };
         Ok(FeatureExtractor { plan })
     }
@@ -74,12 +81,13 @@ mod tests {
     use super::*;
     use crate::models::frontend::tests::logmel;
     use crate::models::kaldi_frontend::tests::{fbank, mfcc};
+    use crate::models::raw_frontend::tests::raw;
 
     #[test]
     fn the_fewest_samples_for_some_frames_give_just_those() {
         let mut mirrored = fbank();
         mirrored["frame_opts"]["snip_edges"] = serde_json::json!(false);
-        for recipe in [logmel(), fbank(), mfcc(), mirrored] {
+        for recipe in [logmel(), fbank(), mfcc(), mirrored, raw()] {
             let frontend = Frontend::parse(recipe).unwrap();
             let (mut extractor, mut features) = (frontend.extractor().unwrap(), Vec::new());
             for frames in [1, 2, 15, 188] {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::models::kaldi_frontend::{KaldiFbankRecipe, KaldiMfccRecipe};
+use crate::models::raw_frontend::RawRecipe;
 use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
 
 /// What the network hears: one variant per kind of front-end.
@@ -16,6 +17,8 @@ pub enum Frontend {
     KaldiFbank(KaldiFbankRecipe),
     /// `kaldi-mfcc`: Kaldi's cepstral coefficients.
     KaldiMfcc(KaldiMfccRecipe),
+    /// `raw`: the samples themselves.
+    Raw(RawRecipe),
 }
 
 /// librosa's `melspectrogram` and `power_to_db`, knob by knob, under librosa's names.
@@ -128,7 +131,8 @@ impl Frontend {
                 recipe.check()?;
                 Ok(Self::KaldiMfcc(recipe))
             }
-            other => Err(unknown_kind("frontend", other, "`logmel`, `kaldi-fbank` and `kaldi-mfcc`")),
+            "raw" => Ok(Self::Raw(RawRecipe::parse(rest)?)),
+            other => Err(unknown_kind("frontend", other, "`logmel`, `kaldi-fbank`, `kaldi-mfcc` and `raw`")),
         }
     }
 
@@ -138,6 +142,7 @@ impl Frontend {
             Self::LogMel(recipe) => recipe.n_mels,
             Self::KaldiFbank(recipe) => recipe.columns(),
             Self::KaldiMfcc(recipe) => recipe.num_ceps,
+            Self::Raw(_) => 1,
         }
     }
 
@@ -147,6 +152,7 @@ impl Frontend {
             Self::LogMel(recipe) => recipe.sample_rate_hz,
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samp_freq,
+            Self::Raw(recipe) => recipe.sample_rate_hz,
         }
     }
 
@@ -154,7 +160,8 @@ impl Frontend {
     pub fn window_samples(&self) -> usize {
         let (Self::LogMel(LogMelRecipe { window_s, .. })
         | Self::KaldiFbank(KaldiFbankRecipe { window_s, .. })
-        | Self::KaldiMfcc(KaldiMfccRecipe { window_s, .. })) = self;
+        | Self::KaldiMfcc(KaldiMfccRecipe { window_s, .. })
+        | Self::Raw(RawRecipe { window_s, .. })) = self;
         (window_s * f64::from(self.sample_rate_hz())).round() as usize
     }
 
@@ -164,6 +171,7 @@ impl Frontend {
             Self::LogMel(recipe) => recipe.frames(samples),
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.frames(samples),
+            Self::Raw(_) => samples,
         }
     }
 
@@ -173,10 +181,11 @@ impl Frontend {
             Self::LogMel(recipe) => frames.saturating_sub(1) * recipe.hop_length,
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samples_for(frames),
+            Self::Raw(_) => frames,
         }
     }
 
-    /// From features to what the network's first layer sees.
+    /// From features to what the network's first layer sees. Samples are normalised before, as they become features.
     pub fn normalisation(&self) -> Normalisation {
         match self {
             Self::LogMel(recipe) => recipe.normalisation,
@@ -184,6 +193,7 @@ impl Frontend {
             | Self::KaldiMfcc(KaldiMfccRecipe { mean_over_time, .. }) => {
                 Normalisation { mean_over_time: *mean_over_time, offset_db: 0.0, scale_db: 1.0 }
             }
+            Self::Raw(_) => Normalisation { mean_over_time: false, offset_db: 0.0, scale_db: 1.0 },
         }
     }
 }
