@@ -84,11 +84,15 @@ fn the_releases_checkpoints_become_the_networks() {
 #[test]
 fn what_is_missing_or_too_much_is_told() {
     let message = |names: &[&str]| Kind::WavLm.read(&files(names)).unwrap_err().to_string();
-    assert!(message(&["base/model.safetensors"]).contains("give config.json"), "{}", message(&["base/model.safetensors"]));
+    assert!(
+        message(&["base/model.safetensors"]).contains("give config.json"),
+        "{}",
+        message(&["base/model.safetensors"])
+    );
     assert!(message(&["base/pytorch_model.bin"]).contains("give config.json"));
-    assert!(message(&["base/config.json"]).contains("no file of weights"));
-    assert!(message(&["base/config.json", "base/config.json", "base/model.safetensors"]).contains("second time"));
-    assert!(message(&["base/model.safetensors", "WavLM-base.pt"]).contains("more than one file of weights"));
+    assert!(message(&["base/config.json"]).contains("0 files of weights"));
+    assert!(message(&["base/config.json", "base/config.json", "base/model.safetensors"]).contains("one too many"));
+    assert!(message(&["base/model.safetensors", "WavLM-base.pt"]).contains("2 files of weights"));
     assert!(message(&["base/model.safetensors", "large/preprocessor_config.json"]).contains("config.json is missing"));
     // another network's configuration: the first tensor that does not fit is named when the file is made
     let import = Kind::WavLm.read(&files(&["base/model.safetensors", "large/config.json"])).unwrap();

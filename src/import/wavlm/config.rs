@@ -7,15 +7,59 @@ use crate::error::Result;
 
 /// Keys of training, of heads on top of the network, and of how it is run: none of them changes a hidden state.
 const LEFT: &[&str] = &[
-    "_*", "activation_dropout", "adapter_attn_dim", "adapter_kernel_size", "adapter_stride", "apply_spec_augment", "architectures",
-    "attention_dropout", "attn_implementation", "bos_token_id", "chunk_size_feed_forward", "classifier_proj_size", "codevector_dim",
-    "contrastive_logits_temperature", "ctc_*", "diversity_loss_weight", "dtype", "eos_token_id", "feat_proj_dropout",
-    "feat_quantizer_dropout", "final_dropout", "finetuning_task", "freeze_feat_extract_train", "gradient_checkpointing",
-    "hidden_dropout", "hidden_dropout_prob", "id2label", "initializer_range", "is_encoder_decoder", "label2id", "layerdrop", "mask_*",
-    "no_mask_*", "num_adapter_layers", "num_codevector*", "num_ctc_classes", "num_feat_extract_layers", "num_negatives",
-    "output_attentions", "output_hidden_size", "output_hidden_states", "pad_token_id", "problem_type", "proj_codevector_dim",
-    "replace_prob", "return_dict", "tdnn_*", "tokenizer_class", "torch_dtype", "transformers_version", "use_weighted_layer_sum",
-    "vocab_size", "xvector_output_dim",
+    "_*",
+    "activation_dropout",
+    "adapter_attn_dim",
+    "adapter_kernel_size",
+    "adapter_stride",
+    "apply_spec_augment",
+    "architectures",
+    "attention_dropout",
+    "attn_implementation",
+    "bos_token_id",
+    "chunk_size_feed_forward",
+    "classifier_proj_size",
+    "codevector_dim",
+    "contrastive_logits_temperature",
+    "ctc_*",
+    "diversity_loss_weight",
+    "dtype",
+    "eos_token_id",
+    "feat_proj_dropout",
+    "feat_quantizer_dropout",
+    "final_dropout",
+    "finetuning_task",
+    "freeze_feat_extract_train",
+    "gradient_checkpointing",
+    "hidden_dropout",
+    "hidden_dropout_prob",
+    "id2label",
+    "initializer_range",
+    "is_encoder_decoder",
+    "label2id",
+    "layerdrop",
+    "mask_*",
+    "no_mask_*",
+    "num_adapter_layers",
+    "num_codevector*",
+    "num_ctc_classes",
+    "num_feat_extract_layers",
+    "num_negatives",
+    "output_attentions",
+    "output_hidden_size",
+    "output_hidden_states",
+    "pad_token_id",
+    "problem_type",
+    "proj_codevector_dim",
+    "replace_prob",
+    "return_dict",
+    "tdnn_*",
+    "tokenizer_class",
+    "torch_dtype",
+    "transformers_version",
+    "use_weighted_layer_sum",
+    "vocab_size",
+    "xvector_output_dim",
 ];
 
 /// The manifest's `representation`. What a configuration leaves out has the default of transformers, which is Base's.
@@ -83,7 +127,8 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_bases() {
-        let recipe = representation(object(json!({"model_type": "wavlm", "mask_time_prob": 0.05, "layerdrop": 0.1}))).unwrap();
+        let recipe =
+            representation(object(json!({"model_type": "wavlm", "mask_time_prob": 0.05, "layerdrop": 0.1}))).unwrap();
         assert_eq!((&recipe["hidden_size"], &recipe["hidden_state"]), (&json!(768), &json!(12)));
         assert_eq!(frontend(None, &recipe).unwrap()["do_normalize"], json!(false));
         let large = representation(object(json!({"feat_extract_norm": "layer", "num_hidden_layers": 24}))).unwrap();

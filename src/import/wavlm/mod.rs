@@ -11,11 +11,11 @@ mod config;
 mod knobs;
 mod original;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::kind::{Import, Origin};
+use super::kind::{Import, NO_LICENCE, Origin};
 use super::torch::{self, Checkpoint};
 use super::{shown, state_dict};
 use crate::error::{Error, Result};
@@ -54,42 +54,35 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Import> {
     if !left.is_empty() {
         data.insert("left out".into(), json!(left));
     }
-    let licence = "that of the imported file, which states none".to_owned();
-    Ok(Import { name: shown(path).into_owned(), licence, data, frontend, representation, tensors })
+    let name = shown(path).into_owned();
+    Ok(Import { name, licence: NO_LICENCE.to_owned(), data, frontend, representation, tensors })
 }
 
 /// JSON files by their keys, and the one other file.
 fn sort(files: &[PathBuf]) -> Result<Files<'_>> {
-    let wanted = "wavlm: model.safetensors (or pytorch_model.bin) with config.json, or the release's .pt alone, expected";
-    let (mut weights, mut config, mut preprocessor) = (None, None, None);
-    for path in files {
-        let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        let place = if !is_json {
-            if weights.replace(path).is_some() {
-                return Err(Error::Config(format!("{wanted}; more than one file of weights was given")));
-            }
-            continue;
-        } else {
-            let object = json_object(path)?;
-            let place = if object.contains_key("feature_extractor_type") || object.contains_key("do_normalize") {
-                &mut preprocessor
-            } else {
-                &mut config
-            };
-            place.replace(object)
-        };
-        if place.is_some() {
-            return Err(Error::Config(format!("{wanted}; `{}` is given for the second time", shown(path))));
+    let wrong = |what: String| {
+        let wanted = "model.safetensors (or pytorch_model.bin) with config.json, or the release's .pt alone";
+        Err(Error::Config(format!("wavlm: {wanted} expected; {what}")))
+    };
+    let is_json = |path: &&PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let (configurations, others): (Vec<&PathBuf>, Vec<&PathBuf>) = files.iter().partition(is_json);
+    let &[weights] = &others[..] else { return wrong(format!("{} files of weights are given", others.len())) };
+    let (mut config, mut preprocessor) = (None, None);
+    for path in configurations {
+        let object = json_object(path)?;
+        let of_samples = object.contains_key("feature_extractor_type") || object.contains_key("do_normalize");
+        let place = if of_samples { &mut preprocessor } else { &mut config };
+        if place.replace(object).is_some() {
+            return wrong(format!("`{}` is one too many", shown(path)));
         }
     }
-    let weights = weights.ok_or_else(|| Error::Config(format!("{wanted}; no file of weights was given")))?;
     if config.is_none() && preprocessor.is_some() {
-        return Err(Error::Config(format!("{wanted}; config.json is missing")));
+        return wrong("config.json is missing".into());
     }
     Ok(Files { weights, config, preprocessor })
 }
 
-fn json_object(path: &PathBuf) -> Result<Map<String, Value>> {
+fn json_object(path: &Path) -> Result<Map<String, Value>> {
     let parsed = read_file(path)
         .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| Error::malformed("configuration", e.to_string())));
     parsed.map_err(|error| error.in_file(path))

@@ -9,9 +9,26 @@ use crate::import::torch::Item;
 
 /// Keys of training: none of them changes a hidden state.
 const LEFT: &[&str] = &[
-    "_*", "activation_dropout", "attention_dropout", "dropout*", "encoder_layerdrop", "feature_grad_mult", "mask_*", "no_mask_*",
-    "label_rate", "logit_temp", "sample_rate", "skip_masked", "skip_nomask", "target_glu", "untie_final_proj", "final_dim",
-    "pred_*", "expand_attention_head_size", "required_seq_len_multiple", "checkpoint_activations",
+    "_*",
+    "activation_dropout",
+    "attention_dropout",
+    "dropout*",
+    "encoder_layerdrop",
+    "feature_grad_mult",
+    "mask_*",
+    "no_mask_*",
+    "label_rate",
+    "logit_temp",
+    "sample_rate",
+    "skip_masked",
+    "skip_nomask",
+    "target_glu",
+    "untie_final_proj",
+    "final_dim",
+    "pred_*",
+    "expand_attention_head_size",
+    "required_seq_len_multiple",
+    "checkpoint_activations",
 ];
 
 /// Manifest's `frontend` and `representation`.
@@ -23,13 +40,19 @@ pub(super) fn recipes(cfg: Item<'_>) -> Result<(Value, Value)> {
     let layers = knobs.take("encoder_layers", 12);
     let convolutions = knobs.take("conv_feature_layers", "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2");
     let convolutions = conv_layers(convolutions.as_str().unwrap_or_default()).ok_or_else(|| {
-        Error::Unsupported(format!("the checkpoint's `cfg`: `conv_feature_layers` is {convolutions}, no list of convolutions"))
+        Error::Unsupported(format!(
+            "the checkpoint's `cfg`: `conv_feature_layers` is {convolutions}, no list of convolutions"
+        ))
     })?;
     let part = |i: usize| convolutions.iter().map(|layer| layer[i]).collect::<Vec<_>>();
     let norm = match knobs.take("extractor_mode", "default").as_str() {
         Some("default") => "group",
         Some("layer_norm") => "layer",
-        _ => return Err(Error::Unsupported("the checkpoint's `cfg`: an `extractor_mode` that is neither `default` nor `layer_norm`".into())),
+        _ => {
+            return Err(Error::Unsupported(
+                "the checkpoint's `cfg`: an `extractor_mode` that is neither `default` nor `layer_norm`".into(),
+            ));
+        }
     };
     let representation = json!({
         "kind": "wavlm",
@@ -131,7 +154,9 @@ mod tests {
         let base = conv_layers("[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2").unwrap();
         assert_eq!((base.len(), base[0], base[4], base[6]), (7, [512, 10, 5], [512, 3, 2], [512, 2, 2]));
         assert_eq!(conv_layers("[(8, 3, 2), (9, 2, 1)]*2").unwrap(), [[8, 3, 2], [9, 2, 1], [8, 3, 2], [9, 2, 1]]);
-        for text in ["", "[]", "[(1,2)]", "[(1,2,3)] * x", "[(1,2,3)] * 101", "__import__('os')", "[(1,2,-3)]", "[(1,2,3)"] {
+        for text in
+            ["", "[]", "[(1,2)]", "[(1,2,3)] * x", "[(1,2,3)] * 101", "__import__('os')", "[(1,2,-3)]", "[(1,2,3)"]
+        {
             assert_eq!(conv_layers(text), None, "{text}");
         }
     }
@@ -149,7 +174,10 @@ mod tests {
             ("encoder.layers.4.self_attn_layer_norm.bias", "encoder.layers.4.layer_norm.bias"),
             ("encoder.layers.4.final_layer_norm.bias", "encoder.layers.4.final_layer_norm.bias"),
             ("encoder.layers.4.self_attn.grep_a", "encoder.layers.4.attention.gru_rel_pos_const"),
-            ("encoder.layers.0.self_attn.relative_attention_bias.weight", "encoder.layers.0.attention.rel_attn_embed.weight"),
+            (
+                "encoder.layers.0.self_attn.relative_attention_bias.weight",
+                "encoder.layers.0.attention.rel_attn_embed.weight",
+            ),
             ("encoder.layers.4.fc2.weight", "encoder.layers.4.feed_forward.output_dense.weight"),
             ("something.new", "something.new"),
         ] {
