@@ -26,9 +26,12 @@ pub(super) struct FeatureEncoder {
 
 #[derive(Debug)]
 enum Layer {
+    /// No norm.
     Plain(StridedConv),
-    GroupNorm(Box<GroupNormConv>),
-    LayerNorm(StridedConv, LayerNorm),
+    /// A norm of each channel over time.
+    OverTime(Box<GroupNormConv>),
+    /// A norm of each frame over channels.
+    OverChannels(StridedConv, LayerNorm),
 }
 
 /// Work space; grows to the longest stretch.
@@ -53,12 +56,12 @@ impl FeatureEncoder {
             layers.push(match (recipe.feat_extract_norm, i) {
                 (FeatureNorm::Group, 0) => {
                     let layer = GroupNormConv::load(weights, [&conv, &norm], shape, (stride, biased), EPS)?;
-                    Layer::GroupNorm(Box::new(layer))
+                    Layer::OverTime(Box::new(layer))
                 }
                 (FeatureNorm::Group, _) => Layer::Plain(StridedConv::load(weights, &conv, shape, stride, biased)?),
                 (FeatureNorm::Layer, _) => {
                     let layer = StridedConv::load(weights, &conv, shape, stride, biased)?;
-                    Layer::LayerNorm(layer, LayerNorm::load(weights, &norm, outputs, EPS)?)
+                    Layer::OverChannels(layer, LayerNorm::load(weights, &norm, outputs, EPS)?)
                 }
             });
             inputs = outputs;
@@ -128,7 +131,7 @@ impl FeatureEncoder {
 
     /// The norm over time, from the whole signal.
     fn plan(&self, samples: &[f32], scratch: &mut Scratch) {
-        if let Some(Layer::GroupNorm(layer)) = self.layers.first() {
+        if let Some(Layer::OverTime(layer)) = self.layers.first() {
             let [scale, shift] = scratch.norm.each_mut().map(|values| room(values, layer.conv().outputs()));
             layer.plan(samples, samples.len(), scale, shift);
         }
@@ -154,11 +157,11 @@ impl FeatureEncoder {
                     conv.run(input, frames, output);
                     gelu(output);
                 }
-                Layer::GroupNorm(layer) => {
+                Layer::OverTime(layer) => {
                     let channels = conv.outputs();
                     layer.run(input, frames, &scale[..channels], &shift[..channels], output);
                 }
-                Layer::LayerNorm(conv, norm) => {
+                Layer::OverChannels(conv, norm) => {
                     conv.run(input, frames, output);
                     norm.run(output);
                     gelu(output);
@@ -175,8 +178,8 @@ impl FeatureEncoder {
 impl Layer {
     fn conv(&self) -> &StridedConv {
         match self {
-            Self::Plain(conv) | Self::LayerNorm(conv, _) => conv,
-            Self::GroupNorm(layer) => layer.conv(),
+            Self::Plain(conv) | Self::OverChannels(conv, _) => conv,
+            Self::OverTime(layer) => layer.conv(),
         }
     }
 }
