@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::program::run;
+use common::program::{run, run_with};
 use common::{fixture, folder as scratch};
 
 fn golden(name: &str) -> PathBuf {
@@ -62,6 +62,19 @@ fn an_imported_network_embeds_and_does_not_answer() {
     );
     let said = run(["embed", text(&speech), "--model", text(&network), "--layer", "campplus.taps.final"]);
     assert!(said.err.contains("`campplus.taps.embedding`") && said.code == Some(1), "{}", said.err);
+}
+
+#[test]
+fn an_imported_network_is_found_by_its_name_and_listed_without_scores() {
+    let (folder, _) = imported("listed");
+    let said = run_with(&[("PERSONA_MODELS", &folder)], ["model", "list"]);
+    let line = said.out.lines().find(|line| line.contains(" cam ")).unwrap();
+    assert!(line.contains("no heads: for embed"), "{line}");
+    let said = run_with(&[("PERSONA_MODELS", &folder)], ["model", "list", "--json"]);
+    assert!(said.out.contains("\"answers\":false"), "{}", said.out);
+    let speech = fixture("speech.wav");
+    let said = run_with(&[("PERSONA_MODELS", &folder)], ["embed", text(&speech), "--model", "cam"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
 }
 
 #[test]

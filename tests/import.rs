@@ -2,6 +2,7 @@
 //! Golden values: `tools/golden_import.py`.
 #![cfg(feature = "import")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![allow(clippy::panic, reason = "likewise")]
 #![allow(clippy::print_stdout, reason = "the differences found, for those who look")]
 
 use std::fs;

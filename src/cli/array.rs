@@ -43,8 +43,8 @@ impl Format {
 impl Array {
     /// As `.npy`, version 1.0: magic, version, the header's length, the header, values.
     fn to_npy(&self) -> Vec<u8> {
-        let shape: String = self.shape.iter().map(|n| format!("{n}, ")).collect();
-        let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
+        let shape: Vec<String> = self.shape.iter().map(ToString::to_string).collect();
+        let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", shape.join(", "));
         let before = NPY.len() + 4;
         let whole = (before + header.len() + 1).next_multiple_of(NPY_ALIGNMENT);
         header.extend(std::iter::repeat_n(' ', whole - before - header.len() - 1));

@@ -64,11 +64,9 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write, err: &mut dyn Write) ->
 
 fn line(layer: &LayerCheck, tolerance: f64) -> String {
     let LayerCheck { layer: name, shape, expected_shape, difference, largest } = layer;
-    match expected_shape {
-        Some(expected) => format!("{name}  shape {shape:?}, expected {expected:?}"),
-        None => {
-            let word = if layer.agrees(tolerance) { "agrees" } else { "differs" };
-            format!("{name}  {word}: by {difference:.1e}, largest value {largest:.3}")
-        }
+    if let Some(expected) = expected_shape {
+        return format!("{name}  shape {shape:?}, expected {expected:?}");
     }
+    let word = if layer.agrees(tolerance) { "agrees" } else { "differs" };
+    format!("{name}  {word}: by {difference:.1e}, largest value {largest:.3}")
 }

@@ -56,7 +56,9 @@ fn import(args: &ImportArgs) -> Result<usize> {
     if output.exists() && !args.force {
         return Err(Error::Config(format!("{}: exists; --force replaces it", output.display())));
     }
-    let file = import::model_file(args.kind, &args.kind.read(&args.files)?)?;
+    let read = args.kind.read(&args.files)?;
+    let named = |error: Error| args.files.iter().take(1).fold(error, |error, file| error.in_file(file));
+    let file = import::model_file(args.kind, &read).map_err(named)?;
     import::write_whole(output, &file)?;
     Ok(file.len())
 }

@@ -209,6 +209,11 @@ impl XVector {
         }
     }
 
+    /// Values of the widest layer for each frame.
+    pub(crate) fn values_per_frame(&self) -> usize {
+        self.layers.iter().map(|(_, layer)| layer.inputs().max(layer.outputs())).max().unwrap_or(0)
+    }
+
     /// Length of the embedding.
     pub fn dim(&self) -> usize {
         self.embedding.outputs()
