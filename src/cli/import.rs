@@ -57,7 +57,10 @@ fn import(args: &ImportArgs) -> Result<usize> {
         return Err(Error::Config(format!("{}: exists; --force replaces it", output.display())));
     }
     let read = args.kind.read(&args.files)?;
-    let named = |error: Error| args.files.iter().take(1).fold(error, |error, file| error.in_file(file));
+    let named = |error: Error| match args.files.first() {
+        Some(file) => error.in_file(file),
+        None => error,
+    };
     let file = import::model_file(args.kind, &read).map_err(named)?;
     import::write_whole(output, &file)?;
     Ok(file.len())
