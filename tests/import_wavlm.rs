@@ -2,7 +2,7 @@
 //! the very network of `tests/golden/tiny-wavlm-*.safetensors`, which `tests/golden_networks.rs` holds against transformers.
 //! Golden files: `tools/golden_wavlm.py`.
 #![cfg(feature = "import")]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,8 +23,11 @@ fn files(names: &[&str]) -> Vec<PathBuf> {
     names.iter().map(|name| golden("import/wavlm").join(name)).collect()
 }
 
-/// Shapes and values of a system's WavLM, and its manifest.
-fn system(kind: &str) -> (BTreeMap<String, (Vec<usize>, Vec<f32>)>, Value) {
+/// Shapes and values by name.
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// A system's WavLM, and its manifest.
+fn system(kind: &str) -> (Tensors, Value) {
     let bytes = fs::read(golden(&format!("tiny-wavlm-{kind}.safetensors"))).unwrap();
     let mut weights = Weights::from_bytes(&bytes).unwrap();
     let manifest = serde_json::from_str(weights.text(Manifest::KEY).unwrap()).unwrap();
@@ -40,7 +43,7 @@ fn system(kind: &str) -> (BTreeMap<String, (Vec<usize>, Vec<f32>)>, Value) {
 fn assert_is_the_network(kind: &str, import: &Import) {
     let (tensors, manifest) = system(kind);
     let imported = import.tensors.iter().map(|(name, t)| (name.clone(), (t.shape().to_vec(), t.values().to_vec())));
-    let imported: BTreeMap<_, _> = imported.collect();
+    let imported: Tensors = imported.collect();
     assert!(imported.keys().eq(tensors.keys()), "{:?}", imported.keys());
     assert!(imported == tensors, "{kind}: values differ");
     let mut recipe = import.representation.clone();
