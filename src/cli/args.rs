@@ -5,10 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Limits, Options, RawFormat, System};
+use persona_engine::engine::{ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Model, Options, RawFormat, System};
 use persona_engine::{Error, Result};
 
+use super::check::CheckArgs;
+use super::embed::{EmbedArgs, SimilarityArgs};
 use super::eval::EvalArgs;
+use super::features::FeaturesArgs;
+use super::import::ImportArgs;
 
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
 #[derive(Parser)]
@@ -34,6 +38,12 @@ pub(super) enum Command {
     Infer(InferArgs),
     /// Measure a system on labelled recordings.
     Eval(Box<EvalArgs>),
+    /// Print recordings' embeddings, or write them to a file.
+    Embed(EmbedArgs),
+    /// The cosine of two recordings' embeddings.
+    Similarity(SimilarityArgs),
+    /// Write a recording's features, or hold them against another toolkit's.
+    Features(FeaturesArgs),
     /// Look at model files.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -55,6 +65,8 @@ pub(super) struct InferArgs {
     /// it is withheld only together with both.
     #[arg(long, value_name = "P", default_value_t = 0.0, hide_default_value = true, allow_negative_numbers = true, value_parser = share)]
     pub(super) min_confidence: f64,
+    #[command(flatten)]
+    pub(super) heads: HeadArgs,
     /// Threads for the front-end and the network. The answers are the same for any number.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: u16,
@@ -72,12 +84,42 @@ pub(super) struct InferArgs {
     pub(super) quiet: bool,
 }
 
+/// Answers that are not wanted, or not allowed. What is switched off is not computed.
+#[derive(Args)]
+pub(super) struct HeadArgs {
+    /// Leave emotion out: it is not computed, not printed and has no key in JSON.
+    #[arg(long)]
+    no_emotion: bool,
+    /// Leave gender out, likewise.
+    #[arg(long)]
+    no_gender: bool,
+    /// Leave age out, likewise.
+    #[arg(long)]
+    no_age: bool,
+}
+
+impl HeadArgs {
+    /// The heads that are left.
+    pub(super) fn active(&self) -> Result<ActiveHeads> {
+        let heads = ActiveHeads { emotion: !self.no_emotion, gender: !self.no_gender, age: !self.no_age };
+        if heads.names().next().is_none() {
+            let message = "--no-emotion, --no-gender and --no-age leave nothing to answer: drop one of them";
+            return Err(Error::Config(message.into()));
+        }
+        Ok(heads)
+    }
+}
+
 #[derive(Subcommand)]
 pub(super) enum ModelCommand {
     /// The systems that there are: inside the program, then installed ones.
     List(ListArgs),
     /// What a system is, on what it was trained, what it scores, and its limits.
     Show(ShowArgs),
+    /// Make a model file from another toolkit's checkpoint, without Python.
+    Import(ImportArgs),
+    /// Hold a model against what another implementation computed, layer by layer.
+    Check(CheckArgs),
 }
 
 #[derive(Args)]
@@ -105,15 +147,16 @@ pub(super) struct ShowArgs {
 
 impl InferArgs {
     /// The engine's options.
-    pub(super) fn options(&self) -> Options {
-        Options {
+    pub(super) fn options(&self) -> Result<Options> {
+        Ok(Options {
+            heads: self.heads.active()?,
             threads: usize::from(self.threads),
             raw: self.raw.clone(),
             activity: !self.no_activity,
             min_confidence: self.min_confidence,
             limits: Limits { accept_truncated: self.accept_truncated, ..Limits::default() },
             ..Options::default()
-        }
+        })
     }
 
     /// Refuses what no parser sees: standard input can be read only once.
@@ -140,13 +183,18 @@ pub(super) fn model_variable() -> Option<OsString> {
 
 /// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default.
 pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
+    model(asked)?.into_system()
+}
+
+/// As [`system`], with or without heads.
+pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
     let catalogue = Catalogue::installed();
     match (asked, model_variable()) {
-        (Some(asked), _) => catalogue.asked(asked),
+        (Some(asked), _) => catalogue.asked_model(asked),
         (None, Some(asked)) => catalogue
-            .asked(&asked)
+            .asked_model(&asked)
             .map_err(|error| Error::Config(format!("the variable {MODEL_VARIABLE} asks for a system: {error}"))),
-        (None, None) => catalogue.system(DEFAULT_SYSTEM),
+        (None, None) => catalogue.asked_model(DEFAULT_SYSTEM.as_ref()),
     }
 }
 
