@@ -1,0 +1,74 @@
+// Asks for the answers of all rows that wait, one after the other: the server is spared, and the first answer comes soonest.
+
+import { Problem } from './api.js';
+
+/** A server that is busy and does not say for how long is asked again after this. */
+const PAUSE_S = 3;
+
+/**
+ * Works through rows until none is left. `predict(file, options)` asks; `onUnauthorized()` may fetch a token and resolves to whether there is one;
+ * `onSettled(row)` hears of every end.
+ */
+export class Queue {
+  #running = null;
+  #cancelled = false;
+
+  constructor({ predict, onUnauthorized, onSettled }) {
+    Object.assign(this, { predict, onUnauthorized, onSettled });
+  }
+
+  get isRunning() {
+    return this.#running !== null;
+  }
+
+  /** Runs the rows that `next()` gives, one at a time, with the options that hold when each begins. */
+  async run(next, options) {
+    this.#cancelled = false;
+    for (let row = next(); row && !this.#cancelled; row = next()) {
+      this.#running = row;
+      await this.#ask(row, options());
+      this.onSettled(row);
+    }
+    this.#running = null;
+  }
+
+  /** Stops what runs and starts nothing more. */
+  cancel() {
+    this.#cancelled = true;
+    this.#running?.cancel();
+  }
+
+  async #ask(row, options) {
+    const signal = row.begin();
+    try {
+      row.done(await this.#untilAnswered(row, options, signal));
+    } catch (problem) {
+      if (problem.name === 'AbortError') row.ready();
+      else row.failed(problem);
+    }
+  }
+
+  async #untilAnswered(row, options, signal) {
+    for (;;) {
+      try {
+        return await this.predict(row.file, { ...options, signal, onUpload: (share) => row.sent(share) });
+      } catch (problem) {
+        if (!(problem instanceof Problem)) throw problem;
+        if (problem.status === 429) await this.#pause(row, problem.retryAfterS ?? PAUSE_S, signal);
+        else if (problem.status !== 401 || !(await this.onUnauthorized())) throw problem;
+      }
+    }
+  }
+
+  async #pause(row, seconds, signal) {
+    row.held(seconds);
+    await new Promise((resolve, reject) => {
+      const timer = setTimeout(resolve, 1000 * Math.max(1, seconds));
+      signal.addEventListener('abort', () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      });
+    });
+    row.sent(0);
+  }
+}
