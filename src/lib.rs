@@ -10,6 +10,7 @@
 //!            ─ models ▶ heads                                emotion (6, softmax) · gender (2, softmax) · age (years)
 //!            ─ engine ▶ Report                               an answer, or an honest "no answer" with its reason
 //!            ─ eval ──▶ measures                             what answers are worth, on labelled recordings (feature `eval`)
+//!            ─ server ▶ the same over HTTP, and a page           (feature `serve`)
 //! ```
 //!
 //! The way follows the paper PERSONA (emotion recognition, gender recognition and age estimation from one representation).
@@ -22,7 +23,7 @@ use persona_engine::engine::{Engine, Options, embedded_system};
 
 let engine = Engine::new(embedded_system()?, Options::default())?;
 let report = engine.infer_file(\"tests/audio/speech.wav\".as_ref())?;
-let emotion = report.emotion.expect(\"speech is answered\");
+let emotion = report.answers.emotion.expect(\"speech is answered\");
 assert_eq!(emotion.probabilities.len(), 6);
 println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 # Ok::<(), persona_engine::Error>(())
@@ -35,6 +36,7 @@ println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 //! |---|---|---|
 //! | `cli` | yes | the program `persona-engine` (clap) |
 //! | `eval` | with `cli` | measuring a system on labelled recordings (csv) |
+//! | `serve` | yes | the HTTP server and its page (axum, tokio) |
 //! | `mp3` | yes | MP3 input (symphonia) |
 //! | `formats` | yes | FLAC, Ogg Vorbis and M4A input (symphonia) |
 //! | `embedded-weights` | yes | the default system and the fast one inside the library and the program, 34 MB |
@@ -50,5 +52,7 @@ pub mod eval;
 pub mod kernels;
 pub mod models;
 pub mod nn;
+#[cfg(feature = "serve")]
+pub mod server;
 
 pub use error::{Error, Result};

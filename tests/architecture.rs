@@ -16,7 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("models", &["nn", "dsp", "error"]),
     ("engine", &["audio", "dsp", "models", "nn::weights", "error"]),
     ("eval", &["engine", "models", "nn::weights", "error"]),
-    ("cli", &["engine", "eval", "error"]),
+    ("server", &["engine", "error"]),
+    ("cli", &["engine", "eval", "server", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

@@ -10,6 +10,8 @@ mod args;
 mod eval;
 mod infer;
 mod list;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod table;
 
@@ -42,6 +44,8 @@ pub(crate) fn run() -> ExitCode {
     let done = match &command {
         Command::Infer(args) => infer::run(args, &mut out, &mut err),
         Command::Eval(args) => eval::run(args, &mut out, &mut err),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, &mut err),
         Command::Model(ModelCommand::List(args)) => list::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, &mut out),
     };

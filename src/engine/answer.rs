@@ -13,15 +13,28 @@ use super::options::Options;
 use super::report::NoAnswer;
 use super::windows::Window;
 
-/// What one thread needs to answer windows: its own scratch over the shared system.
-pub(super) struct Worker<'a> {
-    system: &'a System,
+/// Plans and memory for answering windows by one system. No result depends on what it held.
+#[derive(Debug)]
+pub(super) struct Scratch {
     extractor: FeatureExtractor,
     workspace: Workspace,
     features: Vec<f32>,
-    /// Nothing if it is off.
-    activity: Option<Activity>,
-    options: &'a Options,
+    activity: Activity,
+}
+
+impl Scratch {
+    pub(super) fn new(system: &System) -> Result<Self> {
+        let frontend = &system.manifest().frontend;
+        let activity = Activity::new(frontend.sample_rate_hz(), ActivityOptions::default())?;
+        Ok(Self { extractor: frontend.extractor()?, workspace: system.workspace(), features: Vec::new(), activity })
+    }
+}
+
+/// A thread that answers windows: its own scratch over the shared system.
+pub(super) struct Worker<'a> {
+    pub(super) system: &'a System,
+    pub(super) options: &'a Options,
+    pub(super) scratch: &'a mut Scratch,
 }
 
 /// One window, answered or not.
@@ -59,14 +72,7 @@ impl Answer {
     }
 }
 
-impl<'a> Worker<'a> {
-    pub(super) fn new(system: &'a System, options: &'a Options) -> Result<Self> {
-        let rate_hz = system.manifest().frontend.sample_rate_hz();
-        let activity = options.activity.then(|| Activity::new(rate_hz, ActivityOptions::default())).transpose()?;
-        let extractor = system.manifest().frontend.extractor()?;
-        Ok(Self { system, extractor, workspace: system.workspace(), features: Vec::new(), activity, options })
-    }
-
+impl Worker<'_> {
     pub(super) fn answer(&mut self, window: &Window) -> Result<Answer> {
         let mut answer = Answer {
             outcome: Outcome::Left(NoAnswer::Silence),
@@ -92,7 +98,10 @@ impl<'a> Worker<'a> {
 
     /// Why a window that is not silent should not be answered, if there is a reason; notes its speech.
     fn refuse(&mut self, window: &Window, answer: &mut Answer) -> Option<NoAnswer> {
-        let activity = self.activity.as_mut()?;
+        if !self.options.activity {
+            return None;
+        }
+        let activity = &mut self.scratch.activity;
         let evidence = activity.run(&window.samples);
         if evidence.is_speech {
             answer.speech = activity.speech_samples(window.samples.len(), window.fresh);
@@ -111,9 +120,10 @@ impl<'a> Worker<'a> {
 
     fn run_network(&mut self, window: &Window, answer: &mut Answer) -> Result<Output> {
         let began = Instant::now();
-        let frames = self.extractor.run(&window.samples, &mut self.features);
+        let Scratch { extractor, workspace, features, .. } = &mut *self.scratch;
+        let frames = extractor.run(&window.samples, features);
         let between = Instant::now();
-        let output = self.system.forward(&self.features, frames, &mut self.workspace)?;
+        let output = self.system.forward_heads(features, frames, self.options.heads, workspace)?;
         answer.features_time = between - began;
         answer.network_time = between.elapsed();
         Ok(output)
@@ -147,9 +157,10 @@ fn variance(block: &[f32]) -> f64 {
 /// Windows that were left unanswered count nothing.
 #[derive(Default)]
 pub(super) struct Combined {
-    emotion: Vec<f64>,
-    gender: Vec<f64>,
-    age: f64,
+    /// Sums over the answered windows; nothing for a head that is off.
+    emotion: Option<Vec<f64>>,
+    gender: Option<Vec<f64>>,
+    age: Option<f64>,
     weight: f64,
     pub(super) answered: usize,
     /// Windows left unanswered, by reason.
@@ -179,9 +190,15 @@ impl Combined {
         };
         self.answered += 1;
         self.weight += weight;
-        accumulate(&mut self.emotion, &output.emotion, weight);
-        accumulate(&mut self.gender, &output.gender, weight);
-        self.age += weight * f64::from(output.age_years);
+        if let Some(emotion) = &output.emotion {
+            accumulate(&mut self.emotion, &emotion.probabilities, weight);
+        }
+        if let Some(gender) = &output.gender {
+            accumulate(&mut self.gender, &gender.probabilities, weight);
+        }
+        if let Some(years) = output.age_years {
+            *self.age.get_or_insert_default() += weight * f64::from(years);
+        }
     }
 
     /// The commonest reason for leaving a window unanswered; of equally common ones the first in their order.
@@ -203,23 +220,24 @@ impl Combined {
 
     /// Nothing if no window was answered.
     pub(super) fn means(&self) -> Option<Means> {
-        let mean = |sums: &[f64]| sums.iter().map(|sum| sum / self.weight).collect();
+        let mean = |sums: &Vec<f64>| sums.iter().map(|sum| sum / self.weight).collect();
         (self.answered > 0).then(|| Means {
-            emotion: mean(&self.emotion),
-            gender: mean(&self.gender),
-            years: self.age / self.weight,
+            emotion: self.emotion.as_ref().map(mean),
+            gender: self.gender.as_ref().map(mean),
+            years: self.age.map(|sum| sum / self.weight),
         })
     }
 }
 
-/// The recording's probabilities and age.
+/// The recording's probabilities and age; nothing for a head that is off.
 pub(super) struct Means {
-    pub(super) emotion: Vec<f64>,
-    pub(super) gender: Vec<f64>,
-    pub(super) years: f64,
+    pub(super) emotion: Option<Vec<f64>>,
+    pub(super) gender: Option<Vec<f64>>,
+    pub(super) years: Option<f64>,
 }
 
-fn accumulate(sums: &mut Vec<f64>, values: &[f32], weight: f64) {
+fn accumulate(sums: &mut Option<Vec<f64>>, values: &[f32], weight: f64) {
+    let sums = sums.get_or_insert_default();
     sums.resize(values.len(), 0.0);
     for (sum, &value) in sums.iter_mut().zip(values) {
         *sum += weight * f64::from(value);

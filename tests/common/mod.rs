@@ -12,6 +12,8 @@ use persona_engine::engine::Report;
 pub(crate) mod model_file;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
+#[cfg(all(feature = "serve", feature = "embedded-weights"))]
+pub(crate) mod server;
 
 /// A file of `tests/audio`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -85,6 +87,6 @@ pub(crate) fn buzz(samples: usize, rate: f32) -> Vec<f32> {
 
 /// Emotion's probabilities, then gender's.
 pub(crate) fn probabilities(report: &Report) -> Vec<f64> {
-    let heads = [report.emotion.as_ref().unwrap(), report.gender.as_ref().unwrap()];
+    let heads = [report.answers.emotion.as_ref().unwrap(), report.answers.gender.as_ref().unwrap()];
     heads.iter().flat_map(|head| head.probabilities.iter().map(|(_, p)| *p)).collect()
 }
