@@ -52,10 +52,10 @@ pub(super) const ASSETS: &[Asset] = &[
     asset!("player.js", SCRIPT),
     asset!("queue.js", SCRIPT),
     asset!("reasons.js", SCRIPT),
+    asset!("stretches.js", SCRIPT),
     asset!("token.js", SCRIPT),
     asset!("waveform.js", SCRIPT),
     asset!("wav.js", SCRIPT),
-    asset!("windows.js", SCRIPT),
 ];
 
 impl Asset {

@@ -29,10 +29,10 @@ def test_from_the_first_tab_to_the_answer(the_page, tmp_path):
         keys.press("Tab")
         assert focused(the_page) == name
     keys.press("ArrowRight")
-    expect(the_page.slider).to_have_attribute("aria-valuenow", "3.00")
+    expect(the_page.slider).to_have_attribute("aria-valuenow", "1.00")
     keys.press("Tab")
     keys.press("Enter")
-    expect(the_page.page.locator(".windows tbody tr")).to_have_count(2)
+    expect(the_page.page.locator(".stretches tbody tr")).to_have_count(6)
 
 
 def test_every_stop_shows_where_it_is(the_page):

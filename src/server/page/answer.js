@@ -8,7 +8,7 @@ import { showHeads } from './heads.js';
 import { Player } from './player.js';
 import { brief, explain } from './reasons.js';
 import { peaksOf } from './waveform.js';
-import { windowsOf } from './windows.js';
+import { stretchesOf } from './stretches.js';
 
 let count = 0;
 
@@ -30,7 +30,7 @@ export class Answer {
     this.#showWhole();
     this.#find('.download-json').addEventListener('click', () => save('json', file, reply));
     this.#find('.download-csv').addEventListener('click', () => save('csv', file, reply));
-    this.#find('.windows').addEventListener('toggle', () => this.#fillTable());
+    this.#find('.stretches').addEventListener('toggle', () => this.#fillTable());
     this.#show(this.#report.per_channel?.[0] ?? this.#report);
   }
 
@@ -69,7 +69,7 @@ export class Answer {
     showHeads(this.#find('.heads'), answer);
     this.#showChart(answer);
     this.#find('.facts').replaceChildren(...facts(this.#report, answer));
-    this.#find('.windows').hidden = windowsOf(answer).length < 2;
+    this.#find('.stretches').hidden = stretchesOf(answer).length < 2;
     this.#fillTable();
   }
 
@@ -94,8 +94,8 @@ export class Answer {
   }
 
   #fillTable() {
-    const details = this.#find('.windows');
-    if (details.open) details.querySelector('.windows-scroll').replaceChildren(table(windowsOf(this.#answer)));
+    const details = this.#find('.stretches');
+    if (details.open) details.querySelector('.stretches-scroll').replaceChildren(table(stretchesOf(this.#answer)));
   }
 
   pause() {
@@ -125,12 +125,12 @@ function facts(report, answer) {
     .map(([name, value]) => element('div', {}, element('dt', { textContent: name }), element('dd', { textContent: value })));
 }
 
-/** The windows for people who would rather read. */
-function table(windows) {
+/** The stretches for people who would rather read. */
+function table(stretches) {
   const cells = (tag, texts) => texts.map((textContent) => element(tag, { textContent }));
   const head = cells('th', ['From', 'To', 'Emotion', 'Probability', 'Gender', 'Age']);
   head.forEach((cell) => (cell.scope = 'col'));
-  const rows = windows.map(({ start, end, emotion, gender, age, noAnswer }) => {
+  const rows = stretches.map(({ start, end, emotion, gender, age, noAnswer }) => {
     const best = emotion && ranked(emotion)[0];
     return element('tr', {}, ...cells('td', [
       clock(start, 1), clock(end, 1), best ? best[0] : noAnswer ? `no answer: ${brief(noAnswer)}` : '–', best ? percent(best[1]) : '–',

@@ -5,19 +5,19 @@ import { capital, clock, percent, ranked, spokenTime, years } from './format.js'
 import { gaps, lanesOf, ticks } from './lanes.js';
 import { brief } from './reasons.js';
 import { loudest, Waveform } from './waveform.js';
-import { windowAt, windowsOf } from './windows.js';
+import { stretchAt, stretchesOf } from './stretches.js';
 
-/** Windows that Page Up and Page Down pass over. */
+/** Stretches that Page Up and Page Down pass over. */
 const PAGE = 10;
-/** Without windows, an arrow moves by this share of the recording. */
+/** Without stretches, an arrow moves by this share of the recording. */
 const SHARE_OF_ARROW = 1 / 20;
-/** An arrow back goes to the beginning of the same window if it is further away than this. */
+/** An arrow back goes to the beginning of the same stretch if it is further away than this. */
 const NEAR_S = 0.3;
 
 /** The chart of one answer. `player` plays; `readout` is the line under the chart that says what is heard at a place. */
 export class Chart {
   #answer;
-  #windows;
+  #stretches;
   #player;
   #readout;
   #plot;
@@ -29,7 +29,7 @@ export class Chart {
 
   constructor(answer, player, readout) {
     this.#answer = answer;
-    this.#windows = windowsOf(answer);
+    this.#stretches = stretchesOf(answer);
     this.#player = player;
     this.#readout = readout;
     const lanes = lanesOf(answer) ?? [];
@@ -99,8 +99,8 @@ export class Chart {
   #key(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const moves = {
-      ArrowRight: () => this.#windowsOn(1), ArrowUp: () => this.#windowsOn(1), PageUp: () => this.#windowsOn(PAGE),
-      ArrowLeft: () => this.#windowsOn(-1), ArrowDown: () => this.#windowsOn(-1), PageDown: () => this.#windowsOn(-PAGE),
+      ArrowRight: () => this.#stretchesOn(1), ArrowUp: () => this.#stretchesOn(1), PageUp: () => this.#stretchesOn(PAGE),
+      ArrowLeft: () => this.#stretchesOn(-1), ArrowDown: () => this.#stretchesOn(-1), PageDown: () => this.#stretchesOn(-PAGE),
       Home: () => 0, End: () => this.#answer.duration_s,
     };
     if (moves[event.key]) this.#player.seek(moves[event.key]());
@@ -109,11 +109,11 @@ export class Chart {
     event.preventDefault();
   }
 
-  /** The place so many windows on, at a window's beginning. */
-  #windowsOn(count) {
+  /** The place so many stretches on, at a stretch's beginning. */
+  #stretchesOn(count) {
     const { position } = this.#player;
     const total = this.#answer.duration_s;
-    const starts = this.#windows.map(({ start }) => start);
+    const starts = this.#stretches.map(({ start }) => start);
     if (starts.length < 2) return Math.max(0, Math.min(total, position + count * total * SHARE_OF_ARROW));
     const within = starts.findLastIndex((start) => start <= position + 1e-3);
     const back = count < 0 && position - starts[Math.max(0, within)] > NEAR_S ? 1 : 0;
@@ -140,13 +140,13 @@ export class Chart {
   /** For people who listen, at most once a second. */
   #speak(position) {
     this.#spoken = Math.floor(position);
-    const within = windowAt(this.#windows, position);
+    const within = stretchAt(this.#stretches, position);
     this.#plot.ariaValueNow = position.toFixed(2);
     this.#plot.ariaValueText = within ? `${spokenTime(position)}. ${wordsOf(within)}` : spokenTime(position);
   }
 
   #tell(place) {
-    const within = windowAt(this.#windows, place) ?? (place > 0 ? this.#windows.at(-1) : undefined);
+    const within = stretchAt(this.#stretches, place) ?? (place > 0 ? this.#stretches.at(-1) : undefined);
     this.#readout.replaceChildren();
     if (!within) return;
     const digits = this.#answer.duration_s < 60 ? 1 : 0;
@@ -155,7 +155,7 @@ export class Chart {
   }
 }
 
-/** What is answered in a window: `Happiness 92.5 %, anger 5.4 %; male; 32 years`. */
+/** What is answered in a stretch: `Happiness 92.5 %, anger 5.4 %; male; 32 years`. */
 function wordsOf({ emotion, gender, age, noAnswer }) {
   if (noAnswer) return `No answer: ${brief(noAnswer)}`;
   const words = [];

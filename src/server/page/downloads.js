@@ -1,11 +1,10 @@
 // Answers as files: JSON as the server sent it, CSV for spreadsheets.
 
 import { element } from './dom.js';
-import { windowsOf } from './windows.js';
 
-/** Saves one answer: JSON as it came, or a CSV with one row a window. */
+/** Saves one answer: JSON as it came, or a CSV with one row a stretch of its timeline. */
 export function save(kind, file, reply) {
-  const text = kind === 'json' ? `${reply.text.trimEnd()}\n` : csv(windowRows(file.name, reply.report));
+  const text = kind === 'json' ? `${reply.text.trimEnd()}\n` : csv(stretchRows(file.name, reply.report));
   offer(text, kind, `${stem(file.name)}.${kind}`);
 }
 
@@ -18,37 +17,44 @@ export function saveAll(kind, rows) {
 }
 
 function recordingRows(name, report) {
-  return partsOf(report).map((part) => ({ file: name, channel: part.channel ?? '', duration_s: report.duration_s, ...answerCells(part), model: report.model }));
+  return partsOf(report).map((part) => ({
+    file: name, channel: part.channel ?? '', duration_s: report.duration_s, speech_s: part.speech_s ?? '', ...answerCells(part), model: report.model,
+  }));
 }
 
-function windowRows(name, report) {
+/** The columns of the command line's `--csv`. */
+function stretchRows(name, report) {
   return partsOf(report).flatMap((part) => {
-    const windows = windowsOf(part);
-    if (windows.length === 0) return recordingRows(name, { ...report, per_channel: [part] });
-    return windows.map((window) => ({
-      file: name, channel: part.channel ?? '', start_s: window.start, end_s: window.end, ...answerCells({ ...window, no_answer: window.noAnswer }), model: report.model,
+    if (!part.timeline?.length) return recordingRows(name, { ...report, per_channel: [part] });
+    return part.timeline.map((stretch) => ({
+      file: name, channel: part.channel ?? '', start_s: stretch.start_s, end_s: stretch.end_s, speech_share: stretch.speech_share ?? '', ...answerCells(stretch),
     }));
   });
 }
 
 const partsOf = (report) => report.per_channel ?? [report];
 
-function answerCells({ emotion, gender, age, no_answer: noAnswer }) {
-  const shares = (choice) => Object.fromEntries(Object.entries(choice?.probabilities ?? {}).map(([label, share]) => [`p_${label}`, share]));
-  return {
-    emotion: emotion?.label ?? '', ...shares(emotion),
-    gender: gender?.label ?? '', ...shares(gender),
-    age: age?.years ?? '', age_low: age?.interval?.low_years ?? '', age_high: age?.interval?.high_years ?? '',
-    no_answer: noAnswer?.reason ?? '',
-  };
+/** The heads that the answer has; one that is turned off has no columns. */
+function answerCells(answer) {
+  const cells = {};
+  for (const head of ['emotion', 'gender']) {
+    if (!(head in answer)) continue;
+    cells[head] = answer[head]?.label ?? '';
+    for (const [label, share] of Object.entries(answer[head]?.probabilities ?? {})) cells[`${head}_${label}`] = share;
+  }
+  if ('age' in answer) {
+    const { years = '', interval } = answer.age ?? {};
+    Object.assign(cells, { age_years: years, age_low_years: interval?.low_years ?? '', age_high_years: interval?.high_years ?? '' });
+  }
+  return { ...cells, no_answer: answer.no_answer?.reason ?? '' };
 }
 
-/** Rows as RFC 4180 text. The fullest row gives the columns' order, since rows without an answer have no probabilities; other systems' labels follow. */
+/** Rows as text. The fullest row gives the columns' order, since rows without an answer have no probabilities; other systems' labels follow. */
 export function csv(rows) {
   const fullest = rows.reduce((most, row) => (Object.keys(row).length > most.length ? Object.keys(row) : most), []);
   const columns = [...new Set([...fullest, ...rows.flatMap(Object.keys)])];
   const lines = [columns, ...rows.map((row) => columns.map((name) => row[name] ?? ''))];
-  return lines.map((cells) => cells.map(cell).join(',')).join('\r\n') + '\r\n';
+  return lines.map((cells) => `${cells.map(cell).join(',')}\n`).join('');
 }
 
 /** A name that a spreadsheet would take for a formula gets an apostrophe; numbers are left alone. */

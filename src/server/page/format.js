@@ -14,7 +14,7 @@ export function years(value) {
   return rest < 0.5 || (rest === 0.5 && below % 2 === 0) ? below : below + 1;
 }
 
-/** A place in a recording: `0:03`, `12:40`, `1:02:05`; with `digits` of a second where windows are short. */
+/** A place in a recording: `0:03`, `12:40`, `1:02:05`; with `digits` of a second where stretches are short. */
 export function clock(seconds, digits = 0) {
   const unit = 10 ** digits;
   const whole = Math.floor(seconds * unit + 1e-6) / unit;
