@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-
 from recordings import SPEECH
 from the_page import ThePage
 
@@ -50,8 +49,12 @@ def address_of(server: subprocess.Popen) -> str:
 @pytest.fixture(scope="session")
 def browser():
     """Debian's Chromium, whose microphone hears the repository's speech."""
-    arguments = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={SPEECH}",
-                 "--autoplay-policy=no-user-gesture-required"]
+    arguments = [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={SPEECH}",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
     with sync_playwright() as playwright:
@@ -86,7 +89,10 @@ def watch(page: Page):
     asked, errors = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and "Failed to load resource" not in message.text and errors.append(message.text))
+    page.on(
+        "console",
+        lambda message: message.type == "error" and "Failed to load resource" not in message.text and errors.append(message.text),
+    )
     return asked, errors
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-
 from recordings import SPEECH, html, repeated, silence
 
 AXE = Path(os.environ.get("PERSONA_AXE", ""))
@@ -79,7 +78,10 @@ def test_graphics_stand_out(open_page, scheme):
     the_page = open_page(scheme)
     colours = the_page.page.evaluate("""() => {
         const probe = document.body.appendChild(document.createElement('i'));
-        const value = (name) => { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(Number); };
+        const value = (name) => {
+            probe.style.color = `var(--${name})`;
+            return getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+        };
         const names = ['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'other', 'edge', 'focus', 'ink'];
         return [value('sheet'), names.map((name) => [name, value(name)])];
     }""")
@@ -90,8 +92,10 @@ def test_graphics_stand_out(open_page, scheme):
 
 def contrast(one, other):
     """WCAG 2.2's contrast ratio of two sRGB colours from 0 to 255."""
+
     def luminance(colour):
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (c / 255 for c in colour)]
         return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
     low, high = sorted(map(luminance, (one, other)))
     return (high + 0.05) / (low + 0.05)

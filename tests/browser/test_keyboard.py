@@ -1,7 +1,6 @@
 """Everything without a mouse, and the focus never lost."""
 
 from playwright.sync_api import expect
-
 from recordings import SPEECH, repeated
 
 

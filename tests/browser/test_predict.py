@@ -7,7 +7,6 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-
 from recordings import AUDIO, SPEECH, html, repeated, silence
 
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
@@ -41,8 +40,11 @@ def test_the_waveform_is_drawn_and_the_bars_are_as_long_as_their_shares(the_page
     expect(the_page.page.locator(".wave-rest")).to_have_attribute("d", re.compile(r"^M.*z$"))
     bars = the_page.page.eval_on_selector_all(
         ".head-emotion .bar",
-        "bars => bars.map(bar => [bar.querySelector('.bar-fill').getBoundingClientRect().width"
-        " / bar.querySelector('.bar-track').getBoundingClientRect().width, parseFloat(bar.querySelector('.bar-number').textContent.replace(/[<>]/, ''))])")
+        """(bars) => bars.map((bar) => {
+            const width = (part) => bar.querySelector(part).getBoundingClientRect().width;
+            return [width('.bar-fill') / width('.bar-track'), parseFloat(bar.querySelector('.bar-number').textContent.replace(/[<>]/, ''))];
+        })""",
+    )
     assert len(bars) == 6
     for drawn, percent in bars:
         assert 100 * drawn == pytest.approx(percent, abs=1.5)  # two pixels are always drawn
@@ -61,13 +63,21 @@ def test_an_html_file_named_wav_is_refused_with_words(the_page, tmp_path):
 def test_silence_has_no_answer_and_a_reason(the_page, tmp_path):
     the_page.answer(silence(tmp_path / "hush.wav"))
     panel = the_page.open("hush.wav")
-    expect(panel.locator(".no-answer")).to_contain_text("The recording is silent. Check that the right microphone", use_inner_text=False)
+    expect(panel.locator(".no-answer")).to_contain_text(
+        "The recording is silent. Check that the right microphone", use_inner_text=False
+    )
     expect(panel.locator(".heads")).to_be_hidden()
     expect(the_page.row("hush.wav").locator(".file-note")).to_contain_text("No answer: silence")
 
 
 def test_several_files_one_open(the_page, tmp_path):
-    the_page.answer(SPEECH, AUDIO / "clip-44k-stereo-j128.mp3", html(tmp_path / "page.wav"), silence(tmp_path / "hush.wav"), AUDIO / "clip-16k.flac")
+    the_page.answer(
+        SPEECH,
+        AUDIO / "clip-44k-stereo-j128.mp3",
+        html(tmp_path / "page.wav"),
+        silence(tmp_path / "hush.wav"),
+        AUDIO / "clip-16k.flac",
+    )
     states = [row.get_attribute("data-state") for row in the_page.rows.all()]
     assert states == ["done", "done", "failed", "done", "done"]
     opened = the_page.page.locator(".file-toggle[aria-expanded=true]")
@@ -110,10 +120,10 @@ def test_all_results_as_one_file(the_page, tmp_path):
     the_page.answer(silence(tmp_path / "a, b.wav"), SPEECH)
     every = the_page.page.locator("#files-all")
     rows = list(csv.DictReader(io.StringIO(saved(the_page, every.get_by_role("button", name="CSV"))[1])))
-    assert [row["file"] for row in rows] == ['a, b.wav', "speech.wav"]
+    assert [row["file"] for row in rows] == ["a, b.wav", "speech.wav"]
     assert (rows[0]["no_answer"], rows[0]["emotion"], rows[1]["no_answer"]) == ("silence", "", "")
     reports = json.loads(saved(the_page, every.get_by_role("button", name="JSON"))[1])
-    assert [report["file"] for report in reports] == ['a, b.wav', "speech.wav"]
+    assert [report["file"] for report in reports] == ["a, b.wav", "speech.wav"]
 
 
 def test_each_channel_on_its_own(the_page, tmp_path):

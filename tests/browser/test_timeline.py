@@ -4,7 +4,6 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-
 from recordings import repeated
 
 
@@ -24,19 +23,33 @@ def test_lanes_are_named_and_tell_the_best_by_more_than_colour(chart):
     names = chart.page.locator(".lane-names > span").all_inner_texts()
     assert names == ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
     assert chart.page.locator(".lane").count() == 6
-    tops = chart.page.locator(".lane-names > span").evaluate_all("each => each.map((name) => Math.round(name.getBoundingClientRect().top))")
+    tops = chart.page.locator(".lane-names > span").evaluate_all(
+        "each => each.map((name) => Math.round(name.getBoundingClientRect().top))"
+    )
     lanes = chart.page.locator(".lane").evaluate_all("each => each.map((lane) => Math.round(lane.getBoundingClientRect().top))")
     assert tops == pytest.approx(lanes, abs=2)
 
 
 def test_keys_go_from_stretch_to_stretch(chart):
     chart.slider.focus()
-    for key, expected in [("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("PageUp", 11), ("End", 30), ("PageUp", 30), ("Home", 0), ("ArrowLeft", 0), ("PageDown", 0)]:
+    for key, expected in [
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+        ("ArrowLeft", 1),
+        ("PageUp", 11),
+        ("End", 30),
+        ("PageUp", 30),
+        ("Home", 0),
+        ("ArrowLeft", 0),
+        ("PageDown", 0),
+    ]:
         chart.page.keyboard.press(key)
         assert place(chart) == pytest.approx(expected, abs=0.01), key
     chart.page.keyboard.press("Home")
     chart.page.keyboard.press("ArrowRight")
-    expect(chart.slider).to_have_attribute("aria-valuetext", re.compile(r"^1 second\. Happiness \d+\.\d\s%, .*; male; \d+ years$"))
+    expect(chart.slider).to_have_attribute(
+        "aria-valuetext", re.compile(r"^1 second\. Happiness \d+\.\d\s%, .*; male; \d+ years$")
+    )
 
 
 def test_a_click_seeks_and_hovering_tells(chart):

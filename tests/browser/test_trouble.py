@@ -4,7 +4,6 @@ import json
 
 import pytest
 from playwright.sync_api import expect
-
 from recordings import SPEECH, silence
 
 PREDICT = "**/v1/predict*"
@@ -14,12 +13,24 @@ PREDICT = "**/v1/predict*"
 def report():
     """A report such as the server gives, with all heads."""
     return {
-        "schema": 1, "file": "speech.wav", "duration_s": 4.0, "sample_rate_hz": 16000, "channels": 1,
+        "schema": 1,
+        "file": "speech.wav",
+        "duration_s": 4.0,
+        "sample_rate_hz": 16000,
+        "channels": 1,
         "emotion": {"label": "anger", "probabilities": {"anger": 0.7, "sadness": 0.3}},
         "gender": {"label": "female", "probabilities": {"female": 0.9, "male": 0.1}},
         "age": {"years": 30.5, "interval": {"low_years": 20, "high_years": 40, "coverage": 0.8}},
-        "withheld": [], "speech_s": 3.0, "input": None, "no_answer": None, "windows": 1, "model": "m", "model_sha256": "0",
-        "timings_ms": {"total": 12.0}, "warnings": [], "timeline": [],
+        "withheld": [],
+        "speech_s": 3.0,
+        "input": None,
+        "no_answer": None,
+        "windows": 1,
+        "model": "m",
+        "model_sha256": "0",
+        "timings_ms": {"total": 12.0},
+        "warnings": [],
+        "timeline": [],
     }
 
 
@@ -130,8 +141,17 @@ def test_what_is_withheld_is_told_with_its_reason(the_page, report):
     expect(panel.locator(".age-words")).to_have_text("This system does not say how far off it may be.")
 
 
-@pytest.mark.parametrize("reason, words", [("too_short", "too short to tell"), ("no_speech", "no speech to be heard"), ("clipped", "overdriven"),
-                                           ("too_noisy", "no louder than the noise"), ("low_confidence", "as sure as asked"), ("new_reason", "“new reason”")])
+@pytest.mark.parametrize(
+    "reason, words",
+    [
+        ("too_short", "too short to tell"),
+        ("no_speech", "no speech to be heard"),
+        ("clipped", "overdriven"),
+        ("too_noisy", "no louder than the noise"),
+        ("low_confidence", "as sure as asked"),
+        ("new_reason", "“new reason”"),
+    ],
+)
 def test_every_reason_has_plain_words(the_page, report, reason, words):
     answers(the_page, (200, {**report, "emotion": None, "gender": None, "age": None, "no_answer": {"reason": reason}}, {}))
     the_page.answer(SPEECH)

@@ -6,7 +6,6 @@ import re
 import wave
 
 from playwright.sync_api import expect
-
 from recordings import SPEECH
 
 TRANSFER = """([name, base64]) => {
@@ -75,7 +74,9 @@ def test_a_recording_can_be_discarded(open_page):
 
 
 def test_without_a_microphone_the_page_says_so(the_page):
-    the_page.page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError')); }")
+    the_page.page.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError')); }"
+    )
     the_page.page.get_by_role("button", name="Record").click()
     expect(the_page.page.get_by_role("alert")).to_have_text("No microphone was found. Plug one in and try again.")
 
@@ -98,7 +99,13 @@ def test_wav_bytes(the_page):
     with wave.open(io.BytesIO(bytes(encoded))) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (48000, 1, 2)
         samples = file.readframes(5)
-    assert [int.from_bytes(samples[k : k + 2], "little", signed=True) for k in range(0, 10, 2)] == [0, 32767, -32767, 32767, -32767]
+    assert [int.from_bytes(samples[k : k + 2], "little", signed=True) for k in range(0, 10, 2)] == [
+        0,
+        32767,
+        -32767,
+        32767,
+        -32767,
+    ]
 
 
 def test_spreadsheets_get_text_and_not_formulas(the_page):

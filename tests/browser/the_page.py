@@ -5,7 +5,6 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-
 # For answers, not for the page: ten minutes of sound take their time on a busy machine.
 ANSWER_MS = 180_000
 

@@ -24,7 +24,8 @@ export function offerAbout(listing) {
   });
   const place = byId('about-systems');
   listing.then(
-    ({ models, default: usual }) => place.replaceChildren(...models.map((model) => describe(model, models.length > 1 && model.name === usual))),
+    ({ models, default: usual }) =>
+      place.replaceChildren(...models.map((model) => describe(model, models.length > 1 && model.name === usual))),
     (problem) => place.replaceChildren(element('p', { textContent: `The systems could not be listed: ${problem.message}` })),
   );
 }
@@ -49,12 +50,30 @@ function scores(rows) {
   const known = Object.keys(PROTOCOLS).flatMap((protocol) => rows.filter((row) => row.protocol === protocol));
   if (known.length === 0) return element('p', { className: 'soft', textContent: 'Its file states no scores.' });
   const shown = MEASURES.filter(([key]) => known.some((row) => row[key]));
-  const cells = (tag, scope, texts) => texts.map((textContent) => Object.assign(element(tag, { textContent }), scope ? { scope } : {}));
+  const cells = (tag, scope, texts) =>
+    texts.map((textContent) => Object.assign(element(tag, { textContent }), scope ? { scope } : {}));
   const head = element('tr', {}, ...cells('th', 'col', ['Measured on', ...shown.map(([, name]) => name)]));
-  const body = known.map((row) => element('tr', {},
-    ...cells('th', 'row', [PROTOCOLS[row.protocol]]), ...cells('td', null, shown.map(([key, , unit]) => figure(row[key], unit)))));
-  return element('div', { className: 'scores' }, element('table', {}, element('thead', {}, head), element('tbody', {}, ...body)),
-    element('p', { className: 'soft', textContent: 'Mean over folds ± standard deviation. Expect the first row of people whom the system does not know, at best.' }));
+  const body = known.map((row) =>
+    element(
+      'tr',
+      {},
+      ...cells('th', 'row', [PROTOCOLS[row.protocol]]),
+      ...cells(
+        'td',
+        null,
+        shown.map(([key, , unit]) => figure(row[key], unit)),
+      ),
+    ),
+  );
+  return element(
+    'div',
+    { className: 'scores' },
+    element('table', {}, element('thead', {}, head), element('tbody', {}, ...body)),
+    element('p', {
+      className: 'soft',
+      textContent: 'Mean over folds ± standard deviation. Expect the first row of people whom the system does not know, at best.',
+    }),
+  );
 }
 
 function figure(measure, unit) {
@@ -70,6 +89,11 @@ function origin({ sha256, licence, data }) {
     ['SHA-256', sha256?.slice(0, 16)],
   ];
   const lines = facts.filter(([, value]) => typeof value === 'string');
-  return element('dl', { className: 'origin soft' },
-    ...lines.map(([name, value]) => element('div', {}, element('dt', { textContent: name }), element('dd', { textContent: value }))));
+  return element(
+    'dl',
+    { className: 'origin soft' },
+    ...lines.map(([name, value]) =>
+      element('div', {}, element('dt', { textContent: name }), element('dd', { textContent: value })),
+    ),
+  );
 }

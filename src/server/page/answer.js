@@ -16,6 +16,7 @@ let count = 0;
 export class Answer {
   #panel;
   #report;
+  #answer;
   #player;
   #chart = null;
   #peaks;
@@ -53,7 +54,9 @@ export class Answer {
   /** What holds for the file, whatever channel is looked at. */
   #showWhole() {
     const { warnings = [], model, model_sha256: sum, timings_ms: timings } = this.#report;
-    this.#find('.warnings').replaceChildren(...warnings.map((text) => element('li', {}, icon('warning'), element('span', { textContent: text }))));
+    this.#find('.warnings').replaceChildren(
+      ...warnings.map((text) => element('li', {}, icon('warning'), element('span', { textContent: text }))),
+    );
     this.#find('.warnings').hidden = warnings.length === 0;
     const by = element('button', { type: 'button', className: 'link', textContent: model, title: `SHA-256 ${sum}` });
     by.dataset.about = model;
@@ -72,8 +75,6 @@ export class Answer {
     this.#find('.stretches').hidden = stretchesOf(answer).length < 2;
     this.#fillTable();
   }
-
-  #answer;
 
   #showNoAnswer(noAnswer) {
     this.#find('.no-answer').hidden = !noAnswer;
@@ -132,10 +133,24 @@ function table(stretches) {
   head.forEach((cell) => (cell.scope = 'col'));
   const rows = stretches.map(({ start, end, emotion, gender, age, noAnswer }) => {
     const best = emotion && ranked(emotion)[0];
-    return element('tr', {}, ...cells('td', [
-      clock(start, 1), clock(end, 1), best ? best[0] : noAnswer ? `no answer: ${brief(noAnswer)}` : '–', best ? percent(best[1]) : '–',
-      gender?.label ?? '–', age ? String(years(age.years)) : '–']));
+    return element(
+      'tr',
+      {},
+      ...cells('td', [
+        clock(start, 1),
+        clock(end, 1),
+        best ? best[0] : noAnswer ? `no answer: ${brief(noAnswer)}` : '–',
+        best ? percent(best[1]) : '–',
+        gender?.label ?? '–',
+        age ? String(years(age.years)) : '–',
+      ]),
+    );
   });
-  return element('table', {}, element('caption', { className: 'unseen', textContent: 'Answers over time' }),
-    element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...rows));
+  return element(
+    'table',
+    {},
+    element('caption', { className: 'unseen', textContent: 'Answers over time' }),
+    element('thead', {}, element('tr', {}, ...head)),
+    element('tbody', {}, ...rows),
+  );
 }

@@ -91,4 +91,7 @@ function problemOf(status, text, retryAfter) {
 const unreachable = () => new Problem('The server cannot be reached.', 'Check that it runs, then load the page again.');
 
 const brokenOff = () =>
-  new Problem('The connection broke off before an answer came.', 'The server may have stopped, or refused a recording of this size.');
+  new Problem(
+    'The connection broke off before an answer came.',
+    'The server may have stopped, or refused a recording of this size; or the file cannot be read any more.',
+  );

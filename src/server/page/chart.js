@@ -41,11 +41,15 @@ export class Chart {
 
   #slider(lanes) {
     const hatched = element('div', { className: 'gaps', ariaHidden: 'true' }, ...gaps(this.#answer));
-    const plot = element('div', { className: 'plot', tabIndex: 0, role: 'slider', ariaLabel: 'Place in the recording' },
+    const plot = element(
+      'div',
+      { className: 'plot', tabIndex: 0, role: 'slider', ariaLabel: 'Place in the recording' },
       this.#wave.element,
       element('div', { className: 'lanes' }, hatched, ...lanes.map((lane) => lane.element)),
       element('div', { className: 'axis', ariaHidden: 'true' }, ...ticks(this.#answer.duration_s)),
-      element('span', { className: 'cursor' }), element('span', { className: 'playhead' }));
+      element('span', { className: 'cursor' }),
+      element('span', { className: 'playhead' }),
+    );
     plot.classList.toggle('has-lanes', lanes.length > 0);
     plot.ariaValueMin = '0';
     plot.ariaValueMax = String(this.#answer.duration_s);
@@ -63,8 +67,12 @@ export class Chart {
   #side(lanes) {
     this.#play.addEventListener('click', () => this.#player.toggle());
     const names = lanes.map(({ name }) => element('span', { className: 'lane-name', textContent: name }));
-    return element('div', { className: 'chart-side' },
-      element('div', { className: 'transport' }, this.#play, this.#time), element('div', { className: 'lane-names', ariaHidden: 'true' }, ...names));
+    return element(
+      'div',
+      { className: 'chart-side' },
+      element('div', { className: 'transport' }, this.#play, this.#time),
+      element('div', { className: 'lane-names', ariaHidden: 'true' }, ...names),
+    );
   }
 
   /** Draws the waveform of the channel that is answered, or of all. */
@@ -99,9 +107,14 @@ export class Chart {
   #key(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const moves = {
-      ArrowRight: () => this.#stretchesOn(1), ArrowUp: () => this.#stretchesOn(1), PageUp: () => this.#stretchesOn(PAGE),
-      ArrowLeft: () => this.#stretchesOn(-1), ArrowDown: () => this.#stretchesOn(-1), PageDown: () => this.#stretchesOn(-PAGE),
-      Home: () => 0, End: () => this.#answer.duration_s,
+      ArrowRight: () => this.#stretchesOn(1),
+      ArrowUp: () => this.#stretchesOn(1),
+      PageUp: () => this.#stretchesOn(PAGE),
+      ArrowLeft: () => this.#stretchesOn(-1),
+      ArrowDown: () => this.#stretchesOn(-1),
+      PageDown: () => this.#stretchesOn(-PAGE),
+      Home: () => 0,
+      End: () => this.#answer.duration_s,
     };
     if (moves[event.key]) this.#player.seek(moves[event.key]());
     else if (event.key === ' ' || event.key === 'Enter') this.#player.toggle();
@@ -151,7 +164,12 @@ export class Chart {
     if (!within) return;
     const digits = this.#answer.duration_s < 60 ? 1 : 0;
     this.#readout.append(
-      element('span', { className: 'readout-time', textContent: `${clock(within.start, digits)} – ${clock(within.end, digits)}` }), wordsOf(within));
+      element('span', {
+        className: 'readout-time',
+        textContent: `${clock(within.start, digits)} – ${clock(within.end, digits)}`,
+      }),
+      wordsOf(within),
+    );
   }
 }
 
@@ -159,7 +177,15 @@ export class Chart {
 function wordsOf({ emotion, gender, age, noAnswer }) {
   if (noAnswer) return `No answer: ${brief(noAnswer)}`;
   const words = [];
-  if (emotion) words.push(capital(ranked(emotion).slice(0, 2).map(([name, share]) => `${name} ${percent(share)}`).join(', ')));
+  if (emotion)
+    words.push(
+      capital(
+        ranked(emotion)
+          .slice(0, 2)
+          .map(([name, share]) => `${name} ${percent(share)}`)
+          .join(', '),
+      ),
+    );
   if (gender) words.push(gender.label);
   if (age) words.push(`${years(age.years)} years`);
   return words.join('; ') || 'Nothing sure enough';

@@ -10,15 +10,21 @@ export function save(kind, file, reply) {
 
 /** Saves the answers of several rows: JSON as one list, or a CSV with one row a recording (and channel). */
 export function saveAll(kind, rows) {
-  const text = kind === 'json'
-    ? `[\n${rows.map((row) => row.reply.text.trim()).join(',\n')}\n]\n`
-    : csv(rows.flatMap((row) => recordingRows(row.file.name, row.reply.report)));
+  const text =
+    kind === 'json'
+      ? `[\n${rows.map((row) => row.reply.text.trim()).join(',\n')}\n]\n`
+      : csv(rows.flatMap((row) => recordingRows(row.file.name, row.reply.report)));
   offer(text, kind, `persona-results.${kind}`);
 }
 
 function recordingRows(name, report) {
   return partsOf(report).map((part) => ({
-    file: name, channel: part.channel ?? '', duration_s: report.duration_s, speech_s: part.speech_s ?? '', ...answerCells(part), model: report.model,
+    file: name,
+    channel: part.channel ?? '',
+    duration_s: report.duration_s,
+    speech_s: part.speech_s ?? '',
+    ...answerCells(part),
+    model: report.model,
   }));
 }
 
@@ -27,7 +33,12 @@ function stretchRows(name, report) {
   return partsOf(report).flatMap((part) => {
     if (!part.timeline?.length) return recordingRows(name, { ...report, per_channel: [part] });
     return part.timeline.map((stretch) => ({
-      file: name, channel: part.channel ?? '', start_s: stretch.start_s, end_s: stretch.end_s, speech_share: stretch.speech_share ?? '', ...answerCells(stretch),
+      file: name,
+      channel: part.channel ?? '',
+      start_s: stretch.start_s,
+      end_s: stretch.end_s,
+      speech_share: stretch.speech_share ?? '',
+      ...answerCells(stretch),
     }));
   });
 }
@@ -44,7 +55,11 @@ function answerCells(answer) {
   }
   if ('age' in answer) {
     const { years = '', interval } = answer.age ?? {};
-    Object.assign(cells, { age_years: years, age_low_years: interval?.low_years ?? '', age_high_years: interval?.high_years ?? '' });
+    Object.assign(cells, {
+      age_years: years,
+      age_low_years: interval?.low_years ?? '',
+      age_high_years: interval?.high_years ?? '',
+    });
   }
   return { ...cells, no_answer: answer.no_answer?.reason ?? '' };
 }

@@ -21,8 +21,15 @@ export class FileRow {
     this.element = fromTemplate('file-template').firstElementChild;
     const part = (name) => this.element.querySelector(`.file-${name}`);
     this.#parts = {
-      toggle: part('toggle'), note: part('note'), progress: part('progress'), problem: part('problem'), remove: part('remove'),
-      title: part('problem-title'), detail: part('problem-detail'), again: part('again'), panel: part('panel'),
+      toggle: part('toggle'),
+      note: part('note'),
+      progress: part('progress'),
+      problem: part('problem'),
+      remove: part('remove'),
+      title: part('problem-title'),
+      detail: part('problem-detail'),
+      again: part('again'),
+      panel: part('panel'),
     };
     this.#name(part('name'));
     this.#parts.toggle.addEventListener('click', () => callbacks.onOpen(this));

@@ -28,7 +28,11 @@ function showChoice(section, answer, head) {
     return;
   }
   const [[label, probability]] = ranked(choice);
-  verdict.replaceChildren(capital(label), ' ', element('span', { className: 'verdict-share', textContent: percent(probability) }));
+  verdict.replaceChildren(
+    capital(label),
+    ' ',
+    element('span', { className: 'verdict-share', textContent: percent(probability) }),
+  );
   bars.append(...Object.entries(choice.probabilities).map(([name, share]) => bar(name, share, name === label)));
 }
 
@@ -37,9 +41,12 @@ function bar(name, share, isBest) {
   const fill = element('span', { className: 'bar-fill' });
   fill.style.setProperty('--share', share);
   const track = element('span', { className: 'bar-track', ariaHidden: 'true' }, fill);
-  const row = element('div', { className: isBest ? 'bar is-best' : 'bar' },
+  const row = element(
+    'div',
+    { className: isBest ? 'bar is-best' : 'bar' },
     element('dt', { textContent: name }),
-    element('dd', {}, track, element('span', { className: 'bar-number', textContent: percent(share) })));
+    element('dd', {}, track, element('span', { className: 'bar-number', textContent: percent(share) })),
+  );
   row.dataset.label = name;
   return row;
 }
@@ -54,7 +61,9 @@ function showAge(section, age) {
   const interval = age.interval;
   scale.style.setProperty('--low', at(interval?.low_years ?? age.years));
   scale.style.setProperty('--high', at(interval?.high_years ?? age.years));
-  words.textContent = interval
-    ? `Between ${years(interval.low_years)} and ${years(interval.high_years)} for ${Math.round(100 * interval.coverage)} of 100 speakers like those of the training.`
-    : 'This system does not say how far off it may be.';
+  words.textContent = interval ? spread(interval) : 'This system does not say how far off it may be.';
+}
+
+function spread({ low_years: low, high_years: high, coverage }) {
+  return `Between ${years(low)} and ${years(high)} for ${Math.round(100 * coverage)} of 100 speakers like those of the training.`;
 }

@@ -23,12 +23,20 @@ export function lanesOf(answer) {
 }
 
 function lane(name, stretches, durationS) {
-  const drawing = svg('svg', { class: 'lane', viewBox: `0 0 ${durationS} 1`, preserveAspectRatio: 'none', 'aria-hidden': 'true' });
+  const drawing = svg('svg', {
+    class: 'lane',
+    viewBox: `0 0 ${durationS} 1`,
+    preserveAspectRatio: 'none',
+    'aria-hidden': 'true',
+  });
   drawing.dataset.label = name;
   const isBest = ({ emotion }) => ranked(emotion)[0][0] === name;
   const gap = stretches.length > MOST_APART ? 0 : GAP * durationS;
   const told = stretches.filter(({ emotion }) => emotion);
-  for (const [kind, chosen] of [['lane-other', told.filter((each) => !isBest(each))], ['lane-best', told.filter(isBest)]]) {
+  for (const [kind, chosen] of [
+    ['lane-other', told.filter((each) => !isBest(each))],
+    ['lane-best', told.filter(isBest)],
+  ]) {
     const steps = chosen.map((each) => step(each, each.emotion.probabilities[name], gap));
     drawing.append(svg('path', { class: kind, d: steps.join('') }));
   }

@@ -39,7 +39,10 @@ export class Microphone {
     this.#tap.port.onmessage = ({ data }) => {
       this.#keep(data.samples);
       const seconds = this.#samples / this.#context.sampleRate;
-      onLevel(seconds, data.samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0));
+      onLevel(
+        seconds,
+        data.samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0),
+      );
       if (seconds >= LONGEST_S) onFull();
     };
     this.#context.createMediaStreamSource(this.#stream).connect(this.#tap);
@@ -96,5 +99,6 @@ function inWords(error) {
 
 function stamp(now) {
   const two = (n) => String(n).padStart(2, '0');
-  return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())} ${two(now.getHours())}.${two(now.getMinutes())}.${two(now.getSeconds())}`;
+  const day = [now.getFullYear(), two(now.getMonth() + 1), two(now.getDate())].join('-');
+  return `${day} ${[now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join('.')}`;
 }

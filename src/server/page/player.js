@@ -58,7 +58,8 @@ export class Player {
 
   #tell() {
     cancelAnimationFrame(this.#frame);
-    if (!this.#audio.seeking && this.isPlayable && this.#audio.readyState > 0) this.#place = Math.min(this.#audio.currentTime, this.#durationS);
+    if (!this.#audio.seeking && this.isPlayable && this.#audio.readyState > 0)
+      this.#place = Math.min(this.#audio.currentTime, this.#durationS);
     for (const listener of this.#listeners) listener();
     if (this.isPlaying) this.#frame = requestAnimationFrame(() => this.#tell());
   }

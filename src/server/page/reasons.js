@@ -3,10 +3,19 @@
 const REASONS = {
   too_short: ['The recording is too short to tell anything from it.', 'Speak for three seconds or more.'],
   silence: ['The recording is silent.', 'Check that the right microphone was on, and its level.'],
-  no_speech: ['There is no speech to be heard in it.', 'Noise, music and whispers are not answered. Try a recording of somebody who speaks aloud.'],
-  clipped: ['The recording is overdriven: it was made with far too much gain.', 'Record again with the level turned down, or further from the microphone.'],
+  no_speech: [
+    'There is no speech to be heard in it.',
+    'Noise, music and whispers are not answered. Try a recording of somebody who speaks aloud.',
+  ],
+  clipped: [
+    'The recording is overdriven: it was made with far too much gain.',
+    'Record again with the level turned down, or further from the microphone.',
+  ],
   too_noisy: ['The speech is no louder than the noise around it.', 'Record closer to the speaker, or in a quieter place.'],
-  low_confidence: ['Neither emotion nor gender is as sure as asked, and an age alone is not worth telling.', 'A longer or clearer recording may help.'],
+  low_confidence: [
+    'Neither emotion nor gender is as sure as asked, and an age alone is not worth telling.',
+    'A longer or clearer recording may help.',
+  ],
 };
 
 const SHORT = {

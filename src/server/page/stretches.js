@@ -2,7 +2,14 @@
 
 /** `[{start, end, emotion, gender, age, noAnswer}]`, seconds, one after the other without room between them. */
 export function stretchesOf(answer) {
-  return (answer.timeline ?? []).map(({ start_s: start, end_s: end, no_answer: noAnswer, emotion, gender, age }) => ({ start, end, emotion, gender, age, noAnswer }));
+  return (answer.timeline ?? []).map(({ start_s: start, end_s: end, no_answer: noAnswer, emotion, gender, age }) => ({
+    start,
+    end,
+    emotion,
+    gender,
+    age,
+    noAnswer,
+  }));
 }
 
 /** The stretch that holds a place, or nothing. */

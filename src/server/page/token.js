@@ -11,19 +11,27 @@ export function askForToken() {
     const [dialog, field] = [byId('token'), byId('token-text')];
     field.value = '';
     dialog.returnValue = '';
-    dialog.addEventListener('close', () => {
-      const given = dialog.returnValue === 'given' && field.value !== '';
-      if (given) setToken(field.value);
-      asking = null;
-      resolve(given);
-    }, { once: true });
+    dialog.addEventListener(
+      'close',
+      () => {
+        const given = dialog.returnValue === 'given' && field.value !== '';
+        if (given) setToken(field.value);
+        asking = null;
+        resolve(given);
+      },
+      { once: true },
+    );
     dialog.showModal();
   });
   return asking;
 }
 
-byId('token').querySelector('form').addEventListener('submit', (event) => {
-  event.preventDefault();
-  byId('token').close('given');
-});
-byId('token').querySelector('[data-close]').addEventListener('click', () => byId('token').close(''));
+byId('token')
+  .querySelector('form')
+  .addEventListener('submit', (event) => {
+    event.preventDefault();
+    byId('token').close('given');
+  });
+byId('token')
+  .querySelector('[data-close]')
+  .addEventListener('click', () => byId('token').close(''));
