@@ -63,6 +63,19 @@ fn options_come_in_the_query_or_before_the_file() {
     server.post("/v1/predict?heards=age", "", &speech()).refuses(400, "bad_option", &["`heards`"]);
 }
 
+/// Its index lies behind its sound.
+#[cfg(feature = "formats")]
+#[test]
+fn an_m4a_as_telephones_write_it_is_answered() {
+    let bytes = fs::read(fixture("clip-16k-aac.m4a")).unwrap();
+    let place = |name: &[u8]| bytes.windows(4).position(|word| word == name).unwrap();
+    assert!(place(b"moov") > place(b"mdat"));
+    let server = Server::limited(Limits::default());
+    assert_eq!(answered(&server.post_form(&[("file", Some("a.m4a"), &bytes)]))["sample_rate_hz"], 16_000);
+    let stingy = Server::limited(Limits { held_bytes: 100, ..Limits::default() });
+    stingy.post("/v1/predict", "audio/mp4", &bytes).refuses(422, "malformed", &["+faststart"]);
+}
+
 #[test]
 fn several_requests_share_a_connection() {
     let server = Server::limited(Limits::default());

@@ -14,7 +14,7 @@ use persona_engine::server::{self, Limits, Log, Service, Settings};
 use persona_engine::{Error, Result};
 
 use super::Stop;
-use super::args::{model_variable, system};
+use super::args::{HeadArgs, model_variable, system};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -35,6 +35,8 @@ pub(super) struct ServeArgs {
     /// Another web page's origin whose scripts may ask, such as https://example.org. Again for more.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     origins: Vec<String>,
+    #[command(flatten)]
+    heads: HeadArgs,
     /// How requests are logged, on standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
@@ -57,6 +59,9 @@ struct LimitArgs {
     /// Bytes of a request's body, in MB (10^6); past them 413.
     #[arg(long, value_name = "MB", default_value_t = Limits::default().body_bytes / 1_000_000)]
     max_body: u64,
+    /// An M4A up to this, in MB, may have its index behind its sound, as telephones write it; longer ones need it in front.
+    #[arg(long, value_name = "MB", default_value_t = Limits::default().held_bytes / 1_000_000)]
+    max_held: u64,
     /// Length of a recording, in seconds; past it 413.
     #[arg(long, value_name = "S", default_value_t = Limits::default().audio_seconds)]
     max_audio: f64,
@@ -142,7 +147,8 @@ impl ServeArgs {
     }
 
     fn engines(&self) -> Result<Vec<Engine>> {
-        let of = |system| Engine::new(system, Options::default());
+        let options = Options { heads: self.heads.active()?, ..Options::default() };
+        let of = |system| Engine::new(system, options.clone());
         if !self.models.is_empty() {
             return self.models.iter().map(|name| system(Some(name)).and_then(of)).collect();
         }
@@ -168,6 +174,7 @@ impl LimitArgs {
             queue: self.queue,
             connections: self.max_connections,
             body_bytes: self.max_body.saturating_mul(1_000_000),
+            held_bytes: self.max_held.saturating_mul(1_000_000),
             audio_seconds: self.max_audio,
             decoded_samples: self.max_samples.saturating_mul(1_000_000),
             request_time: seconds(self.max_time),

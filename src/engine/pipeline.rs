@@ -1,6 +1,6 @@
 //! The main job: bytes → samples → windows → answers → report, as a stream. What is held at once is a few windows, whatever the length.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -109,6 +109,20 @@ impl Engine {
         let decoder = match &self.options.raw {
             None => Decoder::new(reader, &self.options.limits),
             Some(format) => Decoder::raw(reader, format, &self.options.limits),
+        };
+        let report = decoder.and_then(|d| self.run(d, name.to_owned(), pace, began));
+        report.map_err(|error| error.in_file(name))
+    }
+
+    /// As [`Engine::infer_reader_at`], of a recording that is in memory: an M4A whose index lies behind its sound can be answered so.
+    ///
+    /// # Errors
+    /// As [`Engine::infer_reader_at`].
+    pub fn infer_bytes_at(&self, pace: &mut dyn Pace, bytes: Vec<u8>, name: &str) -> Result<Report> {
+        let began = Instant::now();
+        let decoder = match &self.options.raw {
+            None => Decoder::from_bytes(bytes, &self.options.limits),
+            Some(format) => Decoder::raw(Cursor::new(bytes), format, &self.options.limits),
         };
         let report = decoder.and_then(|d| self.run(d, name.to_owned(), pace, began));
         report.map_err(|error| error.in_file(name))

@@ -52,13 +52,19 @@ impl Asked {
     }
 
     /// The engine's options: its own where nothing was asked.
-    pub(super) fn options(&self, engines: &Options) -> Options {
+    ///
+    /// # Errors
+    /// 400 for a head that is off on this server: who runs it may not be allowed to answer that.
+    pub(super) fn options(&self, engines: &Options) -> Result<Options, Problem> {
         let mut options = engines.clone();
         options.heads = self.heads.unwrap_or(options.heads);
+        if let Some(off) = options.heads.names().find(|name| engines.heads.names().all(|on| on != *name)) {
+            return Err(bad(format!("`heads` asks for {off}, which is switched off on this server")));
+        }
         options.min_confidence = self.min_confidence.unwrap_or(options.min_confidence);
         options.activity = self.activity.unwrap_or(options.activity);
         options.limits.accept_truncated = self.accept_truncated.unwrap_or(options.limits.accept_truncated);
-        options
+        Ok(options)
     }
 }
 
@@ -122,11 +128,13 @@ mod tests {
     fn options_are_taken_and_the_engines_stay() {
         let asked = of("model=xvector-cnn&min_confidence=0.6&activity=false&accept_truncated").unwrap();
         assert_eq!(asked.model.as_deref(), Some("xvector-cnn"));
-        let options = asked.options(&Options::default());
+        let options = asked.options(&Options::default()).unwrap();
         assert_eq!((options.min_confidence, options.activity, options.limits.accept_truncated), (0.6, false, true));
-        let two = of("heads=age,%20emotion").unwrap().options(&Options::default());
+        let two = of("heads=age,%20emotion").unwrap().options(&Options::default()).unwrap();
         assert_eq!(two.heads, ActiveHeads { emotion: true, gender: false, age: true });
-        let kept = of("").unwrap().options(&Options { min_confidence: 0.3, ..Options::default() });
+        let no_age = Options { heads: ActiveHeads { age: false, ..ActiveHeads::ALL }, ..Options::default() };
+        assert!(of("heads=age").unwrap().options(&no_age).unwrap_err().detail.contains("age, which is switched off"));
+        let kept = of("").unwrap().options(&Options { min_confidence: 0.3, ..Options::default() }).unwrap();
         assert_eq!((kept.min_confidence, kept.activity), (0.3, true));
     }
 

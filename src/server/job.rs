@@ -1,6 +1,6 @@
 //! One recording on a thread of its own. Threads are as many as there are places; only those that have a turn compute.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, Cursor, ErrorKind, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -68,13 +68,28 @@ struct Conduct {
 
 impl Conduct {
     fn answer(mut self, service: &Service, engine: &Engine, reader: PipeReader, name: &str) -> Result<Report, Problem> {
-        let report = engine.infer_reader_at(&mut self, reader, name);
+        let report = self.infer(engine, reader, name);
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         turn.leave();
         service.admission.served(turn.had());
         let report = report?;
         service.metrics.heard(&report, turn.waited());
         Ok(report)
+    }
+
+    /// As it comes; but an MP4, whose index may lie behind its sound, whole if it is not too long for that.
+    fn infer(&mut self, engine: &Engine, mut reader: PipeReader, name: &str) -> Result<Report> {
+        let is_mp4 = reader.look_ahead(8).is_ok_and(|first| first.get(4..8) == Some(b"ftyp"));
+        if !is_mp4 {
+            return engine.infer_reader_at(self, reader, name);
+        }
+        let (mut held, most) = (Vec::new(), self.limits.held_bytes);
+        let read =
+            reader.by_ref().take(most).read_to_end(&mut held).map_err(|error| Error::from(error).in_file(name))?;
+        if (read as u64) < most {
+            return engine.infer_bytes_at(self, held, name);
+        }
+        engine.infer_reader_at(self, Cursor::new(held).chain(reader), name)
     }
 
     fn check(&self, progress: &Progress) -> Result<()> {

@@ -13,8 +13,11 @@ pub struct Limits {
     pub queue: usize,
     /// Connections at one time; past them 503. Default 512.
     pub connections: usize,
-    /// Bytes of a request's body; past them 413. Default 10^9: 86 minutes of 48 kHz stereo as WAV. Bodies are never held.
+    /// Bytes of a request's body; past them 413. Default 10^9: 86 minutes of 48 kHz stereo as WAV. Bodies are not held, but see `held_bytes`.
     pub body_bytes: u64,
+    /// Bytes of an M4A that are held so that its index may lie behind its sound, as telephones write it; a longer one needs its index in front. Default
+    /// 16 MB: 35 minutes of 64 kbit/s.
+    pub held_bytes: u64,
     /// Seconds of a recording; past them 413. Default 7200.
     pub audio_seconds: f64,
     /// Samples of a recording, of all channels, once decoded; past them 413. Default 10^9: two hours of 48 kHz stereo and more.
@@ -43,6 +46,7 @@ impl Default for Limits {
             queue: 64,
             connections: 512,
             body_bytes: 1_000_000_000,
+            held_bytes: 16_000_000,
             audio_seconds: 7200.0,
             decoded_samples: 1_000_000_000,
             request_time: Duration::from_secs(300),

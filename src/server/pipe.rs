@@ -2,9 +2,10 @@
 //! any length is read in little memory, and a client that sends faster than its recording is answered is slowed down.
 
 use std::io::{self, ErrorKind, Read};
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::mpsc::{self, error::TryRecvError};
 
 use super::turns::Turn;
@@ -46,6 +47,32 @@ impl PipeEnd {
 }
 
 impl PipeReader {
+    /// Reads until `n` bytes are there, or the end; they stay to be read.
+    pub(super) fn look_ahead(&mut self, n: usize) -> io::Result<&[u8]> {
+        let mut held = BytesMut::new();
+        while held.len() < n {
+            self.fill()?;
+            if self.chunk.is_empty() {
+                break;
+            }
+            held.extend_from_slice(&mem::take(&mut self.chunk));
+        }
+        self.chunk = held.freeze();
+        Ok(&self.chunk)
+    }
+
+    /// Waits for bytes where there are none, unless the end is reached.
+    fn fill(&mut self) -> io::Result<()> {
+        while self.chunk.is_empty() && !self.ended {
+            match self.next_chunk() {
+                Some(Some(chunk)) => self.chunk = chunk,
+                Some(None) => self.ended = true,
+                None => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the upload broke off; send it again")),
+            }
+        }
+        Ok(())
+    }
+
     fn next_chunk(&mut self) -> Option<Option<Bytes>> {
         match self.chunks.try_recv() {
             Ok(chunk) => Some(chunk),
@@ -63,13 +90,7 @@ impl PipeReader {
 
 impl Read for PipeReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.chunk.is_empty() && !self.ended {
-            match self.next_chunk() {
-                Some(Some(chunk)) => self.chunk = chunk,
-                Some(None) => self.ended = true,
-                None => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the upload broke off; send it again")),
-            }
-        }
+        self.fill()?;
         let n = out.len().min(self.chunk.len());
         self.chunk.copy_to_slice(&mut out[..n]);
         Ok(n)
@@ -102,6 +123,8 @@ mod tests {
                 end.finish().await;
             });
         });
+        assert_eq!(reader.look_ahead(4).unwrap(), b"voice");
+        assert_eq!(reader.look_ahead(99).unwrap(), b"voice");
         let mut all = Vec::new();
         reader.read_to_end(&mut all).unwrap();
         assert_eq!(all, b"voice");

@@ -26,7 +26,7 @@ async fn answer(service: &Arc<Service>, request: Request) -> Result<Report, Prob
     let (parts, body) = request.into_parts();
     let mut upload = Upload::open(&parts, body, &service.limits).await?;
     let engine = service.engine(upload.asked.model.as_deref())?;
-    let options = upload.asked.options(engine.options());
+    let options = upload.asked.options(engine.options())?;
     let engine = engine.with_options(options).map_err(|error| Problem::bad_request("bad_option", error.to_string()))?;
     let (mut job, end) = Job::start(service, place, engine, upload.name.clone())?;
     let answered = both(&mut upload, end, &mut job).await;

@@ -191,7 +191,8 @@ mod tests {
         let came = Mutex::new(Vec::new());
         thread::scope(|scope| {
             for (k, (name, had)) in waiting.iter().enumerate() {
-                let mut turn = Turn { had: *had, ..Turn::new(&turns) };
+                let mut turn = Turn::new(&turns);
+                turn.had = *had;
                 let came = &came;
                 scope.spawn(move || {
                     turn.take();
