@@ -122,6 +122,22 @@ def test_a_token_is_asked_for_once(the_page, report):
     assert seen == [None, "Bearer s3cret"]
 
 
+def test_a_guarded_server_asks_at_the_beginning(the_page):
+    def reply(route):
+        if route.request.headers.get("authorization") == "Bearer s3cret":
+            route.fulfill(status=200, body=json.dumps({"default": "b", "models": [{"name": "a"}, {"name": "b"}]}))
+        else:
+            route.fulfill(status=401, body=json.dumps({"reason": "token", "detail": "a token is needed"}))
+
+    the_page.page.route("**/v1/models", reply)
+    the_page.page.reload()
+    dialog = the_page.page.get_by_role("dialog", name="This server asks for a token")
+    for token in ("wrong", "s3cret"):
+        dialog.get_by_label("Token").fill(token)
+        the_page.page.keyboard.press("Enter")
+    expect(the_page.page.get_by_label("System")).to_have_value("b")
+
+
 def test_heads_that_are_turned_off_are_not_shown(the_page, report):
     shortened = {key: value for key, value in report.items() if key not in ("gender", "age")}
     answers(the_page, (200, shortened, {}))

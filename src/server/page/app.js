@@ -7,10 +7,10 @@ import { saveAll } from './downloads.js';
 import { FileRow, summary } from './file-row.js';
 import { listen } from './intake.js';
 import { Queue } from './queue.js';
-import { askForToken } from './token.js';
+import { withToken } from './token.js';
 
 const rows = [];
-const queue = new Queue({ predict: api.predict, onUnauthorized: askForToken, onSettled: settled });
+const queue = new Queue((file, options) => withToken(() => api.predict(file, options)), settled);
 
 function take(files) {
   for (const file of files) {
@@ -114,10 +114,7 @@ function refresh() {
 }
 
 async function listSystems() {
-  const listed = await api.models().catch(async (problem) => {
-    if (problem.status === 401 && (await askForToken())) return api.models();
-    throw problem;
-  });
+  const listed = await withToken(api.models);
   byId('system').replaceChildren(...listed.models.map(({ name }) => element('option', { value: name, textContent: name })));
   byId('system').value = listed.default;
   byId('system-field').hidden = listed.models.length < 2;

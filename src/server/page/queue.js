@@ -1,20 +1,19 @@
 // Asks for the answers of all rows that wait, one after the other: the server is spared, and the first answer comes soonest.
 
-import { Problem } from './api.js';
-
 /** A server that is busy and does not say for how long is asked again after this. */
 const PAUSE_S = 3;
 
-/**
- * Works through rows until none is left. `predict(file, options)` asks; `onUnauthorized()` may fetch a token and resolves to whether there is one;
- * `onSettled(row)` hears of every end.
- */
+/** Works through rows until none is left. */
 export class Queue {
+  #predict;
+  #settled;
   #running = null;
   #cancelled = false;
 
-  constructor({ predict, onUnauthorized, onSettled }) {
-    Object.assign(this, { predict, onUnauthorized, onSettled });
+  /** `predict(file, options)` asks; `settled(row)` hears of every end. */
+  constructor(predict, settled) {
+    this.#predict = predict;
+    this.#settled = settled;
   }
 
   get isRunning() {
@@ -27,7 +26,7 @@ export class Queue {
     for (let row = next(); row && !this.#cancelled; row = next()) {
       this.#running = row;
       await this.#ask(row, options());
-      this.onSettled(row);
+      this.#settled(row);
     }
     this.#running = null;
   }
@@ -51,11 +50,10 @@ export class Queue {
   async #untilAnswered(row, options, signal) {
     for (;;) {
       try {
-        return await this.predict(row.file, { ...options, signal, onUpload: (share) => row.sent(share) });
+        return await this.#predict(row.file, { ...options, signal, onUpload: (share) => row.sent(share) });
       } catch (problem) {
-        if (!(problem instanceof Problem)) throw problem;
-        if (problem.status === 429) await this.#pause(row, problem.retryAfterS ?? PAUSE_S, signal);
-        else if (problem.status !== 401 || !(await this.onUnauthorized())) throw problem;
+        if (problem.status !== 429) throw problem;
+        await this.#pause(row, problem.retryAfterS ?? PAUSE_S, signal);
       }
     }
   }

@@ -5,8 +5,19 @@ import { byId } from './dom.js';
 
 let asking = null;
 
+/** What `ask()` resolves to; as long as the server refuses for want of a token, and a person gives one, it is asked again. */
+export async function withToken(ask) {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (problem) {
+      if (problem.status !== 401 || !(await askForToken())) throw problem;
+    }
+  }
+}
+
 /** Shows the dialog; resolves to whether a token was given. Whoever asks while it is open gets the same answer. */
-export function askForToken() {
+function askForToken() {
   asking ??= new Promise((resolve) => {
     const [dialog, field] = [byId('token'), byId('token-text')];
     field.value = '';
