@@ -138,6 +138,17 @@ def test_a_guarded_server_asks_at_the_beginning(the_page):
     expect(the_page.page.get_by_label("System")).to_have_value("b")
 
 
+def test_a_server_is_asked_only_for_what_it_offers(the_page, report):
+    asked = []
+    the_page.page.route("**/openapi.json", lambda route: route.fulfill(json={"components": {"parameters": {"model": {}}}}))
+    the_page.page.route(PREDICT, lambda route: (asked.append(route.request.url), route.fulfill(json=report)))
+    the_page.page.reload()
+    the_page.answer(SPEECH)
+    assert len(asked) == 1 and asked[0].endswith("/v1/predict?model=campplus-fcn")
+    expect(the_page.page.get_by_label("Answer each channel on its own")).to_be_hidden()
+    expect(the_page.open("speech.wav").locator(".lane")).to_have_count(0)
+
+
 def test_heads_that_are_turned_off_are_not_shown(the_page, report):
     shortened = {key: value for key, value in report.items() if key not in ("gender", "age")}
     answers(the_page, (200, shortened, {}))

@@ -23,8 +23,16 @@ function authorization() {
 }
 
 /** The systems that the server can answer with: `{default, models: [{name, …}]}`. */
-export async function models() {
-  const response = await fetch('v1/models', { headers: authorization() }).catch(() => {
+export const models = () => read('v1/models');
+
+/** The names of what a prediction can be asked for, as the server describes itself. */
+export async function options() {
+  const { components } = await read('openapi.json');
+  return new Set(Object.keys(components.parameters));
+}
+
+async function read(address) {
+  const response = await fetch(address, { headers: authorization() }).catch(() => {
     throw unreachable();
   });
   const text = await response.text();
@@ -35,19 +43,16 @@ export async function models() {
 /**
  * Sends a file and waits for the answer.
  *
- * `onUpload(share)` hears from 0 to 1 how much has been sent. `signal` cancels. Resolves to the answer and its text as it came; rejects with a
+ * `asked` has the options by name. `onUpload(share)` hears from 0 to 1 how much has been sent. `signal` cancels. Resolves to the answer and its text as it came; rejects with a
  * {@link Problem}, or an `AbortError` after a cancel. XMLHttpRequest, because fetch tells nothing of how far an upload is.
  */
-export function predict(file, { model, perChannel, onUpload, signal }) {
-  const query = new URLSearchParams({ timeline: 'true' });
-  if (model) query.set('model', model);
-  if (perChannel) query.set('per_channel', 'true');
+export function predict(file, { asked, onUpload, signal }) {
   const form = new FormData();
   form.append('file', file, file.name);
 
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open('POST', `v1/predict?${query}`);
+    request.open('POST', `v1/predict?${new URLSearchParams(asked)}`);
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => event.lengthComputable && onUpload(event.loaded / event.total);
     request.upload.onload = () => onUpload(1);

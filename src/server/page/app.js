@@ -35,7 +35,7 @@ function queueReady() {
 async function start() {
   if (queue.isRunning || !rows.some(isPending)) return;
   queueReady();
-  const running = queue.run(() => rows.find((row) => row.state === 'waiting'), options);
+  const running = queue.run(() => rows.find((row) => row.state === 'waiting'), asked);
   refresh();
   byId('cancel').focus();
   await running;
@@ -44,8 +44,11 @@ async function start() {
   if (document.activeElement === document.body) byId('choose').focus();
 }
 
-function options() {
-  return { model: byId('system').value || undefined, perChannel: byId('per-channel').checked };
+/** What the controls ask for, of that which the server offers. */
+async function asked() {
+  const offered = await offering;
+  const wanted = { model: byId('system').value, timeline: 'true', per_channel: byId('per-channel').checked ? 'true' : '' };
+  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value && offered.has(name)));
 }
 
 function settled(row) {
@@ -121,6 +124,14 @@ async function listSystems() {
   return listed;
 }
 
+/** The options that the server has. One that does not say so is asked for nothing but an answer. */
+async function listOptions() {
+  const offered = await withToken(api.options).catch(() => new Set());
+  byId('per-channel-field').hidden = !offered.has('per_channel');
+  return offered;
+}
+
+const offering = listOptions();
 listen(take);
 byId('predict').addEventListener('click', start);
 byId('cancel').addEventListener('click', () => queue.cancel());

@@ -20,12 +20,12 @@ export class Queue {
     return this.#running !== null;
   }
 
-  /** Runs the rows that `next()` gives, one at a time, with the options that hold when each begins. */
-  async run(next, options) {
+  /** Runs the rows that `next()` gives, one at a time; `asked()` resolves to the options that hold when each begins. */
+  async run(next, asked) {
     this.#cancelled = false;
     for (let row = next(); row && !this.#cancelled; row = next()) {
       this.#running = row;
-      await this.#ask(row, options());
+      await this.#ask(row, asked);
       this.#settled(row);
     }
     this.#running = null;
@@ -37,20 +37,20 @@ export class Queue {
     this.#running?.cancel();
   }
 
-  async #ask(row, options) {
+  async #ask(row, asked) {
     const signal = row.begin();
     try {
-      row.done(await this.#untilAnswered(row, options, signal));
+      row.done(await this.#untilAnswered(row, await asked(), signal));
     } catch (problem) {
       if (problem.name === 'AbortError') row.ready();
       else row.failed(problem);
     }
   }
 
-  async #untilAnswered(row, options, signal) {
+  async #untilAnswered(row, asked, signal) {
     for (;;) {
       try {
-        return await this.#predict(row.file, { ...options, signal, onUpload: (share) => row.sent(share) });
+        return await this.#predict(row.file, { asked, signal, onUpload: (share) => row.sent(share) });
       } catch (problem) {
         if (problem.status !== 429) throw problem;
         await this.#pause(row, problem.retryAfterS ?? PAUSE_S, signal);
