@@ -38,15 +38,15 @@ pub(super) enum Command {
     Infer(InferArgs),
     /// Measure a system on labelled recordings.
     Eval(Box<EvalArgs>),
-    /// Answer over HTTP, with a page for the browser.
-    #[cfg(feature = "serve")]
-    Serve(Box<super::serve::ServeArgs>),
     /// Print recordings' embeddings, or write them to a file.
     Embed(EmbedArgs),
     /// The cosine of two recordings' embeddings.
     Similarity(SimilarityArgs),
     /// Write a recording's features, or hold them against another toolkit's.
     Features(FeaturesArgs),
+    /// Answer over HTTP, with a page for the browser.
+    #[cfg(feature = "serve")]
+    Serve(Box<super::serve::ServeArgs>),
     /// Look at model files.
     #[command(subcommand)]
     Model(ModelCommand),

@@ -49,13 +49,13 @@ pub(crate) fn run() -> ExitCode {
     let done = match &command {
         Command::Infer(args) => infer::run(args, &mut out, &mut err),
         Command::Eval(args) => eval::run(args, &mut out, &mut err),
-        #[cfg(feature = "serve")]
-        Command::Serve(args) => serve::run(args, &mut err),
         Command::Embed(args) => embed::run(args, &mut out, &mut err),
         Command::Similarity(args) => embed::run_similarity(args, &mut out),
         Command::Features(args) => features::run(args, &mut out),
         Command::Model(ModelCommand::Check(args)) => check::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Import(args)) => import::run(args, &mut err),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, &mut err),
         Command::Model(ModelCommand::List(args)) => list::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, &mut out),
     };

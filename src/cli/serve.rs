@@ -159,7 +159,7 @@ impl ServeArgs {
         let mut engines = vec![of(catalogue.system(DEFAULT_SYSTEM)?)?];
         for entry in catalogue.entries().iter().filter(|entry| entry.name != DEFAULT_SYSTEM) {
             if let Place::Inside(_) = entry.place {
-                engines.push(of(entry.system()?)?);
+                engines.push(of(entry.model()?.into_system()?)?);
             }
         }
         Ok(engines)

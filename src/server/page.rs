@@ -12,18 +12,50 @@ pub(super) struct Asset {
     body: &'static str,
 }
 
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
 macro_rules! asset {
-    ($path:literal, $file:literal, $kind:literal) => {
+    ($path:expr, $file:literal, $kind:expr) => {
         Asset { path: $path, kind: $kind, body: include_str!(concat!("page/", $file)) }
+    };
+    ($file:literal, $kind:expr) => {
+        asset!(concat!("/", $file), $file, $kind)
     };
 }
 
-/// Where each is served.
+/// Where each is served. What each script is for stands at its beginning.
 pub(super) const ASSETS: &[Asset] = &[
-    asset!("/", "index.html", "text/html; charset=utf-8"),
-    asset!("/app.js", "app.js", "text/javascript; charset=utf-8"),
-    asset!("/style.css", "style.css", "text/css; charset=utf-8"),
-    asset!("/icon.svg", "icon.svg", "image/svg+xml"),
+    asset!("/", "index.html", HTML),
+    asset!("icon.svg", "image/svg+xml"),
+    asset!("base.css", STYLE),
+    asset!("intake.css", STYLE),
+    asset!("files.css", STYLE),
+    asset!("answer.css", STYLE),
+    asset!("timeline.css", STYLE),
+    asset!("about.css", STYLE),
+    asset!("app.js", SCRIPT),
+    asset!("about.js", SCRIPT),
+    asset!("answer.js", SCRIPT),
+    asset!("api.js", SCRIPT),
+    asset!("chart.js", SCRIPT),
+    asset!("dom.js", SCRIPT),
+    asset!("downloads.js", SCRIPT),
+    asset!("file-row.js", SCRIPT),
+    asset!("format.js", SCRIPT),
+    asset!("heads.js", SCRIPT),
+    asset!("intake.js", SCRIPT),
+    asset!("lanes.js", SCRIPT),
+    asset!("microphone-tap.js", SCRIPT),
+    asset!("microphone.js", SCRIPT),
+    asset!("player.js", SCRIPT),
+    asset!("queue.js", SCRIPT),
+    asset!("reasons.js", SCRIPT),
+    asset!("stretches.js", SCRIPT),
+    asset!("token.js", SCRIPT),
+    asset!("waveform.js", SCRIPT),
+    asset!("wav.js", SCRIPT),
 ];
 
 impl Asset {
@@ -64,6 +96,18 @@ mod tests {
         let known = HeaderMap::from_iter([(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone())]);
         assert_eq!(page.answer(&known).status(), StatusCode::NOT_MODIFIED);
         assert_ne!(ASSETS[1].answer(&known).status(), StatusCode::NOT_MODIFIED);
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_served() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/page");
+        let mut files: Vec<String> =
+            std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        let mut served: Vec<&str> =
+            ASSETS.iter().map(|asset| if asset.path == "/" { "index.html" } else { &asset.path[1..] }).collect();
+        files.sort();
+        served.sort_unstable();
+        assert_eq!(served, files);
     }
 
     /// The content policy forbids what is written into the page, and asking elsewhere.
