@@ -3,6 +3,8 @@
 
 pub mod dot;
 pub mod elementwise;
+pub mod finish;
 pub mod gemm;
+pub mod int8;
 pub mod packed;
 pub mod reduce;

@@ -1,0 +1,75 @@
+//! What becomes of a product's sums before they are written.
+
+/// The last step of a layer.
+#[derive(Clone, Copy, Debug)]
+pub enum Finish<'a> {
+    /// Nothing.
+    Linear,
+    /// ReLU.
+    Relu,
+    /// Values that lie as the output does are added, then ReLU: the end of a residual block.
+    AddRelu(&'a [f32]),
+    /// ReLU, then `scale · y + shift` of each column.
+    ReluNorm([&'a [f32]; 2]),
+}
+
+impl<'a> Finish<'a> {
+    /// The same for the part of the output that begins `values` later.
+    #[must_use]
+    pub fn from(self, values: usize) -> Self {
+        match self {
+            Self::AddRelu(other) => Self::AddRelu(&other[values..]),
+            all => all,
+        }
+    }
+
+    /// A piece of a row of sums, as long as `out`, whose first value is value `at` of the output and in column `column`. NaN stays NaN.
+    ///
+    /// # Panics
+    ///
+    /// If what is added or the norm is shorter than the output.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // so that it is compiled for the vectors of the product that ends with it
+    pub(super) fn write(self, sums: &[f32], out: &mut [f32], at: usize, column: usize) {
+        let columns = column..column + out.len();
+        match self {
+            Self::Linear => out.copy_from_slice(sums),
+            Self::Relu => out.iter_mut().zip(sums).for_each(|(y, sum)| *y = rectified(*sum)),
+            Self::AddRelu(other) => {
+                let other = &other[at..at + out.len()];
+                out.iter_mut().zip(sums).zip(other).for_each(|((y, sum), x)| *y = rectified(sum + x));
+            }
+            Self::ReluNorm([scale, shift]) => {
+                let norm = scale[columns.clone()].iter().zip(&shift[columns]);
+                out.iter_mut().zip(sums).zip(norm).for_each(|((y, sum), (s, t))| *y = s * rectified(*sum) + t);
+            }
+        }
+    }
+}
+
+/// `f32::max` would turn NaN into 0.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+pub(super) fn rectified(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_is_its_formula() {
+        let sums = [1.0, -2.0, f32::NAN];
+        let run = |finish: Finish<'_>| {
+            let mut out = [7.0; 3];
+            finish.from(1).write(&sums, &mut out, 1, 1);
+            assert!(out[2].is_nan(), "{finish:?}");
+            [out[0], out[1]]
+        };
+        assert_eq!(run(Finish::Linear), [1.0, -2.0]);
+        assert_eq!(run(Finish::Relu), [1.0, 0.0]);
+        assert_eq!(run(Finish::AddRelu(&[0.0, 9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
+        assert_eq!(run(Finish::ReluNorm([&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -1.0]);
+    }
+}
