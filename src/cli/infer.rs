@@ -13,7 +13,7 @@ use super::table;
 /// Answers each file in turn. Returns whether none failed.
 pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     args.check().map_err(Stop::SetUp)?;
-    let system = system(args.model.as_deref()).map_err(Stop::SetUp)?;
+    let system = system(args.model.as_deref(), args.precision).map_err(Stop::SetUp)?;
     let engine = Engine::new(system, args.options()).map_err(Stop::SetUp)?;
     let mut all_answered = true;
     for (index, file) in args.files.iter().enumerate() {

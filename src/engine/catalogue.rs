@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::models::Precision;
 use crate::models::{Manifest, System};
 use crate::nn::weights::Header;
 
@@ -44,6 +45,7 @@ const MAX_FOLDER_ENTRIES: usize = 10_000;
 pub struct Catalogue {
     entries: Vec<Entry>,
     unread: Vec<Error>,
+    precision: Option<Precision>,
 }
 
 /// One system of a [`Catalogue`]. Nothing of it has been read yet.
@@ -97,7 +99,14 @@ impl Catalogue {
         }
         let mut names = BTreeSet::new();
         let entry = |(name, place): (String, Place)| Entry { hidden: !names.insert(name.clone()), name, place };
-        Self { entries: places.into_iter().map(entry).collect(), unread }
+        Self { entries: places.into_iter().map(entry).collect(), unread, precision: None }
+    }
+
+    /// Systems are loaded in this precision; without one, see [`System::from_bytes_in`].
+    #[must_use]
+    pub fn in_precision(mut self, precision: Option<Precision>) -> Self {
+        self.precision = precision;
+        self
     }
 
     /// All systems, in the order in which names are looked up, hidden ones included.
@@ -123,7 +132,7 @@ impl Catalogue {
     /// # Errors
     /// Those of [`Catalogue::find`] and of [`System::open`].
     pub fn system(&self, name: &str) -> Result<System> {
-        self.find(name)?.system()
+        self.find(name)?.system_in(self.precision)
     }
 
     /// The system that a user asks for, by a path or by a name; see [`is_path`](super::is_path) for which of them it is.
@@ -132,7 +141,7 @@ impl Catalogue {
     /// Those of [`Catalogue::find`] and of [`System::open`].
     pub fn asked(&self, name_or_path: &OsStr) -> Result<System> {
         if is_path(name_or_path) {
-            return System::open(Path::new(name_or_path));
+            return System::open_in(Path::new(name_or_path), self.precision);
         }
         self.system(&name_or_path.to_string_lossy())
     }
@@ -176,9 +185,17 @@ impl Entry {
     /// # Errors
     /// Those of [`System::open`].
     pub fn system(&self) -> Result<System> {
+        self.system_in(None)
+    }
+
+    /// Loads it in a precision: see [`System::from_bytes_in`].
+    ///
+    /// # Errors
+    /// Those of [`System::open`].
+    pub fn system_in(&self, precision: Option<Precision>) -> Result<System> {
         match &self.place {
-            Place::Inside(bytes) => System::from_bytes(bytes),
-            Place::File(path) => System::open(path),
+            Place::Inside(bytes) => System::from_own_bytes(bytes, precision),
+            Place::File(path) => System::open_in(path, precision),
         }
     }
 }
@@ -257,6 +274,8 @@ mod tests {
             let Place::Inside(bytes) = entry.place else { panic!("{} is a file", entry.name) };
             assert_eq!((header.manifest.name.as_str(), header.bytes), (entry.name.as_str(), bytes.len() as u64));
             assert_eq!(*entry.system().unwrap().manifest(), header.manifest);
+            // the one place where the checksum of what is inside is computed
+            System::from_bytes(bytes).unwrap();
         }
     }
 

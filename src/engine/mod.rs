@@ -44,4 +44,4 @@ pub use crate::audio::{Limits, RawFormat};
 pub use crate::models::manifest::{Manifest, Measure, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{Frontend, LogMelRecipe, System};
+pub use crate::models::{Frontend, LogMelRecipe, Precision, System};

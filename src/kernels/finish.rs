@@ -1,5 +1,8 @@
 //! What becomes of a product's sums before they are written.
 
+use super::dot::Variant;
+use super::vectors::for_each_width;
+
 /// The last step of a layer.
 #[derive(Clone, Copy, Debug)]
 pub enum Finish<'a> {
@@ -23,6 +26,15 @@ impl<'a> Finish<'a> {
         }
     }
 
+    /// In place on a whole output of rows of `columns` values that begin `stride` values apart.
+    ///
+    /// # Panics
+    ///
+    /// If what is added or the norm is shorter than the output.
+    pub fn apply(self, values: &mut [f32], columns: usize, stride: usize) {
+        apply_by(Variant::best(), self, values, columns, stride);
+    }
+
     /// A piece of a row of sums, as long as `out`, whose first value is value `at` of the output and in column `column`. NaN stays NaN.
     ///
     /// # Panics
@@ -42,6 +54,25 @@ impl<'a> Finish<'a> {
             Self::ReluNorm([scale, shift]) => {
                 let norm = scale[columns.clone()].iter().zip(&shift[columns]);
                 out.iter_mut().zip(sums).zip(norm).for_each(|((y, sum), (s, t))| *y = s * rectified(*sum) + t);
+            }
+        }
+    }
+}
+
+for_each_width! {
+    fn apply_by(finish: Finish<'_>, values: &mut [f32], columns: usize, stride: usize) {
+        for (r, row) in values.chunks_mut(stride.max(1)).enumerate() {
+            let Some(row) = row.get_mut(..columns) else { break };
+            match finish {
+                Finish::Linear => return,
+                Finish::Relu => row.iter_mut().for_each(|y| *y = rectified(*y)),
+                Finish::AddRelu(other) => {
+                    row.iter_mut().zip(&other[r * stride..]).for_each(|(y, x)| *y = rectified(*y + x));
+                }
+                Finish::ReluNorm([scale, shift]) => {
+                    let norm = scale.iter().zip(shift);
+                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * rectified(*y) + t);
+                }
             }
         }
     }
@@ -71,5 +102,23 @@ mod tests {
         assert_eq!(run(Finish::Relu), [1.0, 0.0]);
         assert_eq!(run(Finish::AddRelu(&[0.0, 9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
         assert_eq!(run(Finish::ReluNorm([&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -1.0]);
+    }
+
+    #[test]
+    fn in_place_it_is_the_same_and_gaps_are_left_alone() {
+        let other: Vec<f32> = (0..8).map(|i| i as f32 - 4.0).collect();
+        let norm = [[1.5, -1.0, 2.0], [0.25, 0.5, -3.0]];
+        let sums: Vec<f32> = (0..8).map(|i| (i as f32 * 1.7).sin() * 3.0).collect();
+        for finish in [Finish::Linear, Finish::Relu, Finish::AddRelu(&other), Finish::ReluNorm([&norm[0], &norm[1]])] {
+            let (mut want, mut got) = (sums.clone(), sums.clone());
+            for at in [0, 4] {
+                finish.write(&sums[at..at + 3], &mut want[at..at + 3], at, 0);
+            }
+            for variant in Variant::ALL {
+                got.copy_from_slice(&sums);
+                apply_by(variant, finish, &mut got, 3, 4);
+                assert_eq!(got, want, "{finish:?}, {variant:?}");
+            }
+        }
     }
 }

@@ -8,3 +8,4 @@ pub mod gemm;
 pub mod int8;
 pub mod packed;
 pub mod reduce;
+mod vectors;

@@ -28,3 +28,5 @@ pub use frontend::{Frontend, LogMelRecipe, Normalisation};
 pub use heads::{ClassesRecipe, Output};
 pub use manifest::Manifest;
 pub use system::{System, Workspace};
+
+pub use crate::nn::Precision;

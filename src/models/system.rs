@@ -10,12 +10,13 @@ use crate::models::probe::{Observer, Probe, room};
 use crate::models::representation::{self, Representation};
 use crate::models::trunk::{self, Trunk};
 use crate::nn::weights::read_file;
-use crate::nn::{Weights, all_finite};
+use crate::nn::{Precision, Weights, all_finite};
 
 /// A network with everything that its file says of it. Shared by threads; each brings a [`Workspace`] of its own.
 #[derive(Debug)]
 pub struct System {
     manifest: Manifest,
+    precision: Precision,
     bands: usize,
     normalisation: Normalisation,
     representation: Representation,
@@ -31,7 +32,7 @@ pub struct Workspace {
 }
 
 impl System {
-    /// From the bytes of a model file.
+    /// From the bytes of a model file, in the precision that its kind has unless told otherwise: see [`Self::from_bytes_in`].
     ///
     /// # Errors
     ///
@@ -39,16 +40,41 @@ impl System {
     /// does not understand, [`Error::Weights`] for tensors that are not the ones of its recipe, [`Error::Limit`] for sizes
     /// beyond what is read. Memory follows the size of the file, never what it claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let mut weights = Weights::from_bytes(bytes)?;
+        Self::from_bytes_in(bytes, None)
+    }
+
+    /// From the bytes of a model file. The layers that can compute in the precision asked for do so. Without one asked for, it is
+    /// [`Precision::Int8`] where this CPU has instructions for it and the kind of system was measured to lose nothing by it, else [`Precision::F32`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_bytes`].
+    pub fn from_bytes_in(bytes: &[u8], precision: Option<Precision>) -> Result<Self> {
+        let weights = Weights::from_bytes(bytes)?;
         let manifest = Manifest::of_header(weights.text(Manifest::KEY))?;
         weights.check_sha256(&manifest.sha256)?;
+        Self::load(weights, manifest, precision)
+    }
+
+    /// As [`Self::from_bytes_in`] for bytes that are a part of the program: their checksum was held when it was tested, and is not computed again at
+    /// each start.
+    pub(crate) fn from_own_bytes(bytes: &'static [u8], precision: Option<Precision>) -> Result<Self> {
+        let weights = Weights::from_bytes(bytes)?;
+        let manifest = Manifest::of_header(weights.text(Manifest::KEY))?;
+        Self::load(weights, manifest, precision)
+    }
+
+    fn load(mut weights: Weights<'_>, manifest: Manifest, precision: Option<Precision>) -> Result<Self> {
+        let precision = precision.unwrap_or_else(|| manifest.representation.usual_precision());
+        weights.set_precision(precision);
         let bands = manifest.frontend.bands();
         let window_frames = manifest.frontend.frames(manifest.frontend.window_samples());
         let representation = Representation::load(&mut weights, &manifest.representation, bands, window_frames)?;
         let trunk = Trunk::load(&mut weights, &manifest.trunk, representation.dim())?;
         let heads = Heads::load(&mut weights, &manifest.heads, trunk.outputs())?;
         weights.finish()?;
-        Ok(Self { bands, normalisation: manifest.frontend.normalisation(), manifest, representation, trunk, heads })
+        let normalisation = manifest.frontend.normalisation();
+        Ok(Self { bands, normalisation, manifest, precision, representation, trunk, heads })
     }
 
     /// From a file.
@@ -57,7 +83,21 @@ impl System {
     ///
     /// As [`Self::from_bytes`] and [`read_file`]; every error names the file.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::from_bytes(&read_file(path)?).map_err(|error| error.in_file(path))
+        Self::open_in(path, None)
+    }
+
+    /// From a file, in the precision asked for: see [`Self::from_bytes_in`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_in(path: &Path, precision: Option<Precision>) -> Result<Self> {
+        Self::from_bytes_in(&read_file(path)?, precision).map_err(|error| error.in_file(path))
+    }
+
+    /// With which numbers its representation is computed.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// What the file says of itself.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::models::probe::{Probe, room};
 use crate::models::recipe::{parse, within, wrong};
-use crate::nn::{Linear, Norm, StatisticsPooling, Tdnn, Variance, Weights};
+use crate::nn::{self, Linear, Norm, StatisticsPooling, Tdnn, Variance, Weights};
 
 /// The most channels of a layer and the longest embedding.
 const MAX_CHANNELS: usize = 65_536;
@@ -134,6 +134,7 @@ pub(crate) struct Scratch {
     /// The output of the other layers.
     other: Vec<f32>,
     pooled: Vec<f32>,
+    layer: nn::Scratch,
 }
 
 impl XVector {
@@ -176,13 +177,13 @@ impl XVector {
         if frames < self.min_frames() {
             return Err(Error::Config(format!("{frames} frames: the network needs at least {}", self.min_frames())));
         }
-        let Scratch { frames: from, other: to, pooled } = scratch;
+        let Scratch { frames: from, other: to, pooled, layer: of_layer } = scratch;
         let (mut from, mut to) = (from, to);
         let mut frames = frames;
         for (name, layer) in &self.layers {
             let left = frames - layer.reach();
             let output = room(to, left * layer.outputs());
-            layer.run(&from[..frames * layer.inputs()], frames, output);
+            layer.run(&from[..frames * layer.inputs()], frames, output, of_layer);
             probe.pass(name, &[left, layer.outputs()], output)?;
             frames = left;
             (from, to) = (to, from);

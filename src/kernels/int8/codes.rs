@@ -1,6 +1,7 @@
 //! Activations as 8-bit codes, a scale for each row.
 
-use super::variant::Int8Variant;
+use crate::kernels::dot::Variant;
+use crate::kernels::vectors::for_each_width;
 
 /// Rows of activations, each with a scale of its own, made anew for each layer and each clip:
 ///
@@ -47,15 +48,10 @@ impl Codes {
     ///
     /// If a row has another length.
     pub fn write<'x>(&mut self, rows: impl ExactSizeIterator<Item = &'x [f32]>, length: usize) {
-        self.write_by(Int8Variant::best(), rows, length);
+        self.write_by(Variant::best(), rows, length);
     }
 
-    fn write_by<'x>(
-        &mut self,
-        variant: Int8Variant,
-        rows: impl ExactSizeIterator<Item = &'x [f32]>,
-        length: usize,
-    ) {
+    fn write_by<'x>(&mut self, variant: Variant, rows: impl ExactSizeIterator<Item = &'x [f32]>, length: usize) {
         self.resize(rows.len(), length);
         self.lows.clear();
         for ((row, codes), scale) in rows.zip(self.codes.chunks_exact_mut(length.max(1))).zip(&mut self.scales) {
@@ -74,12 +70,12 @@ impl Codes {
     ///
     /// If a row has another length.
     pub fn write_positive<'x>(&mut self, rows: impl ExactSizeIterator<Item = &'x [f32]>, length: usize) {
-        self.write_positive_by(Int8Variant::best(), rows, length);
+        self.write_positive_by(Variant::best(), rows, length);
     }
 
     fn write_positive_by<'x>(
         &mut self,
-        variant: Int8Variant,
+        variant: Variant,
         rows: impl ExactSizeIterator<Item = &'x [f32]>,
         length: usize,
     ) {
@@ -101,12 +97,12 @@ impl Codes {
         scale: &[f32],
         shift: &[f32],
     ) {
-        self.write_norm_relu_by(Int8Variant::best(), rows, scale, shift);
+        self.write_norm_relu_by(Variant::best(), rows, scale, shift);
     }
 
     fn write_norm_relu_by<'x>(
         &mut self,
-        variant: Int8Variant,
+        variant: Variant,
         rows: impl ExactSizeIterator<Item = &'x [f32]>,
         scale: &[f32],
         shift: &[f32],
@@ -120,44 +116,19 @@ impl Codes {
         }
     }
 
+    /// So many codes of 0 behind the last row.
+    pub fn append_zeros(&mut self, count: usize) {
+        self.codes.truncate(self.codes.len().saturating_sub(SPARE));
+        self.codes.resize(self.codes.len() + count + SPARE, 0);
+    }
+
     fn resize(&mut self, rows: usize, length: usize) {
         self.codes.resize(rows * length + SPARE, 0);
         self.scales.resize(rows, 0.0);
     }
 }
 
-/// Defines a function and its copies for wider vectors, between which the variant chooses. The arithmetic is the same, so the bits are.
-macro_rules! by_variant {
-    ($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $out:ty $body:block) => {
-        $(#[$doc])*
-        fn $name(variant: Int8Variant, $($argument: $type),*) -> $out {
-            #[inline(always)]
-            #[allow(clippy::inline_always)] // so that each copy is compiled for its vectors
-            fn plain($($argument: $type),*) -> $out $body
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
-            fn avx2($($argument: $type),*) -> $out {
-                plain($($argument),*)
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw")]
-            fn avx512($($argument: $type),*) -> $out {
-                plain($($argument),*)
-            }
-            match variant {
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: the guard has just found that this CPU has AVX2, which these variants are made of.
-                Int8Variant::Avx2 | Int8Variant::AvxVnni if variant.is_available() => unsafe { avx2($($argument),*) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: the guard has just found that this CPU has AVX-512F and AVX-512BW.
-                Int8Variant::Avx512Vnni if variant.is_available() => unsafe { avx512($($argument),*) },
-                _ => plain($($argument),*),
-            }
-        }
-    };
-}
-
-by_variant! {
+for_each_width! {
     /// Codes of a row; returns scale and low.
     fn encode(row: &[f32], codes: &mut [u8]) -> (f32, f32) {
         let (least, most) = range(row);
@@ -169,7 +140,7 @@ by_variant! {
     }
 }
 
-by_variant! {
+for_each_width! {
     /// Codes of a row without negative values; returns its scale.
     fn encode_positive(row: &[f32], codes: &mut [u8]) -> f32 {
         let (scale, inverse) = scale_and_inverse(largest(row));
@@ -178,7 +149,7 @@ by_variant! {
     }
 }
 
-by_variant! {
+for_each_width! {
     /// Codes of `max(0, scale · x + shift)`; returns their scale. `values` is scratch of the row's length.
     fn encode_norm_relu(row: &[f32], norm: [&[f32]; 2], values: &mut [f32], codes: &mut [u8]) -> f32 {
         for (((y, x), s), t) in values.iter_mut().zip(row).zip(norm[0]).zip(norm[1]) {
@@ -279,7 +250,7 @@ mod tests {
 
     #[test]
     fn codes_are_half_a_step_from_their_values() {
-        for variant in Int8Variant::ALL {
+        for variant in Variant::ALL {
             for length in [1, 2, 15, 16, 17, 31, 100] {
                 let x: Vec<f32> = noise(3 * length, 0.1).iter().map(|x| 3.0 * x + 1.0).collect();
                 let (scale, shift) = (noise(length, 0.2), noise(length, 0.3));
@@ -305,15 +276,15 @@ mod tests {
     #[test]
     fn all_variants_give_the_same_bits() {
         let (x, scale, shift) = (noise(333, 0.4), noise(111, 0.5), noise(111, 0.6));
-        let of = |variant: Int8Variant| {
+        let of = |variant: Variant| {
             let mut codes = Codes::default();
             codes.write_by(variant, x.chunks(111), 111);
             let any = (codes.codes.clone(), codes.scales.clone(), codes.lows.clone());
             codes.write_norm_relu_by(variant, x.chunks(111), &scale, &shift);
             (any, codes.codes, codes.scales)
         };
-        for variant in Int8Variant::ALL {
-            assert_eq!(of(variant), of(Int8Variant::Portable), "{variant:?}");
+        for variant in Variant::ALL {
+            assert_eq!(of(variant), of(Variant::Portable), "{variant:?}");
         }
     }
 

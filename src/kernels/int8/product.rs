@@ -199,7 +199,8 @@ impl Tile<'_> {
             }
             let at = (first + r) * out.stride + column;
             if width == PANEL {
-                let values: &mut [f32; PANEL] = (&mut out.values[at..at + PANEL]).try_into().unwrap_or_else(|_| unreachable!());
+                let values: &mut [f32; PANEL] =
+                    (&mut out.values[at..at + PANEL]).try_into().unwrap_or_else(|_| unreachable!());
                 out.finish.write(&row, values, at, column);
             } else {
                 out.finish.write(&row[..width], &mut out.values[at..at + width], at, column);
@@ -247,7 +248,11 @@ pub(super) mod tests {
                 codes.write(x.chunks_exact(inputs), inputs);
             }
             Self {
-                weights: Int8Weights::new(&noise(taps * inputs * outputs, 0.2), [taps, inputs, outputs]),
+                weights: Int8Weights::new(
+                    &noise(taps * inputs * outputs, 0.2),
+                    &noise(outputs, 0.7),
+                    [taps, inputs, outputs],
+                ),
                 codes,
                 bias: noise(outputs, 0.3),
                 norm: [noise(outputs, 0.4), noise(outputs, 0.5)],
@@ -294,9 +299,12 @@ pub(super) mod tests {
             let stride = outputs + 3;
             let other = noise(self.rows * stride, 0.6);
             for taps in [0..self.weights.taps(), 1.min(self.weights.taps() - 1)..self.weights.taps()] {
-                for finish in
-                    [Finish::Linear, Finish::Relu, Finish::AddRelu(&other), Finish::ReluNorm([&self.norm[0], &self.norm[1]])]
-                {
+                for finish in [
+                    Finish::Linear,
+                    Finish::Relu,
+                    Finish::AddRelu(&other),
+                    Finish::ReluNorm([&self.norm[0], &self.norm[1]]),
+                ] {
                     let reference = self.run(Int8Variant::Portable, taps.clone(), finish, stride);
                     for (at, got) in reference.iter().enumerate() {
                         let (i, o) = (at / stride, at % stride);
@@ -344,7 +352,7 @@ pub(super) mod tests {
         x[0] = 1.0;
         codes.write_positive(x.chunks(inputs), inputs);
         for sign in [1.0, -1.0] {
-            let weights = Int8Weights::new(&vec![sign; inputs], [1, inputs, 1]);
+            let weights = Int8Weights::new(&vec![sign; inputs], &[1.0], [1, inputs, 1]);
             for variant in Int8Variant::ALL {
                 let x = CodeRows {
                     codes: codes.codes(),
@@ -389,7 +397,7 @@ pub(super) mod tests {
     #[test]
     #[should_panic(expected = "too few codes")]
     fn codes_that_do_not_reach_are_refused() {
-        let weights = Int8Weights::new(&[1.0; 8], [1, 8, 1]);
+        let weights = Int8Weights::new(&[1.0; 8], &[1.0], [1, 8, 1]);
         let x = CodeRows { codes: &[0; 15], code_strides: [8, 0], scales: &[1.0; 2], lows: &[], scale_strides: [1, 0] };
         let out = Output { values: &mut [0.0; 2], stride: 1, bias: &[0.0], finish: Finish::Linear };
         weights.run(&x, 0..1, 2, out);
