@@ -22,7 +22,7 @@ use persona_engine::engine::{Engine, Options, embedded_system};
 
 let engine = Engine::new(embedded_system()?, Options::default())?;
 let report = engine.infer_file(\"tests/audio/speech.wav\".as_ref())?;
-let emotion = report.emotion.expect(\"speech is answered\");
+let emotion = report.answers.emotion.expect(\"speech is answered\");
 assert_eq!(emotion.probabilities.len(), 6);
 println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 # Ok::<(), persona_engine::Error>(())

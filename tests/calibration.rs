@@ -47,8 +47,8 @@ fn the_probabilities_of_a_long_recording_are_the_mean_of_its_windows_calibrated_
         for ((a, b), mean) in windows.iter().zip(probabilities(&both)) {
             assert!((mean - (a + b) / 2.0).abs() <= 2e-6, "{mean} is no mean of {a} and {b}");
         }
-        let years = f64::midpoint(of_first.age.unwrap().years, of_second.age.unwrap().years);
-        assert!((both.age.unwrap().years - years).abs() <= 0.1 + 1e-9);
+        let years = f64::midpoint(of_first.answers.age.unwrap().years, of_second.answers.age.unwrap().years);
+        assert!((both.answers.age.unwrap().years - years).abs() <= 0.1 + 1e-9);
     }
 }
 
@@ -158,7 +158,7 @@ fn if_both_are_withheld_there_is_no_answer_and_no_age() {
     assert_eq!((&none["withheld"][0]["head"], &none["withheld"][1]["head"]), (&json!("emotion"), &json!("gender")));
     let table = case.infer(&["--min-confidence", "1"]).out;
     for words in [
-        "no answer: neither emotion nor gender",
+        "no answer: no label is as sure as asked",
         "  emotion  no answer: ",
         "  gender   no answer: ",
         "the 100 % asked for",

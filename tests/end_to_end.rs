@@ -50,7 +50,7 @@ fn assert_48k_stereo_answers_the_same(engine: &Engine, path: &Path, within: f64)
     let difference = largest_difference(&probabilities(&plain), &probabilities(&dressed));
     println!("{}: 16 kHz against 48 kHz stereo: {difference:.4}", path.display());
     assert!(difference <= within, "{}: {difference}", path.display());
-    assert!((plain.age.unwrap().years - dressed.age.unwrap().years).abs() <= 1.0, "{}", path.display());
+    assert!((plain.answers.age.unwrap().years - dressed.answers.age.unwrap().years).abs() <= 1.0, "{}", path.display());
 }
 
 #[test]
@@ -74,7 +74,12 @@ fn every_fixture_is_answered() {
             continue;
         }
         let report = engine.infer_file(&path).unwrap();
-        assert!(report.emotion.is_some() || report.duration_s < 0.3, "{}: {:?}", path.display(), report.no_answer);
+        assert!(
+            report.answers.emotion.is_some() || report.duration_s < 0.3,
+            "{}: {:?}",
+            path.display(),
+            report.no_answer
+        );
     }
 }
 
@@ -127,9 +132,9 @@ fn real_recordings_are_answered_like_their_training_features() {
         let samples = samples_of(&path);
         let report = answer(&engine, wav(1, 1, 16_000, 16, &pcm16(&samples[..samples.len().min(48_000)])));
         let difference = largest_difference(&probabilities(&report), &expected);
-        let age = (report.age.unwrap().years - years).abs();
+        let age = (report.answers.age.unwrap().years - years).abs();
         println!("{}: probabilities within {difference:.4}, age within {age:.2} years", path.display());
-        assert_eq!(report.emotion.unwrap().label, label, "{}", path.display());
+        assert_eq!(report.answers.emotion.unwrap().label, label, "{}", path.display());
         assert!(difference <= 0.02 && age <= 1.0, "{}: {difference}, {age}", path.display());
         assert_48k_stereo_answers_the_same(&engine, &path, 0.02);
     }
@@ -144,7 +149,7 @@ fn the_default_hears_what_was_acted_in_real_recordings() {
     for path in fs::read_dir(data.join("speech/crema_d_wav")).unwrap().map(|e| e.unwrap().path()) {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let report = engine.infer_file(&path).unwrap();
-        let (emotion, acted) = (report.emotion.unwrap().label, name.split('_').nth(2).unwrap().to_lowercase());
+        let (emotion, acted) = (report.answers.emotion.unwrap().label, name.split('_').nth(2).unwrap().to_lowercase());
         assert!(emotion.starts_with(&acted), "{name}: {emotion}");
         assert_48k_stereo_answers_the_same(&engine, &path, 0.1);
     }
@@ -152,7 +157,8 @@ fn the_default_hears_what_was_acted_in_real_recordings() {
 
 fn from_features(system: &System, features: &[f32], frames: usize) -> (String, Vec<f64>, f64) {
     let output = system.forward(features, frames, &mut system.workspace()).unwrap();
-    let best = (0..6).max_by(|&a, &b| output.emotion[a].total_cmp(&output.emotion[b])).unwrap();
-    let both = output.emotion.iter().chain(&output.gender).map(|&p| f64::from(p)).collect();
-    (system.manifest().heads.emotion.labels[best].clone(), both, f64::from(output.age_years))
+    let (emotion, gender) = (output.emotion.unwrap().probabilities, output.gender.unwrap().probabilities);
+    let best = (0..6).max_by(|&a, &b| emotion[a].total_cmp(&emotion[b])).unwrap();
+    let both = emotion.iter().chain(&gender).map(|&p| f64::from(p)).collect();
+    (system.manifest().heads.emotion.labels[best].clone(), both, f64::from(output.age_years.unwrap()))
 }

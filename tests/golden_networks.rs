@@ -127,9 +127,9 @@ fn compare(system: &Path, outputs: &Path) -> Vec<(String, f64)> {
     let mut observer =
         |name: &str, shape: &[usize], values: &[f32]| seen.push((name.to_owned(), shape.to_vec(), values.to_vec()));
     let output = system.forward_layers(&features, shape[0], &mut system.workspace(), &mut observer).unwrap();
-    seen.push(("emotion.probabilities".into(), vec![6], output.emotion.to_vec()));
-    seen.push(("gender.probabilities".into(), vec![2], output.gender.to_vec()));
-    seen.push(("age.years".into(), vec![1], vec![output.age_years]));
+    seen.push(("emotion.probabilities".into(), vec![6], output.emotion.unwrap().probabilities.to_vec()));
+    seen.push(("gender.probabilities".into(), vec![2], output.gender.unwrap().probabilities.to_vec()));
+    seen.push(("age.years".into(), vec![1], vec![output.age_years.unwrap()]));
     let mut differences = Vec::new();
     for (name, shape, got) in seen {
         if golden.shape(&name).is_some() {

@@ -184,6 +184,27 @@ fn a_model_file_answers_like_the_one_inside() {
     }
 }
 
+/// What is switched off is neither printed nor a key, not even one that is null; the rest is as it was.
+#[test]
+fn a_head_that_is_off_leaves_no_trace() {
+    let all = &objects(&run(["infer", "--json", &speech()]).out)[0];
+    let words =
+        [("--no-emotion", "emotion", "happiness"), ("--no-gender", "gender", "male"), ("--no-age", "age", "years")];
+    for (switch, key, word) in words {
+        let said = run(["infer", "--json", switch, &speech()]);
+        assert_eq!(said.code, Some(0), "{switch}: {}", said.err);
+        let mut expected = all.clone();
+        expected.as_object_mut().unwrap().remove(key).unwrap();
+        assert_eq!(objects(&said.out)[0], expected, "{switch}");
+        let table = run(["infer", switch, &speech()]).out;
+        assert!(!table.contains(key) && !table.contains(word) && table.contains("2 windows"), "{switch}: {table}");
+    }
+    let said = run(["infer", "--json", "--no-emotion", "--no-age", "--min-confidence", "1", &speech()]);
+    let report = &objects(&said.out)[0];
+    assert_eq!((&report["no_answer"]["reason"], &report["gender"]), (&"low_confidence".into(), &Value::Null));
+    assert!(report.get("emotion").is_none() && report.get("age").is_none(), "{report}");
+}
+
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_meant() {
     for (arguments, words) in [
@@ -196,6 +217,11 @@ fn wrong_usage_ends_with_2_and_says_what_is_meant() {
         (&["infer", "--min-confidence", "-0.1", "a.wav"], "min-confidence"),
         (&["infer", "--min-confidence", "1.01", "a.wav"], "not between 0 and 1"),
         (&["infer", "--min-confidence", "60%", "a.wav"], "a number from 0 to 1"),
+        (&["infer", "--no-emotion", "--no-gender", "--no-age", "a.wav"], "leave nothing to answer"),
+        (
+            &["infer", "--no-emotion", "--no-gender", "--min-confidence", "0.6", "a.wav"],
+            "age, which has no probability",
+        ),
         (&["infer", "--model", "xvectro-cnn", "a.wav"], "Was `xvector-cnn` meant?"),
         (&["infer", "--model", "", "a.wav"], "no system has the name ``"),
         (&["model", "show", "wavlm"], "there is `campplus-fcn`"),

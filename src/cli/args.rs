@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Limits, Options, Precision, RawFormat, System};
+use persona_engine::engine::{ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Options, Precision, RawFormat, System};
 use persona_engine::{Error, Result};
 
 use super::eval::EvalArgs;
@@ -59,6 +59,8 @@ pub(super) struct InferArgs {
     /// it is withheld only together with both.
     #[arg(long, value_name = "P", default_value_t = 0.0, hide_default_value = true, allow_negative_numbers = true, value_parser = share)]
     pub(super) min_confidence: f64,
+    #[command(flatten)]
+    pub(super) heads: HeadArgs,
     /// Threads for the front-end and the network. The answers are the same for any number.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: u16,
@@ -74,6 +76,32 @@ pub(super) struct InferArgs {
     /// No warnings on standard error; errors are still told.
     #[arg(long, short)]
     pub(super) quiet: bool,
+}
+
+/// Answers that are not wanted, or not allowed. What is switched off is not computed.
+#[derive(Args)]
+pub(super) struct HeadArgs {
+    /// Leave emotion out: it is not computed, not printed and has no key in JSON.
+    #[arg(long)]
+    no_emotion: bool,
+    /// Leave gender out, likewise.
+    #[arg(long)]
+    no_gender: bool,
+    /// Leave age out, likewise.
+    #[arg(long)]
+    no_age: bool,
+}
+
+impl HeadArgs {
+    /// The heads that are left.
+    pub(super) fn active(&self) -> Result<ActiveHeads> {
+        let heads = ActiveHeads { emotion: !self.no_emotion, gender: !self.no_gender, age: !self.no_age };
+        if heads.names().next().is_none() {
+            let message = "--no-emotion, --no-gender and --no-age leave nothing to answer: drop one of them";
+            return Err(Error::Config(message.into()));
+        }
+        Ok(heads)
+    }
 }
 
 #[derive(Subcommand)]
@@ -109,15 +137,16 @@ pub(super) struct ShowArgs {
 
 impl InferArgs {
     /// The engine's options.
-    pub(super) fn options(&self) -> Options {
-        Options {
+    pub(super) fn options(&self) -> Result<Options> {
+        Ok(Options {
+            heads: self.heads.active()?,
             threads: usize::from(self.threads),
             raw: self.raw.clone(),
             activity: !self.no_activity,
             min_confidence: self.min_confidence,
             limits: Limits { accept_truncated: self.accept_truncated, ..Limits::default() },
             ..Options::default()
-        }
+        })
     }
 
     /// Refuses what no parser sees: standard input can be read only once.
@@ -160,7 +189,12 @@ impl FromStr for PrecisionArg {
 }
 
 /// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default.
-pub(super) fn system(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<System> {
+pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
+    system_in(asked, PrecisionArg(None))
+}
+
+/// [`system`] in the precision asked for.
+pub(super) fn system_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<System> {
     let catalogue = Catalogue::installed().in_precision(precision.0);
     match (asked, model_variable()) {
         (Some(asked), _) => catalogue.asked(asked),

@@ -7,7 +7,7 @@ use persona_engine::engine::{Frontend, Manifest, Measure, RepresentationRecipe, 
 use serde_json::Value;
 
 use super::Stop;
-use super::args::{PrecisionArg, ShowArgs, system};
+use super::args::{ShowArgs, system};
 use super::table::percent_asked as percent;
 
 /// What holds for every system of this engine.
@@ -18,7 +18,7 @@ ages and microphones from those of the training. In the EU, inferring emotions a
 
 /// Prints what a model file says of itself. Always returns true: there is no input that could fail.
 pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<bool, Stop> {
-    let system = system(args.model.as_deref(), PrecisionArg(None)).map_err(Stop::SetUp)?;
+    let system = system(args.model.as_deref()).map_err(Stop::SetUp)?;
     write(out, system.manifest())?;
     Ok(true)
 }

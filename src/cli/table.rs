@@ -15,15 +15,15 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, manifest: &Manifest) -
     if let Some(reason) = report.no_answer {
         writeln!(out, "  no answer: {}", reason.explain())?;
     }
-    if let Some(emotion) = &report.emotion {
+    if let Some(emotion) = &report.answers.emotion {
         write_emotion(out, emotion)?;
     }
     write_withheld(out, report, Head::Emotion)?;
-    if let Some(gender) = &report.gender {
+    if let Some(gender) = &report.answers.gender {
         writeln!(out, "  gender   {:<10} {:>7}", gender.label, percent(gender.probability()))?;
     }
     write_withheld(out, report, Head::Gender)?;
-    if let Some(age) = &report.age {
+    if let Some(age) = &report.answers.age {
         writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(age, manifest))?;
     }
     writeln!(out)?;

@@ -113,7 +113,7 @@ impl<'a> Worker<'a> {
         let began = Instant::now();
         let frames = self.extractor.run(&window.samples, &mut self.features);
         let between = Instant::now();
-        let output = self.system.forward(&self.features, frames, &mut self.workspace)?;
+        let output = self.system.forward_heads(&self.features, frames, self.options.heads, &mut self.workspace)?;
         answer.features_time = between - began;
         answer.network_time = between.elapsed();
         Ok(output)
@@ -147,9 +147,10 @@ fn variance(block: &[f32]) -> f64 {
 /// Windows that were left unanswered count nothing.
 #[derive(Default)]
 pub(super) struct Combined {
-    emotion: Vec<f64>,
-    gender: Vec<f64>,
-    age: f64,
+    /// Sums over the answered windows; nothing for a head that is off.
+    emotion: Option<Vec<f64>>,
+    gender: Option<Vec<f64>>,
+    age: Option<f64>,
     weight: f64,
     pub(super) answered: usize,
     /// Windows left unanswered, by reason.
@@ -179,9 +180,15 @@ impl Combined {
         };
         self.answered += 1;
         self.weight += weight;
-        accumulate(&mut self.emotion, &output.emotion, weight);
-        accumulate(&mut self.gender, &output.gender, weight);
-        self.age += weight * f64::from(output.age_years);
+        if let Some(emotion) = &output.emotion {
+            accumulate(&mut self.emotion, &emotion.probabilities, weight);
+        }
+        if let Some(gender) = &output.gender {
+            accumulate(&mut self.gender, &gender.probabilities, weight);
+        }
+        if let Some(years) = output.age_years {
+            *self.age.get_or_insert_default() += weight * f64::from(years);
+        }
     }
 
     /// The commonest reason for leaving a window unanswered; of equally common ones the first in their order.
@@ -203,23 +210,24 @@ impl Combined {
 
     /// Nothing if no window was answered.
     pub(super) fn means(&self) -> Option<Means> {
-        let mean = |sums: &[f64]| sums.iter().map(|sum| sum / self.weight).collect();
+        let mean = |sums: &Vec<f64>| sums.iter().map(|sum| sum / self.weight).collect();
         (self.answered > 0).then(|| Means {
-            emotion: mean(&self.emotion),
-            gender: mean(&self.gender),
-            years: self.age / self.weight,
+            emotion: self.emotion.as_ref().map(mean),
+            gender: self.gender.as_ref().map(mean),
+            years: self.age.map(|sum| sum / self.weight),
         })
     }
 }
 
-/// The recording's probabilities and age.
+/// The recording's probabilities and age; nothing for a head that is off.
 pub(super) struct Means {
-    pub(super) emotion: Vec<f64>,
-    pub(super) gender: Vec<f64>,
-    pub(super) years: f64,
+    pub(super) emotion: Option<Vec<f64>>,
+    pub(super) gender: Option<Vec<f64>>,
+    pub(super) years: Option<f64>,
 }
 
-fn accumulate(sums: &mut Vec<f64>, values: &[f32], weight: f64) {
+fn accumulate(sums: &mut Option<Vec<f64>>, values: &[f32], weight: f64) {
+    let sums = sums.get_or_insert_default();
     sums.resize(values.len(), 0.0);
     for (sum, &value) in sums.iter_mut().zip(values) {
         *sum += weight * f64::from(value);

@@ -44,7 +44,7 @@ impl Engine {
             return Ok(self.report(name.to_owned(), heard, &combined, NoAnswer::TooShort, began));
         }
         let started = Instant::now();
-        let output = system.forward(features, frames, &mut system.workspace())?;
+        let output = system.forward_heads(features, frames, self.options().heads, &mut system.workspace())?;
         let network_time = started.elapsed();
         combined.add(&Answer::without_audio(output, network_time));
         Ok(self.report(name.to_owned(), heard, &combined, NoAnswer::Silence, began))
@@ -72,7 +72,7 @@ mod tests {
         let from_features = engine.infer_features(&features, frames, "clip").unwrap();
         let bytes = wav(&samples);
         let heard = engine.infer_reader(std::io::Cursor::new(bytes), "clip").unwrap();
-        let json = |report: &Report| serde_json::to_value((&report.emotion, &report.gender, &report.age)).unwrap();
+        let json = |report: &Report| serde_json::to_value(&report.answers).unwrap();
         assert_eq!(json(&from_features), json(&heard));
     }
 
@@ -99,7 +99,7 @@ mod tests {
         let bands = engine.system().manifest().frontend.bands();
         let report = engine.infer_features(&vec![0.0; 14 * bands], 14, "short").unwrap();
         assert_eq!(report.no_answer, Some(NoAnswer::TooShort));
-        assert!(engine.infer_features(&vec![0.0; 188 * bands], 188, "whole").unwrap().emotion.is_some());
+        assert!(engine.infer_features(&vec![0.0; 188 * bands], 188, "whole").unwrap().answers.emotion.is_some());
         let long = engine.infer_features(&vec![0.0; 189 * bands], 189, "long").unwrap_err().to_string();
         assert!(long.contains("long") && long.contains("189") && long.contains("188"), "{long}");
         let wrong = engine.infer_features(&[0.0; 7], 20, "wrong").unwrap_err().to_string();

@@ -38,10 +38,12 @@ pub use folders::{installed as installed_folders, is_path};
 pub use input::InputFacts;
 pub use options::Options;
 pub use pipeline::Engine;
-pub use report::{Age, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason};
+pub use report::{
+    Age, Answers, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason,
+};
 
 pub use crate::audio::{Limits, RawFormat};
 pub use crate::models::manifest::{Manifest, Measure, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{Frontend, LogMelRecipe, Precision, System};
+pub use crate::models::{ActiveHeads, Frontend, LogMelRecipe, Precision, System};

@@ -2,10 +2,13 @@
 
 use crate::audio::{Limits, RawFormat};
 use crate::error::{Error, Result};
+use crate::models::ActiveHeads;
 
 /// Options of an [`Engine`](super::Engine). The default is the program's.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Which answers are computed at all. Default all three.
+    pub heads: ActiveHeads,
     /// Threads that run the front-end and the network. Default 1. Answers are the same bytes for any number.
     pub threads: usize,
     /// What an input may be at most; see [`Limits`].
@@ -28,14 +31,16 @@ pub struct Options {
     /// [`NoAnswer::TooNoisy`](super::NoAnswer::TooNoisy). Default 0: the noise is as loud as the voice.
     pub min_snr_db: f64,
     /// Emotion and gender are withheld, each on its own, where the calibrated probability of their best label is below this. 0 to 1;
-    /// default 0, which withholds nothing. Of two genders one always has a half, so gender is withheld from above 0.5 on. If both are withheld
-    /// the report is [`NoAnswer::LowConfidence`](super::NoAnswer::LowConfidence), age included.
+    /// default 0, which withholds nothing. Of two genders one always has a half, so gender is withheld from above 0.5 on. If both are withheld,
+    /// or the one of them whose head is on, the report is [`NoAnswer::LowConfidence`](super::NoAnswer::LowConfidence), age included. For age
+    /// alone there is no probability to go by, so asking for one is refused.
     pub min_confidence: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
+            heads: ActiveHeads::ALL,
             threads: 1,
             limits: Limits::default(),
             raw: None,
@@ -73,6 +78,16 @@ impl Options {
         if !(0.0..=1.0).contains(&self.min_confidence) {
             return Err(Error::Config(format!("min_confidence: {} is not between 0 and 1", self.min_confidence)));
         }
+        let ActiveHeads { emotion, gender, age } = self.heads;
+        if !(emotion || gender || age) {
+            return Err(Error::Config(
+                "heads: emotion, gender and age are all off, so nothing is left to answer".into(),
+            ));
+        }
+        if !(emotion || gender) && self.min_confidence > 0.0 {
+            let why = "with emotion and gender off there is only age, which has no probability to be compared";
+            return Err(Error::Config(format!("min_confidence: {}, but {why}", self.min_confidence)));
+        }
         Ok(())
     }
 }
@@ -98,6 +113,12 @@ mod tests {
             ("min_confidence: -0.1", |o| o.min_confidence = -0.1),
             ("min_confidence: 1.01", |o| o.min_confidence = 1.01),
             ("min_confidence: NaN", |o| o.min_confidence = f64::NAN),
+            ("heads: emotion, gender and age", |o| {
+                o.heads = ActiveHeads { emotion: false, gender: false, age: false };
+            }),
+            ("min_confidence: 0.6", |o| {
+                (o.min_confidence, o.heads) = (0.6, ActiveHeads { emotion: false, gender: false, age: true });
+            }),
         ];
         for (what, spoil) in cases {
             let mut options = Options::default();

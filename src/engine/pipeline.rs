@@ -27,7 +27,7 @@ const WINDOWS_PER_THREAD: usize = 8;
 /// # fn main() -> persona_engine::Result<()> {
 /// let system = System::open("weights/xvector-cnn.safetensors".as_ref())?;
 /// let report = Engine::new(system, Options::default())?.infer_file("call.wav".as_ref())?;
-/// match (&report.emotion, report.no_answer) {
+/// match (&report.answers.emotion, report.no_answer) {
 ///     (Some(emotion), _) => println!("{} ({:.0} %)", emotion.label, 100.0 * emotion.probability()),
 ///     (None, reason) => println!("no answer: {reason:?}"),
 /// }
@@ -119,8 +119,8 @@ impl Engine {
     ) -> Report {
         let manifest = self.system.manifest();
         let verdict = combined.means().map_or_else(
-            || Verdict::none(unanswered),
-            |means| Verdict::new(&means, &manifest.heads, self.options.min_confidence),
+            || Verdict::none(self.options.heads, unanswered),
+            |means| Verdict::new(&means, &manifest.heads, &self.options),
         );
         let mut warnings = heard.warnings;
         let input = heard.input.map(|facts| InputFacts { snr_db: combined.snr_db(), ..facts });
@@ -135,9 +135,7 @@ impl Engine {
             duration_s: rounded(heard.duration_s, 6),
             sample_rate_hz: heard.sample_rate_hz,
             channels: heard.channels,
-            emotion: verdict.emotion,
-            gender: verdict.gender,
-            age: verdict.age,
+            answers: verdict.answers,
             withheld: verdict.withheld,
             speech_s,
             input: input.map(InputFacts::to_digits),

@@ -3,6 +3,8 @@
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
+use crate::models::ActiveHeads;
+
 use super::input::InputFacts;
 
 /// Version of the JSON that [`Report`] and [`Failure`] serialise to. It grows when a field changes its meaning or goes away; new fields, and new
@@ -22,19 +24,16 @@ pub struct Report {
     pub sample_rate_hz: u32,
     /// Channels of the recording; the mean of them is what was answered.
     pub channels: u16,
-    /// Emotion, or nothing when `no_answer` or `withheld` says why.
-    pub emotion: Option<Choice>,
-    /// Gender, likewise.
-    pub gender: Option<Choice>,
-    /// Age, or nothing when `no_answer` says why. An age has no probability, so it is never withheld by one of its own.
-    pub age: Option<Age>,
+    /// Emotion, gender and age, or those of them that were asked for.
+    #[serde(flatten)]
+    pub answers: Answers,
     /// What was withheld because the system is less sure of it than asked ([`Options::min_confidence`](super::Options::min_confidence)).
     pub withheld: Vec<Withheld>,
     /// Seconds of the recording that hold speech (syllables and short pauses between them); nothing if the detector is off.
     pub speech_s: Option<f64>,
     /// What was measured on the input; nothing where features came instead of audio.
     pub input: Option<InputFacts>,
-    /// Why there is no answer at all: exactly then emotion, gender and age are all nothing.
+    /// Why there is no answer at all: exactly then all answers are nothing.
     pub no_answer: Option<NoAnswer>,
     /// Windows that were answered.
     pub windows: usize,
@@ -48,12 +47,41 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+/// What is said of a voice. In JSON a head that is off has no key, and one without an answer is `null`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answers {
+    /// The heads that were asked ([`Options::heads`](super::Options::heads)); the others were not computed.
+    pub heads: ActiveHeads,
+    /// Emotion, or nothing when `no_answer` or `withheld` says why.
+    pub emotion: Option<Choice>,
+    /// Gender, likewise.
+    pub gender: Option<Choice>,
+    /// Age, or nothing when `no_answer` says why. An age has no probability, so it is never withheld by one of its own.
+    pub age: Option<Age>,
+}
+
+impl Serialize for Answers {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        if self.heads.emotion {
+            map.serialize_entry("emotion", &self.emotion)?;
+        }
+        if self.heads.gender {
+            map.serialize_entry("gender", &self.gender)?;
+        }
+        if self.heads.age {
+            map.serialize_entry("age", &self.age)?;
+        }
+        map.end()
+    }
+}
+
 /// A label with the probabilities of all labels.
 ///
 /// They are calibrated: each window's are the softmax of its logits over the head's temperature, and the recording's are the mean of its windows',
 /// weighted by their new samples. Temperatures are fitted on single clips of up to 3 s, so for a recording of several windows the mean is the
 /// share of the recording that a label is expected to hold.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Choice {
     /// The most probable label.
     pub label: String,
@@ -137,7 +165,7 @@ pub enum NoAnswer {
     Clipped,
     /// There is speech, but noise drowns it: [`Options::min_snr_db`](super::Options::min_snr_db).
     TooNoisy,
-    /// Emotion and gender are both withheld for low confidence, see [`Report::withheld`].
+    /// Emotion and gender, or the one of them that was asked for, are withheld for low confidence, see [`Report::withheld`].
     LowConfidence,
 }
 
@@ -162,9 +190,7 @@ impl NoAnswer {
             Self::NoSpeech => "the recording holds no speech",
             Self::Clipped => "the recording is clipped: it was made with far too much gain",
             Self::TooNoisy => "the recording is too noisy: the speech in it is no louder than the noise",
-            Self::LowConfidence => {
-                "neither emotion nor gender is as sure as asked, and an age alone is not worth telling"
-            }
+            Self::LowConfidence => "no label is as sure as asked, and an age alone is not worth telling",
         }
     }
 }
@@ -203,4 +229,17 @@ fn as_map<S: Serializer>(pairs: &[(String, f64)], to: S) -> Result<S::Ok, S::Err
         map.serialize_entry(label, probability)?;
     }
     map.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_is_off_has_no_key_and_one_without_an_answer_is_null() {
+        let json = |heads| serde_json::to_string(&Answers { heads, ..Answers::default() }).unwrap();
+        assert_eq!(json(ActiveHeads::ALL), r#"{"emotion":null,"gender":null,"age":null}"#);
+        assert_eq!(json(ActiveHeads { emotion: false, ..ActiveHeads::ALL }), r#"{"gender":null,"age":null}"#);
+        assert_eq!(json(ActiveHeads { gender: false, age: false, ..ActiveHeads::ALL }), r#"{"emotion":null}"#);
+    }
 }

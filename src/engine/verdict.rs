@@ -1,44 +1,46 @@
 //! From a recording's probabilities and age to what is said of it: labels, an interval, and what is better left unsaid.
 
-use crate::models::ClassesRecipe;
 use crate::models::heads::{AgeRecipe, HeadsRecipe};
+use crate::models::{ActiveHeads, ClassesRecipe};
 
 use super::answer::Means;
-use super::report::{Age, Choice, Head, Interval, NoAnswer, Withheld, WithheldReason};
+use super::options::Options;
+use super::report::{Age, Answers, Choice, Head, Interval, NoAnswer, Withheld, WithheldReason};
 
 /// The part of a report that answers.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    pub(super) emotion: Option<Choice>,
-    pub(super) gender: Option<Choice>,
-    pub(super) age: Option<Age>,
+    pub(super) answers: Answers,
     pub(super) withheld: Vec<Withheld>,
     pub(super) no_answer: Option<NoAnswer>,
 }
 
 impl Verdict {
     /// Nothing is said, for a reason.
-    pub(super) fn none(reason: NoAnswer) -> Self {
-        Self { emotion: None, gender: None, age: None, withheld: Vec::new(), no_answer: Some(reason) }
+    pub(super) fn none(heads: ActiveHeads, reason: NoAnswer) -> Self {
+        let answers = Answers { heads, ..Answers::default() };
+        Self { answers, withheld: Vec::new(), no_answer: Some(reason) }
     }
 
-    /// Says what is at least as sure as asked. A network that is sure neither of the emotion nor of the gender hears a voice unlike those that it
+    /// Says what is at least as sure as asked. A network that is sure of no label, neither emotion nor gender, hears a voice unlike those that it
     /// was trained on, or none: its age is no better, though nothing in the age shows that. So then it says nothing.
-    pub(super) fn new(means: &Means, heads: &HeadsRecipe, min_confidence: f64) -> Self {
+    pub(super) fn new(means: &Means, recipe: &HeadsRecipe, options: &Options) -> Self {
         let mut withheld = Vec::new();
-        let mut surely = |head: Head, choice: Choice| match withholding(head, &choice, min_confidence) {
+        let mut surely = |head: Head, choice: Choice| match withholding(head, &choice, options.min_confidence) {
             None => Some(choice),
             Some(why) => {
                 withheld.push(why);
                 None
             }
         };
-        let emotion = surely(Head::Emotion, choice(&heads.emotion, &means.emotion));
-        let gender = surely(Head::Gender, choice(&heads.gender, &means.gender));
-        if emotion.is_none() && gender.is_none() {
-            return Self { withheld, ..Self::none(NoAnswer::LowConfidence) };
+        let emotion = means.emotion.as_ref().and_then(|p| surely(Head::Emotion, choice(&recipe.emotion, p)));
+        let gender = means.gender.as_ref().and_then(|p| surely(Head::Gender, choice(&recipe.gender, p)));
+        if emotion.is_none() && gender.is_none() && !withheld.is_empty() {
+            return Self { withheld, ..Self::none(options.heads, NoAnswer::LowConfidence) };
         }
-        Self { emotion, gender, age: Some(age(&heads.age, means.years)), withheld, no_answer: None }
+        let age = means.years.map(|years| age(&recipe.age, years));
+        let answers = Answers { heads: options.heads, emotion, gender, age };
+        Self { answers, withheld, no_answer: None }
     }
 }
 
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn heads() -> HeadsRecipe {
+    fn recipe() -> HeadsRecipe {
         HeadsRecipe::parse(json!({"emotion": {"labels": ["a", "d", "f", "h", "n", "s"], "temperature": 1.0},
             "gender": {"labels": ["female", "male"], "temperature": 1.0},
             "age": {"mean_years": 40.0, "scale_years": 10.0, "interval":
@@ -84,20 +86,25 @@ mod tests {
     }
 
     fn verdict(emotion: f64, gender: f64, min_confidence: f64) -> Verdict {
+        verdict_of(ActiveHeads::ALL, emotion, gender, min_confidence)
+    }
+
+    fn verdict_of(heads: ActiveHeads, emotion: f64, gender: f64, min_confidence: f64) -> Verdict {
         let rest = (1.0 - emotion) / 5.0;
         let means = Means {
-            emotion: vec![rest, emotion, rest, rest, rest, rest],
-            gender: vec![1.0 - gender, gender],
-            years: 30.04,
+            emotion: heads.emotion.then(|| vec![rest, emotion, rest, rest, rest, rest]),
+            gender: heads.gender.then(|| vec![1.0 - gender, gender]),
+            years: heads.age.then_some(30.04),
         };
-        Verdict::new(&means, &heads(), min_confidence)
+        Verdict::new(&means, &recipe(), &Options { heads, min_confidence, ..Options::default() })
     }
 
     #[test]
     fn nothing_is_withheld_unless_asked() {
         let said = verdict(0.2, 0.5, 0.0);
-        assert_eq!((said.emotion.unwrap().label.as_str(), said.gender.unwrap().label.as_str()), ("d", "female"));
         assert!(said.withheld.is_empty() && said.no_answer.is_none());
+        let said = said.answers;
+        assert_eq!((said.emotion.unwrap().label.as_str(), said.gender.unwrap().label.as_str()), ("d", "female"));
         let interval = Interval { low_years: 23.0, high_years: 40.0, coverage: 0.8 };
         assert_eq!(said.age, Some(Age { years: 30.0, interval: Some(interval) }));
     }
@@ -105,28 +112,51 @@ mod tests {
     #[test]
     fn each_head_is_withheld_on_its_own() {
         let said = verdict(0.41, 0.9, 0.6);
-        assert!(said.emotion.is_none() && said.gender.is_some() && said.age.is_some() && said.no_answer.is_none());
+        assert!(
+            said.answers.emotion.is_none()
+                && said.answers.gender.is_some()
+                && said.answers.age.is_some()
+                && said.no_answer.is_none()
+        );
         let emotion =
             Withheld { head: Head::Emotion, reason: WithheldReason::LowConfidence, confidence: 0.41, asked: 0.6 };
         assert_eq!(said.withheld, [emotion]);
         let said = verdict(0.7, 0.59, 0.6);
-        assert!(said.emotion.is_some() && said.gender.is_none() && said.age.is_some() && said.no_answer.is_none());
+        assert!(
+            said.answers.emotion.is_some()
+                && said.answers.gender.is_none()
+                && said.answers.age.is_some()
+                && said.no_answer.is_none()
+        );
         assert_eq!(said.withheld[0].head, Head::Gender);
     }
 
     #[test]
     fn when_both_are_withheld_the_age_goes_too() {
         let said = verdict(0.41, 0.55, 0.6);
-        assert!(said.emotion.is_none() && said.gender.is_none() && said.age.is_none());
+        assert!(said.answers.emotion.is_none() && said.answers.gender.is_none() && said.answers.age.is_none());
         assert_eq!((said.no_answer, said.withheld.len()), (Some(NoAnswer::LowConfidence), 2));
     }
 
     /// What is reported as 0.6 is not less than 0.6, and certainty to a millionth passes 1.
     #[test]
     fn the_threshold_itself_passes_as_reported() {
-        assert!(verdict(0.599_999_7, 0.9, 0.6).emotion.is_some());
-        assert!(verdict(0.599_999_3, 0.9, 0.6).emotion.is_none());
-        assert!(verdict(0.999_999_6, 0.9, 1.0).emotion.is_some());
-        assert!(verdict(0.999_999, 0.9, 1.0).emotion.is_none());
+        assert!(verdict(0.599_999_7, 0.9, 0.6).answers.emotion.is_some());
+        assert!(verdict(0.599_999_3, 0.9, 0.6).answers.emotion.is_none());
+        assert!(verdict(0.999_999_6, 0.9, 1.0).answers.emotion.is_some());
+        assert!(verdict(0.999_999, 0.9, 1.0).answers.emotion.is_none());
+    }
+
+    #[test]
+    fn what_is_off_is_not_missed() {
+        let off = |emotion: bool, gender: bool| ActiveHeads { emotion: !emotion, gender: !gender, age: true };
+        let said = verdict_of(off(true, false), 0.41, 0.9, 0.6);
+        assert!(said.answers.emotion.is_none() && said.answers.gender.is_some() && said.answers.age.is_some());
+        assert!(said.withheld.is_empty() && said.no_answer.is_none());
+        let said = verdict_of(off(true, false), 0.9, 0.55, 0.6);
+        assert!(said.answers.gender.is_none() && said.answers.age.is_none());
+        assert_eq!((said.no_answer, said.withheld.len()), (Some(NoAnswer::LowConfidence), 1));
+        let said = verdict_of(off(true, true), 0.9, 0.9, 0.0);
+        assert!(said.answers.age.is_some() && said.no_answer.is_none());
     }
 }

@@ -10,7 +10,7 @@ use super::table::{Row, Table};
 /// Columns that are grouped by unless asked otherwise, where the table has them; `sex` stands for the column of genders.
 const DEFAULT: [&str; 5] = ["sex", AGE_BAND, "race", "emotion", "sentence"];
 /// The name of the bands of age, as of a column.
-const AGE_BAND: &str = "age_band";
+pub(super) const AGE_BAND: &str = "age_band";
 /// The most groups of one column. More are no groups but names.
 const MAX_GROUPS: usize = 100;
 

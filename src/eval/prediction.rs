@@ -30,10 +30,10 @@ impl Prediction {
     /// The numbers of a report.
     pub fn from_report(report: &Report) -> Self {
         Self {
-            emotion: report.emotion.as_ref().map(class_answer),
-            gender: report.gender.as_ref().map(class_answer),
-            years: report.age.map(|age| age.years),
-            interval: report.age.and_then(|age| age.interval),
+            emotion: report.answers.emotion.as_ref().map(class_answer),
+            gender: report.answers.gender.as_ref().map(class_answer),
+            years: report.answers.age.map(|age| age.years),
+            interval: report.answers.age.and_then(|age| age.interval),
             no_answer: report.no_answer,
         }
     }

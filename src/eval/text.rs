@@ -14,7 +14,7 @@ pub(super) const COVERAGES: [u64; 10] = [100, 90, 80, 70, 60, 50, 40, 30, 20, 10
 /// Those of `out`.
 pub fn write(out: &mut dyn Write, report: &EvalReport) -> io::Result<()> {
     writeln!(out, "{}", heading(report))?;
-    writeln!(out, "{}", origin(report))?;
+    writeln!(out, "{}", wrapped(&origin(report), 98, ""))?;
     for warning in &report.warnings {
         writeln!(out, "\n{}", wrapped(&format!("! {warning}"), 98, "  "))?;
     }
@@ -221,7 +221,8 @@ fn write_groups(out: &mut dyn Write, groups: &[Group]) -> io::Result<()> {
             let age = both(m.age.as_ref().map(|m| &m.mae), Form::Digits(1));
             let bias = m.age.as_ref().map_or(String::new(), |m| Form::Signed(1).value(&m.bias));
             let (value, clips) = (cut(&group.value, 16), thousands(m.clips));
-            writeln!(out, "  {value:<16}{clips:>7}{emotion:>24}{gender:>24}{age:>17}{bias:>8}")?;
+            let line = format!("  {value:<16}{clips:>7}{emotion:>24}{gender:>24}{age:>17}{bias:>8}");
+            writeln!(out, "{}", line.trim_end())?;
         }
     }
     Ok(())

@@ -79,19 +79,52 @@ impl ClassesRecipe {
     }
 }
 
-/// What the network says of one stretch of speech.
+/// Which heads run. Where the law or the purpose forbids an answer its head is off: it is not computed at all. Default: all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveHeads {
+    /// Emotion.
+    pub emotion: bool,
+    /// Gender.
+    pub gender: bool,
+    /// Age.
+    pub age: bool,
+}
+
+impl ActiveHeads {
+    /// All heads.
+    pub const ALL: Self = Self { emotion: true, gender: true, age: true };
+
+    /// Names of those that run, in the order of a report.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let heads = [(self.emotion, "emotion"), (self.gender, "gender"), (self.age, "age")];
+        heads.into_iter().filter_map(|(runs, name)| runs.then_some(name))
+    }
+}
+
+impl Default for ActiveHeads {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// What the network says of one stretch of speech. A head that is off says nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Output {
-    /// Probabilities in the order of the manifest's `heads.emotion.labels`.
-    pub emotion: [f32; EMOTIONS],
-    /// Probabilities in the order of the manifest's `heads.gender.labels`.
-    pub gender: [f32; GENDERS],
+    /// In the order of the manifest's `heads.emotion.labels`.
+    pub emotion: Option<Classes<EMOTIONS>>,
+    /// In the order of the manifest's `heads.gender.labels`.
+    pub gender: Option<Classes<GENDERS>>,
     /// Years.
-    pub age_years: f32,
-    /// What the emotions' probabilities are the softmax of, before the temperature.
-    pub emotion_logits: [f32; EMOTIONS],
-    /// What the genders' probabilities are the softmax of, before the temperature.
-    pub gender_logits: [f32; GENDERS],
+    pub age_years: Option<f32>,
+}
+
+/// What a head says that tells `N` classes apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Classes<const N: usize> {
+    /// `softmax(logits / temperature)`.
+    pub probabilities: [f32; N],
+    /// What comes out of the head's layer.
+    pub logits: [f32; N],
 }
 
 /// `[dim]` → [`Output`].
@@ -114,31 +147,40 @@ impl Heads {
         })
     }
 
-    /// Shows `heads.emotion` and `heads.gender` (logits) and `heads.age` (before it becomes years).
-    pub(crate) fn run(&self, trunk: &[f32], probe: &mut Probe<'_, '_>) -> Result<Output> {
-        let (mut emotion, mut gender, mut age) = ([0.0; EMOTIONS], [0.0; GENDERS], [0.0]);
-        for (name, layer, output) in [
-            ("heads.emotion", &self.emotion, &mut emotion[..]),
-            ("heads.gender", &self.gender, &mut gender[..]),
-            ("heads.age", &self.age, &mut age[..]),
-        ] {
-            layer.run(trunk, 1, output);
-            probe.pass(name, &[output.len()], output)?;
-        }
-        let AgeRecipe { mean_years, scale_years, .. } = self.recipe.age;
-        let output = Output {
-            emotion: softmax(&emotion, self.recipe.emotion.temperature),
-            gender: softmax(&gender, self.recipe.gender.temperature),
-            age_years: (mean_years + scale_years * f64::from(age[0])) as f32,
-            emotion_logits: emotion,
-            gender_logits: gender,
-        };
-        if !output.age_years.is_finite() {
-            let actual = format!("{} times {scale_years} years", age[0]);
-            return Err(Error::Weights { name: "heads.age".into(), expected: "a number of years".into(), actual });
-        }
-        Ok(output)
+    /// Runs the active heads. Shows `heads.emotion` and `heads.gender` (logits) and `heads.age` (before it becomes years).
+    pub(crate) fn run(&self, trunk: &[f32], active: ActiveHeads, probe: &mut Probe<'_, '_>) -> Result<Output> {
+        let HeadsRecipe { emotion, gender, age } = &self.recipe;
+        let emotion = active.emotion.then(|| classes("heads.emotion", &self.emotion, emotion, trunk, probe));
+        let gender = active.gender.then(|| classes("heads.gender", &self.gender, gender, trunk, probe));
+        let age = active.age.then(|| years("heads.age", &self.age, age, trunk, probe));
+        Ok(Output { emotion: emotion.transpose()?, gender: gender.transpose()?, age_years: age.transpose()? })
     }
+}
+
+fn classes<const N: usize>(
+    name: &str,
+    layer: &Linear,
+    recipe: &ClassesRecipe,
+    trunk: &[f32],
+    probe: &mut Probe<'_, '_>,
+) -> Result<Classes<N>> {
+    let mut logits = [0.0; N];
+    layer.run(trunk, 1, &mut logits);
+    probe.pass(name, &[N], &logits)?;
+    Ok(Classes { probabilities: softmax(&logits, recipe.temperature), logits })
+}
+
+fn years(name: &str, layer: &Linear, recipe: &AgeRecipe, trunk: &[f32], probe: &mut Probe<'_, '_>) -> Result<f32> {
+    let mut output = [0.0];
+    layer.run(trunk, 1, &mut output);
+    probe.pass(name, &[1], &output)?;
+    let AgeRecipe { mean_years, scale_years, .. } = recipe;
+    let years = (mean_years + scale_years * f64::from(output[0])) as f32;
+    if years.is_finite() {
+        return Ok(years);
+    }
+    let actual = format!("{} times {scale_years} years", output[0]);
+    Err(Error::Weights { name: name.into(), expected: "a number of years".into(), actual })
 }
 
 #[cfg(test)]
@@ -187,8 +229,8 @@ mod tests {
         assert_eq!(HeadsRecipe::parse(without).unwrap().age.interval, None);
     }
 
-    #[test]
-    fn answers_have_their_units() {
+    /// Over one value: an emotion's logit is twice it, the age's output is it less a half.
+    fn heads() -> Heads {
         let bytes = file(&[
             ("heads.emotion.weight", &[6, 1], &[0.0, 0.0, 2.0, 0.0, 0.0, 0.0]),
             ("heads.emotion.bias", &[6], &[0.0; 6]),
@@ -198,13 +240,37 @@ mod tests {
             ("heads.age.bias", &[1], &[-0.5]),
         ]);
         let recipe = HeadsRecipe::parse(recipe()).unwrap();
-        let heads = Heads::load(&mut Weights::from_bytes(&bytes).unwrap(), &recipe, 1).unwrap();
-        let output = heads.run(&[1.0], &mut Probe::new(None)).unwrap();
-        assert_eq!(output.age_years, 45.0);
-        assert_eq!(output.gender, [0.5, 0.5]);
-        assert_eq!(output.emotion_logits, [0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
+        Heads::load(&mut Weights::from_bytes(&bytes).unwrap(), &recipe, 1).unwrap()
+    }
+
+    #[test]
+    fn answers_have_their_units() {
+        let output = heads().run(&[1.0], ActiveHeads::ALL, &mut Probe::new(None)).unwrap();
+        assert_eq!(output.age_years, Some(45.0));
+        assert_eq!(output.gender.unwrap().probabilities, [0.5, 0.5]);
+        let emotion = output.emotion.unwrap();
+        assert_eq!(emotion.logits, [0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
         let e = std::f32::consts::E;
-        assert!((output.emotion[2] - e / (e + 5.0)).abs() < 1e-6, "temperature 2 halves the logit");
-        assert!(matches!(heads.run(&[1e38], &mut Probe::new(None)), Err(Error::Weights { .. })));
+        assert!((emotion.probabilities[2] - e / (e + 5.0)).abs() < 1e-6, "temperature 2 halves the logit");
+        let overflow = heads().run(&[1e38], ActiveHeads::ALL, &mut Probe::new(None));
+        assert!(matches!(overflow, Err(Error::Weights { .. })));
+    }
+
+    /// What runs shows itself to the observer, so a layer that is not shown did not run.
+    #[test]
+    fn a_head_that_is_off_does_not_run() {
+        let all = heads().run(&[1.0], ActiveHeads::ALL, &mut Probe::new(None)).unwrap();
+        for (emotion, gender, age) in
+            [(false, true, true), (true, false, true), (true, true, false), (false, false, true)]
+        {
+            let active = ActiveHeads { emotion, gender, age };
+            let mut shown = Vec::new();
+            let mut observer = |name: &str, _: &[usize], _: &[f32]| shown.push(name.to_owned());
+            let output = heads().run(&[1.0], active, &mut Probe::new(Some(&mut observer))).unwrap();
+            assert_eq!(shown, active.names().map(|name| format!("heads.{name}")).collect::<Vec<_>>());
+            assert_eq!(output.emotion, all.emotion.filter(|_| emotion));
+            assert_eq!(output.gender, all.gender.filter(|_| gender));
+            assert_eq!(output.age_years, all.age_years.filter(|_| age));
+        }
     }
 }

@@ -25,7 +25,7 @@ pub mod xvector;
 
 pub use features::FeatureExtractor;
 pub use frontend::{Frontend, LogMelRecipe, Normalisation};
-pub use heads::{ClassesRecipe, Output};
+pub use heads::{ActiveHeads, Classes, ClassesRecipe, Output};
 pub use manifest::Manifest;
 pub use system::{System, Workspace};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::models::frontend::Normalisation;
-use crate::models::heads::{Heads, Output};
+use crate::models::heads::{ActiveHeads, Heads, Output};
 use crate::models::manifest::Manifest;
 use crate::models::probe::{Observer, Probe, room};
 use crate::models::representation::{self, Representation};
@@ -123,7 +123,22 @@ impl System {
     /// [`Error::Config`] for fewer than [`Self::min_frames`] frames, for features of another size, or values that are not
     /// finite; [`Error::Weights`] where a layer overflows.
     pub fn forward(&self, features: &[f32], frames: usize, workspace: &mut Workspace) -> Result<Output> {
-        self.run(features, frames, workspace, &mut Probe::new(None))
+        self.forward_heads(features, frames, ActiveHeads::ALL, workspace)
+    }
+
+    /// As [`Self::forward`] with some heads alone; the others are not computed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::forward`].
+    pub fn forward_heads(
+        &self,
+        features: &[f32],
+        frames: usize,
+        heads: ActiveHeads,
+        workspace: &mut Workspace,
+    ) -> Result<Output> {
+        self.run(features, frames, heads, workspace, &mut Probe::new(None))
     }
 
     /// As [`Self::forward`], and shows every intermediate result on the way, under the names that the kinds of
@@ -139,13 +154,14 @@ impl System {
         workspace: &mut Workspace,
         observer: &mut Observer<'_>,
     ) -> Result<Output> {
-        self.run(features, frames, workspace, &mut Probe::new(Some(observer)))
+        self.run(features, frames, ActiveHeads::ALL, workspace, &mut Probe::new(Some(observer)))
     }
 
     fn run(
         &self,
         features: &[f32],
         frames: usize,
+        heads: ActiveHeads,
         workspace: &mut Workspace,
         probe: &mut Probe<'_, '_>,
     ) -> Result<Output> {
@@ -163,7 +179,7 @@ impl System {
         let vector = room(&mut trunk.from, self.representation.dim());
         self.representation.run(frames, representation, vector, probe)?;
         let shared = self.trunk.run(trunk, probe)?;
-        self.heads.run(shared, probe)
+        self.heads.run(shared, heads, probe)
     }
 }
 

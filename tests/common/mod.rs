@@ -85,6 +85,6 @@ pub(crate) fn buzz(samples: usize, rate: f32) -> Vec<f32> {
 
 /// Emotion's probabilities, then gender's.
 pub(crate) fn probabilities(report: &Report) -> Vec<f64> {
-    let heads = [report.emotion.as_ref().unwrap(), report.gender.as_ref().unwrap()];
+    let heads = [report.answers.emotion.as_ref().unwrap(), report.answers.gender.as_ref().unwrap()];
     heads.iter().flat_map(|head| head.probabilities.iter().map(|(_, p)| *p)).collect()
 }

@@ -6,8 +6,8 @@ use super::axes::{percent, whole};
 use super::svg::Svg;
 
 const LEFT: f64 = 190.0;
-const PANEL: f64 = 250.0;
-const BETWEEN: f64 = 34.0;
+const PANEL: f64 = 230.0;
+const BETWEEN: f64 = 60.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 34.0;
 
@@ -105,7 +105,7 @@ impl Scale {
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
         let low = if panel.starts_at_zero { 0.0 } else { low };
         let wide = panel.steps[panel.steps.len() - 1];
-        let step = panel.steps.into_iter().find(|step| (high - low) / step <= 6.0).unwrap_or(wide);
+        let step = panel.steps.into_iter().find(|step| (high - low) / step <= 5.0).unwrap_or(wide);
         let step = step * ((high - low) / step / 12.0).ceil().max(1.0);
         let low = (low / step + 1e-9).floor() * step;
         let high = ((high / step - 1e-9).ceil() * step).max(low + step).min(panel.most);

@@ -85,7 +85,8 @@ pub fn write(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
         }
     }
     if let Some((plot, note)) = plots::ages(&evaluation.answers) {
-        writeln!(out, "<section>\n<h2>Age</h2>\n{}</section>", figure(&plot, &note))?;
+        let (figure, table) = (figure(&plot, &note), tables::ages(&report.groups));
+        writeln!(out, "<section>\n<h2>Age</h2>\n<div class=\"figures\">{figure}<div>{table}</div></div>\n</section>")?;
     }
     write_groups(out, report)?;
     write_left_out(out, report)?;

@@ -1,5 +1,7 @@
 //! The plots of one head: confusion, reliability, abstaining, ages.
 
+use std::collections::BTreeMap;
+
 use super::super::evaluation::Answered;
 use super::super::measures::{ClassDetail, KeptRow};
 use super::super::text::thousands;
@@ -114,24 +116,34 @@ pub(super) fn ages(answers: &[Answered]) -> Option<(String, String)> {
     svg.line("guide", plot.at(plot.x.low, plot.y.low), plot.at(plot.x.high, plot.y.high));
     let every = pairs.len().div_ceil(POINTS);
     pairs.iter().step_by(every).for_each(|&(truth, years)| svg.circle("cloud", plot.at(truth, years), 3.0, ""));
-    for (decade, (sum, clips)) in by_decade(&pairs) {
-        let (middle, mean) = (f64::from(decade) * 10.0 + 5.0, sum / clips);
-        let told = format!("true age {} to {}: mean answer {mean:.1}, {clips} clips", decade * 10, decade * 10 + 9);
-        svg.circle("ring", plot.at(middle, mean), 6.0, &told);
+    for (decade, mean) in by_decade(&pairs) {
+        let Means { truth, years, clips } = mean;
+        let told = format!("true age {} to {}: mean answer {years:.1}, {clips} clips", decade * 10, decade * 10 + 9);
+        svg.circle("ring", plot.at(truth, years), 6.0, &told);
     }
     let shown = if every > 1 { format!(" One clip in {every} is shown.") } else { String::new() };
     let note = format!(
-        "Each dot is a clip, each ring the mean answer of a decade of true age; on the dashed line answers are right.{shown}"
+        "Each dot is a clip, each ring the means of a decade of true age; on the dashed line answers are right.{shown}"
     );
     Some((svg.finish("Age: answers against true ages"), note))
 }
 
-fn by_decade(pairs: &[(f64, f64)]) -> std::collections::BTreeMap<i32, (f64, f64)> {
-    let mut decades = std::collections::BTreeMap::new();
-    for (truth, years) in pairs {
-        let (sum, clips) = decades.entry((truth / 10.0).floor() as i32).or_insert((0.0, 0.0));
-        *sum += years;
-        *clips += 1.0;
+/// Means of one decade of true age.
+struct Means {
+    truth: f64,
+    years: f64,
+    clips: usize,
+}
+
+fn by_decade(pairs: &[(f64, f64)]) -> BTreeMap<i32, Means> {
+    let mut decades = BTreeMap::<i32, Vec<(f64, f64)>>::new();
+    for pair in pairs {
+        decades.entry((pair.0 / 10.0).floor() as i32).or_default().push(*pair);
     }
-    decades
+    let means = |pairs: Vec<(f64, f64)>| Means {
+        truth: pairs.iter().map(|pair| pair.0).sum::<f64>() / pairs.len() as f64,
+        years: pairs.iter().map(|pair| pair.1).sum::<f64>() / pairs.len() as f64,
+        clips: pairs.len(),
+    };
+    decades.into_iter().map(|(decade, pairs)| (decade, means(pairs))).collect()
 }

@@ -1,6 +1,7 @@
 //! The numbers behind the plots as tables.
 
-use super::super::measures::{ClassDetail, Estimate};
+use super::super::groups::AGE_BAND;
+use super::super::measures::{AgeMeasures, ClassDetail, Estimate};
 use super::super::report::{EvalReport, Group};
 use super::super::text::{Form, overall_rows, thousands};
 use super::plots::is_tenth;
@@ -109,6 +110,30 @@ pub(super) fn groups(groups: &[Group]) -> String {
         "age interval width",
     ];
     table("", &head, rows)
+}
+
+/// Ages by band, if the clips were measured by it. Intervals have columns where the system gives some.
+pub(super) fn ages(groups: &[Group]) -> String {
+    let bands = groups.iter().filter(|group| group.column == AGE_BAND);
+    let bands: Vec<(&str, &AgeMeasures)> =
+        bands.filter_map(|group| Some((group.value.as_str(), group.measures.age.as_ref()?))).collect();
+    let with_intervals = bands.iter().any(|(_, measures)| measures.interval_claimed.is_some());
+    let columns = if with_intervals { 7 } else { 5 };
+    let rows = bands.iter().map(|(band, measures)| age_cells(band, measures)[..columns].to_vec());
+    let head = ["true age", "clips", "RMSE", "MAE", "bias", "covered", "width"];
+    if bands.is_empty() { String::new() } else { table("", &head[..columns], rows) }
+}
+
+fn age_cells(band: &str, m: &AgeMeasures) -> [String; 7] {
+    [
+        band.to_owned(),
+        thousands(m.clips),
+        Form::Digits(1).value(&m.rmse),
+        Form::Digits(1).value(&m.mae),
+        Form::Signed(1).value(&m.bias),
+        Form::Percent.value(&m.interval_coverage),
+        Form::Digits(1).value(&m.interval_width),
+    ]
 }
 
 fn count(n: u64) -> String {
