@@ -11,7 +11,9 @@ pub fn relu(values: &mut [f32]) {
 
 for_each_width! {
     fn relu_by(values: &mut [f32]) {
-        values.iter_mut().for_each(|x| *x = rectified(*x));
+        for x in values {
+            *x = rectified(*x);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Finish<'a> {
     ReluNorm([&'a [f32]; 2]),
 }
 
-impl<'a> Finish<'a> {
+impl Finish<'_> {
     /// The same for the part of the output that begins `values` later.
     #[must_use]
     pub fn from(self, values: usize) -> Self {

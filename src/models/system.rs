@@ -74,7 +74,7 @@ impl System {
         let heads = Heads::load(&mut weights, &manifest.heads, trunk.outputs())?;
         weights.finish()?;
         let normalisation = manifest.frontend.normalisation();
-        Ok(Self { bands, normalisation, manifest, precision, representation, trunk, heads })
+        Ok(Self { manifest, precision, bands, normalisation, representation, trunk, heads })
     }
 
     /// From a file.

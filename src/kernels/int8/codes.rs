@@ -15,7 +15,7 @@ use crate::kernels::vectors::for_each_width;
 /// Of a row without negative values a code of 0 is exactly 0.
 #[derive(Clone, Debug, Default)]
 pub struct Codes {
-    codes: Vec<u8>,
+    values: Vec<u8>,
     scales: Vec<f32>,
     /// Empty where all are 0.
     lows: Vec<f32>,
@@ -29,7 +29,7 @@ const SPARE: usize = 3;
 impl Codes {
     /// All codes, and a few behind them.
     pub fn codes(&self) -> &[u8] {
-        &self.codes
+        &self.values
     }
 
     /// Scale of each row.
@@ -54,7 +54,7 @@ impl Codes {
     fn write_by<'x>(&mut self, variant: Variant, rows: impl ExactSizeIterator<Item = &'x [f32]>, length: usize) {
         self.resize(rows.len(), length);
         self.lows.clear();
-        for ((row, codes), scale) in rows.zip(self.codes.chunks_exact_mut(length.max(1))).zip(&mut self.scales) {
+        for ((row, codes), scale) in rows.zip(self.values.chunks_exact_mut(length.max(1))).zip(&mut self.scales) {
             let low;
             (*scale, low) = encode(variant, row, codes);
             self.lows.push(low);
@@ -81,7 +81,7 @@ impl Codes {
     ) {
         self.resize(rows.len(), length);
         self.lows.clear();
-        for ((row, codes), scale) in rows.zip(self.codes.chunks_exact_mut(length.max(1))).zip(&mut self.scales) {
+        for ((row, codes), scale) in rows.zip(self.values.chunks_exact_mut(length.max(1))).zip(&mut self.scales) {
             *scale = encode_positive(variant, row, codes);
         }
     }
@@ -111,19 +111,19 @@ impl Codes {
         self.resize(rows.len(), length);
         self.lows.clear();
         self.row.resize(length, 0.0);
-        for ((row, codes), own) in rows.zip(self.codes.chunks_exact_mut(length.max(1))).zip(&mut self.scales) {
+        for ((row, codes), own) in rows.zip(self.values.chunks_exact_mut(length.max(1))).zip(&mut self.scales) {
             *own = encode_norm_relu(variant, &row[..length], [scale, shift], &mut self.row, codes);
         }
     }
 
     /// So many codes of 0 behind the last row.
     pub fn append_zeros(&mut self, count: usize) {
-        self.codes.truncate(self.codes.len().saturating_sub(SPARE));
-        self.codes.resize(self.codes.len() + count + SPARE, 0);
+        self.values.truncate(self.values.len().saturating_sub(SPARE));
+        self.values.resize(self.values.len() + count + SPARE, 0);
     }
 
     fn resize(&mut self, rows: usize, length: usize) {
-        self.codes.resize(rows * length + SPARE, 0);
+        self.values.resize(rows * length + SPARE, 0);
         self.scales.resize(rows, 0.0);
     }
 }
@@ -245,7 +245,7 @@ mod tests {
             let low = codes.lows.get(r).map_or(0.0, |low| f64::from(*low));
             row.iter().map(|q| low + f64::from(*q) * f64::from(codes.scales[r])).collect::<Vec<_>>()
         };
-        codes.codes[..codes.scales.len() * length].chunks(length).enumerate().flat_map(row).collect()
+        codes.values[..codes.scales.len() * length].chunks(length).enumerate().flat_map(row).collect()
     }
 
     #[test]
@@ -279,9 +279,9 @@ mod tests {
         let of = |variant: Variant| {
             let mut codes = Codes::default();
             codes.write_by(variant, x.chunks(111), 111);
-            let any = (codes.codes.clone(), codes.scales.clone(), codes.lows.clone());
+            let any = (codes.values.clone(), codes.scales.clone(), codes.lows.clone());
             codes.write_norm_relu_by(variant, x.chunks(111), &scale, &shift);
-            (any, codes.codes, codes.scales)
+            (any, codes.values, codes.scales)
         };
         for variant in Variant::ALL {
             assert_eq!(of(variant), of(Variant::Portable), "{variant:?}");
