@@ -41,6 +41,8 @@ pub struct Report {
     pub model: String,
     /// The first 16 digits of the SHA-256 of the system's tensors.
     pub model_sha256: String,
+    /// With which numbers its network was computed: `f32` or `int8`.
+    pub precision: &'static str,
     /// Where the time went.
     pub timings_ms: Timings,
     /// What the reader should know before believing the answer.
