@@ -15,8 +15,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nn", &["kernels", "error"]),
     ("models", &["nn", "dsp", "error"]),
     ("engine", &["audio", "dsp", "models", "nn::weights", "error"]),
+    ("import", &["models", "nn", "error"]),
     ("eval", &["engine", "models", "nn::weights", "error"]),
-    ("cli", &["engine", "eval", "error"]),
+    ("server", &["engine", "error"]),
+    ("cli", &["engine", "eval", "import", "server", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

@@ -6,10 +6,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use persona_engine::engine::{ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Options, Precision, RawFormat, System};
+use persona_engine::engine::{
+    ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Model, Options, Precision, RawFormat, System,
+};
 use persona_engine::{Error, Result};
 
+use super::check::CheckArgs;
+use super::embed::{EmbedArgs, SimilarityArgs};
 use super::eval::EvalArgs;
+use super::features::FeaturesArgs;
+use super::import::ImportArgs;
 
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
 #[derive(Parser)]
@@ -35,6 +41,15 @@ pub(super) enum Command {
     Infer(InferArgs),
     /// Measure a system on labelled recordings.
     Eval(Box<EvalArgs>),
+    /// Print recordings' embeddings, or write them to a file.
+    Embed(EmbedArgs),
+    /// The cosine of two recordings' embeddings.
+    Similarity(SimilarityArgs),
+    /// Write a recording's features, or hold them against another toolkit's.
+    Features(FeaturesArgs),
+    /// Answer over HTTP, with a page for the browser.
+    #[cfg(feature = "serve")]
+    Serve(Box<super::serve::ServeArgs>),
     /// Look at model files.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -110,6 +125,10 @@ pub(super) enum ModelCommand {
     List(ListArgs),
     /// What a system is, on what it was trained, what it scores, and its limits.
     Show(ShowArgs),
+    /// Make a model file from another toolkit's checkpoint, without Python.
+    Import(ImportArgs),
+    /// Hold a model against what another implementation computed, layer by layer.
+    Check(CheckArgs),
 }
 
 #[derive(Args)]
@@ -195,13 +214,22 @@ pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
 
 /// [`system`] in the precision asked for.
 pub(super) fn system_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<System> {
+    model_in(asked, precision)?.into_system()
+}
+
+/// As [`system`], with or without heads.
+pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
+    model_in(asked, PrecisionArg(None))
+}
+
+fn model_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<Model> {
     let catalogue = Catalogue::installed().in_precision(precision.0);
     match (asked, model_variable()) {
-        (Some(asked), _) => catalogue.asked(asked),
+        (Some(asked), _) => catalogue.asked_model(asked),
         (None, Some(asked)) => catalogue
-            .asked(&asked)
+            .asked_model(&asked)
             .map_err(|error| Error::Config(format!("the variable {MODEL_VARIABLE} asks for a system: {error}"))),
-        (None, None) => catalogue.system(DEFAULT_SYSTEM),
+        (None, None) => catalogue.asked_model(DEFAULT_SYSTEM.as_ref()),
     }
 }
 

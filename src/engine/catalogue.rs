@@ -6,8 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::models::Precision;
-use crate::models::{Manifest, System};
+use crate::models::{AnyManifest, Manifest, Model, Precision, System};
 use crate::nn::weights::Header;
 
 use super::folders::{self, is_path};
@@ -34,7 +33,7 @@ const MAX_FOLDER_ENTRIES: usize = 10_000;
 /// let catalogue = Catalogue::installed();
 /// for entry in catalogue.entries() {
 ///     match entry.header() {
-///         Ok(header) => println!("{}: {} bytes, {}", entry.name, header.bytes, header.manifest.licence),
+///         Ok(header) => println!("{}: {} bytes, sha256 {}", entry.name, header.bytes, header.manifest.sha256()),
 ///         Err(error) => println!("{}: broken: {error}", entry.name),
 ///     }
 /// }
@@ -72,7 +71,7 @@ pub enum Place {
 #[derive(Debug)]
 pub struct ModelHeader {
     /// The recipe and the scores.
-    pub manifest: Manifest,
+    pub manifest: AnyManifest,
     /// Length of the file.
     pub bytes: u64,
 }
@@ -102,7 +101,7 @@ impl Catalogue {
         Self { entries: places.into_iter().map(entry).collect(), unread, precision: None }
     }
 
-    /// Systems are loaded in this precision; without one, see [`System::from_bytes_in`].
+    /// Systems are loaded in this precision; without one, see [`Model::from_bytes_in`].
     #[must_use]
     pub fn in_precision(mut self, precision: Option<Precision>) -> Self {
         self.precision = precision;
@@ -132,7 +131,7 @@ impl Catalogue {
     /// # Errors
     /// Those of [`Catalogue::find`] and of [`System::open`].
     pub fn system(&self, name: &str) -> Result<System> {
-        self.find(name)?.system_in(self.precision)
+        self.find(name)?.model_in(self.precision)?.into_system()
     }
 
     /// The system that a user asks for, by a path or by a name; see [`is_path`](super::is_path) for which of them it is.
@@ -140,10 +139,18 @@ impl Catalogue {
     /// # Errors
     /// Those of [`Catalogue::find`] and of [`System::open`].
     pub fn asked(&self, name_or_path: &OsStr) -> Result<System> {
+        self.asked_model(name_or_path)?.into_system()
+    }
+
+    /// As [`Self::asked`], with or without heads.
+    ///
+    /// # Errors
+    /// Those of [`Catalogue::find`] and of [`Model::open`].
+    pub fn asked_model(&self, name_or_path: &OsStr) -> Result<Model> {
         if is_path(name_or_path) {
-            return System::open_in(Path::new(name_or_path), self.precision);
+            return Model::open_in(Path::new(name_or_path), self.precision);
         }
-        self.system(&name_or_path.to_string_lossy())
+        self.find(&name_or_path.to_string_lossy())?.model_in(self.precision)
     }
 
     fn unknown(&self, name: &str) -> Error {
@@ -168,10 +175,10 @@ impl Entry {
     /// What it says of itself. Reads the header alone: of a damaged tensor [`Entry::system`] would tell.
     ///
     /// # Errors
-    /// Those of [`Header::open`] and of [`Manifest::parse`], naming the file.
+    /// Those of [`Header::open`] and of [`AnyManifest::parse`], naming the file.
     pub fn header(&self) -> Result<ModelHeader> {
         let read = |header: Header| {
-            let manifest = Manifest::of_header(header.text(Manifest::KEY))?;
+            let manifest = AnyManifest::of_header(header.text(Manifest::KEY))?;
             Ok(ModelHeader { manifest, bytes: header.file_bytes() })
         };
         match &self.place {
@@ -183,19 +190,19 @@ impl Entry {
     /// Loads it.
     ///
     /// # Errors
-    /// Those of [`System::open`].
-    pub fn system(&self) -> Result<System> {
-        self.system_in(None)
+    /// Those of [`Model::open`].
+    pub fn model(&self) -> Result<Model> {
+        self.model_in(None)
     }
 
-    /// Loads it in a precision: see [`System::from_bytes_in`].
+    /// Loads it in a precision: see [`Model::from_bytes_in`].
     ///
     /// # Errors
-    /// Those of [`System::open`].
-    pub fn system_in(&self, precision: Option<Precision>) -> Result<System> {
+    /// Those of [`Model::open`].
+    pub fn model_in(&self, precision: Option<Precision>) -> Result<Model> {
         match &self.place {
-            Place::Inside(bytes) => System::from_own_bytes(bytes, precision),
-            Place::File(path) => System::open_in(path, precision),
+            Place::Inside(bytes) => Model::from_own_bytes(bytes, precision),
+            Place::File(path) => Model::open_in(path, precision),
         }
     }
 }
@@ -272,8 +279,9 @@ mod tests {
         for entry in catalogue.entries() {
             let header = entry.header().unwrap();
             let Place::Inside(bytes) = entry.place else { panic!("{} is a file", entry.name) };
-            assert_eq!((header.manifest.name.as_str(), header.bytes), (entry.name.as_str(), bytes.len() as u64));
-            assert_eq!(*entry.system().unwrap().manifest(), header.manifest);
+            assert_eq!((header.manifest.name(), header.bytes), (entry.name.as_str(), bytes.len() as u64));
+            let system = entry.model().unwrap().into_system().unwrap();
+            assert_eq!(AnyManifest::System(Box::new(system.manifest().clone())), header.manifest);
             // the one place where the checksum of what is inside is computed
             System::from_bytes(bytes).unwrap();
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `options` | what a caller may choose |
 //! | `pipeline` | the main job: stream → windows → answers → report |
+//! | `pace` | who has a say between two steps of a recording |
 //! | `stream` | a recording as mono samples at the network's rate, as they come |
 //! | `input` | facts about the recording: clipping, bandwidth, offset, noise |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
@@ -11,6 +12,9 @@
 //! | `answer` | one window's answer; the recording's as their weighted mean |
 //! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
 //! | `report` | the answer and its JSON |
+//! | `embed` | a recording's vector, by any model file |
+//! | `features` | a recording's features |
+//! | `check` | a model against another implementation's values, layer by layer |
 //! | `embedded` | the systems inside the binary (feature `embedded-weights`) |
 //! | `folders` | where installed systems lie |
 //! | `catalogue` | all systems by name |
@@ -18,13 +22,17 @@
 
 mod answer;
 mod catalogue;
+mod check;
+mod embed;
 #[cfg(feature = "embedded-weights")]
 mod embedded;
+mod features;
 mod folders;
 mod from_features;
 mod input;
 mod nearest;
 mod options;
+mod pace;
 mod pipeline;
 mod report;
 mod stream;
@@ -32,18 +40,22 @@ mod verdict;
 mod windows;
 
 pub use catalogue::{Catalogue, DEFAULT_SYSTEM, Entry, ModelHeader, Place};
+pub use check::{LayerCheck, ModelCheck, check};
+pub use embed::{EmbedOptions, Embedding, EmbeddingEngine};
 #[cfg(feature = "embedded-weights")]
 pub use embedded::embedded_system;
+pub use features::features;
 pub use folders::{installed as installed_folders, is_path};
 pub use input::InputFacts;
 pub use options::Options;
+pub use pace::{Pace, Progress, Unhindered};
 pub use pipeline::Engine;
 pub use report::{
     Age, Answers, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason,
 };
 
 pub use crate::audio::{Limits, RawFormat};
-pub use crate::models::manifest::{Manifest, Measure, Score};
+pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{ActiveHeads, Frontend, LogMelRecipe, Precision, System};
+pub use crate::models::{ActiveHeads, Embedder, Frontend, LogMelRecipe, Model, Precision, System};

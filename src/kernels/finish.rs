@@ -14,6 +14,8 @@ pub enum Finish<'a> {
     AddRelu(&'a [f32]),
     /// ReLU, then `scale · y + shift` of each column.
     ReluNorm([&'a [f32]; 2]),
+    /// Leaky ReLU (values below 0 times the slope), then `scale · y + shift` of each column.
+    LeakyReluNorm(f32, [&'a [f32]; 2]),
 }
 
 impl Finish<'_> {
@@ -55,6 +57,10 @@ impl Finish<'_> {
                 let norm = scale[columns.clone()].iter().zip(&shift[columns]);
                 out.iter_mut().zip(sums).zip(norm).for_each(|((y, sum), (s, t))| *y = s * rectified(*sum) + t);
             }
+            Self::LeakyReluNorm(slope, [scale, shift]) => {
+                let norm = scale[columns.clone()].iter().zip(&shift[columns]);
+                out.iter_mut().zip(sums).zip(norm).for_each(|((y, sum), (s, t))| *y = s * leaky(*sum, slope) + t);
+            }
         }
     }
 }
@@ -73,6 +79,10 @@ for_each_width! {
                     let norm = scale.iter().zip(shift);
                     row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * rectified(*y) + t);
                 }
+                Finish::LeakyReluNorm(slope, [scale, shift]) => {
+                    let norm = scale.iter().zip(shift);
+                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * leaky(*y, slope) + t);
+                }
             }
         }
     }
@@ -83,6 +93,12 @@ for_each_width! {
 #[allow(clippy::inline_always)]
 pub(super) fn rectified(x: f32) -> f32 {
     if x < 0.0 { 0.0 } else { x }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn leaky(x: f32, slope: f32) -> f32 {
+    if x < 0.0 { slope * x } else { x }
 }
 
 #[cfg(test)]
@@ -102,6 +118,7 @@ mod tests {
         assert_eq!(run(Finish::Relu), [1.0, 0.0]);
         assert_eq!(run(Finish::AddRelu(&[0.0, 9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
         assert_eq!(run(Finish::ReluNorm([&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -1.0]);
+        assert_eq!(run(Finish::LeakyReluNorm(0.25, [&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -2.5]);
     }
 
     #[test]
@@ -109,7 +126,14 @@ mod tests {
         let other: Vec<f32> = (0..8).map(|i| i as f32 - 4.0).collect();
         let norm = [[1.5, -1.0, 2.0], [0.25, 0.5, -3.0]];
         let sums: Vec<f32> = (0..8).map(|i| (i as f32 * 1.7).sin() * 3.0).collect();
-        for finish in [Finish::Linear, Finish::Relu, Finish::AddRelu(&other), Finish::ReluNorm([&norm[0], &norm[1]])] {
+        let norm = [&norm[0][..], &norm[1][..]];
+        for finish in [
+            Finish::Linear,
+            Finish::Relu,
+            Finish::AddRelu(&other),
+            Finish::ReluNorm(norm),
+            Finish::LeakyReluNorm(0.1, norm),
+        ] {
             let (mut want, mut got) = (sums.clone(), sums.clone());
             for at in [0, 4] {
                 finish.write(&sums[at..at + 3], &mut want[at..at + 3], at, 0);

@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 use crate::models::campplus::{self, CamPlusPlus, CamPlusPlusRecipe};
 use crate::models::mfcc_stats::{self, MfccStats, MfccStatsRecipe};
 use crate::models::probe::{Probe, room};
-use crate::models::recipe::{kind_and_rest, unknown_kind};
+use crate::models::recipe::{kind_and_rest, unknown_kind, wrong};
 use crate::models::standardise::Standardise;
+use crate::models::wavlm::{self, WavLm, WavLmRecipe};
 use crate::models::xvector::{self, XVector, XVectorRecipe};
 use crate::nn::{Precision, Weights};
 
@@ -23,6 +24,8 @@ pub enum RepresentationRecipe {
     CamPlusPlus(CamPlusPlusRecipe),
     /// `mfcc-stats`.
     MfccStats(MfccStatsRecipe),
+    /// `wavlm`.
+    WavLm(WavLmRecipe),
 }
 
 impl RepresentationRecipe {
@@ -33,7 +36,8 @@ impl RepresentationRecipe {
             "xvector" => Ok(Self::XVector(XVectorRecipe::parse(rest)?)),
             "campplus" => Ok(Self::CamPlusPlus(CamPlusPlusRecipe::parse(rest)?)),
             "mfcc-stats" => Ok(Self::MfccStats(MfccStatsRecipe::parse(rest)?)),
-            other => Err(unknown_kind("representation", other, "`xvector`, `campplus` and `mfcc-stats`")),
+            "wavlm" => Ok(Self::WavLm(WavLmRecipe::parse(rest)?)),
+            other => Err(unknown_kind("representation", other, "`xvector`, `campplus`, `mfcc-stats` and `wavlm`")),
         }
     }
 
@@ -51,6 +55,7 @@ impl RepresentationRecipe {
             Self::XVector(_) => false,
             Self::CamPlusPlus(recipe) => recipe.normalise,
             Self::MfccStats(recipe) => recipe.normalise,
+            Self::WavLm(recipe) => recipe.normalise,
         }
     }
 }
@@ -67,6 +72,7 @@ enum Network {
     XVector(XVector),
     CamPlusPlus(Box<CamPlusPlus>),
     MfccStats(MfccStats),
+    WavLm(Box<WavLm>),
 }
 
 /// Work space; that of the kinds which are not run stays empty.
@@ -75,6 +81,7 @@ pub(crate) struct Scratch {
     xvector: xvector::Scratch,
     campplus: campplus::Scratch,
     mfcc_stats: mfcc_stats::Scratch,
+    wavlm: wavlm::Scratch,
 }
 
 impl Representation {
@@ -86,7 +93,11 @@ impl Representation {
         window_frames: usize,
     ) -> Result<Self> {
         let network = match recipe {
-            RepresentationRecipe::XVector(recipe) => Network::XVector(XVector::load(weights, recipe, bands)?),
+            RepresentationRecipe::XVector(recipe) => {
+                let network = XVector::load(weights, recipe, bands)?;
+                check_size(window_frames.saturating_mul(network.values_per_frame()))?;
+                Network::XVector(network)
+            }
             RepresentationRecipe::CamPlusPlus(recipe) => {
                 let network = CamPlusPlus::load(weights, recipe, bands)?;
                 check_size(window_frames.saturating_mul(network.values_per_frame()))?;
@@ -96,6 +107,15 @@ impl Representation {
                 let network = MfccStats::new(recipe, bands)?;
                 check_size(window_frames.saturating_mul(network.dim()))?;
                 Network::MfccStats(network)
+            }
+            RepresentationRecipe::WavLm(recipe) => {
+                if bands != 1 {
+                    let what = format!("reads samples, not features of {bands} bands: its front-end is `raw`");
+                    return Err(wrong("representation.kind", what));
+                }
+                let network = WavLm::load(weights, recipe)?;
+                check_size(network.values(window_frames))?;
+                Network::WavLm(Box::new(network))
             }
         };
         let mut loaded = Self { network, standardise: None };
@@ -111,6 +131,7 @@ impl Representation {
             Network::XVector(network) => network.min_frames(),
             Network::CamPlusPlus(network) => network.min_frames(),
             Network::MfccStats(network) => network.min_frames(),
+            Network::WavLm(network) => network.min_samples(),
         }
     }
 
@@ -120,6 +141,7 @@ impl Representation {
             Network::XVector(network) => network.dim(),
             Network::CamPlusPlus(network) => network.dim(),
             Network::MfccStats(network) => network.dim(),
+            Network::WavLm(network) => network.dim(),
         }
     }
 
@@ -129,6 +151,7 @@ impl Representation {
             Network::XVector(_) => &mut scratch.xvector.frames,
             Network::CamPlusPlus(_) => &mut scratch.campplus.frames,
             Network::MfccStats(_) => &mut scratch.mfcc_stats.frames,
+            Network::WavLm(_) => &mut scratch.wavlm.samples,
         };
         room(frames, values)
     }
@@ -146,6 +169,7 @@ impl Representation {
             Network::XVector(network) => network.run(frames, &mut scratch.xvector, output, probe)?,
             Network::CamPlusPlus(network) => network.run(frames, &mut scratch.campplus, output, probe)?,
             Network::MfccStats(network) => network.run(frames, &mut scratch.mfcc_stats, output, probe)?,
+            Network::WavLm(network) => network.run(frames, &mut scratch.wavlm, output, probe)?,
         }
         match &self.standardise {
             None => Ok(()),

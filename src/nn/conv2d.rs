@@ -259,7 +259,7 @@ mod tests {
                         Finish::Linear => sum,
                         Finish::Relu => sum.max(0.0),
                         Finish::AddRelu(_) => (sum + f64::from(others[n])).max(0.0),
-                        Finish::ReluNorm(_) => unreachable!(),
+                        Finish::ReluNorm(_) | Finish::LeakyReluNorm(..) => unreachable!(),
                     };
                     let far = (want - f64::from(*got)).abs();
                     assert!(far < 1e-4 + step * products, "{precision:?} {:?} {finish:?}: {want} {got}", self.sizes);

@@ -13,6 +13,8 @@ use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
 /// y[t] = scale · max(0, b + Σ_j W_j · x[t + j · dilation]) + shift        0 ≤ j < taps
 /// ```
 ///
+/// With [`Self::with_negative_slope`] it is a leaky ReLU: values below 0 times the slope, instead of 0.
+///
 /// `[frames, inputs]` → `[frames − (taps − 1) · dilation, outputs]`: no padding, so that frame `t` of the output belongs to
 /// the middle of its context. The affine map is PyTorch's `nn.Conv1d(inputs, outputs, taps, dilation)`.
 ///
@@ -26,6 +28,7 @@ pub struct Tdnn {
     dilation: usize,
     weight: TapWeights,
     bias: Vec<f32>,
+    negative_slope: f32,
     norm: Norm,
 }
 
@@ -56,7 +59,13 @@ impl Tdnn {
             let of_product = |j: usize| &turned[j * width * outputs..][..width * outputs];
             TapWeights::F32((0..products).map(|j| Packed::new(of_product(j), (width, outputs))).collect())
         };
-        Self { inputs, taps, dilation, weight, bias, norm }
+        Self { inputs, taps, dilation, weight, bias, negative_slope: 0.0, norm }
+    }
+
+    /// The same layer with a leaky ReLU.
+    #[must_use]
+    pub fn with_negative_slope(self, negative_slope: f32) -> Self {
+        Self { negative_slope, ..self }
     }
 
     /// Takes `{prefix}.conv.weight`, `{prefix}.conv.bias` and the batch norm `{prefix}.norm`.
@@ -112,10 +121,19 @@ impl Tdnn {
                     lows: codes.lows(),
                     scale_strides: [1, self.dilation],
                 };
-                let finish = Finish::ReluNorm([self.norm.scale(), self.norm.shift()]);
+                let finish = self.finish();
                 let out = Output { values: output, stride: outputs, bias: &self.bias, finish };
                 weight.run(&x, 0..self.taps, frames_out, out);
             }
+        }
+    }
+
+    fn finish(&self) -> Finish<'_> {
+        let norm = [self.norm.scale(), self.norm.shift()];
+        if self.negative_slope == 0.0 {
+            Finish::ReluNorm(norm)
+        } else {
+            Finish::LeakyReluNorm(self.negative_slope, norm)
         }
     }
 
@@ -128,7 +146,7 @@ impl Tdnn {
             let x = Matrix::new(from, (frames_out, width), (inputs, 1));
             weights.multiply(x, MatrixMut::new(output, (frames_out, outputs), outputs), Product::Adds);
         }
-        Finish::ReluNorm([self.norm.scale(), self.norm.shift()]).apply(output, outputs, outputs);
+        self.finish().apply(output, outputs, outputs);
     }
 }
 
@@ -183,7 +201,8 @@ mod tests {
                 sum += f64::from(w) * f64::from(x[(t + j * layer.dilation) * layer.inputs + i]);
             }
         }
-        f64::from(layer.norm.scale()[o]) * sum.max(0.0) + f64::from(layer.norm.shift()[o])
+        f64::from(layer.norm.scale()[o]) * sum.max(f64::from(layer.negative_slope) * sum)
+            + f64::from(layer.norm.shift()[o])
     }
 
     #[test]
@@ -193,11 +212,13 @@ mod tests {
         {
             let weight = Tensor::new(&[outputs, inputs, taps], noise(outputs * inputs * taps, 0.1));
             let norm = Norm::new(noise(outputs, 0.2), noise(outputs, 0.3));
+            let slope = if taps == 3 { 0.01 } else { 0.0 };
             let x = noise(frames * inputs, 0.5);
             // half a step of the weights' and of the activations' codes, in each product; both are at most 1 here
             let steps = (inputs * taps) as f64 * (0.5 / 127.0 + 1.0 / 255.0);
             for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Int8, steps)] {
                 let layer = Tdnn::new(&weight, noise(outputs, 0.4), norm.clone(), dilation, precision);
+                let layer = layer.with_negative_slope(slope);
                 let mut y = vec![f32::NAN; (frames - layer.reach()) * outputs];
                 layer.run(&x, frames, &mut y, &mut Scratch::default());
                 for (k, got) in y.iter().enumerate() {

@@ -318,6 +318,9 @@ pub(super) mod tests {
                             Finish::Relu => sum.max(0.0),
                             Finish::AddRelu(other) => (sum + f64::from(other[at])).max(0.0),
                             Finish::ReluNorm([s, t]) => f64::from(s[o]) * sum.max(0.0) + f64::from(t[o]),
+                            Finish::LeakyReluNorm(slope, [s, t]) => {
+                                f64::from(s[o]) * sum.max(f64::from(slope) * sum) + f64::from(t[o])
+                            }
                         };
                         assert!((want - f64::from(*got)).abs() < 1e-4, "{finish:?} {i} {o}: {want} {got}");
                     }
