@@ -48,10 +48,11 @@ impl Component {
                 KNOWN.join(", ")
             )));
         }
-        let (end, mut values) = (format!("</{kind}>"), BTreeMap::new());
+        // Early versions of the natural gradient's component end with the tag that they begin with.
+        let (ends, mut values) = ([format!("</{kind}>"), format!("<{kind}>")], BTreeMap::new());
         loop {
             let tag = reader.token()?;
-            if tag == end {
+            if ends.iter().any(|end| end == tag) {
                 return Ok(Self { kind: kind.to_owned(), values });
             }
             values.insert(tag.to_owned(), value(reader, tag, name)?);
@@ -85,7 +86,7 @@ impl Component {
     }
 }
 
-/// The value of a tag. Binary files don't say what follows: the tag's name does.
+/// The value of a tag. Binary files don't say what follows: the tag's name does. (`<IncludeVarinance>` is Kaldi's own spelling.)
 fn value(reader: &mut Reader<'_>, tag: &str, name: &str) -> Result<Value> {
     Ok(match tag {
         "<Dim>"
@@ -119,8 +120,9 @@ fn value(reader: &mut Reader<'_>, tag: &str, name: &str) -> Result<Value> {
         | "<Epsilon>"
         | "<TargetRms>"
         | "<VarianceFloor>"
-        | "<BackpropScale>" => Value::Float(reader.float()?),
-        "<IsGradient>" | "<TestMode>" | "<IncludeVariance>" | "<OutputStddevs>" => Value::Bool(reader.bool()?),
+        | "<BackpropScale>" | "<UpdateCount>" | "<ActiveScalingCount>"
+        | "<MaxChangeScaleStats>" => Value::Float(reader.float()?),
+        "<IsGradient>" | "<TestMode>" | "<IncludeVarinance>" | "<OutputStddevs>" => Value::Bool(reader.bool()?),
         "<LinearParams>" => Value::Tensor(reader.matrix()?),
         "<BiasParams>" | "<ValueAvg>" | "<DerivAvg>" | "<OderivRms>" | "<StatsMean>" | "<StatsVar>" => {
             Value::Tensor(reader.vector()?)
