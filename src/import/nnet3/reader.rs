@@ -78,7 +78,9 @@ impl<'a> Reader<'a> {
 
     /// Names go into messages: nothing of them steers a terminal.
     fn text(&self, bytes: &'a [u8]) -> Result<&'a str> {
-        let text = std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control));
+        let text = std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| !text.chars().any(|c| c.is_control() && c != '\t' && c != '\r'));
         text.ok_or_else(|| self.wrong("a word that is no text"))
     }
 
