@@ -170,11 +170,16 @@ impl InferArgs {
 
     /// Refuses what no parser sees: standard input can be read only once.
     pub(super) fn check(&self) -> Result<()> {
-        if self.files.iter().filter(|file| is_stdin(file)).count() > 1 {
-            return Err(Error::Config("`-` (standard input) is named twice, and can be read only once".into()));
-        }
-        Ok(())
+        one_stdin(&self.files)
     }
+}
+
+/// Refuses standard input that is named twice.
+pub(super) fn one_stdin(files: &[impl AsRef<Path>]) -> Result<()> {
+    if files.iter().filter(|file| is_stdin(file.as_ref())).count() > 1 {
+        return Err(Error::Config("`-` (standard input) is named twice, and can be read only once".into()));
+    }
+    Ok(())
 }
 
 /// Whether a name stands for standard input.
