@@ -9,6 +9,7 @@
 //!            ─ models ▶ [56]                                 trunk: FCN, or CNN (conv1d and max-pool) before it
 //!            ─ models ▶ heads                                emotion (6, softmax) · gender (2, softmax) · age (years)
 //!            ─ engine ▶ Report                               an answer, or an honest "no answer" with its reason
+//! checkpoints ─ import ▶ model file                          others' networks, read without Python (feature `import`)
 //!            ─ eval ──▶ measures                             what answers are worth, on labelled recordings (feature `eval`)
 //! ```
 //!
@@ -35,6 +36,7 @@ println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 //! |---|---|---|
 //! | `cli` | yes | the program `persona-engine` (clap) |
 //! | `eval` | with `cli` | measuring a system on labelled recordings (csv) |
+//! | `import` | with `cli` | model files from others' checkpoints (rawzip) |
 //! | `mp3` | yes | MP3 input (symphonia) |
 //! | `formats` | yes | FLAC, Ogg Vorbis and M4A input (symphonia) |
 //! | `embedded-weights` | yes | the default system and the fast one inside the library and the program, 34 MB |
@@ -47,6 +49,8 @@ pub mod engine;
 pub mod error;
 #[cfg(feature = "eval")]
 pub mod eval;
+#[cfg(feature = "import")]
+pub mod import;
 pub mod kernels;
 pub mod models;
 pub mod nn;

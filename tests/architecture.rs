@@ -15,8 +15,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nn", &["kernels", "error"]),
     ("models", &["nn", "dsp", "error"]),
     ("engine", &["audio", "dsp", "models", "nn::weights", "error"]),
+    ("import", &["models", "nn", "error"]),
     ("eval", &["engine", "models", "nn::weights", "error"]),
-    ("cli", &["engine", "eval", "error"]),
+    ("cli", &["engine", "eval", "import", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

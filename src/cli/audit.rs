@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn times_as_rfc_3339_has_them() {
-        let at = |seconds, millis| utc(UNIX_EPOCH + Duration::new(seconds, millis * 1_000_000));
+        let at = |seconds, millis: u32| utc(UNIX_EPOCH + Duration::new(seconds, millis * 1_000_000));
         assert_eq!(at(0, 0), "1970-01-01T00:00:00.000Z");
         assert_eq!(at(951_827_696, 7), "2000-02-29T12:34:56.007Z");
     }

@@ -7,11 +7,16 @@
 //! | 2 | usage or set-up: arguments, the model file, or an output that cannot be written |
 
 mod args;
+mod array;
 mod audit;
 mod batch;
+mod check;
+mod embed;
 mod eval;
+mod features;
 mod generate;
 mod hear;
+mod import;
 mod infer;
 mod list;
 mod notice;
@@ -61,6 +66,11 @@ fn run_command(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> R
         Command::Infer(args) => infer::run(args, out, err),
         Command::Batch(args) => batch::run(args, out, err),
         Command::Eval(args) => eval::run(args, out, err),
+        Command::Embed(args) => embed::run(args, out, err),
+        Command::Similarity(args) => embed::run_similarity(args, out),
+        Command::Features(args) => features::run(args, out),
+        Command::Model(ModelCommand::Check(args)) => check::run(args, out, err),
+        Command::Model(ModelCommand::Import(args)) => import::run(args, err),
         Command::Model(ModelCommand::List(args)) => list::run(args, out, err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, out),
         Command::Completions(args) => generate::completions(args, out),

@@ -11,6 +11,9 @@
 //! | `answer` | one window's answer; the recording's as their weighted mean |
 //! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
 //! | `report` | the answer and its JSON |
+//! | `embed` | a recording's vector, by any model file |
+//! | `features` | a recording's features |
+//! | `check` | a model against another implementation's values, layer by layer |
 //! | `embedded` | the systems inside the binary (feature `embedded-weights`) |
 //! | `folders` | where installed systems lie |
 //! | `catalogue` | all systems by name |
@@ -18,8 +21,11 @@
 
 mod answer;
 mod catalogue;
+mod check;
+mod embed;
 #[cfg(feature = "embedded-weights")]
 mod embedded;
+mod features;
 mod folders;
 mod from_features;
 mod input;
@@ -32,8 +38,11 @@ mod verdict;
 mod windows;
 
 pub use catalogue::{Catalogue, DEFAULT_SYSTEM, Entry, ModelHeader, Place};
+pub use check::{LayerCheck, ModelCheck, check};
+pub use embed::{EmbedOptions, Embedding, EmbeddingEngine};
 #[cfg(feature = "embedded-weights")]
 pub use embedded::embedded_system;
+pub use features::features;
 pub use folders::{installed as installed_folders, is_path};
 pub use input::InputFacts;
 pub use options::Options;
@@ -43,7 +52,7 @@ pub use report::{
 };
 
 pub use crate::audio::{Limits, RawFormat};
-pub use crate::models::manifest::{Manifest, Measure, Score};
+pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{ActiveHeads, Frontend, LogMelRecipe, System};
+pub use crate::models::{ActiveHeads, Embedder, Frontend, LogMelRecipe, Model, System};
