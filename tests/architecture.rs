@@ -17,7 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["audio", "dsp", "models", "nn::weights", "error"]),
     ("import", &["models", "nn", "error"]),
     ("eval", &["engine", "models", "nn::weights", "error"]),
-    ("cli", &["engine", "eval", "import", "error"]),
+    ("server", &["engine", "error"]),
+    ("cli", &["engine", "eval", "import", "server", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

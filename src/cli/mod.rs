@@ -20,6 +20,8 @@ mod import;
 mod infer;
 mod list;
 mod notice;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod table;
 
@@ -71,6 +73,8 @@ fn run_command(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> R
         Command::Features(args) => features::run(args, out),
         Command::Model(ModelCommand::Check(args)) => check::run(args, out, err),
         Command::Model(ModelCommand::Import(args)) => import::run(args, err),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, err),
         Command::Model(ModelCommand::List(args)) => list::run(args, out, err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, out),
         Command::Completions(args) => generate::completions(args, out),
