@@ -166,6 +166,7 @@ impl Engine {
             windows: combined.answered,
             model: manifest.name.clone(),
             model_sha256: manifest.sha256.chars().take(16).collect(),
+            precision: self.system.precision().name(),
             timings_ms: Timings {
                 decode: milliseconds(heard.decode_time),
                 resample: milliseconds(heard.resample_time),
