@@ -13,15 +13,28 @@ use super::options::Options;
 use super::report::NoAnswer;
 use super::windows::Window;
 
-/// What one thread needs to answer windows: its own scratch over the shared system.
-pub(super) struct Worker<'a> {
-    system: &'a System,
+/// Plans and memory for answering windows by one system. No result depends on what it held.
+#[derive(Debug)]
+pub(super) struct Scratch {
     extractor: FeatureExtractor,
     workspace: Workspace,
     features: Vec<f32>,
-    /// Nothing if it is off.
-    activity: Option<Activity>,
-    options: &'a Options,
+    activity: Activity,
+}
+
+impl Scratch {
+    pub(super) fn new(system: &System) -> Result<Self> {
+        let frontend = &system.manifest().frontend;
+        let activity = Activity::new(frontend.sample_rate_hz(), ActivityOptions::default())?;
+        Ok(Self { extractor: frontend.extractor()?, workspace: system.workspace(), features: Vec::new(), activity })
+    }
+}
+
+/// A thread that answers windows: its own scratch over the shared system.
+pub(super) struct Worker<'a> {
+    pub(super) system: &'a System,
+    pub(super) options: &'a Options,
+    pub(super) scratch: &'a mut Scratch,
 }
 
 /// One window, answered or not.
@@ -59,14 +72,7 @@ impl Answer {
     }
 }
 
-impl<'a> Worker<'a> {
-    pub(super) fn new(system: &'a System, options: &'a Options) -> Result<Self> {
-        let rate_hz = system.manifest().frontend.sample_rate_hz();
-        let activity = options.activity.then(|| Activity::new(rate_hz, ActivityOptions::default())).transpose()?;
-        let extractor = system.manifest().frontend.extractor()?;
-        Ok(Self { system, extractor, workspace: system.workspace(), features: Vec::new(), activity, options })
-    }
-
+impl Worker<'_> {
     pub(super) fn answer(&mut self, window: &Window) -> Result<Answer> {
         let mut answer = Answer {
             outcome: Outcome::Left(NoAnswer::Silence),
@@ -92,7 +98,10 @@ impl<'a> Worker<'a> {
 
     /// Why a window that is not silent should not be answered, if there is a reason; notes its speech.
     fn refuse(&mut self, window: &Window, answer: &mut Answer) -> Option<NoAnswer> {
-        let activity = self.activity.as_mut()?;
+        if !self.options.activity {
+            return None;
+        }
+        let activity = &mut self.scratch.activity;
         let evidence = activity.run(&window.samples);
         if evidence.is_speech {
             answer.speech = activity.speech_samples(window.samples.len(), window.fresh);
@@ -111,9 +120,10 @@ impl<'a> Worker<'a> {
 
     fn run_network(&mut self, window: &Window, answer: &mut Answer) -> Result<Output> {
         let began = Instant::now();
-        let frames = self.extractor.run(&window.samples, &mut self.features);
+        let Scratch { extractor, workspace, features, .. } = &mut *self.scratch;
+        let frames = extractor.run(&window.samples, features);
         let between = Instant::now();
-        let output = self.system.forward_heads(&self.features, frames, self.options.heads, &mut self.workspace)?;
+        let output = self.system.forward_heads(features, frames, self.options.heads, workspace)?;
         answer.features_time = between - began;
         answer.network_time = between.elapsed();
         Ok(output)

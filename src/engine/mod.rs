@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `options` | what a caller may choose |
 //! | `pipeline` | the main job: stream → windows → answers → report |
+//! | `pace` | who has a say between two steps of a recording |
 //! | `stream` | a recording as mono samples at the network's rate, as they come |
 //! | `input` | facts about the recording: clipping, bandwidth, offset, noise |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
@@ -25,6 +26,7 @@ mod from_features;
 mod input;
 mod nearest;
 mod options;
+mod pace;
 mod pipeline;
 mod report;
 mod stream;
@@ -37,6 +39,7 @@ pub use embedded::embedded_system;
 pub use folders::{installed as installed_folders, is_path};
 pub use input::InputFacts;
 pub use options::Options;
+pub use pace::{Pace, Progress, Unhindered};
 pub use pipeline::Engine;
 pub use report::{
     Age, Answers, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason,

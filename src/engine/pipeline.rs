@@ -2,15 +2,17 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::audio::Decoder;
 use crate::error::{Error, Result};
 use crate::models::System;
 
-use super::answer::{Answer, Combined, Worker};
+use super::answer::{Answer, Combined, Scratch, Worker};
 use super::input::InputFacts;
 use super::options::Options;
+use super::pace::{Pace, Progress, Unhindered};
 use super::report::{NoAnswer, Report, SCHEMA, Timings};
 use super::stream::{Heard, MonoStream};
 use super::verdict::{Verdict, rounded};
@@ -35,8 +37,10 @@ const WINDOWS_PER_THREAD: usize = 8;
 /// ```
 #[derive(Debug)]
 pub struct Engine {
-    system: System,
+    system: Arc<System>,
     options: Options,
+    /// What threads left that answered windows; at most as many as ever did at one time.
+    idle: Arc<Mutex<Vec<Scratch>>>,
 }
 
 impl Engine {
@@ -46,8 +50,17 @@ impl Engine {
     /// [`Error::Config`] that names what makes no sense.
     pub fn new(system: System, options: Options) -> Result<Self> {
         options.check()?;
-        system.manifest().frontend.extractor()?;
-        Ok(Self { system, options })
+        let first = Scratch::new(&system)?;
+        Ok(Self { system: Arc::new(system), options, idle: Arc::new(Mutex::new(vec![first])) })
+    }
+
+    /// The same system by other options. Cheap: the network and its scratch are shared.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names what makes no sense.
+    pub fn with_options(&self, options: Options) -> Result<Self> {
+        options.check()?;
+        Ok(Self { system: Arc::clone(&self.system), options, idle: Arc::clone(&self.idle) })
     }
 
     /// The system that answers.
@@ -70,7 +83,7 @@ impl Engine {
             None => Decoder::open(path, &self.options.limits),
             Some(format) => Decoder::open_raw(path, format, &self.options.limits),
         }?;
-        let report = self.run(decoder, path.to_string_lossy().into_owned(), began);
+        let report = self.run(decoder, path.to_string_lossy().into_owned(), &mut Unhindered, began);
         report.map_err(|error| error.in_file(path))
     }
 
@@ -79,31 +92,48 @@ impl Engine {
     /// # Errors
     /// As [`Engine::infer_file`]; the name is given as the file.
     pub fn infer_reader(&self, reader: impl Read + Send + Sync + 'static, name: &str) -> Result<Report> {
+        self.infer_reader_at(&mut Unhindered, reader, name)
+    }
+
+    /// As [`Engine::infer_reader`], at a pace.
+    ///
+    /// # Errors
+    /// As [`Engine::infer_reader`]; and the pace's own.
+    pub fn infer_reader_at(
+        &self,
+        pace: &mut dyn Pace,
+        reader: impl Read + Send + Sync + 'static,
+        name: &str,
+    ) -> Result<Report> {
         let began = Instant::now();
         let decoder = match &self.options.raw {
             None => Decoder::new(reader, &self.options.limits),
             Some(format) => Decoder::raw(reader, format, &self.options.limits),
         };
-        let report = decoder.and_then(|d| self.run(d, name.to_owned(), began));
+        let report = decoder.and_then(|d| self.run(d, name.to_owned(), pace, began));
         report.map_err(|error| error.in_file(name))
     }
 
-    fn run(&self, decoder: Decoder, file: String, began: Instant) -> Result<Report> {
+    fn run(&self, decoder: Decoder, file: String, pace: &mut dyn Pace, began: Instant) -> Result<Report> {
         let frontend = &self.system.manifest().frontend;
         let mut stream = MonoStream::new(decoder, frontend.sample_rate_hz())?;
         let mut windows = Windows::new(frontend.window_samples());
-        let mut pool = Pool::new(self)?;
+        let mut pool = Pool { engine: self, combined: Combined::default() };
         let (mut ready, mut samples) = (Vec::new(), 0);
-        while let Some(next) = stream.next()? {
+        loop {
+            pace.step(&stream.progress())?;
+            let Some(next) = stream.next()? else { break };
             samples += next.len();
             windows.push(next, &mut ready);
-            pool.answer_full_batches(&mut ready)?;
+            if ready.len() >= self.options.threads * WINDOWS_PER_THREAD {
+                pool.answer(&mut ready, pace, &stream.progress())?;
+            }
         }
         if samples < self.min_samples() {
             return Ok(self.report(file, stream.heard(), &Combined::default(), NoAnswer::TooShort, began));
         }
         ready.extend(windows.finish());
-        pool.answer_all(&mut ready)?;
+        pool.answer(&mut ready, pace, &stream.progress())?;
         let unanswered = pool.combined.commonest_reason().unwrap_or(NoAnswer::Silence);
         Ok(self.report(file, stream.heard(), &pool.combined, unanswered, began))
     }
@@ -155,6 +185,18 @@ impl Engine {
         }
     }
 
+    /// Answers windows one after the other, in scratch that lay idle or in new.
+    fn answer_run(&self, run: &[Window]) -> Result<Vec<Answer>> {
+        // No result depends on what scratch holds, so one left by a thread that crashed is as good.
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let mut scratch = taken.map_or_else(|| Scratch::new(&self.system), Ok)?;
+        let mut worker = Worker { system: &self.system, options: &self.options, scratch: &mut scratch };
+        let answers = run.iter().map(|window| worker.answer(window)).collect();
+        idle().push(scratch);
+        answers
+    }
+
     /// The shortest recording that is answered, in samples at the front-end's rate.
     fn min_samples(&self) -> usize {
         let frontend = &self.system.manifest().frontend;
@@ -166,48 +208,39 @@ impl Engine {
 /// The threads that answer windows. Windows are shared out in runs and their answers added in the order of the recording, so the number
 /// of threads changes no bit of the result.
 struct Pool<'a> {
-    workers: Vec<Worker<'a>>,
+    engine: &'a Engine,
     combined: Combined,
 }
 
-impl<'a> Pool<'a> {
-    fn new(engine: &'a Engine) -> Result<Self> {
-        let worker = |_| Worker::new(&engine.system, &engine.options);
-        let workers = (0..engine.options.threads).map(worker).collect::<Result<_>>()?;
-        Ok(Self { workers, combined: Combined::default() })
-    }
-
-    /// Answers `ready` and empties it if there is enough for every thread.
-    fn answer_full_batches(&mut self, ready: &mut Vec<Window>) -> Result<()> {
-        if ready.len() < self.workers.len() * WINDOWS_PER_THREAD {
+impl Pool<'_> {
+    /// Answers `ready` and empties it.
+    fn answer(&mut self, ready: &mut Vec<Window>, pace: &mut dyn Pace, progress: &Progress) -> Result<()> {
+        if self.engine.options.threads == 1 || ready.len() == 1 {
+            for window in ready.drain(..) {
+                pace.step(progress)?;
+                self.engine.answer_run(&[window])?.iter().for_each(|answer| self.combined.add(answer));
+            }
             return Ok(());
         }
-        self.answer_all(ready)
-    }
-
-    /// Answers `ready` and empties it.
-    fn answer_all(&mut self, ready: &mut Vec<Window>) -> Result<()> {
-        let share = ready.len().div_ceil(self.workers.len()).max(1);
-        let runs = ready.chunks(share).zip(&mut self.workers);
-        let answers: Vec<Result<Vec<Answer>>> = if ready.len() <= share {
-            runs.map(|(run, worker)| answer_run(run, worker)).collect()
-        } else {
-            std::thread::scope(|scope| {
-                let started: Vec<_> = runs.map(|(run, worker)| scope.spawn(move || answer_run(run, worker))).collect();
-                let crashed = |_| Err(Error::Config("a worker thread ended early".into()));
-                started.into_iter().map(|thread| thread.join().unwrap_or_else(crashed)).collect()
-            })
-        };
-        for run in answers {
-            run?.iter().for_each(|answer| self.combined.add(answer));
-        }
+        pace.step(progress)?;
+        self.answer_together(ready)?;
         ready.clear();
         Ok(())
     }
-}
 
-fn answer_run(run: &[Window], worker: &mut Worker<'_>) -> Result<Vec<Answer>> {
-    run.iter().map(|window| worker.answer(window)).collect()
+    fn answer_together(&mut self, ready: &[Window]) -> Result<()> {
+        let engine = self.engine;
+        let share = ready.len().div_ceil(engine.options.threads).max(1);
+        let answers: Vec<Result<Vec<Answer>>> = std::thread::scope(|scope| {
+            let started: Vec<_> = ready.chunks(share).map(|run| scope.spawn(move || engine.answer_run(run))).collect();
+            let crashed = |_| Err(Error::Config("a worker thread ended early".into()));
+            started.into_iter().map(|thread| thread.join().unwrap_or_else(crashed)).collect()
+        });
+        for run in answers {
+            run?.iter().for_each(|answer| self.combined.add(answer));
+        }
+        Ok(())
+    }
 }
 
 fn milliseconds(time: Duration) -> f64 {

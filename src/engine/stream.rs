@@ -7,6 +7,7 @@ use crate::dsp::Resampler;
 use crate::error::Result;
 
 use super::input::{InputFacts, InputMeter};
+use super::pace::Progress;
 
 /// What is said of the recording itself in a [`Report`](super::Report).
 pub(super) struct Heard {
@@ -74,6 +75,15 @@ impl MonoStream {
         self.decode_time += decoded - began;
         self.resample_time += decoded.elapsed();
         Ok(Some(&self.resampled))
+    }
+
+    /// How far the decoder is.
+    pub(super) fn progress(&self) -> Progress {
+        let spec = self.decoder.spec();
+        Progress {
+            seconds: self.frames as f64 / f64::from(spec.sample_rate_hz),
+            samples: self.frames.saturating_mul(spec.channels.into()),
+        }
     }
 
     /// What is known of the recording. Complete after the last samples.
