@@ -1,0 +1,49 @@
+//! A recording to be answered: a file, or a stream of bytes that somebody names.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::audio::Decoder;
+use crate::error::{Error, Result};
+
+use super::options::Options;
+
+/// Where a recording comes from, and what it is called in reports and errors.
+pub struct Recording {
+    bytes: Bytes,
+    name: String,
+}
+
+enum Bytes {
+    File(PathBuf),
+    Stream(Box<dyn Read + Send + Sync>),
+}
+
+impl Recording {
+    /// A file, called by its path.
+    pub fn file(path: &Path) -> Self {
+        Self { bytes: Bytes::File(path.to_owned()), name: path.to_string_lossy().into_owned() }
+    }
+
+    /// The bytes of a file, a pipe or a socket, called `name`.
+    pub fn stream(reader: impl Read + Send + Sync + 'static, name: &str) -> Self {
+        Self { bytes: Bytes::Stream(Box::new(reader)), name: name.to_owned() }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The decoder, and the name.
+    pub(super) fn open(self, options: &Options) -> Result<(Decoder, String)> {
+        let Self { bytes, name } = self;
+        let decoder = match (bytes, &options.raw) {
+            (Bytes::File(path), None) => Decoder::open(&path, &options.limits),
+            (Bytes::File(path), Some(format)) => Decoder::open_raw(&path, format, &options.limits),
+            (Bytes::Stream(reader), None) => Decoder::new(reader, &options.limits),
+            (Bytes::Stream(reader), Some(format)) => Decoder::raw(reader, format, &options.limits),
+        };
+        decoder.map(|decoder| (decoder, name.clone())).map_err(|error: Error| error.in_file(&name))
+    }
+}
