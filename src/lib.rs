@@ -10,6 +10,7 @@
 //!            ─ models ▶ heads                                emotion (6, softmax) · gender (2, softmax) · age (years)
 //!            ─ engine ▶ Report                               an answer, or an honest "no answer" with its reason
 //!            ─ eval ──▶ measures                             what answers are worth, on labelled recordings (feature `eval`)
+//!            ─ export ▶ files for other tools                CSV, JSON lines, TextGrid, a page of a timeline (feature `export`)
 //! ```
 //!
 //! The way follows the paper PERSONA (emotion recognition, gender recognition and age estimation from one representation).
@@ -35,6 +36,7 @@ println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 //! |---|---|---|
 //! | `cli` | yes | the program `persona-engine` (clap) |
 //! | `eval` | with `cli` | measuring a system on labelled recordings (csv) |
+//! | `export` | with `cli` | timelines as CSV, JSON lines, Praat TextGrid and a page (csv) |
 //! | `mp3` | yes | MP3 input (symphonia) |
 //! | `formats` | yes | FLAC, Ogg Vorbis and M4A input (symphonia) |
 //! | `embedded-weights` | yes | the default system and the fast one inside the library and the program, 34 MB |
@@ -47,6 +49,10 @@ pub mod engine;
 pub mod error;
 #[cfg(feature = "eval")]
 pub mod eval;
+#[cfg(feature = "export")]
+pub mod export;
+#[cfg(any(feature = "eval", feature = "export"))]
+mod html;
 pub mod kernels;
 pub mod models;
 pub mod nn;

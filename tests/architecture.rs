@@ -15,8 +15,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nn", &["kernels", "error"]),
     ("models", &["nn", "dsp", "error"]),
     ("engine", &["audio", "dsp", "models", "nn::weights", "error"]),
-    ("eval", &["engine", "models", "nn::weights", "error"]),
-    ("cli", &["engine", "eval", "error"]),
+    ("html", &[]),
+    ("eval", &["engine", "models", "nn::weights", "html", "error"]),
+    ("export", &["engine", "html", "error"]),
+    ("cli", &["engine", "eval", "export", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

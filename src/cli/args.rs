@@ -9,6 +9,7 @@ use persona_engine::engine::{ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Opt
 use persona_engine::{Error, Result};
 
 use super::eval::EvalArgs;
+use super::timeline_args::TimelineArgs;
 
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
 #[derive(Parser)]
@@ -22,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   persona-engine infer call.wav
   persona-engine infer *.mp3 --json > answers.jsonl
+  persona-engine infer call.wav --per-channel --timeline
   ffmpeg -v error -i video.mp4 -f wav - | persona-engine infer -
   persona-engine eval clips.csv --html report.html
   persona-engine model list
@@ -57,6 +59,8 @@ pub(super) struct InferArgs {
     pub(super) min_confidence: f64,
     #[command(flatten)]
     pub(super) heads: HeadArgs,
+    #[command(flatten)]
+    pub(super) timeline: TimelineArgs,
     /// Threads for the front-end and the network. The answers are the same for any number.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: u16,
@@ -140,6 +144,7 @@ impl InferArgs {
             raw: self.raw.clone(),
             activity: !self.no_activity,
             min_confidence: self.min_confidence,
+            timeline: self.timeline.wanted(),
             limits: Limits { accept_truncated: self.accept_truncated, ..Limits::default() },
             ..Options::default()
         })
@@ -150,7 +155,7 @@ impl InferArgs {
         if self.files.iter().filter(|file| is_stdin(file)).count() > 1 {
             return Err(Error::Config("`-` (standard input) is named twice, and can be read only once".into()));
         }
-        Ok(())
+        self.timeline.check(&self.files)
     }
 }
 

@@ -7,11 +7,15 @@
 //! | 2 | usage or set-up: arguments, the model file, or an output that cannot be written |
 
 mod args;
+mod collect;
 mod eval;
+mod form;
 mod infer;
 mod list;
 mod show;
 mod table;
+mod timeline_args;
+mod timeline_table;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;

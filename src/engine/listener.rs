@@ -57,11 +57,11 @@ pub struct Deaf;
 
 impl Listener for Deaf {}
 
-/// Keeps the timelines: about 1 kB a stretch.
+/// Keeps the timelines, about 1 kB a stretch: for those who need them whole.
 #[derive(Debug, Default)]
-pub(super) struct Keeping {
-    /// By channel, in the order in which they began.
-    pub(super) timelines: Vec<Vec<Stretch>>,
+pub struct Keeping {
+    /// One for each signal that is answered apart, in the order of channels.
+    pub timelines: Vec<Vec<Stretch>>,
 }
 
 impl Listener for Keeping {

@@ -54,7 +54,7 @@ pub use catalogue::{Catalogue, DEFAULT_SYSTEM, Entry, ModelHeader, Place};
 pub use embedded::embedded_system;
 pub use folders::{installed as installed_folders, is_path};
 pub use input::InputFacts;
-pub use listener::{Deaf, Listener};
+pub use listener::{Deaf, Keeping, Listener};
 pub use options::Options;
 pub use pace::{Pace, Progress, Unhindered};
 pub use pipeline::Engine;

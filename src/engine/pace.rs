@@ -78,7 +78,7 @@ mod tests {
             assert_eq!(taken, steps[..=stopped]);
         }
         let timid = engine.with_options(Options { min_confidence: 1.0, ..Options::default() }).unwrap();
-        assert!(run(&timid, usize::MAX).0.unwrap().emotion.is_none());
+        assert!(run(&timid, usize::MAX).0.unwrap().answers.emotion.is_none());
         assert!(engine.with_options(Options { threads: 0, ..Options::default() }).is_err());
     }
 }

@@ -128,12 +128,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::infer_file`]; and the pace's and the listener's own.
-    pub fn listen(
-        &self,
-        recording: Recording,
-        pace: &mut dyn Pace,
-        listener: &mut dyn Listener,
-    ) -> Result<Report> {
+    pub fn listen(&self, recording: Recording, pace: &mut dyn Pace, listener: &mut dyn Listener) -> Result<Report> {
         let began = Instant::now();
         let (decoder, name) = recording.open(&self.options)?;
         let run = self.run(decoder, Split::Mean, pace, listener).map_err(|error| error.in_file(&name));
@@ -202,7 +197,13 @@ impl Engine {
         let manifest = self.system.manifest();
         let windows = Windows::new(manifest.frontend.window_samples(), self.hop());
         let smoother = self.options.timeline.map(|timeline| {
-            Smoother::new(self.rate_hz(), timeline.hop(self.rate_hz()), timeline.smoothing, &manifest.heads, &self.options)
+            Smoother::new(
+                self.rate_hz(),
+                timeline.hop(self.rate_hz()),
+                timeline.smoothing,
+                &manifest.heads,
+                &self.options,
+            )
         });
         Lane::new(channel, windows, smoother)
     }

@@ -54,38 +54,38 @@ impl Serialize for Pairs<'_> {
     }
 }
 
-/// Adds up stretches as they come.
+/// Adds up seconds of stretches as they come.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    answered_s: f64,
-    unanswered_s: BTreeMap<NoAnswer, f64>,
-    emotion_s: BTreeMap<String, f64>,
-    gender_s: BTreeMap<String, f64>,
+    answered: f64,
+    unanswered: BTreeMap<NoAnswer, f64>,
+    emotion: BTreeMap<String, f64>,
+    gender: BTreeMap<String, f64>,
 }
 
 impl Tally {
     pub(super) fn add(&mut self, stretch: &Stretch) {
         match stretch.no_answer {
-            None => self.answered_s += stretch.length_s(),
-            Some(reason) => *self.unanswered_s.entry(reason).or_default() += stretch.length_s(),
+            None => self.answered += stretch.length_s(),
+            Some(reason) => *self.unanswered.entry(reason).or_default() += stretch.length_s(),
         }
         let count = |choice: &Option<Choice>, seconds: &mut BTreeMap<String, f64>| {
             if let Some(choice) = choice {
                 *seconds.entry(choice.label.clone()).or_default() += stretch.speech_s();
             }
         };
-        count(&stretch.answers.emotion, &mut self.emotion_s);
-        count(&stretch.answers.gender, &mut self.gender_s);
+        count(&stretch.answers.emotion, &mut self.emotion);
+        count(&stretch.answers.gender, &mut self.gender);
     }
 
     /// The summary, with the seconds of speech that the report tells.
     pub(super) fn summary(&self, speech_s: Option<f64>, heads: &HeadsRecipe, active: ActiveHeads) -> Summary {
         Summary {
             speech_s,
-            answered_s: rounded(self.answered_s, 3),
-            unanswered_s: self.unanswered_s.iter().map(|(reason, s)| (*reason, rounded(*s, 3))).collect(),
-            emotion_shares: active.emotion.then(|| shares(&heads.emotion.labels, &self.emotion_s)),
-            gender_shares: active.gender.then(|| shares(&heads.gender.labels, &self.gender_s)),
+            answered_s: rounded(self.answered, 3),
+            unanswered_s: self.unanswered.iter().map(|(reason, s)| (*reason, rounded(*s, 3))).collect(),
+            emotion_shares: active.emotion.then(|| shares(&heads.emotion.labels, &self.emotion)),
+            gender_shares: active.gender.then(|| shares(&heads.gender.labels, &self.gender)),
         }
     }
 }

@@ -116,7 +116,9 @@ mod tests {
         for hop_s in [0.1, 1.0, 3.0] {
             Timeline { hop_s, ..Timeline::default() }.check(3.0).unwrap();
         }
-        for (hop_s, named) in [(0.0, "hop_s: 0 "), (3.1, "hop_s: 3.1 "), (f64::NAN, "hop_s: NaN "), (-1.0, "hop_s: -1 ")] {
+        for (hop_s, named) in
+            [(0.0, "hop_s: 0 "), (3.1, "hop_s: 3.1 "), (f64::NAN, "hop_s: NaN "), (-1.0, "hop_s: -1 ")]
+        {
             let message = Timeline { hop_s, ..Timeline::default() }.check(3.0).unwrap_err().to_string();
             assert!(message.starts_with(named) && message.contains("0.1 and 3 seconds"), "{message}");
         }

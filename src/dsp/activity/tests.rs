@@ -80,7 +80,10 @@ fn a_word_in_silence_is_found_where_it_is() {
     assert_eq!(detector.speech_within(7..7), 0);
     for cut in [1, 300, 20_000, 24_321, WINDOW - 1] {
         let parts = detector.speech_within(0..cut) + detector.speech_within(cut..WINDOW);
-        assert!(parts <= detector.speech_within(0..WINDOW) && parts + 256 >= detector.speech_within(0..WINDOW), "{cut}");
+        assert!(
+            parts <= detector.speech_within(0..WINDOW) && parts + 256 >= detector.speech_within(0..WINDOW),
+            "{cut}"
+        );
     }
 }
 
