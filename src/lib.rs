@@ -9,6 +9,7 @@
 //!            ─ models ▶ [56]                                 trunk: FCN, or CNN (conv1d and max-pool) before it
 //!            ─ models ▶ heads                                emotion (6, softmax) · gender (2, softmax) · age (years)
 //!            ─ engine ▶ Report                               an answer, or an honest "no answer" with its reason
+//! checkpoints ─ import ▶ model file                          others' networks, read without Python (feature `import`)
 //!            ─ eval ──▶ measures                             what answers are worth, on labelled recordings (feature `eval`)
 //!            ─ export ▶ files for other tools                CSV, JSON lines, TextGrid, a page of a timeline (feature `export`)
 //! ```
@@ -37,6 +38,7 @@ println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 //! | `cli` | yes | the program `persona-engine` (clap) |
 //! | `eval` | with `cli` | measuring a system on labelled recordings (csv) |
 //! | `export` | with `cli` | timelines as CSV, JSON lines, Praat TextGrid and a page (csv) |
+//! | `import` | with `cli` | model files from others' checkpoints (rawzip) |
 //! | `mp3` | yes | MP3 input (symphonia) |
 //! | `formats` | yes | FLAC, Ogg Vorbis and M4A input (symphonia) |
 //! | `embedded-weights` | yes | the default system and the fast one inside the library and the program, 34 MB |
@@ -53,6 +55,8 @@ pub mod eval;
 pub mod export;
 #[cfg(any(feature = "eval", feature = "export"))]
 mod html;
+#[cfg(feature = "import")]
+pub mod import;
 pub mod kernels;
 pub mod models;
 pub mod nn;

@@ -18,7 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("html", &[]),
     ("eval", &["engine", "models", "nn::weights", "html", "error"]),
     ("export", &["engine", "html", "error"]),
-    ("cli", &["engine", "eval", "export", "error"]),
+    ("import", &["models", "nn", "error"]),
+    ("cli", &["engine", "eval", "export", "import", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

@@ -137,17 +137,26 @@ fn tiers_for_praat_have_no_gaps() {
     let text = fs::read_to_string(grid).unwrap();
     assert_eq!(text.matches("class = \"IntervalTier\"").count(), 8);
     let number = |line: &str| line.split_once(" = ").unwrap().1.parse::<f64>().unwrap();
-    let (mut at, mut ended) = (0.0, 0);
-    for line in text.lines().skip(8).map(str::trim).filter(|line| line.starts_with('x')) {
-        let is_start = line.starts_with("xmin");
-        match (is_start, number(line)) {
-            (true, start) if start == 0.0 => at = 0.0,
-            (true, start) => assert_eq!(start, at),
-            (false, end) if at == 0.0 && end == 6.2 => (at, ended) = (0.0, ended + 1),
-            (false, end) => at = end,
+    let mut at = 0.0;
+    let mut tiers_ended = 0;
+    for tier in text.split("class = ").skip(1) {
+        let bounds: Vec<(bool, f64)> = tier
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with("xmin") || line.starts_with("xmax"))
+            .map(|line| (line.starts_with("xmin"), number(line)))
+            .collect();
+        assert_eq!(bounds[..2], [(true, 0.0), (false, 6.2)]);
+        for (is_start, place) in &bounds[2..] {
+            if *is_start {
+                assert_eq!(*place, at);
+            }
+            at = *place;
         }
+        assert_eq!(std::mem::take(&mut at), 6.2);
+        tiers_ended += 1;
     }
-    assert!(ended >= 8, "{ended} tiers and intervals reach the end");
+    assert_eq!(tiers_ended, 8);
 }
 
 #[test]

@@ -5,10 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use persona_engine::engine::{ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Options, RawFormat, System};
+use persona_engine::engine::{ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Model, Options, RawFormat, System};
 use persona_engine::{Error, Result};
 
+use super::check::CheckArgs;
+use super::embed::{EmbedArgs, SimilarityArgs};
 use super::eval::EvalArgs;
+use super::features::FeaturesArgs;
+use super::import::ImportArgs;
 use super::timeline_args::TimelineArgs;
 
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
@@ -36,6 +40,12 @@ pub(super) enum Command {
     Infer(InferArgs),
     /// Measure a system on labelled recordings.
     Eval(Box<EvalArgs>),
+    /// Print recordings' embeddings, or write them to a file.
+    Embed(EmbedArgs),
+    /// The cosine of two recordings' embeddings.
+    Similarity(SimilarityArgs),
+    /// Write a recording's features, or hold them against another toolkit's.
+    Features(FeaturesArgs),
     /// Look at model files.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -110,6 +120,10 @@ pub(super) enum ModelCommand {
     List(ListArgs),
     /// What a system is, on what it was trained, what it scores, and its limits.
     Show(ShowArgs),
+    /// Make a model file from another toolkit's checkpoint, without Python.
+    Import(ImportArgs),
+    /// Hold a model against what another implementation computed, layer by layer.
+    Check(CheckArgs),
 }
 
 #[derive(Args)]
@@ -174,13 +188,18 @@ pub(super) fn model_variable() -> Option<OsString> {
 
 /// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default.
 pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
+    model(asked)?.into_system()
+}
+
+/// As [`system`], with or without heads.
+pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
     let catalogue = Catalogue::installed();
     match (asked, model_variable()) {
-        (Some(asked), _) => catalogue.asked(asked),
+        (Some(asked), _) => catalogue.asked_model(asked),
         (None, Some(asked)) => catalogue
-            .asked(&asked)
+            .asked_model(&asked)
             .map_err(|error| Error::Config(format!("the variable {MODEL_VARIABLE} asks for a system: {error}"))),
-        (None, None) => catalogue.system(DEFAULT_SYSTEM),
+        (None, None) => catalogue.asked_model(DEFAULT_SYSTEM.as_ref()),
     }
 }
 

@@ -58,10 +58,11 @@ impl<'f, 'o> Collected<'f, 'o> {
         if let (Some(asked), Some(sketch)) = (&args.timeline.html, &self.sketch) {
             let audio = args.timeline.embed_audio.then(|| Audio::of(recording)).transpose()?;
             written(&output_of(asked, recording, "html"), |to| {
-                Ok(match told {
-                    Told::Mean(report) => write_page(to, report, sketch, audio.as_ref())?,
-                    Told::Channels(report) => write_channels_page(to, report, sketch, audio.as_ref())?,
-                })
+                match told {
+                    Told::Mean(report) => write_page(to, report, sketch, audio.as_ref()),
+                    Told::Channels(report) => write_channels_page(to, report, sketch, audio.as_ref()),
+                }
+                .map_err(Error::from)
             })?;
         }
         Ok(())

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use persona_engine::Result;
-use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Entry, Measure, ModelHeader, Place, SCHEMA, Score};
+use persona_engine::engine::{
+    AnyManifest, Catalogue, DEFAULT_SYSTEM, Entry, Measure, ModelHeader, Place, SCHEMA, Score,
+};
 use serde_json::{Value, json};
 
 use super::Stop;
@@ -38,8 +40,9 @@ fn as_json(entry: &Entry) -> Value {
         "place": if path.is_some() { "file" } else { "inside" },
         "path": path,
         "bytes": header.map(|h| h.bytes),
-        "model": header.map(|h| &h.manifest.name),
-        "sha256": header.map(|h| &h.manifest.sha256),
+        "model": header.map(|h| h.manifest.name()),
+        "sha256": header.map(|h| h.manifest.sha256()),
+        "answers": header.map(|h| matches!(h.manifest, AnyManifest::System(_))),
         "scores": header.and_then(headline).map(scores_json),
         "error": error,
     })
@@ -81,8 +84,12 @@ fn row(header: &ModelHeader, entry: &Entry) -> String {
     };
     let (emotion, gender, age) = (cell(|s| s.emotion_accuracy), cell(|s| s.gender_accuracy), cell(|s| s.age_rmse));
     let megabytes = format!("{:.1} MB", header.bytes as f64 / 1e6);
-    let sha256: String = header.manifest.sha256.chars().take(16).collect();
-    format!("{emotion:>9}  {gender:>8}  {age:>8}  {megabytes:>8}  {sha256:<16}  {}", place(entry))
+    let sha256: String = header.manifest.sha256().chars().take(16).collect();
+    let scores = match header.manifest {
+        AnyManifest::System(_) => format!("{emotion:>9}  {gender:>8}  {age:>8}"),
+        AnyManifest::Representation(_) => format!("{:>29}", "no heads: for embed"),
+    };
+    format!("{scores}  {megabytes:>8}  {sha256:<16}  {}", place(entry))
 }
 
 fn place(entry: &Entry) -> String {
@@ -95,7 +102,7 @@ fn place(entry: &Entry) -> String {
 
 /// The row to compare systems by: voices that the system was not trained on.
 fn headline(header: &ModelHeader) -> Option<&Score> {
-    header.manifest.scores.iter().find(|score| score.protocol == "fold_actor")
+    header.manifest.scores().iter().find(|score| score.protocol == "fold_actor")
 }
 
 fn is_default(entry: &Entry) -> bool {

@@ -7,9 +7,14 @@
 //! | 2 | usage or set-up: arguments, the model file, or an output that cannot be written |
 
 mod args;
+mod array;
+mod check;
 mod collect;
+mod embed;
 mod eval;
+mod features;
 mod form;
+mod import;
 mod infer;
 mod list;
 mod show;
@@ -46,6 +51,11 @@ pub(crate) fn run() -> ExitCode {
     let done = match &command {
         Command::Infer(args) => infer::run(args, &mut out, &mut err),
         Command::Eval(args) => eval::run(args, &mut out, &mut err),
+        Command::Embed(args) => embed::run(args, &mut out, &mut err),
+        Command::Similarity(args) => embed::run_similarity(args, &mut out),
+        Command::Features(args) => features::run(args, &mut out),
+        Command::Model(ModelCommand::Check(args)) => check::run(args, &mut out, &mut err),
+        Command::Model(ModelCommand::Import(args)) => import::run(args, &mut err),
         Command::Model(ModelCommand::List(args)) => list::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, &mut out),
     };

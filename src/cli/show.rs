@@ -3,11 +3,13 @@
 use std::io::{self, Write};
 
 use persona_engine::Result;
-use persona_engine::engine::{Frontend, Manifest, Measure, RepresentationRecipe, Score, TrunkRecipe};
+use persona_engine::engine::{
+    Embedder, Frontend, Manifest, Measure, Model, RepresentationManifest, RepresentationRecipe, Score, TrunkRecipe,
+};
 use serde_json::Value;
 
 use super::Stop;
-use super::args::{ShowArgs, system};
+use super::args::{ShowArgs, model};
 use super::table::percent_asked as percent;
 
 /// What holds for every system of this engine.
@@ -18,21 +20,15 @@ ages and microphones from those of the training. In the EU, inferring emotions a
 
 /// Prints what a model file says of itself. Always returns true: there is no input that could fail.
 pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<bool, Stop> {
-    let system = system(args.model.as_deref()).map_err(Stop::SetUp)?;
-    write(out, system.manifest())?;
+    match model(args.model.as_deref()).map_err(Stop::SetUp)? {
+        Model::System(system) => write(out, system.manifest())?,
+        Model::Embedder(embedder) => write_embedder(out, &embedder)?,
+    }
     Ok(true)
 }
 
 fn write(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
-    writeln!(out, "{}", manifest.name)?;
-    writeln!(out)?;
-    writeln!(out, "  sha256        {}", manifest.sha256)?;
-    writeln!(out, "  made by       {}", manifest.created_by)?;
-    writeln!(out, "  licence       {}", manifest.licence)?;
-    for (key, value) in &manifest.data {
-        writeln!(out, "  {:<13} {}", format!("data {key}"), brief(value))?;
-    }
-    writeln!(out, "  front-end     {}", frontend(manifest))?;
+    write_origin(out, &manifest.to_representation())?;
     writeln!(out, "  network       {}", network(manifest))?;
     writeln!(out, "  emotions      {}", manifest.heads.emotion.labels.join(", "))?;
     writeln!(out, "  genders       {}", manifest.heads.gender.labels.join(", "))?;
@@ -45,13 +41,39 @@ fn write(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
     LIMITS.lines().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-fn frontend(manifest: &Manifest) -> String {
-    let frontend = &manifest.frontend;
+/// A network without heads.
+fn write_embedder(out: &mut dyn Write, embedder: &Embedder) -> io::Result<()> {
+    let manifest = embedder.manifest();
+    write_origin(out, manifest)?;
+    writeln!(out, "  network       {}, no heads", representation(&manifest.representation))?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "  An embedding of {} values, for `embed` and `similarity`; tools/train.py makes a system of it.",
+        embedder.dim()
+    )
+}
+
+/// What both kinds of file say.
+fn write_origin(out: &mut dyn Write, manifest: &RepresentationManifest) -> io::Result<()> {
+    writeln!(out, "{}", manifest.name)?;
+    writeln!(out)?;
+    writeln!(out, "  sha256        {}", manifest.sha256)?;
+    writeln!(out, "  made by       {}", manifest.created_by)?;
+    writeln!(out, "  licence       {}", manifest.licence)?;
+    for (key, value) in &manifest.data {
+        writeln!(out, "  {:<13} {}", format!("data {key}"), brief(value))?;
+    }
+    writeln!(out, "  front-end     {}", frontend(&manifest.frontend))
+}
+
+fn frontend(frontend: &Frontend) -> String {
     let seconds = frontend.window_samples() as f64 / f64::from(frontend.sample_rate_hz());
     let (kind, columns) = match frontend {
         Frontend::LogMel(_) => ("log-mel", "bands"),
         Frontend::KaldiFbank(_) => ("Kaldi fbank", "bands"),
         Frontend::KaldiMfcc(_) => ("Kaldi MFCC", "coefficients"),
+        Frontend::SpeechBrainFbank(_) => ("SpeechBrain fbank", "bands"),
     };
     format!("{kind}, {} {columns} at {} Hz, windows of {seconds} s", frontend.bands(), frontend.sample_rate_hz())
 }

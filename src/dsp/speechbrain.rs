@@ -65,7 +65,7 @@ impl Default for SpeechBrainFbankOptions {
 
 impl SpeechBrainFbankOptions {
     /// Whole samples of `ms`: the nearest number, halves to the even one (Python's `round`).
-    fn samples(&self, ms: f64) -> usize {
+    pub fn samples(&self, ms: f64) -> usize {
         (f64::from(self.sample_rate_hz) / 1000.0 * ms).round_ties_even() as usize
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::models::{Manifest, System};
+use crate::models::{AnyManifest, Manifest, Model, System};
 use crate::nn::weights::Header;
 
 use super::folders::{self, is_path};
@@ -33,7 +33,7 @@ const MAX_FOLDER_ENTRIES: usize = 10_000;
 /// let catalogue = Catalogue::installed();
 /// for entry in catalogue.entries() {
 ///     match entry.header() {
-///         Ok(header) => println!("{}: {} bytes, {}", entry.name, header.bytes, header.manifest.licence),
+///         Ok(header) => println!("{}: {} bytes, sha256 {}", entry.name, header.bytes, header.manifest.sha256()),
 ///         Err(error) => println!("{}: broken: {error}", entry.name),
 ///     }
 /// }
@@ -70,7 +70,7 @@ pub enum Place {
 #[derive(Debug)]
 pub struct ModelHeader {
     /// The recipe and the scores.
-    pub manifest: Manifest,
+    pub manifest: AnyManifest,
     /// Length of the file.
     pub bytes: u64,
 }
@@ -123,7 +123,7 @@ impl Catalogue {
     /// # Errors
     /// Those of [`Catalogue::find`] and of [`System::open`].
     pub fn system(&self, name: &str) -> Result<System> {
-        self.find(name)?.system()
+        self.find(name)?.model()?.into_system()
     }
 
     /// The system that a user asks for, by a path or by a name; see [`is_path`](super::is_path) for which of them it is.
@@ -131,10 +131,18 @@ impl Catalogue {
     /// # Errors
     /// Those of [`Catalogue::find`] and of [`System::open`].
     pub fn asked(&self, name_or_path: &OsStr) -> Result<System> {
+        self.asked_model(name_or_path)?.into_system()
+    }
+
+    /// As [`Self::asked`], with or without heads.
+    ///
+    /// # Errors
+    /// Those of [`Catalogue::find`] and of [`Model::open`].
+    pub fn asked_model(&self, name_or_path: &OsStr) -> Result<Model> {
         if is_path(name_or_path) {
-            return System::open(Path::new(name_or_path));
+            return Model::open(Path::new(name_or_path));
         }
-        self.system(&name_or_path.to_string_lossy())
+        self.find(&name_or_path.to_string_lossy())?.model()
     }
 
     fn unknown(&self, name: &str) -> Error {
@@ -159,10 +167,10 @@ impl Entry {
     /// What it says of itself. Reads the header alone: of a damaged tensor [`Entry::system`] would tell.
     ///
     /// # Errors
-    /// Those of [`Header::open`] and of [`Manifest::parse`], naming the file.
+    /// Those of [`Header::open`] and of [`AnyManifest::parse`], naming the file.
     pub fn header(&self) -> Result<ModelHeader> {
         let read = |header: Header| {
-            let manifest = Manifest::of_header(header.text(Manifest::KEY))?;
+            let manifest = AnyManifest::of_header(header.text(Manifest::KEY))?;
             Ok(ModelHeader { manifest, bytes: header.file_bytes() })
         };
         match &self.place {
@@ -174,11 +182,11 @@ impl Entry {
     /// Loads it.
     ///
     /// # Errors
-    /// Those of [`System::open`].
-    pub fn system(&self) -> Result<System> {
+    /// Those of [`Model::open`].
+    pub fn model(&self) -> Result<Model> {
         match &self.place {
-            Place::Inside(bytes) => System::from_bytes(bytes),
-            Place::File(path) => System::open(path),
+            Place::Inside(bytes) => Model::from_bytes(bytes),
+            Place::File(path) => Model::open(path),
         }
     }
 }
@@ -255,8 +263,9 @@ mod tests {
         for entry in catalogue.entries() {
             let header = entry.header().unwrap();
             let Place::Inside(bytes) = entry.place else { panic!("{} is a file", entry.name) };
-            assert_eq!((header.manifest.name.as_str(), header.bytes), (entry.name.as_str(), bytes.len() as u64));
-            assert_eq!(*entry.system().unwrap().manifest(), header.manifest);
+            assert_eq!((header.manifest.name(), header.bytes), (entry.name.as_str(), bytes.len() as u64));
+            let system = entry.model().unwrap().into_system().unwrap();
+            assert_eq!(AnyManifest::System(Box::new(system.manifest().clone())), header.manifest);
         }
     }
 

@@ -20,6 +20,9 @@
 //! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
 //! | `report` | the answer and its JSON |
 //! | `assemble` | reports, from what signals came to |
+//! | `embed` | a recording's vector, by any model file |
+//! | `features` | a recording's features |
+//! | `check` | a model against another implementation's values, layer by layer |
 //! | `embedded` | the systems inside the binary (feature `embedded-weights`) |
 //! | `folders` | where installed systems lie |
 //! | `catalogue` | all systems by name |
@@ -28,8 +31,11 @@
 mod answer;
 mod assemble;
 mod catalogue;
+mod check;
+mod embed;
 #[cfg(feature = "embedded-weights")]
 mod embedded;
+mod features;
 mod folders;
 mod from_features;
 mod input;
@@ -50,8 +56,11 @@ mod verdict;
 mod windows;
 
 pub use catalogue::{Catalogue, DEFAULT_SYSTEM, Entry, ModelHeader, Place};
+pub use check::{LayerCheck, ModelCheck, check};
+pub use embed::{EmbedOptions, Embedding, EmbeddingEngine};
 #[cfg(feature = "embedded-weights")]
 pub use embedded::embedded_system;
+pub use features::features;
 pub use folders::{installed as installed_folders, is_path};
 pub use input::InputFacts;
 pub use listener::{Deaf, Keeping, Listener};
@@ -67,7 +76,7 @@ pub use summary::Summary;
 pub use timeline::{Smoothing, Stretch, Timeline};
 
 pub use crate::audio::{Limits, RawFormat};
-pub use crate::models::manifest::{Manifest, Measure, Score};
+pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{ActiveHeads, Frontend, LogMelRecipe, System};
+pub use crate::models::{ActiveHeads, Embedder, Frontend, LogMelRecipe, Model, System};

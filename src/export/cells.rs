@@ -36,17 +36,14 @@ impl Cells {
     pub(super) fn push(&mut self, stretch: &Stretch) {
         let next = Cell::of(stretch);
         self.per_cell = self.per_cell.max(1);
-        match self.list.last_mut().filter(|_| self.filled < self.per_cell) {
-            Some(last) => {
-                last.join(&next);
-                self.filled += 1;
-            }
-            None => {
-                self.join_if_full();
-                self.list.push(next);
-                self.filled = 1;
-            }
+        if let Some(last) = self.list.last_mut().filter(|_| self.filled < self.per_cell) {
+            last.join(&next);
+            self.filled += 1;
+            return;
         }
+        self.join_if_full();
+        self.list.push(next);
+        self.filled = 1;
     }
 
     fn join_if_full(&mut self) {

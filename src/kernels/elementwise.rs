@@ -7,17 +7,18 @@ pub fn relu(values: &mut [f32]) {
     }
 }
 
-/// For rows of `bias.len()` channels: `x = scale · max(0, x + bias) + shift`. NaN stays NaN.
+/// For rows of `bias.len()` channels: `x = scale · r(x + bias) + shift` with `r(v) = v`, below 0 `negative_slope · v`: 0 for ReLU. NaN stays NaN.
 ///
 /// # Panics
 ///
 /// If `scale` or `shift` is shorter than `bias`, or if `rows` is no whole number of rows.
-pub fn bias_relu_scale_shift(rows: &mut [f32], bias: &[f32], scale: &[f32], shift: &[f32]) {
+pub fn bias_relu_scale_shift(rows: &mut [f32], bias: &[f32], negative_slope: f32, scale: &[f32], shift: &[f32]) {
     let channels = bias.len();
     assert!(scale.len() == channels && shift.len() == channels && rows.len().is_multiple_of(channels.max(1)));
     for row in rows.chunks_exact_mut(channels.max(1)) {
         for (((x, b), s), t) in row.iter_mut().zip(bias).zip(scale).zip(shift) {
-            *x = s * rectified(*x + b) + t;
+            let v = *x + b;
+            *x = s * if v < 0.0 { negative_slope * v } else { v } + t;
         }
     }
 }
@@ -54,10 +55,13 @@ mod tests {
             let bias: Vec<f32> = (0..channels).map(|i| (i as f32 * 1.3).cos()).collect();
             let (scale, shift) = (vec![1.5; channels], vec![-0.25; channels]);
             let mut rows = input.clone();
-            bias_relu_scale_shift(&mut rows, &bias, &scale, &shift);
-            for (i, (got, x)) in rows.iter().zip(&input).enumerate() {
-                let want = 1.5 * (f64::from(*x) + f64::from(bias[i % channels])).max(0.0) - 0.25;
-                assert!((f64::from(*got) - want).abs() < 1e-6);
+            bias_relu_scale_shift(&mut rows, &bias, 0.0, &scale, &shift);
+            let mut leaky = input.clone();
+            bias_relu_scale_shift(&mut leaky, &bias, 0.25, &scale, &shift);
+            for (i, (x, got)) in input.iter().zip(rows.iter().zip(&leaky)).enumerate() {
+                let v = f64::from(*x) + f64::from(bias[i % channels]);
+                assert!((f64::from(*got.0) - (1.5 * v.max(0.0) - 0.25)).abs() < 1e-6);
+                assert!((f64::from(*got.1) - (1.5 * v.max(0.25 * v) - 0.25)).abs() < 1e-6);
             }
         }
     }
@@ -73,6 +77,6 @@ mod tests {
 
     #[test]
     fn no_channels_is_no_work() {
-        bias_relu_scale_shift(&mut [], &[], &[], &[]);
+        bias_relu_scale_shift(&mut [], &[], 0.0, &[], &[]);
     }
 }

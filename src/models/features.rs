@@ -1,6 +1,6 @@
 //! The front-end of a manifest, planned: samples in, the features that the network was trained with out.
 
-use crate::dsp::{Fbank, KaldiMfcc, LogMel, LogMelOptions};
+use crate::dsp::{Fbank, KaldiMfcc, LogMel, LogMelOptions, SpeechBrainFbank};
 use crate::error::Result;
 use crate::models::frontend::{Frontend, LogMelRecipe};
 
@@ -15,6 +15,7 @@ enum Plan {
     LogMel(LogMel),
     KaldiFbank(Fbank),
     KaldiMfcc(KaldiMfcc),
+    SpeechBrainFbank(SpeechBrainFbank),
 }
 
 impl FeatureExtractor {
@@ -34,6 +35,10 @@ impl FeatureExtractor {
                 mfcc.run(samples, features);
                 mfcc.frames(samples.len())
             }
+            Plan::SpeechBrainFbank(fbank) => {
+                fbank.run(samples, features);
+                fbank.frames(samples.len())
+            }
         }
     }
 }
@@ -49,6 +54,7 @@ impl Frontend {
             Self::LogMel(recipe) => Plan::LogMel(LogMel::new(recipe.options())?),
             Self::KaldiFbank(recipe) => Plan::KaldiFbank(Fbank::new(recipe.options())?),
             Self::KaldiMfcc(recipe) => Plan::KaldiMfcc(KaldiMfcc::new(recipe.options())?),
+            Self::SpeechBrainFbank(recipe) => Plan::SpeechBrainFbank(SpeechBrainFbank::new(recipe.options())?),
         };
         Ok(FeatureExtractor { plan })
     }
@@ -75,11 +81,17 @@ mod tests {
     use crate::models::frontend::tests::logmel;
     use crate::models::kaldi_frontend::tests::{fbank, mfcc};
 
+    fn speechbrain() -> serde_json::Value {
+        serde_json::json!({"kind": "speechbrain-fbank", "sample_rate_hz": 16000, "n_fft": 400, "win_length_ms": 25.0,
+            "hop_length_ms": 10.0, "n_mels": 24, "f_min_hz": 0.0, "f_max_hz": 8000.0, "amin": 1e-10, "top_db": 80.0,
+            "window_s": 60.0, "mean_over_time": true})
+    }
+
     #[test]
     fn the_fewest_samples_for_some_frames_give_just_those() {
         let mut mirrored = fbank();
         mirrored["frame_opts"]["snip_edges"] = serde_json::json!(false);
-        for recipe in [logmel(), fbank(), mfcc(), mirrored] {
+        for recipe in [logmel(), fbank(), mfcc(), mirrored, speechbrain()] {
             let frontend = Frontend::parse(recipe).unwrap();
             let (mut extractor, mut features) = (frontend.extractor().unwrap(), Vec::new());
             for frames in [1, 2, 15, 188] {

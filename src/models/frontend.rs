@@ -3,9 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::dsp::{SlidingCmvn, SlidingCmvnOptions};
 use crate::error::Result;
 use crate::models::kaldi_frontend::{KaldiFbankRecipe, KaldiMfccRecipe};
 use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
+use crate::models::speechbrain_frontend::SpeechBrainFbankRecipe;
 
 /// What the network hears: one variant per kind of front-end.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +18,8 @@ pub enum Frontend {
     KaldiFbank(KaldiFbankRecipe),
     /// `kaldi-mfcc`: Kaldi's cepstral coefficients.
     KaldiMfcc(KaldiMfccRecipe),
+    /// `speechbrain-fbank`: SpeechBrain's mel band powers in dB.
+    SpeechBrainFbank(SpeechBrainFbankRecipe),
 }
 
 /// librosa's `melspectrogram` and `power_to_db`, knob by knob, under librosa's names.
@@ -102,6 +106,9 @@ pub enum ReferenceKind {
 pub struct Normalisation {
     /// Whether each band's mean over the frames is taken off first.
     pub mean_over_time: bool,
+    /// Instead of it: the frames of a centred window whose mean is taken off each frame (Kaldi's `apply-cmvn-sliding`; Kaldi's front-ends alone).
+    #[serde(skip)]
+    pub cmn_window: Option<usize>,
     /// Added, in dB.
     pub offset_db: f64,
     /// What the sum is divided by, in dB.
@@ -128,7 +135,15 @@ impl Frontend {
                 recipe.check()?;
                 Ok(Self::KaldiMfcc(recipe))
             }
-            other => Err(unknown_kind("frontend", other, "`logmel`, `kaldi-fbank` and `kaldi-mfcc`")),
+            "speechbrain-fbank" => {
+                let recipe: SpeechBrainFbankRecipe = parse("frontend", rest)?;
+                recipe.check()?;
+                Ok(Self::SpeechBrainFbank(recipe))
+            }
+            other => {
+                let known = "`logmel`, `kaldi-fbank`, `kaldi-mfcc` and `speechbrain-fbank`";
+                Err(unknown_kind("frontend", other, known))
+            }
         }
     }
 
@@ -138,6 +153,7 @@ impl Frontend {
             Self::LogMel(recipe) => recipe.n_mels,
             Self::KaldiFbank(recipe) => recipe.columns(),
             Self::KaldiMfcc(recipe) => recipe.num_ceps,
+            Self::SpeechBrainFbank(recipe) => recipe.n_mels,
         }
     }
 
@@ -147,6 +163,7 @@ impl Frontend {
             Self::LogMel(recipe) => recipe.sample_rate_hz,
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samp_freq,
+            Self::SpeechBrainFbank(recipe) => recipe.sample_rate_hz,
         }
     }
 
@@ -154,7 +171,8 @@ impl Frontend {
     pub fn window_samples(&self) -> usize {
         let (Self::LogMel(LogMelRecipe { window_s, .. })
         | Self::KaldiFbank(KaldiFbankRecipe { window_s, .. })
-        | Self::KaldiMfcc(KaldiMfccRecipe { window_s, .. })) = self;
+        | Self::KaldiMfcc(KaldiMfccRecipe { window_s, .. })
+        | Self::SpeechBrainFbank(SpeechBrainFbankRecipe { window_s, .. })) = self;
         (window_s * f64::from(self.sample_rate_hz())).round() as usize
     }
 
@@ -164,6 +182,7 @@ impl Frontend {
             Self::LogMel(recipe) => recipe.frames(samples),
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.frames(samples),
+            Self::SpeechBrainFbank(recipe) => 1 + samples / recipe.hop_length(),
         }
     }
 
@@ -173,6 +192,7 @@ impl Frontend {
             Self::LogMel(recipe) => frames.saturating_sub(1) * recipe.hop_length,
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samples_for(frames),
+            Self::SpeechBrainFbank(recipe) => frames.saturating_sub(1) * recipe.hop_length(),
         }
     }
 
@@ -180,10 +200,11 @@ impl Frontend {
     pub fn normalisation(&self) -> Normalisation {
         match self {
             Self::LogMel(recipe) => recipe.normalisation,
-            Self::KaldiFbank(KaldiFbankRecipe { mean_over_time, .. })
-            | Self::KaldiMfcc(KaldiMfccRecipe { mean_over_time, .. }) => {
-                Normalisation { mean_over_time: *mean_over_time, offset_db: 0.0, scale_db: 1.0 }
+            Self::KaldiFbank(KaldiFbankRecipe { mean_over_time, cmn_window, .. })
+            | Self::KaldiMfcc(KaldiMfccRecipe { mean_over_time, cmn_window, .. }) => {
+                Normalisation { cmn_window: *cmn_window, ..Normalisation::plain(*mean_over_time) }
             }
+            Self::SpeechBrainFbank(recipe) => Normalisation::plain(recipe.mean_over_time),
         }
     }
 }
@@ -221,6 +242,11 @@ impl Normalisation {
         within("frontend.normalisation.scale_db", &self.scale_db, 1e-3..=1_000.0)
     }
 
+    /// Neither offset nor scale.
+    fn plain(mean_over_time: bool) -> Self {
+        Self { mean_over_time, cmn_window: None, offset_db: 0.0, scale_db: 1.0 }
+    }
+
     /// In place on `[frames, bands]`. No frames are left as they are.
     ///
     /// # Panics
@@ -228,6 +254,9 @@ impl Normalisation {
     /// If `features` is no whole number of frames.
     pub fn apply(self, features: &mut [f32], bands: usize) {
         assert!(features.len().is_multiple_of(bands.max(1)));
+        if let Some(cmn_window) = self.cmn_window {
+            return slide(features, bands, cmn_window);
+        }
         for band in 0..bands {
             let column = || (band..features.len()).step_by(bands);
             let mean = if self.mean_over_time {
@@ -240,6 +269,16 @@ impl Normalisation {
                 features[at] = (features[at] + offset) / scale;
             }
         }
+    }
+}
+
+/// Takes the mean of a centred window off each frame. The window is at least 1 frame, as the recipe was checked.
+fn slide(features: &mut [f32], bands: usize, cmn_window: usize) {
+    let options = SlidingCmvnOptions { cmn_window, min_window: 1, normalize_variance: false, center: true };
+    if let Ok(mut plan) = SlidingCmvn::new(bands, options) {
+        let mut out = Vec::with_capacity(features.len());
+        plan.run(features, &mut out);
+        features.copy_from_slice(&out);
     }
 }
 
@@ -314,11 +353,11 @@ pub(super) mod tests {
 
     #[test]
     fn normalisation_is_its_formula() {
-        let dry = Normalisation { mean_over_time: false, offset_db: 40.0, scale_db: 20.0 };
+        let dry = Normalisation { mean_over_time: false, cmn_window: None, offset_db: 40.0, scale_db: 20.0 };
         let mut features = [-80.0, -40.0, 0.0, -20.0];
         dry.apply(&mut features, 2);
         assert_eq!(features, [-2.0, 0.0, 2.0, 1.0]);
-        let centred = Normalisation { mean_over_time: true, offset_db: 0.0, scale_db: 10.0 };
+        let centred = Normalisation { mean_over_time: true, cmn_window: None, offset_db: 0.0, scale_db: 10.0 };
         let mut features = [-80.0, -40.0, 0.0, -20.0];
         centred.apply(&mut features, 2);
         assert_eq!(features, [-4.0, -1.0, 4.0, 1.0]);

@@ -6,7 +6,7 @@ use crate::dsp::frame::{Edges, Grid};
 use crate::dsp::kaldi::{FbankOptions, FrameOptions, KaldiMfccOptions, MelOptions, SampleScale};
 use crate::dsp::window::WindowType;
 use crate::error::Result;
-use crate::models::recipe::within;
+use crate::models::recipe::{within, wrong};
 
 /// `kaldi-fbank`: logarithms of mel band energies.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -33,6 +33,9 @@ pub struct KaldiFbankRecipe {
     pub window_s: f64,
     /// Whether each column's mean over the frames is taken off.
     pub mean_over_time: bool,
+    /// Instead of it: the frames of a centred window whose mean is taken off each frame (`apply-cmvn-sliding --center=true`).
+    #[serde(default)]
+    pub cmn_window: Option<usize>,
 }
 
 /// `kaldi-mfcc`: cepstral coefficients.
@@ -60,6 +63,9 @@ pub struct KaldiMfccRecipe {
     pub window_s: f64,
     /// Whether each column's mean over the frames is taken off.
     pub mean_over_time: bool,
+    /// Instead of it: the frames of a centred window whose mean is taken off each frame (`apply-cmvn-sliding --center=true`).
+    #[serde(default)]
+    pub cmn_window: Option<usize>,
 }
 
 /// Kaldi's `FrameExtractionOptions`.
@@ -131,6 +137,7 @@ pub enum SampleScaleKind {
 impl KaldiFbankRecipe {
     pub(super) fn check(&self) -> Result<()> {
         within("frontend.energy_floor", &self.energy_floor, 0.0..=f32::MAX)?;
+        check_mean(self.mean_over_time, self.cmn_window)?;
         check(&self.frame_opts, &self.mel_opts, self.window_s)
     }
 
@@ -155,6 +162,7 @@ impl KaldiFbankRecipe {
 
 impl KaldiMfccRecipe {
     pub(super) fn check(&self) -> Result<()> {
+        check_mean(self.mean_over_time, self.cmn_window)?;
         check(&self.frame_opts, &self.mel_opts, self.window_s)?;
         within("frontend.num_ceps", &self.num_ceps, 1..=self.mel_opts.num_bins)?;
         within("frontend.energy_floor", &self.energy_floor, 0.0..=f32::MAX)?;
@@ -173,6 +181,14 @@ impl KaldiMfccRecipe {
             htk_compat: self.htk_compat,
         }
     }
+}
+
+fn check_mean(mean_over_time: bool, cmn_window: Option<usize>) -> Result<()> {
+    let Some(frames) = cmn_window else { return Ok(()) };
+    if mean_over_time {
+        return Err(wrong("frontend.cmn_window", "stands beside `mean_over_time`: one of them takes the mean off"));
+    }
+    within("frontend.cmn_window", &frames, 1..=1_000_000)
 }
 
 /// Refuses sizes beyond any front-end in use; what else makes no sense, the signal processing refuses by name.
@@ -314,6 +330,20 @@ pub(super) mod tests {
             let message = Frontend::parse(recipe).unwrap_err().to_string();
             assert!(message.contains(&format!("`frontend.{key}`")), "{message}");
         }
+    }
+
+    #[test]
+    fn a_sliding_mean_takes_the_place_of_the_mean() {
+        let mut recipe = mfcc();
+        recipe["cmn_window"] = json!(3);
+        assert!(Frontend::parse(recipe.clone()).unwrap_err().to_string().contains("`frontend.cmn_window`"));
+        recipe["mean_over_time"] = json!(false);
+        let normalisation = Frontend::parse(recipe.clone()).unwrap().normalisation();
+        let mut features = [1.0, 5.0, 3.0, 8.0, 0.0];
+        normalisation.apply(&mut features, 1);
+        assert_eq!(features, [-2.0, 2.0, -7.0 / 3.0, 13.0 / 3.0, -11.0 / 3.0]);
+        recipe["cmn_window"] = json!(0);
+        assert!(Frontend::parse(recipe).unwrap_err().to_string().contains("`frontend.cmn_window`"));
     }
 
     #[test]

@@ -38,6 +38,35 @@ pub struct Manifest {
     pub sha256: String,
 }
 
+/// The manifest of a file that ends at the representation: it has neither `trunk` nor `heads` nor `scores`, and gives vectors instead of answers.
+/// Imported networks are such files, until somebody trains heads on them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RepresentationManifest {
+    /// Name of the network, such as the imported file's.
+    pub name: String,
+    /// The tool and version that made the file.
+    pub created_by: String,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Where it comes from: free-form, for people.
+    pub data: Object,
+    /// The features.
+    pub frontend: Frontend,
+    /// From features to one vector.
+    pub representation: RepresentationRecipe,
+    /// Checksum of the tensors, in hex.
+    pub sha256: String,
+}
+
+/// The manifest of either kind of file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnyManifest {
+    /// Of a whole system.
+    System(Box<Manifest>),
+    /// Of a representation.
+    Representation(Box<RepresentationManifest>),
+}
+
 /// One row of measurements, in percent and years. Unknown keys are kept.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Score {
@@ -73,7 +102,34 @@ impl Manifest {
     /// The key of a model file's header that holds the manifest.
     pub const KEY: &str = "persona";
 
-    /// As [`Self::parse`], of the header's text under [`Self::KEY`].
+    /// As [`AnyManifest::parse`], of a system's manifest.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AnyManifest::parse`], and [`Error::Config`] for a representation without heads, which says how it becomes a system.
+    pub fn parse(json: &str) -> Result<Self> {
+        match AnyManifest::parse(json)? {
+            AnyManifest::System(manifest) => Ok(*manifest),
+            AnyManifest::Representation(manifest) => Err(without_heads(&manifest.name)),
+        }
+    }
+
+    /// What is said of the way to the representation.
+    pub fn to_representation(&self) -> RepresentationManifest {
+        RepresentationManifest {
+            name: self.name.clone(),
+            created_by: self.created_by.clone(),
+            licence: self.licence.clone(),
+            data: self.data.clone(),
+            frontend: self.frontend.clone(),
+            representation: self.representation.clone(),
+            sha256: self.sha256.clone(),
+        }
+    }
+}
+
+impl AnyManifest {
+    /// As [`Self::parse`], of the header's text under [`Manifest::KEY`].
     ///
     /// # Errors
     ///
@@ -83,7 +139,7 @@ impl Manifest {
         Self::parse(text.ok_or_else(|| Error::malformed("model file", what))?)
     }
 
-    /// Reads and checks the JSON of the header.
+    /// Reads and checks the JSON of the header. Without `trunk` and `heads` it is a representation's.
     ///
     /// # Errors
     ///
@@ -96,26 +152,77 @@ impl Manifest {
             return Err(Error::Config("model file: the manifest is no JSON object".into()));
         };
         check_format(&take(&mut object, "format")?)?;
-        let mut text = |key: &str| parse::<String>(key, take(&mut object, key)?);
-        let (name, created_by) = (text("name")?, text("created_by")?);
-        let (licence, sha256) = (text("licence")?, text("sha256")?);
-        let manifest = Self {
-            name,
-            created_by,
-            licence,
-            data: parse("data", take(&mut object, "data")?)?,
-            frontend: Frontend::parse(take(&mut object, "frontend")?)?,
-            representation: RepresentationRecipe::parse(take(&mut object, "representation")?)?,
-            trunk: TrunkRecipe::parse(take(&mut object, "trunk")?)?,
-            heads: HeadsRecipe::parse(take(&mut object, "heads")?)?,
-            scores: object.remove("scores").map_or(Ok(Vec::new()), |rows| parse("scores", rows))?,
-            sha256,
-        };
+        let is_system = ["trunk", "heads", "scores"].iter().any(|key| object.contains_key(*key));
+        let way = take_representation(&mut object)?;
+        let manifest = if is_system { take_system(way, &mut object)? } else { Self::Representation(Box::new(way)) };
         match object.keys().next() {
             None => Ok(manifest),
             Some(key) => Err(wrong(key, "is unknown to this version; a newer one may be needed")),
         }
     }
+
+    /// Name of the system or network.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::System(manifest) => &manifest.name,
+            Self::Representation(manifest) => &manifest.name,
+        }
+    }
+
+    /// Checksum of the tensors, in hex.
+    pub fn sha256(&self) -> &str {
+        match self {
+            Self::System(manifest) => &manifest.sha256,
+            Self::Representation(manifest) => &manifest.sha256,
+        }
+    }
+
+    /// What was measured; nothing for a representation.
+    pub fn scores(&self) -> &[Score] {
+        match self {
+            Self::System(manifest) => &manifest.scores,
+            Self::Representation(_) => &[],
+        }
+    }
+}
+
+/// The error where a system was expected and a representation came.
+pub(crate) fn without_heads(name: &str) -> Error {
+    Error::Config(format!(
+        "model file: `{name}` is a network without heads: it gives embeddings (`embed`, `similarity`) and no answers. \
+         tools/train.py makes a system of it"
+    ))
+}
+
+fn take_representation(object: &mut Object) -> Result<RepresentationManifest> {
+    let mut text = |key: &str| parse::<String>(key, take(object, key)?);
+    let (name, created_by) = (text("name")?, text("created_by")?);
+    let (licence, sha256) = (text("licence")?, text("sha256")?);
+    Ok(RepresentationManifest {
+        name,
+        created_by,
+        licence,
+        data: parse("data", take(object, "data")?)?,
+        frontend: Frontend::parse(take(object, "frontend")?)?,
+        representation: RepresentationRecipe::parse(take(object, "representation")?)?,
+        sha256,
+    })
+}
+
+fn take_system(way: RepresentationManifest, object: &mut Object) -> Result<AnyManifest> {
+    let RepresentationManifest { name, created_by, licence, data, frontend, representation, sha256 } = way;
+    Ok(AnyManifest::System(Box::new(Manifest {
+        name,
+        created_by,
+        licence,
+        data,
+        frontend,
+        representation,
+        trunk: TrunkRecipe::parse(take(object, "trunk")?)?,
+        heads: HeadsRecipe::parse(take(object, "heads")?)?,
+        scores: object.remove("scores").map_or(Ok(Vec::new()), |rows| parse("scores", rows))?,
+        sha256,
+    })))
 }
 
 fn check_format(format: &Value) -> Result<()> {

@@ -5,12 +5,15 @@
 //!
 //! [frames, bands] ─ normalisation ─▶ representation ─▶ [dim] ─ trunk ─▶ [56] ─ heads ─▶ emotion · gender · age
 //!                                    x-vector, CAM++ or statistics of MFCC
+//! ╰──────────────── Embedder ───────────────────╯
 //! ```
 
 pub mod age_interval;
 pub mod campplus;
+pub mod embedder;
 pub mod features;
 pub mod frontend;
+mod frontend_knobs;
 pub mod heads;
 pub mod kaldi_frontend;
 pub mod manifest;
@@ -18,13 +21,15 @@ pub mod mfcc_stats;
 pub mod probe;
 pub mod recipe;
 pub mod representation;
+pub mod speechbrain_frontend;
 mod standardise;
 pub mod system;
 pub mod trunk;
 pub mod xvector;
 
+pub use embedder::{Embedder, EmbedderWorkspace};
 pub use features::FeatureExtractor;
 pub use frontend::{Frontend, LogMelRecipe, Normalisation};
 pub use heads::{ActiveHeads, Classes, ClassesRecipe, Output};
-pub use manifest::Manifest;
-pub use system::{System, Workspace};
+pub use manifest::{AnyManifest, Manifest, RepresentationManifest};
+pub use system::{Model, System, Workspace};

@@ -77,7 +77,11 @@ impl Representation {
         window_frames: usize,
     ) -> Result<Self> {
         let network = match recipe {
-            RepresentationRecipe::XVector(recipe) => Network::XVector(XVector::load(weights, recipe, bands)?),
+            RepresentationRecipe::XVector(recipe) => {
+                let network = XVector::load(weights, recipe, bands)?;
+                check_size(window_frames.saturating_mul(network.values_per_frame()))?;
+                Network::XVector(network)
+            }
             RepresentationRecipe::CamPlusPlus(recipe) => {
                 let network = CamPlusPlus::load(weights, recipe, bands)?;
                 check_size(window_frames.saturating_mul(network.values_per_frame()))?;

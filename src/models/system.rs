@@ -2,23 +2,29 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
-use crate::models::frontend::Normalisation;
+use crate::error::Result;
+use crate::models::embedder::{Embedder, EmbedderWorkspace};
 use crate::models::heads::{ActiveHeads, Heads, Output};
-use crate::models::manifest::Manifest;
+use crate::models::manifest::{AnyManifest, Manifest, without_heads};
 use crate::models::probe::{Observer, Probe, room};
-use crate::models::representation::{self, Representation};
 use crate::models::trunk::{self, Trunk};
+use crate::nn::Weights;
 use crate::nn::weights::read_file;
-use crate::nn::{Weights, all_finite};
+
+/// What a model file holds.
+#[derive(Debug)]
+pub enum Model {
+    /// A network that answers.
+    System(Box<System>),
+    /// A network that gives vectors.
+    Embedder(Box<Embedder>),
+}
 
 /// A network with everything that its file says of it. Shared by threads; each brings a [`Workspace`] of its own.
 #[derive(Debug)]
 pub struct System {
     manifest: Manifest,
-    bands: usize,
-    normalisation: Normalisation,
-    representation: Representation,
+    embedder: Embedder,
     trunk: Trunk,
     heads: Heads,
 }
@@ -26,29 +32,28 @@ pub struct System {
 /// Memory for one pass through a network. It grows to the longest clip that it saw, and no result depends on what it held.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    representation: representation::Scratch,
+    embedder: EmbedderWorkspace,
     trunk: trunk::Scratch,
 }
 
-impl System {
+impl Model {
     /// From the bytes of a model file.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a file that is damaged or no model file, [`Error::Config`] for a manifest that this version
-    /// does not understand, [`Error::Weights`] for tensors that are not the ones of its recipe, [`Error::Limit`] for sizes
+    /// [`Error::Malformed`](crate::Error::Malformed) for a file that is damaged or no model file, [`Error::Config`](crate::Error::Config) for a manifest that this version
+    /// does not understand, [`Error::Weights`](crate::Error::Weights) for tensors that are not the ones of its recipe, [`Error::Limit`](crate::Error::Limit) for sizes
     /// beyond what is read. Memory follows the size of the file, never what it claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut weights = Weights::from_bytes(bytes)?;
-        let manifest = Manifest::of_header(weights.text(Manifest::KEY))?;
-        weights.check_sha256(&manifest.sha256)?;
-        let bands = manifest.frontend.bands();
-        let window_frames = manifest.frontend.frames(manifest.frontend.window_samples());
-        let representation = Representation::load(&mut weights, &manifest.representation, bands, window_frames)?;
-        let trunk = Trunk::load(&mut weights, &manifest.trunk, representation.dim())?;
-        let heads = Heads::load(&mut weights, &manifest.heads, trunk.outputs())?;
+        let manifest = AnyManifest::of_header(weights.text(Manifest::KEY))?;
+        weights.check_sha256(manifest.sha256())?;
+        let model = match manifest {
+            AnyManifest::System(manifest) => Self::System(Box::new(System::load(&mut weights, *manifest)?)),
+            AnyManifest::Representation(manifest) => Self::Embedder(Box::new(Embedder::load(&mut weights, *manifest)?)),
+        };
         weights.finish()?;
-        Ok(Self { bands, normalisation: manifest.frontend.normalisation(), manifest, representation, trunk, heads })
+        Ok(model)
     }
 
     /// From a file.
@@ -60,6 +65,58 @@ impl System {
         Self::from_bytes(&read_file(path)?).map_err(|error| error.in_file(path))
     }
 
+    /// The way to the representation.
+    pub fn embedder(&self) -> &Embedder {
+        match self {
+            Self::System(system) => system.embedder(),
+            Self::Embedder(embedder) => embedder,
+        }
+    }
+
+    /// The system, if it is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`](crate::Error::Config) for a network without heads, which says how it becomes a system.
+    pub fn into_system(self) -> Result<System> {
+        match self {
+            Self::System(system) => Ok(*system),
+            Self::Embedder(embedder) => Err(without_heads(&embedder.manifest().name)),
+        }
+    }
+}
+
+impl System {
+    fn load(weights: &mut Weights<'_>, manifest: Manifest) -> Result<Self> {
+        let embedder = Embedder::load(weights, manifest.to_representation())?;
+        let trunk = Trunk::load(weights, &manifest.trunk, embedder.dim())?;
+        let heads = Heads::load(weights, &manifest.heads, trunk.outputs())?;
+        Ok(Self { manifest, embedder, trunk, heads })
+    }
+
+    /// From the bytes of a model file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::from_bytes`] and [`Model::into_system`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Model::from_bytes(bytes)?.into_system()
+    }
+
+    /// From a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_bytes`] and [`read_file`]; every error names the file.
+    pub fn open(path: &Path) -> Result<Self> {
+        Model::open(path)?.into_system().map_err(|error| error.in_file(path))
+    }
+
+    /// The way to the representation.
+    pub fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
+
     /// What the file says of itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -67,7 +124,7 @@ impl System {
 
     /// The shortest clip that the network can take, in frames.
     pub fn min_frames(&self) -> usize {
-        self.representation.min_frames()
+        self.embedder.min_frames()
     }
 
     /// Memory for one thread.
@@ -80,8 +137,8 @@ impl System {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for fewer than [`Self::min_frames`] frames, for features of another size, or values that are not
-    /// finite; [`Error::Weights`] where a layer overflows.
+    /// [`Error::Config`](crate::Error::Config) for fewer than [`Self::min_frames`] frames, for features of another size, or values that are not
+    /// finite; [`Error::Weights`](crate::Error::Weights) where a layer overflows.
     pub fn forward(&self, features: &[f32], frames: usize, workspace: &mut Workspace) -> Result<Output> {
         self.forward_heads(features, frames, ActiveHeads::ALL, workspace)
     }
@@ -125,19 +182,9 @@ impl System {
         workspace: &mut Workspace,
         probe: &mut Probe<'_, '_>,
     ) -> Result<Output> {
-        if frames.checked_mul(self.bands) != Some(features.len()) {
-            let (values, bands) = (features.len(), self.bands);
-            return Err(Error::Config(format!("{values} values are no {frames} frames of {bands} bands")));
-        }
-        if !all_finite(features) {
-            return Err(Error::Config("features that are not finite".into()));
-        }
-        let Workspace { representation, trunk } = workspace;
-        let normalised = self.representation.input(representation, features.len());
-        normalised.copy_from_slice(features);
-        self.normalisation.apply(normalised, self.bands);
-        let vector = room(&mut trunk.from, self.representation.dim());
-        self.representation.run(frames, representation, vector, probe)?;
+        let Workspace { embedder, trunk } = workspace;
+        let vector = room(&mut trunk.from, self.embedder.dim());
+        self.embedder.run(features, frames, embedder, vector, probe)?;
         let shared = self.trunk.run(trunk, probe)?;
         self.heads.run(shared, heads, probe)
     }
@@ -145,5 +192,5 @@ impl System {
 
 const _: () = {
     const fn shared_by_threads<T: Send + Sync>() {}
-    shared_by_threads::<System>();
+    shared_by_threads::<Model>();
 };

@@ -26,6 +26,41 @@ pub struct XVectorRecipe {
     pub embedding: usize,
     /// What batch norm adds to each variance.
     pub norm_eps: f64,
+    /// The frame-level layers' activation.
+    #[serde(default)]
+    pub activation: ActivationKind,
+    /// What the frame-level layers see before the first frame and after the last.
+    #[serde(default)]
+    pub padding: PaddingKind,
+    /// Whether a batch norm follows the embedding's affine map.
+    #[serde(default = "yes")]
+    pub embedding_norm: bool,
+}
+
+/// Kaldi's order of affine map, ReLU, batch norm is the one of Snyder et al.; others changed the ReLU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivationKind {
+    /// `max(0, x)`.
+    #[default]
+    Relu,
+    /// `x`, below 0 `0.01 · x`: PyTorch's `LeakyReLU`.
+    LeakyRelu,
+}
+
+/// The edges of the frame-level layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaddingKind {
+    /// Nothing: each layer gives as many frames less as its context reaches over.
+    #[default]
+    None,
+    /// The frames mirrored at the first and the last, so that each layer gives as many as it gets (SpeechBrain).
+    Reflect,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One frame-level layer.
@@ -78,6 +113,10 @@ impl XVectorRecipe {
         for (i, layer) in recipe.layers.iter().enumerate() {
             within(&format!("representation.layers[{i}].channels"), &layer.channels, 1..=MAX_CHANNELS)?;
             layer.dilation().map_err(|what| wrong(&format!("representation.layers[{i}].context"), what))?;
+            if recipe.padding == PaddingKind::Reflect && layer.context.len().is_multiple_of(2) {
+                let what = "an even number of frames, which have no middle to pad around";
+                return Err(wrong(&format!("representation.layers[{i}].context"), what));
+            }
         }
         recipe.pooling.check()?;
         within("representation.embedding", &recipe.embedding, 1..=MAX_CHANNELS)?;
@@ -122,6 +161,7 @@ impl TdnnRecipe {
 #[derive(Debug)]
 pub struct XVector {
     layers: Vec<(String, Tdnn)>,
+    padding: PaddingKind,
     pooling: StatisticsPooling,
     embedding: Linear,
 }
@@ -133,6 +173,8 @@ pub(crate) struct Scratch {
     pub(crate) frames: Vec<f32>,
     /// The output of the other layers.
     other: Vec<f32>,
+    /// A layer's input with its mirrored edges.
+    padded: Vec<f32>,
     pooled: Vec<f32>,
 }
 
@@ -146,17 +188,30 @@ impl XVector {
             let dilation = layer.dilation().map_err(|what| wrong("representation.layers", what))?;
             let shape = [layer.channels, inputs, layer.context.len()];
             let tdnn = Tdnn::load(weights, &name, shape, dilation, recipe.norm_eps)?;
-            layers.push((name, tdnn));
+            layers.push((name, tdnn.with_negative_slope(recipe.activation.negative_slope())));
             inputs = layer.channels;
         }
-        let affine = Linear::load(weights, "xvector.embedding", 2 * inputs, recipe.embedding)?;
-        let norm = Norm::load(weights, "xvector.embedding_norm", recipe.embedding, recipe.norm_eps)?;
-        Ok(Self { layers, pooling: recipe.pooling.plan(), embedding: affine.followed_by(&norm) })
+        let mut embedding = Linear::load(weights, "xvector.embedding", 2 * inputs, recipe.embedding)?;
+        if recipe.embedding_norm {
+            let norm = Norm::load(weights, "xvector.embedding_norm", recipe.embedding, recipe.norm_eps)?;
+            embedding = embedding.followed_by(&norm);
+        }
+        Ok(Self { layers, padding: recipe.padding, pooling: recipe.pooling.plan(), embedding })
     }
 
-    /// The shortest clip: what the contexts reach over, and the frames that the pooling needs. Snyder's network: 15.
+    /// The shortest clip: what the contexts reach over, and the frames that the pooling needs. Snyder's network: 15. With mirrored edges:
+    /// more than any layer mirrors.
     pub fn min_frames(&self) -> usize {
-        self.layers.iter().map(|(_, layer)| layer.reach()).sum::<usize>() + self.pooling.min_frames()
+        let reaches = self.layers.iter().map(|(_, layer)| layer.reach());
+        match self.padding {
+            PaddingKind::None => reaches.sum::<usize>() + self.pooling.min_frames(),
+            PaddingKind::Reflect => reaches.map(|reach| reach / 2 + 1).fold(self.pooling.min_frames(), usize::max),
+        }
+    }
+
+    /// Values of the widest layer for each frame.
+    pub(crate) fn values_per_frame(&self) -> usize {
+        self.layers.iter().map(|(_, layer)| layer.inputs().max(layer.outputs())).max().unwrap_or(0)
     }
 
     /// Length of the embedding.
@@ -176,13 +231,18 @@ impl XVector {
         if frames < self.min_frames() {
             return Err(Error::Config(format!("{frames} frames: the network needs at least {}", self.min_frames())));
         }
-        let Scratch { frames: from, other: to, pooled } = scratch;
+        let Scratch { frames: from, other: to, padded, pooled } = scratch;
         let (mut from, mut to) = (from, to);
         let mut frames = frames;
         for (name, layer) in &self.layers {
-            let left = frames - layer.reach();
+            let mut input = &from[..frames * layer.inputs()];
+            if self.padding == PaddingKind::Reflect && layer.reach() > 0 {
+                input = mirrored(input, layer.inputs(), layer.reach() / 2, padded);
+            }
+            let seen = input.len() / layer.inputs();
+            let left = seen - layer.reach();
             let output = room(to, left * layer.outputs());
-            layer.run(&from[..frames * layer.inputs()], frames, output);
+            layer.run(input, seen, output);
             probe.pass(name, &[left, layer.outputs()], output)?;
             frames = left;
             (from, to) = (to, from);
@@ -194,6 +254,27 @@ impl XVector {
         self.embedding.run(pooled, 1, embedding);
         probe.pass("xvector.embedding", &[self.dim()], embedding)
     }
+}
+
+impl ActivationKind {
+    fn negative_slope(self) -> f32 {
+        match self {
+            Self::Relu => 0.0,
+            Self::LeakyRelu => 0.01,
+        }
+    }
+}
+
+/// `[frames, channels]` with `edge` frames more on both sides, mirrored at the first and the last frame, which are not repeated. There are more
+/// frames than `edge`.
+fn mirrored<'p>(input: &[f32], channels: usize, edge: usize, padded: &'p mut Vec<f32>) -> &'p [f32] {
+    let frame = |t: usize| &input[t * channels..(t + 1) * channels];
+    let frames = input.len() / channels;
+    padded.clear();
+    (1..=edge).rev().for_each(|t| padded.extend_from_slice(frame(t)));
+    padded.extend_from_slice(input);
+    (1..=edge).for_each(|t| padded.extend_from_slice(frame(frames - 1 - t)));
+    padded
 }
 
 #[cfg(test)]
@@ -218,6 +299,13 @@ mod tests {
     }
 
     #[test]
+    fn edges_are_mirrored() {
+        let mut padded = vec![f32::NAN; 3];
+        assert_eq!(mirrored(&[0.0, 1.0, 2.0], 1, 2, &mut padded), [2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0]);
+        assert_eq!(mirrored(&[0.0, 1.0, 2.0, 3.0], 2, 1, &mut padded), [2.0, 3.0, 0.0, 1.0, 2.0, 3.0, 0.0, 1.0]);
+    }
+
+    #[test]
     fn each_wrong_value_is_named() {
         XVectorRecipe::parse(recipe()).unwrap();
         for (pointer, value, name) in [
@@ -231,9 +319,15 @@ mod tests {
             ("/pooling/floor", json!(-1.0), "pooling.floor"),
             ("/embedding", json!(1_u64 << 40), "embedding"),
             ("/norm_eps", json!("small"), "norm_eps"),
+            ("/activation", json!("gelu"), "activation"),
+            ("/padding", json!("zeros"), "padding"),
+            ("/embedding_norm", json!(1), "embedding_norm"),
         ] {
             let mut broken = recipe();
-            *broken.pointer_mut(pointer).unwrap() = value;
+            match broken.pointer_mut(pointer) {
+                Some(place) => *place = value,
+                None => broken[&pointer[1..]] = value,
+            }
             let message = XVectorRecipe::parse(broken).unwrap_err().to_string();
             assert!(message.contains(&format!("`representation.{name}`")), "{message}");
         }

@@ -11,6 +11,8 @@ use crate::nn::{Norm, Tensor, Weights};
 /// y[t] = scale · max(0, b + Σ_j W_j · x[t + j · dilation]) + shift        0 ≤ j < taps
 /// ```
 ///
+/// With [`Self::with_negative_slope`] it is a leaky ReLU: values below 0 times the slope, instead of 0.
+///
 /// `[frames, inputs]` → `[frames − (taps − 1) · dilation, outputs]`: no padding, so that frame `t` of the output belongs to
 /// the middle of its context. The affine map is PyTorch's `nn.Conv1d(inputs, outputs, taps, dilation)`.
 ///
@@ -24,6 +26,7 @@ pub struct Tdnn {
     /// `[taps, inputs, outputs]`.
     weight: Vec<f32>,
     bias: Vec<f32>,
+    negative_slope: f32,
     norm: Norm,
 }
 
@@ -38,7 +41,13 @@ impl Tdnn {
         assert!(shape.len() == 3 && shape[0] == outputs && norm.channels() == outputs && dilation > 0, "{shape:?}");
         let (inputs, taps) = (shape[1], shape[2]);
         let weight = taps_inputs_outputs(weight.values(), [outputs, inputs, taps]);
-        Self { inputs, taps, dilation, weight, bias, norm }
+        Self { inputs, taps, dilation, weight, bias, negative_slope: 0.0, norm }
+    }
+
+    /// The same layer with a leaky ReLU.
+    #[must_use]
+    pub fn with_negative_slope(self, negative_slope: f32) -> Self {
+        Self { negative_slope, ..self }
     }
 
     /// Takes `{prefix}.conv.weight`, `{prefix}.conv.bias` and the batch norm `{prefix}.norm`.
@@ -91,7 +100,7 @@ impl Tdnn {
             let y = MatrixMut::new(output, (frames_out, outputs), outputs);
             gemm(x, w, y, if j == 0 { Product::Replaces } else { Product::Adds });
         }
-        bias_relu_scale_shift(output, &self.bias, self.norm.scale(), self.norm.shift());
+        bias_relu_scale_shift(output, &self.bias, self.negative_slope, self.norm.scale(), self.norm.shift());
     }
 }
 
@@ -131,7 +140,8 @@ mod tests {
                 sum += f64::from(w) * f64::from(x[(t + j * layer.dilation) * layer.inputs + i]);
             }
         }
-        f64::from(layer.norm.scale()[o]) * sum.max(0.0) + f64::from(layer.norm.shift()[o])
+        f64::from(layer.norm.scale()[o]) * sum.max(f64::from(layer.negative_slope) * sum)
+            + f64::from(layer.norm.shift()[o])
     }
 
     #[test]
@@ -141,7 +151,8 @@ mod tests {
         {
             let weight = Tensor::new(&[outputs, inputs, taps], noise(outputs * inputs * taps, 0.1));
             let norm = Norm::new(noise(outputs, 0.2), noise(outputs, 0.3));
-            let layer = Tdnn::new(&weight, noise(outputs, 0.4), norm, dilation);
+            let slope = if taps == 3 { 0.01 } else { 0.0 };
+            let layer = Tdnn::new(&weight, noise(outputs, 0.4), norm, dilation).with_negative_slope(slope);
             let x = noise(frames * inputs, 0.5);
             let mut y = vec![f32::NAN; (frames - layer.reach()) * outputs];
             layer.run(&x, frames, &mut y);

@@ -9,6 +9,7 @@
 
 mod header;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -24,8 +25,8 @@ use crate::nn::{Tensor, all_finite};
 
 pub use header::Header;
 
-/// The largest model file that is read: 1 GiB.
-pub const MAX_FILE_BYTES: u64 = 1 << 30;
+/// The largest model file that is read: 2 GiB.
+pub const MAX_FILE_BYTES: u64 = 1 << 31;
 /// The longest header that is parsed: 4 MiB, a hundred times what a large network's tensors need.
 pub const MAX_HEADER_BYTES: u64 = 4 << 20;
 
@@ -72,7 +73,7 @@ fn too_large(actual: u64) -> Error {
 struct Stored<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: &'a [u8],
+    bytes: Cow<'a, [u8]>,
 }
 
 /// A model file's tensors that nobody took yet, and its header's texts.
@@ -97,9 +98,27 @@ impl<'a> Weights<'a> {
             let (start, end) = info.data_offsets;
             let bytes =
                 data.get(start..end).ok_or_else(|| malformed(format!("tensor `{name}` lies outside the file")))?;
-            tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), bytes });
+            tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), bytes: bytes.into() });
         }
         Ok(Self { texts: header::texts(&header), tensors })
+    }
+
+    /// Tensors of another format: name, type, shape, and the values' little-endian bytes, row by row. The last of a name stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] where the bytes are not as many as type and shape need.
+    pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Dtype, Vec<usize>, Cow<'a, [u8]>)>) -> Result<Self> {
+        let mut all = BTreeMap::new();
+        for (name, dtype, shape, bytes) in tensors {
+            let needed = shape.iter().try_fold(dtype.bitsize(), |bits, n| bits.checked_mul(*n));
+            if needed.is_none_or(|bits| bits % 8 != 0 || bits / 8 != bytes.len()) {
+                let (expected, actual) = (format!("{dtype:?} of shape {shape:?}"), format!("{} bytes", bytes.len()));
+                return Err(Error::Weights { name, expected, actual });
+            }
+            all.insert(name, Stored { dtype, shape, bytes });
+        }
+        Ok(Self { texts: BTreeMap::new(), tensors: all })
     }
 
     /// A text of the header's `__metadata__`.
@@ -123,7 +142,7 @@ impl<'a> Weights<'a> {
         for (name, stored) in &self.tensors {
             digest.update(name.as_bytes());
             digest.update([0]);
-            digest.update(stored.bytes);
+            digest.update(&stored.bytes);
         }
         hex(&digest.finalize())
     }
@@ -203,7 +222,8 @@ impl Stored<'_> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or_default()));
         text

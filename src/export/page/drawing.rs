@@ -34,18 +34,18 @@ const MIN_CELL: f64 = 2.0;
 /// Columns of a waveform.
 const WAVE_STEP: f64 = 1.0;
 
-/// A part of a recording, of a line's length; the last one may have less of it.
+/// A part of a recording, of a line's length; the last one may have less of it. In seconds.
 pub(super) struct Line {
-    pub(super) start_s: f64,
-    /// Seconds that the whole width stands for.
-    pub(super) line_s: f64,
+    pub(super) start: f64,
+    /// What the whole width stands for.
+    pub(super) length: f64,
     /// Where the recording ends, or the line.
-    pub(super) end_s: f64,
+    pub(super) end: f64,
 }
 
 impl Line {
     fn x(&self, seconds: f64) -> f64 {
-        LEFT + WIDTH * ((seconds - self.start_s) / self.line_s).clamp(0.0, 1.0)
+        LEFT + WIDTH * ((seconds - self.start) / self.length).clamp(0.0, 1.0)
     }
 }
 
@@ -63,8 +63,8 @@ pub(super) fn draw(sketch: &Sketch, line: &Line) -> String {
     svg.raw(&format!(r#"<line class="cursor" x1="0" x2="0" y1="{TOP}" y2="{height}" visibility="hidden"/>"#));
     let told = format!(
         "The recording from {} to {}; its numbers stand in the table below.",
-        clock(line.start_s),
-        clock(line.end_s)
+        clock(line.start),
+        clock(line.end)
     );
     svg.finish(&told)
 }
@@ -81,14 +81,14 @@ fn tells_voice(sketch: &Sketch) -> bool {
 }
 
 fn draw_ticks(svg: &mut Svg, line: &Line, height: f64) {
-    let step = tick_s(line.line_s);
-    let first = (line.start_s / step).round() as u64;
-    let last = ((line.start_s + line.line_s) / step + 1e-9).floor() as u64;
+    let step = tick_s(line.length);
+    let first = (line.start / step).round() as u64;
+    let last = ((line.start + line.length) / step + 1e-9).floor() as u64;
     for tick in first..=last {
         let seconds = tick as f64 * step;
         let x = line.x(seconds);
         svg.line("grid", (x, TOP - 4.0), (x, height));
-        let class = if seconds - line.start_s < step / 2.0 { "soft" } else { "soft middle" };
+        let class = if seconds - line.start < step / 2.0 { "soft" } else { "soft middle" };
         svg.text(class, (x, TOP - 13.0), &clock(seconds));
     }
 }
@@ -113,23 +113,23 @@ fn draw_signal(svg: &mut Svg, sketch: &Sketch, signal: &Signal, line: &Line, top
 
 /// The cells within a line, joined until they are wide enough to be seen.
 fn cells_of(signal: &Signal, line: &Line) -> Vec<Cell> {
-    let within = |cell: &&Cell| cell.start_s < line.end_s - 1e-9 && cell.end_s > line.start_s + 1e-9;
+    let within = |cell: &&Cell| cell.start_s < line.end - 1e-9 && cell.end_s > line.start + 1e-9;
     let cells: Vec<Cell> = signal.cells.list.iter().filter(within).cloned().collect();
     let Some(first) = cells.first() else {
         return cells;
     };
-    let width = WIDTH * (first.end_s - first.start_s) / line.line_s;
+    let width = WIDTH * (first.end_s - first.start_s) / line.length;
     joined(&cells, (MIN_CELL / width).ceil() as usize)
 }
 
 /// One path: the highest samples from left to right, the lowest ones back.
 fn draw_wave(svg: &mut Svg, sketch: &Sketch, signal: &Signal, line: &Line, top: f64) {
     let middle = top + WAVE / 2.0;
-    let end = line.x(line.end_s);
+    let end = line.x(line.end);
     svg.line("axis", (LEFT, middle), (end, middle));
     let columns = ((end - LEFT) / WAVE_STEP).ceil() as usize;
-    let per_column = line.line_s / WIDTH * WAVE_STEP * f64::from(sketch.rate_hz);
-    let from = line.start_s * f64::from(sketch.rate_hz);
+    let per_column = line.length / WIDTH * WAVE_STEP * f64::from(sketch.rate_hz);
+    let from = line.start * f64::from(sketch.rate_hz);
     let (mut above, mut below) = (String::new(), Vec::new());
     for column in 0..columns {
         let at = from + column as f64 * per_column;
@@ -170,7 +170,7 @@ fn draw_unanswered(svg: &mut Svg, cells: &[Cell], line: &Line, top: f64, height:
 
 /// Two stepped areas over one base line: where the emotion is the most probable one, and where it is not.
 fn draw_emotion(svg: &mut Svg, cells: &[Cell], line: &Line, emotion: usize, bottom: f64) {
-    svg.line("grid", (LEFT, bottom), (line.x(line.end_s), bottom));
+    svg.line("grid", (LEFT, bottom), (line.x(line.end), bottom));
     let (mut first, mut others) = (String::new(), String::new());
     for cell in cells.iter().filter(|cell| cell.no_answer.is_none()) {
         let Some(&p) = cell.emotion.get(emotion) else { continue };

@@ -139,9 +139,9 @@ fn write_timeline(
     let length = line_s(subject.duration_s);
     let lines = (subject.duration_s / length - 1e-9).ceil().max(1.0) as usize;
     for index in 0..lines {
-        let start_s = index as f64 * length;
-        let line = Line { start_s, line_s: length, end_s: (start_s + length).min(subject.duration_s) };
-        writeln!(out, "<div class=\"line scroll\" data-start=\"{start_s}\" data-end=\"{}\">", line.end_s)?;
+        let start = index as f64 * length;
+        let line = Line { start, length, end: (start + length).min(subject.duration_s) };
+        writeln!(out, "<div class=\"line scroll\" data-start=\"{start}\" data-end=\"{}\">", line.end)?;
         writeln!(out, "{}</div>", drawing::draw(sketch, &line))?;
     }
     writeln!(out, "</div>\n<div id=\"readout\" hidden></div>")?;

@@ -1,0 +1,65 @@
+//! `persona-engine model import KIND FILE... -o OUT.safetensors`
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use persona_engine::import::{self, Kind};
+use persona_engine::{Error, Result};
+
+use super::Stop;
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ImportArgs {
+    /// What the files hold: campplus, speechbrain-xvector or kaldi-xvector.
+    #[arg(value_name = "KIND")]
+    kind: Kind,
+    /// The network's file or files.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The model file to be written.
+    #[arg(long, short, value_name = "OUT.safetensors")]
+    output: PathBuf,
+    /// Replace the output if it exists.
+    #[arg(long)]
+    force: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  persona-engine model import campplus campplus_cn_en_common.pt -o campplus.safetensors
+  persona-engine model import speechbrain-xvector embedding_model.ckpt -o xvect.safetensors
+  persona-engine model import kaldi-xvector final.raw mfcc.conf -o kaldi.safetensors
+
+The files are read without Python, and nothing in them is run. What comes out is a network without heads: it embeds (`embed`, `similarity`).
+The output appears when it is whole, or not at all.";
+
+/// Reads, checks, writes. Always returns true: what fails is a set-up that does.
+pub(super) fn run(args: &ImportArgs, err: &mut dyn Write) -> Result<bool, Stop> {
+    let megabytes = import(args).map_err(Stop::SetUp)? as f64 / 1e6;
+    writeln!(err, "persona-engine: {}: written, {megabytes:.1} MB", args.output.display())?;
+    Ok(true)
+}
+
+/// The bytes written.
+fn import(args: &ImportArgs) -> Result<usize> {
+    let output = &args.output;
+    let same =
+        |file: &PathBuf| fs::canonicalize(file).ok().is_some_and(|file| fs::canonicalize(output).ok() == Some(file));
+    if args.files.iter().any(same) {
+        return Err(Error::Config(format!("{}: input and output are one file", output.display())));
+    }
+    if output.exists() && !args.force {
+        return Err(Error::Config(format!("{}: exists; --force replaces it", output.display())));
+    }
+    let read = args.kind.read(&args.files)?;
+    let named = |error: Error| match args.files.first() {
+        Some(file) => error.in_file(file),
+        None => error,
+    };
+    let file = import::model_file(args.kind, &read).map_err(named)?;
+    import::write_whole(output, &file)?;
+    Ok(file.len())
+}

@@ -1,0 +1,254 @@
+//! Recordings to embeddings: the way of [`Engine`](super::Engine) up to the representation, with any model file.
+//!
+//! ```text
+//! recording ─▶ windows of up to frontend.window_s, the last one reaching back ─▶ a vector each ─▶ their mean, weighted by new samples
+//! ```
+//!
+//! Shipped systems have windows of 3 s, imported networks of 60 s, so that a shorter recording is one window, as in the toolkits that they come from.
+//! Every window counts, speech or not; no frames are dropped.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::report::SCHEMA;
+use super::stream::{SignalStream, Split};
+use super::verdict::rounded;
+use super::windows::{Window, Windows};
+use crate::audio::{Decoder, Limits, RawFormat};
+use crate::error::{Error, Result};
+use crate::models::embedder::{Embedder, EmbedderWorkspace};
+use crate::models::{FeatureExtractor, Model};
+
+/// What a caller may choose.
+#[derive(Debug, Clone, Default)]
+pub struct EmbedOptions {
+    /// What an input may be at most.
+    pub limits: Limits,
+    /// What inputs without a header hold.
+    pub raw: Option<RawFormat>,
+    /// The intermediate result to give instead of the representation, such as `campplus.taps.final`: one that is a vector.
+    pub layer: Option<String>,
+}
+
+/// A model, ready to embed recordings.
+#[derive(Debug)]
+pub struct EmbeddingEngine {
+    model: Model,
+    options: EmbedOptions,
+}
+
+/// What a recording sounds like to a network.
+#[derive(Debug, Clone, Serialize)]
+pub struct Embedding {
+    /// Version of this object.
+    pub schema: u32,
+    /// The recording as the caller named it.
+    pub file: String,
+    /// Its length, seconds.
+    pub duration_s: f64,
+    /// Windows whose vectors were averaged.
+    pub windows: usize,
+    /// Name of the model.
+    pub model: String,
+    /// First 16 digits of its checksum.
+    pub model_sha256: String,
+    /// What the vector is: `representation`, or the layer that was asked for.
+    pub layer: String,
+    /// The vector.
+    pub embedding: Vec<f32>,
+    /// What harms it.
+    pub warnings: Vec<String>,
+}
+
+impl EmbeddingEngine {
+    /// Checks that the model's front-end can be built.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names what makes no sense.
+    pub fn new(model: Model, options: EmbedOptions) -> Result<Self> {
+        model.embedder().manifest().frontend.extractor()?;
+        Ok(Self { model, options })
+    }
+
+    /// The model that embeds.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Embeds one file.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the file, naming it; [`Error::Config`] for one that is too short, or a layer that is no vector of this network.
+    pub fn embed_file(&self, path: &Path) -> Result<Embedding> {
+        let decoder = match &self.options.raw {
+            None => Decoder::open(path, &self.options.limits),
+            Some(format) => Decoder::open_raw(path, format, &self.options.limits),
+        }?;
+        self.run(decoder, path.to_string_lossy().into_owned()).map_err(|error| error.in_file(path))
+    }
+
+    /// Embeds one stream of bytes; `name` stands for it.
+    ///
+    /// # Errors
+    /// As [`Self::embed_file`].
+    pub fn embed_reader(&self, reader: impl Read + Send + Sync + 'static, name: &str) -> Result<Embedding> {
+        let decoder = match &self.options.raw {
+            None => Decoder::new(reader, &self.options.limits),
+            Some(format) => Decoder::raw(reader, format, &self.options.limits),
+        };
+        decoder.and_then(|decoder| self.run(decoder, name.to_owned())).map_err(|error| error.in_file(name))
+    }
+
+    fn run(&self, decoder: Decoder, file: String) -> Result<Embedding> {
+        let embedder = self.model.embedder();
+        let manifest = embedder.manifest();
+        let mut stream = SignalStream::new(decoder, Split::Mean, manifest.frontend.sample_rate_hz())?;
+        let mut windows = Windows::new(manifest.frontend.window_samples(), None);
+        let mut worker = Worker::new(embedder, self.options.layer.as_deref())?;
+        let (mut ready, mut mean) = (Vec::new(), Mean::default());
+        while stream.next()? {
+            windows.push(stream.block(0).1, &mut |window| ready.push(window));
+            for window in ready.drain(..) {
+                mean.add(&worker.embed(&window)?, window.fresh);
+            }
+        }
+        if let Some(window) = windows.last() {
+            mean.add(&worker.embed(&window)?, window.fresh);
+        }
+        let heard = stream.heard();
+        Ok(Embedding {
+            schema: SCHEMA,
+            file,
+            duration_s: rounded(heard.duration_s, 6),
+            windows: mean.windows,
+            model: manifest.name.clone(),
+            model_sha256: manifest.sha256.chars().take(16).collect(),
+            layer: self.options.layer.clone().unwrap_or_else(|| "representation".to_owned()),
+            embedding: mean.vector()?,
+            warnings: heard.warnings,
+        })
+    }
+}
+
+/// Window to vector.
+struct Worker<'e> {
+    embedder: &'e Embedder,
+    layer: Option<&'e str>,
+    extractor: FeatureExtractor,
+    workspace: EmbedderWorkspace,
+    features: Vec<f32>,
+}
+
+impl<'e> Worker<'e> {
+    fn new(embedder: &'e Embedder, layer: Option<&'e str>) -> Result<Self> {
+        let extractor = embedder.manifest().frontend.extractor()?;
+        Ok(Self { embedder, layer, extractor, workspace: EmbedderWorkspace::default(), features: Vec::new() })
+    }
+
+    fn embed(&mut self, window: &Window) -> Result<Vec<f32>> {
+        let frontend = &self.embedder.manifest().frontend;
+        let least = frontend.samples_for(self.embedder.min_frames());
+        if window.samples.len() < least {
+            let (has, needs) = (window.samples.len() as f64, least as f64 / f64::from(frontend.sample_rate_hz()));
+            let has = has / f64::from(frontend.sample_rate_hz());
+            return Err(Error::Config(format!("too short: {has:.3} s, the network needs at least {needs:.3} s")));
+        }
+        let frames = self.extractor.run(&window.samples, &mut self.features);
+        let Some(layer) = self.layer else { return self.embedder.embed(&self.features, frames, &mut self.workspace) };
+        let (mut found, mut vectors) = (None, Vec::new());
+        let mut observer = |name: &str, shape: &[usize], values: &[f32]| {
+            if shape.len() == 1 {
+                vectors.push(format!("`{name}`"));
+                if name == layer {
+                    found = Some(values.to_vec());
+                }
+            }
+        };
+        self.embedder.embed_layers(&self.features, frames, &mut self.workspace, &mut observer)?;
+        let unknown =
+            || Error::Config(format!("`{layer}` is no vector of this network; it has {}", vectors.join(", ")));
+        found.ok_or_else(unknown)
+    }
+}
+
+/// Mean of vectors, each weighted by the samples that no other window holds. Sums are f64, in the order of the recording.
+#[derive(Default)]
+struct Mean {
+    sums: Vec<f64>,
+    weight: f64,
+    windows: usize,
+}
+
+impl Mean {
+    fn add(&mut self, vector: &[f32], fresh: usize) {
+        self.sums.resize(vector.len(), 0.0);
+        for (sum, value) in self.sums.iter_mut().zip(vector) {
+            *sum += fresh as f64 * f64::from(*value);
+        }
+        self.weight += fresh as f64;
+        self.windows += 1;
+    }
+
+    fn vector(&self) -> Result<Vec<f32>> {
+        if self.windows == 0 {
+            return Err(Error::Config("too short: it holds no audio".into()));
+        }
+        Ok(self.sums.iter().map(|sum| (sum / self.weight) as f32).collect())
+    }
+}
+
+impl Embedding {
+    /// The cosine of the angle between two embeddings: 1 for the same direction, 0 for unrelated ones.
+    ///
+    /// ```text
+    /// Σ a[i] · b[i] / (|a| · |b|)
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Config`] for vectors of different lengths, or one of length 0.
+    pub fn cosine(&self, other: &Self) -> Result<f64> {
+        let (a, b) = (&self.embedding, &other.embedding);
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let scale = (dot(a, a) * dot(b, b)).sqrt();
+        if a.len() != b.len() || scale == 0.0 {
+            return Err(Error::Config(format!(
+                "no angle between {} and {}: one of them has no direction",
+                self.file, other.file
+            )));
+        }
+        Ok((dot(a, b) / scale).clamp(-1.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_weighs_each_sample_once() {
+        let mut mean = Mean::default();
+        assert!(mean.vector().is_err());
+        mean.add(&[1.0, 0.0], 30);
+        mean.add(&[0.0, 4.0], 10);
+        assert_eq!(mean.vector().unwrap(), [0.75, 1.0]);
+    }
+
+    fn of(embedding: &[f32]) -> Embedding {
+        let text = String::new;
+        let (file, model, model_sha256, layer) = (text(), text(), text(), text());
+        let (embedding, warnings) = (embedding.to_vec(), Vec::new());
+        Embedding { schema: SCHEMA, file, duration_s: 0.0, windows: 1, model, model_sha256, layer, embedding, warnings }
+    }
+
+    #[test]
+    fn the_cosine_is_its_formula() {
+        let cosine = |a: &[f32], b: &[f32]| of(a).cosine(&of(b)).unwrap();
+        assert_eq!(cosine(&[3.0, 4.0], &[6.0, 8.0]), 1.0);
+        assert_eq!(cosine(&[3.0, 4.0], &[-4.0, 3.0]), 0.0);
+        assert_eq!(cosine(&[1.0, 0.0], &[-2.0, 0.0]), -1.0);
+        approx::assert_abs_diff_eq!(cosine(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), 10.0 / 14.0, epsilon = 1e-12);
+        assert!(of(&[0.0]).cosine(&of(&[1.0])).is_err() && of(&[1.0]).cosine(&of(&[1.0, 0.0])).is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! The kinds of network that can be imported.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{campplus, nnet3, shown, speechbrain};
+use crate::error::{Error, Result};
+use crate::nn::Tensor;
+use crate::nn::weights::hex;
+
+/// A kind of network, and of the files that hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `campplus`: a checkpoint of 3D-Speaker's CAM++.
+    CamPlusPlus,
+    /// `speechbrain-xvector`: `embedding_model.ckpt` of SpeechBrain's x-vector network.
+    SpeechBrainXVector,
+    /// `kaldi-xvector`: `final.raw` of Kaldi's nnet3 recipes and, as a second file, their `mfcc.conf`.
+    KaldiXVector,
+}
+
+/// What is said of the licence where nothing is known of the file.
+pub(super) const NO_LICENCE: &str = "that of the imported file, which states none";
+
+/// What a kind's files are read into: everything that a model file of a representation holds.
+#[derive(Debug)]
+pub struct Import {
+    /// Name of the network.
+    pub name: String,
+    /// Licence of the weights, as far as it is known.
+    pub licence: String,
+    /// Where it comes from, for people.
+    pub data: Map<String, Value>,
+    /// The manifest's `frontend`.
+    pub frontend: Value,
+    /// The manifest's `representation`.
+    pub representation: Value,
+    /// Tensors under this engine's names.
+    pub tensors: Vec<(String, Tensor)>,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: &[Self] = &[Self::CamPlusPlus, Self::SpeechBrainXVector, Self::KaldiXVector];
+
+    /// What it is called on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CamPlusPlus => "campplus",
+            Self::SpeechBrainXVector => "speechbrain-xvector",
+            Self::KaldiXVector => "kaldi-xvector",
+        }
+    }
+
+    /// Reads the network's files.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for another number of files than the kind has; what is wrong with a file, naming it.
+    pub fn read(self, files: &[PathBuf]) -> Result<Import> {
+        match (self, files) {
+            (Self::CamPlusPlus, [file]) => campplus::read(file),
+            (Self::SpeechBrainXVector, [file]) => speechbrain::read(file),
+            (Self::KaldiXVector, [file, conf @ ..]) if conf.len() < 2 => nnet3::read(file, conf.first()),
+            (Self::KaldiXVector, _) => Err(self.wrong_number(files.len(), "final.raw and at most an mfcc.conf")),
+            _ => Err(self.wrong_number(files.len(), "one file")),
+        }
+    }
+
+    fn wrong_number(self, given: usize, expected: &str) -> Error {
+        Error::Config(format!("{}: {expected} expected, {given} given", self.name()))
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let known: Vec<&str> = Self::ALL.iter().map(|kind| kind.name()).collect();
+        let unknown = || Error::Config(format!("`{name}` is no kind of network; known are {}", known.join(", ")));
+        Self::ALL.iter().copied().find(|kind| kind.name() == name).ok_or_else(unknown)
+    }
+}
+
+/// The file that a network comes from.
+pub(super) struct Origin {
+    file: String,
+    pub(super) sha256: String,
+}
+
+impl Origin {
+    pub(super) fn of(path: &Path, bytes: &[u8]) -> Self {
+        Self { file: shown(path).into_owned(), sha256: hex(&Sha256::digest(bytes)) }
+    }
+
+    /// The manifest's `data`; `published` names the network if the checksum does.
+    pub(super) fn describe(self, published: Option<&str>) -> Map<String, Value> {
+        let mut data = Map::from_iter([("file".into(), json!(self.file)), ("file sha256".into(), json!(self.sha256))]);
+        data.extend(published.map(|name| ("published".into(), json!(name))));
+        data
+    }
+}

@@ -1,0 +1,128 @@
+//! The features of a Kaldi network: an `mfcc.conf`, or those of the recipe that has as many coefficients.
+
+use serde_json::{Value, json};
+
+use super::{brief, malformed};
+use crate::error::{Error, Result};
+
+/// Frames of the sliding window whose mean both recipes take off (`apply-cmvn-sliding --center=true --cmn-window=300`).
+const CMN_WINDOW: usize = 300;
+
+/// `conf/mfcc.conf` of the VoxCeleb recipe (egs/voxceleb/v2).
+const VOXCELEB: &str =
+    "--sample-frequency=16000\n--low-freq=20\n--high-freq=7600\n--num-mel-bins=30\n--num-ceps=30\n--snip-edges=false";
+/// `conf/mfcc.conf` of the SRE16 recipe (egs/sre16/v2).
+const SRE16: &str = "--sample-frequency=8000\n--low-freq=20\n--high-freq=3700\n--num-ceps=23\n--snip-edges=false";
+
+/// The recipe's features, told by their number.
+pub(super) fn of_recipe(dim: usize) -> Result<Value> {
+    match dim {
+        30 => frontend(VOXCELEB, dim),
+        23 => frontend(SRE16, dim),
+        _ => Err(Error::Config(format!(
+            "its input has {dim} values a frame, VoxCeleb's recipe 30 and SRE16's 23: give the recipe's mfcc.conf as a second file"
+        ))),
+    }
+}
+
+/// The manifest's `frontend` of an `mfcc.conf`: lines `--key=value`, Kaldi's defaults for the rest; no dither.
+pub(super) fn frontend(conf: &str, dim: usize) -> Result<Value> {
+    let mut recipe = defaults();
+    for line in conf.lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if !line.is_empty() {
+            set(&mut recipe, line)?;
+        }
+    }
+    let ceps = recipe["num_ceps"].as_u64();
+    if ceps == Some(dim as u64) {
+        return Ok(recipe);
+    }
+    Err(Error::Config(format!("`--num-ceps` is {}, the network's input has {dim} values a frame", recipe["num_ceps"])))
+}
+
+/// Kaldi's `MfccOptions`.
+fn defaults() -> Value {
+    json!({
+        "kind": "kaldi-mfcc",
+        "frame_opts": {"samp_freq": 16000, "frame_shift_ms": 10.0, "frame_length_ms": 25.0, "dither": 0.0, "preemph_coeff": 0.97,
+            "remove_dc_offset": true, "window_type": "povey", "blackman_coeff": 0.42, "round_to_power_of_two": true,
+            "snip_edges": true, "sample_scale": "int16"},
+        "mel_opts": {"num_bins": 23, "low_freq": 20.0, "high_freq": 0.0},
+        "num_ceps": 13, "use_energy": true, "energy_floor": 0.0, "raw_energy": true, "cepstral_lifter": 22.0, "htk_compat": false,
+        "window_s": 60.0, "mean_over_time": false, "cmn_window": CMN_WINDOW,
+    })
+}
+
+fn set(recipe: &mut Value, line: &str) -> Result<()> {
+    let unread = || malformed(format!("`{}` is no line of an mfcc.conf", brief(line)));
+    let (key, value) = line.strip_prefix("--").and_then(|line| line.split_once('=')).ok_or_else(unread)?;
+    let (key, value) = (key.trim(), value.trim());
+    let pointer = match key {
+        "sample-frequency" => "/frame_opts/samp_freq",
+        "frame-shift" => "/frame_opts/frame_shift_ms",
+        "frame-length" => "/frame_opts/frame_length_ms",
+        "preemphasis-coefficient" => "/frame_opts/preemph_coeff",
+        "remove-dc-offset" => "/frame_opts/remove_dc_offset",
+        "window-type" => "/frame_opts/window_type",
+        "blackman-coeff" => "/frame_opts/blackman_coeff",
+        "round-to-power-of-two" => "/frame_opts/round_to_power_of_two",
+        "snip-edges" => "/frame_opts/snip_edges",
+        "num-mel-bins" => "/mel_opts/num_bins",
+        "low-freq" => "/mel_opts/low_freq",
+        "high-freq" => "/mel_opts/high_freq",
+        "num-ceps" => "/num_ceps",
+        "use-energy" => "/use_energy",
+        "energy-floor" => "/energy_floor",
+        "raw-energy" => "/raw_energy",
+        "cepstral-lifter" => "/cepstral_lifter",
+        "htk-compat" => "/htk_compat",
+        "dither" => return Ok(()), // noise, which would make the same recording another each time
+        _ => return Err(Error::Unsupported(format!("`--{}` of an mfcc.conf", brief(key)))),
+    };
+    let place = recipe.pointer_mut(pointer).ok_or_else(unread)?;
+    *place = match place {
+        Value::Bool(_) => Value::Bool(value.parse().map_err(|_| unread())?),
+        Value::String(_) => Value::String(value.to_owned()),
+        Value::Number(old) if old.is_u64() => {
+            json!(value.parse::<f64>().ok().filter(|v| v.fract() == 0.0).ok_or_else(unread)? as u64)
+        }
+        _ => json!(value.parse::<f64>().map_err(|_| unread())?),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_are_told_by_their_number_of_coefficients() {
+        let voxceleb = of_recipe(30).unwrap();
+        assert_eq!(
+            (&voxceleb["frame_opts"]["samp_freq"], &voxceleb["mel_opts"]["num_bins"]),
+            (&json!(16000), &json!(30))
+        );
+        let sre16 = of_recipe(23).unwrap();
+        assert_eq!(
+            (&sre16["frame_opts"]["snip_edges"], &sre16["mel_opts"]["high_freq"]),
+            (&json!(false), &json!(3700.0))
+        );
+        assert!(of_recipe(24).unwrap_err().to_string().contains("mfcc.conf"));
+    }
+
+    #[test]
+    fn a_conf_is_read_line_by_line_and_what_is_unknown_is_named() {
+        let conf = "# of the recipe\n--num-ceps=20 # more\n\n--sample-frequency=8000.0\n--use-energy=false\n--dither=1\n--window-type=hamming\n";
+        let recipe = frontend(conf, 20).unwrap();
+        assert_eq!((&recipe["num_ceps"], &recipe["use_energy"]), (&json!(20), &json!(false)));
+        assert_eq!(recipe["frame_opts"]["window_type"], "hamming");
+        for (line, what) in
+            [("--vtln-low=100", "`--vtln-low`"), ("num-ceps 20", "`num-ceps 20`"), ("--num-ceps=many", "num-ceps=many")]
+        {
+            let message = frontend(line, 20).unwrap_err().to_string();
+            assert!(message.contains(what), "{message}");
+        }
+        assert!(frontend("--num-ceps=13", 20).unwrap_err().to_string().contains("20 values"));
+    }
+}

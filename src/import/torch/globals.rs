@@ -1,0 +1,58 @@
+//! All that a checkpoint may ask Python for. It is a list of names: nothing is looked up, imported or run.
+
+use safetensors::Dtype;
+
+use crate::error::{Error, Result};
+
+/// What stands for one of Python's functions or classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Global {
+    /// `collections.OrderedDict`.
+    OrderedDict,
+    /// `torch._utils._rebuild_tensor_v2`.
+    RebuildTensor,
+    /// `torch._utils._rebuild_parameter`.
+    RebuildParameter,
+    /// `torch.FloatStorage` and so on: the type of a storage.
+    Storage(Dtype),
+}
+
+impl Global {
+    /// The global of a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] names what no tensor needs.
+    pub(super) fn named(module: &str, name: &str) -> Result<Self> {
+        match (module, name) {
+            ("collections", "OrderedDict") => Ok(Self::OrderedDict),
+            ("torch._utils", "_rebuild_tensor_v2") => Ok(Self::RebuildTensor),
+            ("torch._utils", "_rebuild_parameter") => Ok(Self::RebuildParameter),
+            ("torch", storage) => storage_type(storage).map(Self::Storage).ok_or_else(|| refused(module, name)),
+            _ => Err(refused(module, name)),
+        }
+    }
+}
+
+fn storage_type(name: &str) -> Option<Dtype> {
+    Some(match name {
+        "FloatStorage" => Dtype::F32,
+        "HalfStorage" => Dtype::F16,
+        "BFloat16Storage" => Dtype::BF16,
+        "DoubleStorage" => Dtype::F64,
+        "LongStorage" => Dtype::I64,
+        "IntStorage" => Dtype::I32,
+        "ShortStorage" => Dtype::I16,
+        "CharStorage" => Dtype::I8,
+        "ByteStorage" => Dtype::U8,
+        "BoolStorage" => Dtype::BOOL,
+        _ => return None,
+    })
+}
+
+fn refused(module: &str, name: &str) -> Error {
+    Error::Unsupported(format!(
+        "the checkpoint asks Python for `{}`, which no tensor needs. Nothing of it was run. Save the network's state_dict() alone",
+        format_args!("{module}.{name}").to_string().escape_debug()
+    ))
+}

@@ -1,0 +1,101 @@
+//! Features to a vector: what every model file holds, with or without trunk and heads behind it.
+
+use crate::error::{Error, Result};
+use crate::models::frontend::Normalisation;
+use crate::models::manifest::RepresentationManifest;
+use crate::models::probe::{Observer, Probe};
+use crate::models::representation::{Representation, Scratch};
+use crate::nn::{Weights, all_finite};
+
+/// A network up to its representation. Shared by threads; each brings an [`EmbedderWorkspace`] of its own.
+#[derive(Debug)]
+pub struct Embedder {
+    manifest: RepresentationManifest,
+    bands: usize,
+    normalisation: Normalisation,
+    representation: Representation,
+}
+
+/// Memory for one pass. It grows to the longest clip that it saw, and no result depends on what it held.
+#[derive(Debug, Default)]
+pub struct EmbedderWorkspace {
+    scratch: Scratch,
+}
+
+impl Embedder {
+    /// Takes the representation's tensors.
+    pub(crate) fn load(weights: &mut Weights<'_>, manifest: RepresentationManifest) -> Result<Self> {
+        let frontend = &manifest.frontend;
+        let (bands, normalisation) = (frontend.bands(), frontend.normalisation());
+        let window_frames = frontend.frames(frontend.window_samples());
+        let representation = Representation::load(weights, &manifest.representation, bands, window_frames)?;
+        Ok(Self { manifest, bands, normalisation, representation })
+    }
+
+    /// What the file says of the way to the representation.
+    pub fn manifest(&self) -> &RepresentationManifest {
+        &self.manifest
+    }
+
+    /// Length of the representation.
+    pub fn dim(&self) -> usize {
+        self.representation.dim()
+    }
+
+    /// The shortest clip that the network can take, in frames.
+    pub fn min_frames(&self) -> usize {
+        self.representation.min_frames()
+    }
+
+    /// One stretch of sound: `features` is `[frames, bands]` as the front-end gives them; the recipe's normalisation happens here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for fewer than [`Self::min_frames`] frames, for features of another size, or values that are not
+    /// finite; [`Error::Weights`] where a layer overflows.
+    pub fn embed(&self, features: &[f32], frames: usize, workspace: &mut EmbedderWorkspace) -> Result<Vec<f32>> {
+        let mut vector = vec![0.0; self.dim()];
+        self.run(features, frames, workspace, &mut vector, &mut Probe::new(None))?;
+        Ok(vector)
+    }
+
+    /// As [`Self::embed`], and shows every intermediate result on the way, under the names that the kinds of representation state.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::embed`].
+    pub fn embed_layers(
+        &self,
+        features: &[f32],
+        frames: usize,
+        workspace: &mut EmbedderWorkspace,
+        observer: &mut Observer<'_>,
+    ) -> Result<Vec<f32>> {
+        let mut vector = vec![0.0; self.dim()];
+        self.run(features, frames, workspace, &mut vector, &mut Probe::new(Some(observer)))?;
+        Ok(vector)
+    }
+
+    /// Writes the representation to `vector`, `[dim]`.
+    pub(crate) fn run(
+        &self,
+        features: &[f32],
+        frames: usize,
+        workspace: &mut EmbedderWorkspace,
+        vector: &mut [f32],
+        probe: &mut Probe<'_, '_>,
+    ) -> Result<()> {
+        if frames.checked_mul(self.bands) != Some(features.len()) {
+            let (values, bands) = (features.len(), self.bands);
+            return Err(Error::Config(format!("{values} values are no {frames} frames of {bands} bands")));
+        }
+        if !all_finite(features) {
+            return Err(Error::Config("features that are not finite".into()));
+        }
+        let scratch = &mut workspace.scratch;
+        let normalised = self.representation.input(scratch, features.len());
+        normalised.copy_from_slice(features);
+        self.normalisation.apply(normalised, self.bands);
+        self.representation.run(frames, scratch, vector, probe)
+    }
+}

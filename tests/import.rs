@@ -1,0 +1,218 @@
+//! Others' checkpoints: what torch wrote is what is read, what the other toolkit computes is what comes out, and what is hostile gives errors.
+//! Golden values: `tools/golden_import.py`.
+#![cfg(feature = "import")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![allow(clippy::panic, reason = "likewise")]
+#![allow(clippy::print_stdout, reason = "the differences found, for those who look")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use persona_engine::Error;
+use persona_engine::import::torch::{Checkpoint, Item};
+use persona_engine::import::{Kind, model_file, state_dict};
+use persona_engine::models::{Embedder, EmbedderWorkspace, Model, System};
+use persona_engine::nn::Weights;
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/import").join(name)
+}
+
+fn read(name: &str) -> Vec<u8> {
+    fs::read(golden(name)).unwrap()
+}
+
+/// All tensors of a file, by name, with their shapes.
+fn tensors(mut weights: Weights<'_>) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    let names: Vec<String> = weights.names().map(str::to_owned).collect();
+    let take = |name: String| {
+        let shape = weights.shape(&name).unwrap().to_vec();
+        let values = weights.take(&name, &shape).unwrap().into_values();
+        (name, shape, values)
+    };
+    names.into_iter().map(take).collect()
+}
+
+/// A golden tensor, whatever its shape.
+fn expected(file: &str, name: &str) -> Vec<f32> {
+    let bytes = read(file);
+    let mut weights = Weights::from_bytes(&bytes).unwrap();
+    let shape = weights.shape(name).unwrap().to_vec();
+    weights.take(name, &shape).unwrap().into_values()
+}
+
+fn imported(kind: Kind, files: &[&str]) -> Embedder {
+    let files: Vec<PathBuf> = files.iter().map(|file| golden(file)).collect();
+    let bytes = model_file(kind, &kind.read(&files).unwrap()).unwrap();
+    match Model::from_bytes(&bytes).unwrap() {
+        Model::Embedder(embedder) => *embedder,
+        Model::System(_) => panic!("an import has no heads"),
+    }
+}
+
+fn assert_close(name: &str, got: &[f32], want: &[f32], tolerance: f32) {
+    assert_eq!(got.len(), want.len(), "{name}");
+    let difference = got.iter().zip(want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let largest = want.iter().fold(0.0, |m: f32, v| m.max(v.abs()));
+    println!("{name}: {difference:.1e} of at most {largest:.2}");
+    assert!(difference <= tolerance, "{name}: {difference}");
+}
+
+// Golden.
+
+#[test]
+fn checkpoints_of_each_protocol_hold_what_torch_saved() {
+    let bytes = read("torch.safetensors");
+    let want = tensors(Weights::from_bytes(&bytes).unwrap());
+    assert_eq!(want.len(), 8);
+    for file in ["torch-flat.pt", "torch-nested.pt", "torch-devices.pt"] {
+        assert_eq!(tensors(state_dict(&read(file)).unwrap()), want, "{file}");
+    }
+    assert_eq!(tensors(state_dict(&bytes).unwrap()), want);
+}
+
+#[test]
+fn plain_values_beside_the_tensors_can_be_asked_for() {
+    let bytes = read("torch-nested.pt");
+    let checkpoint = Checkpoint::from_bytes(&bytes).unwrap();
+    let config = checkpoint.root().get("cfg").unwrap();
+    assert_eq!((config.get("layers").unwrap().int(), config.get("rate").unwrap().number()), (Some(12), Some(0.5)));
+    assert_eq!((config.get("name").unwrap().text(), config.get("norm").unwrap().bool()), (Some("tiny"), Some(true)));
+    let sizes: Vec<_> = config.get("sizes").unwrap().items().filter_map(Item::int).collect();
+    assert_eq!(sizes, [3, -4, 5]);
+    assert!(config.get("none").unwrap().is_none() && config.get("more").is_none());
+}
+
+#[test]
+fn campplus_embeds_as_in_torch() {
+    let network = imported(Kind::CamPlusPlus, &["campplus.pt"]);
+    let features = expected("campplus.safetensors", "features");
+    let got = network.embed(&features, features.len() / 80, &mut EmbedderWorkspace::default()).unwrap();
+    assert_close("campplus", &got, &expected("campplus.safetensors", "embedding"), 1e-4);
+}
+
+#[test]
+fn speechbrain_embeds_as_in_speechbrain() {
+    let network = imported(Kind::SpeechBrainXVector, &["speechbrain.ckpt"]);
+    let (samples, mut features) = (expected("speechbrain.safetensors", "samples"), Vec::new());
+    let frames = network.manifest().frontend.extractor().unwrap().run(&samples, &mut features);
+    assert_close("fbank, dB", &features, &expected("speechbrain.safetensors", "features"), 1e-3);
+    let mut observer = |name: &str, _: &[usize], values: &[f32]| {
+        if name.starts_with("xvector.tdnn.") {
+            assert_close(name, values, &expected("speechbrain.safetensors", name), 1e-4);
+        }
+    };
+    let got = network.embed_layers(&features, frames, &mut EmbedderWorkspace::default(), &mut observer).unwrap();
+    assert_close("speechbrain", &got, &expected("speechbrain.safetensors", "embedding"), 1e-4);
+}
+
+/// Golden values: `tools/golden_nnet3.py`, numpy on the components' definitions.
+#[test]
+fn kaldi_s_binary_and_text_embed_as_their_definition() {
+    let features = expected("nnet3.safetensors", "features");
+    for file in ["final.raw", "final.txt"] {
+        let network = imported(Kind::KaldiXVector, &[file, "mfcc.conf"]);
+        assert_eq!((network.dim(), network.min_frames(), network.manifest().frontend.sample_rate_hz()), (6, 15, 8000));
+        let got = network.embed(&features, features.len() / 5, &mut EmbedderWorkspace::default()).unwrap();
+        assert_close(file, &got, &expected("nnet3.safetensors", "embedding"), 1e-4);
+    }
+}
+
+// Hostile.
+
+#[test]
+fn a_kaldi_file_cut_anywhere_is_an_error_and_changed_anywhere_no_panic() {
+    let folder = std::env::temp_dir().join(format!("persona-engine-{}-nnet3", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("final.raw");
+    let read_back = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        Kind::KaldiXVector.read(&[path.clone(), golden("mfcc.conf")])
+    };
+    let text = read("final.txt");
+    for bytes in [read("final.raw"), text.clone()] {
+        for length in (0..bytes.len() - 10).step_by(41) {
+            assert!(read_back(&bytes[..length]).is_err(), "{length}");
+        }
+        for at in (0..bytes.len()).step_by(23) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x55;
+            if let Ok(import) = read_back(&changed) {
+                let _ = model_file(Kind::KaldiXVector, &import);
+            }
+        }
+    }
+    let text = String::from_utf8(text).unwrap();
+    for (from, to, what) in [
+        ("<RectifiedLinearComponent>", "<SigmoidComponent>", "`tdnn1.relu` is a `SigmoidComponent`"),
+        ("Append(Offset(input, -2), Offset(input, -1)", "Append(Offset(input, -2), Offset(other, -1)", "several nodes"),
+        ("input=tdnn1.affine", "input=tdnn9.affine", "no node `tdnn9.affine`"),
+        (
+            "Round(stats-pooling-0-10000, 1)",
+            "Sum(stats-pooling-0-10000, 1)",
+            "no affine map behind a StatisticsPoolingComponent",
+        ),
+        ("input=tdnn3.affine", "input=tdnn3.batchnorm", "node `tdnn3.batchnorm` is a BatchNormComponent"),
+        ("<InputPeriod> 1", "<InputPeriod> 2", "no plain mean and standard deviation"),
+        ("<Count> 5000.0", "<Count> 0.0", "without statistics"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let message = read_back(text.replace(from, to).as_bytes()).unwrap_err().to_string();
+        assert!(message.contains(what) && message.contains("final.raw"), "{from}: {message}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn what_is_more_than_tensors_is_refused_by_name() {
+    let refusal = |file: &str| state_dict(&read(file)).err().unwrap().to_string();
+    assert!(refusal("torch-optimizer.pt").contains("`torch.optim.sgd.SGD`"), "{}", refusal("torch-optimizer.pt"));
+    assert!(refusal("torch-two.pt").contains("several networks (`a`, `b`)"), "{}", refusal("torch-two.pt"));
+}
+
+#[test]
+fn a_checkpoint_cut_anywhere_is_an_error() {
+    let bytes = read("torch-flat.pt");
+    for length in 0..bytes.len() {
+        let error = state_dict(&bytes[..length]).err().unwrap();
+        assert!(matches!(error, Error::Malformed { .. }), "{length}: {error}");
+    }
+}
+
+/// Checksums cover what is used; what they do not cover (times, paddings) may be anything.
+#[test]
+fn a_checkpoint_with_any_byte_changed_is_an_error_or_the_same() {
+    let bytes = read("torch-flat.pt");
+    let sound = tensors(state_dict(&bytes).unwrap());
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x41;
+        if let Ok(weights) = state_dict(&changed) {
+            assert_eq!(tensors(weights), sound, "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn the_wrong_kind_names_the_tensor_that_it_misses() {
+    for (kind, file, tensor) in [
+        (Kind::CamPlusPlus, "speechbrain.ckpt", "`head.conv1.weight`"),
+        (Kind::SpeechBrainXVector, "campplus.pt", "`blocks.0.conv.weight`"),
+        (Kind::SpeechBrainXVector, "torch-flat.pt", "`blocks.0.conv.weight`"),
+        (Kind::KaldiXVector, "campplus.pt", "`<Nnet3>`"),
+        (Kind::KaldiXVector, "final.raw", "mfcc.conf"),
+    ] {
+        let message = kind.read(&[golden(file)]).unwrap_err().to_string();
+        assert!(message.contains(tensor) && message.contains(file), "{message}");
+    }
+}
+
+#[test]
+fn a_network_without_heads_gives_no_answers_and_says_what_it_is_for() {
+    let bytes = model_file(Kind::CamPlusPlus, &Kind::CamPlusPlus.read(&[golden("campplus.pt")]).unwrap()).unwrap();
+    let message = System::from_bytes(&bytes).unwrap_err().to_string();
+    assert!(
+        message.contains("`campplus.pt`") && message.contains("embed") && message.contains("train.py"),
+        "{message}"
+    );
+}

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+"""Golden values of the Kaldi importer: a small x-vector network with random weights as Kaldi writes it, and what it computes.
+
+    python tools/golden_nnet3.py        tests/golden/import/final.raw (binary), final.txt (text), mfcc.conf, nnet3.safetensors
+
+The files follow Kaldi's documented format (base/io-funcs, nnet3/nnet-nnet, the components' Write); the embedding is computed in numpy (f64) from the
+components' definitions, frame by frame: affine maps of appended frames, ReLU, batch norm in test mode, mean and standard deviation (variance
+floored), and the affine map tdnn6.affine; before that, the mean of a centred window of 300 frames is taken off, as apply-cmvn-sliding does.
+Needs numpy and safetensors alone. The same bytes every time.
+"""
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "import"
+DIM, FRAMES, EPSILON, FLOOR = 5, 320, 0.001, 1e-10
+LAYERS = [("tdnn1", [-2, -1, 0, 1, 2], 7), ("tdnn2", [-2, 0, 2], 6), ("tdnn3", [-3, 0, 3], 8), ("tdnn4", [0], 7), ("tdnn5", [0], 9)]
+EMBEDDING, TARGETS = 6, 4
+
+
+class Writer:
+    """Kaldi's WriteToken, WriteBasicType and the matrices' Write."""
+
+    def __init__(self, binary):
+        self.binary, self.out = binary, bytearray(b"\0B" if binary else b"")
+
+    def token(self, word):
+        self.out += word.encode() + b" "
+
+    def line(self, text=""):
+        self.out += text.encode() + b"\n"
+
+    def int(self, value):
+        self.out += struct.pack("<bi", 4, value) if self.binary else f"{value} ".encode()
+
+    def float(self, value):
+        self.out += struct.pack("<bf", 4, value) if self.binary else f"{np.float32(value)!s} ".encode()
+
+    def double(self, value):
+        self.out += struct.pack("<bd", 8, value) if self.binary else f"{value} ".encode()
+
+    def bool(self, value):
+        self.out += (b"T" if value else b"F") + (b"" if self.binary else b" ")
+
+    def vector(self, values):
+        values = np.asarray(values, np.float32)
+        if self.binary:
+            self.token("FV")
+            self.int(len(values))
+            self.out += values.tobytes()
+        else:
+            self.out += (" [ " + " ".join(str(v) for v in values) + " ]\n").encode()
+
+    def matrix(self, values):
+        values = np.asarray(values, np.float32)
+        if self.binary:
+            self.token("FM")
+            self.int(values.shape[0])
+            self.int(values.shape[1])
+            self.out += values.tobytes()
+        else:
+            rows = "".join("\n  " + " ".join(str(v) for v in row) for row in values)
+            self.out += f" [{rows} ]\n".encode()
+
+    def end(self, kind):
+        self.token(f"</{kind}>")
+        if not self.binary:
+            self.line()
+
+
+def updatable(w, kind):
+    w.token(f"<{kind}>")
+    if w.binary:
+        w.token("<MaxChange>")
+        w.float(0.75)
+    w.token("<LearningRate>")
+    w.float(0.001)
+
+
+def affine(w, name, params, kind="NaturalGradientAffineComponent"):
+    w.token("<ComponentName>")
+    w.token(name)
+    updatable(w, kind)
+    w.token("<LinearParams>")
+    w.matrix(params["weight"])
+    w.token("<BiasParams>")
+    w.vector(params["bias"])
+    if kind == "NaturalGradientAffineComponent":
+        for tag, value in [("<RankIn>", 20), ("<RankOut>", 80), ("<UpdatePeriod>", 4)]:
+            w.token(tag)
+            w.int(value)
+        for tag, value in [("<NumSamplesHistory>", 2000.0), ("<Alpha>", 4.0)]:
+            w.token(tag)
+            w.float(value)
+    w.end(kind)
+
+
+def nonlinear(w, name, dim, kind):
+    w.token("<ComponentName>")
+    w.token(name)
+    w.token(f"<{kind}>")
+    w.token("<Dim>")
+    w.int(dim)
+    for tag in ["<ValueAvg>", "<DerivAvg>"]:
+        w.token(tag)
+        w.vector(np.full(dim, 0.5))
+    w.token("<Count>")
+    w.double(1000.0)
+    if w.binary:
+        w.token("<OderivRms>")
+        w.vector(np.zeros(0))
+        w.token("<OderivCount>")
+        w.double(0.0)
+    w.token("<NumDimsSelfRepaired>")
+    w.double(0.0)
+    w.token("<NumDimsProcessed>")
+    w.double(0.0)
+    w.end(kind)
+
+
+def batch_norm(w, name, params):
+    dim = len(params["mean"])
+    w.token("<ComponentName>")
+    w.token(name)
+    w.token("<BatchNormComponent>")
+    for tag in ["<Dim>", "<BlockDim>"]:
+        w.token(tag)
+        w.int(dim)
+    for tag, value in [("<Epsilon>", EPSILON), ("<TargetRms>", params["target"])]:
+        w.token(tag)
+        w.float(value)
+    w.token("<TestMode>")
+    w.bool(False)
+    w.token("<Count>")
+    w.float(5000.0)
+    for tag, value in [("<StatsMean>", params["mean"]), ("<StatsVar>", params["variance"])]:
+        w.token(tag)
+        w.vector(value)
+    w.end("BatchNormComponent")
+
+
+def statistics(w, dim):
+    w.token("<ComponentName>")
+    w.token("stats-extraction-0-10000")
+    w.token("<StatisticsExtractionComponent>")
+    for tag, value in [("<InputDim>", dim), ("<InputPeriod>", 1), ("<OutputPeriod>", 1)]:
+        w.token(tag)
+        w.int(value)
+    w.token("<IncludeVariance>")
+    w.bool(True)
+    w.end("StatisticsExtractionComponent")
+    w.token("<ComponentName>")
+    w.token("stats-pooling-0-10000")
+    w.token("<StatisticsPoolingComponent>")
+    pooling = [("<InputDim>", 2 * dim + 1), ("<InputPeriod>", 1), ("<LeftContext>", 0), ("<RightContext>", 10000), ("<NumLogCountFeatures>", 0)]
+    for tag, value in pooling:
+        w.token(tag)
+        w.int(value)
+    w.token("<OutputStddevs>")
+    w.bool(True)
+    w.token("<VarianceFloor>")
+    w.float(FLOOR)
+    w.end("StatisticsPoolingComponent")
+
+
+def config():
+    """The lines before the components, as Kaldi writes them: offsets spelt out."""
+    lines, source = [f"input-node name=input dim={DIM}"], "input"
+
+    def node(name, what):
+        lines.append(f"component-node name={name} component={name} input={what}")
+
+    for name, context, _ in LAYERS + [("tdnn6", [0], EMBEDDING), ("tdnn7", [0], EMBEDDING)]:
+        if name == "tdnn6":
+            node("stats-extraction-0-10000", source)
+            node("stats-pooling-0-10000", "stats-extraction-0-10000")
+            source = "Round(stats-pooling-0-10000, 1)"
+        frames = [source if t == 0 else f"Offset({source}, {t})" for t in context]
+        node(f"{name}.affine", frames[0] if len(frames) == 1 else f"Append({', '.join(frames)})")
+        node(f"{name}.relu", f"{name}.affine")
+        node(f"{name}.batchnorm", f"{name}.relu")
+        source = f"{name}.batchnorm"
+    node("output.affine", source)
+    node("output.log-softmax", "output.affine")
+    lines.append("output-node name=output input=output.log-softmax objective=linear")
+    return lines
+
+
+def draw():
+    rng = np.random.default_rng(20)
+    dense = lambda o, i: {"weight": rng.normal(size=(o, i)) * (2 / i) ** 0.5, "bias": 0.3 * rng.normal(size=o)}
+    norm = lambda n: {"mean": rng.normal(size=n), "variance": rng.uniform(0.2, 2, n), "target": 1.0}
+    network, inputs = {}, DIM
+    for name, context, dim in LAYERS:
+        network[f"{name}.affine"], network[f"{name}.batchnorm"] = dense(dim, inputs * len(context)), norm(dim)
+        inputs = dim
+    for name, i in [("tdnn6", 2 * inputs), ("tdnn7", EMBEDDING)]:
+        network[f"{name}.affine"], network[f"{name}.batchnorm"] = dense(EMBEDDING, i), norm(EMBEDDING)
+    network["output.affine"] = dense(TARGETS, EMBEDDING)
+    rounded = lambda value: np.asarray(value, np.float32).astype(float)  # what a file can hold
+    network = {name: {key: rounded(value) for key, value in part.items()} for name, part in network.items()}
+    return network, rounded(3 * rng.normal(size=(FRAMES, DIM)) + np.linspace(-4, 4, FRAMES)[:, None])
+
+
+def write(path, network, binary):
+    w = Writer(binary)
+    w.token("<Nnet3>")
+    w.line()
+    for line in [*config(), ""]:
+        w.line(line)
+    names = [name for name, _, _ in LAYERS] + ["tdnn6", "tdnn7"]
+    w.token("<NumComponents>")
+    w.int(3 * len(names) + 4)
+    if not binary:
+        w.line()
+    for name in names:
+        if name == "tdnn6":
+            statistics(w, LAYERS[-1][2])
+        affine(w, f"{name}.affine", network[f"{name}.affine"])
+        nonlinear(w, f"{name}.relu", len(network[f"{name}.affine"]["bias"]), "RectifiedLinearComponent")
+        batch_norm(w, f"{name}.batchnorm", network[f"{name}.batchnorm"])
+    affine(w, "output.affine", network["output.affine"])
+    nonlinear(w, "output.log-softmax", TARGETS, "LogSoftmaxComponent")
+    w.token("</Nnet3>")
+    path.write_bytes(w.out)
+
+
+def sliding_mean_off(x, window=300):
+    """apply-cmvn-sliding --center=true: the window is moved into the utterance at its ends."""
+    out = np.empty_like(x)
+    for t in range(len(x)):
+        start = max(0, t - window // 2)
+        end = start + window
+        if end > len(x):
+            start, end = max(0, start - (end - len(x))), len(x)
+        out[t] = x[t] - x[start:end].mean(axis=0)
+    return out
+
+
+def forward(network, features):
+    x = sliding_mean_off(features)
+    for name, context, _ in LAYERS:
+        part, norm = network[f"{name}.affine"], network[f"{name}.batchnorm"]
+        rows = []
+        for t in range(-context[0], len(x) - context[-1]):
+            appended = np.concatenate([x[t + offset] for offset in context])
+            rows.append(np.maximum(0, part["weight"] @ appended + part["bias"]))
+        scale = norm["target"] / np.sqrt(norm["variance"] + np.float32(EPSILON))
+        x = (np.array(rows) - norm["mean"]) * scale
+    variance = np.maximum(FLOOR, (x**2).mean(axis=0) - x.mean(axis=0) ** 2)
+    pooled = np.concatenate([x.mean(axis=0), np.sqrt(variance)])
+    return network["tdnn6.affine"]["weight"] @ pooled + network["tdnn6.affine"]["bias"]
+
+
+def main():
+    network, features = draw()
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    write(GOLDEN / "final.raw", network, binary=True)
+    write(GOLDEN / "final.txt", network, binary=False)
+    (GOLDEN / "mfcc.conf").write_text("--sample-frequency=8000 # telephone\n--num-ceps=5\n--snip-edges=false\n")
+    values = {"features": features.astype(np.float32), "embedding": forward(network, features).astype(np.float32)}
+    save_file(values, GOLDEN / "nnet3.safetensors", metadata={"golden": json.dumps({"made_by": "tools/golden_nnet3.py", "numpy": np.__version__})})
+
+
+if __name__ == "__main__":
+    main()
