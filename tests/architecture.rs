@@ -19,7 +19,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("eval", &["engine", "models", "nn::weights", "html", "error"]),
     ("export", &["engine", "html", "error"]),
     ("import", &["models", "nn", "error"]),
-    ("cli", &["engine", "eval", "export", "import", "error"]),
+    ("html", &[]),
+    ("eval", &["engine", "models", "nn::weights", "html", "error"]),
+    ("export", &["engine", "html", "error"]),
+    ("server", &["engine", "error"]),
+    ("cli", &["engine", "eval", "export", "import", "server", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

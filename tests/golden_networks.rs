@@ -1,6 +1,6 @@
 //! The networks against PyTorch: layer by layer, then whole systems with every intermediate result.
 //!
-//! `tools/golden_networks.py` made the files and says how. Tolerance: 2e-5 of a tensor's largest value, which is some hundred and seventy
+//! `tools/golden_networks.py` and `tools/golden_wavlm.py` made the files and say how. Tolerance: 2e-5 of a tensor's largest value, which is some hundred and seventy
 //! times the spacing of f32 there: sums are taken in another order than PyTorch takes them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
 
@@ -150,9 +150,15 @@ fn assert_all_close(differences: &[(String, f64)]) {
 
 #[test]
 fn tiny_systems_are_pytorchs_at_every_step() {
-    for (name, steps) in
-        [("tiny-cnn", 20), ("tiny-fcn", 16), ("tiny-campplus", 29), ("tiny-campplus-block1", 19), ("tiny-mfcc", 11)]
-    {
+    for (name, steps) in [
+        ("tiny-cnn", 20),
+        ("tiny-fcn", 16),
+        ("tiny-campplus", 29),
+        ("tiny-campplus-block1", 19),
+        ("tiny-mfcc", 11),
+        ("tiny-wavlm-base", 14),
+        ("tiny-wavlm-large", 13),
+    ] {
         let differences = compare(
             &folder().join(format!("{name}.safetensors")),
             &folder().join(format!("{name}-outputs.safetensors")),
@@ -176,23 +182,24 @@ fn shipped_systems_are_pytorchs() {
     }
 }
 
-/// Full widths, from files that are too large to keep: `golden_networks.py full FOLDER`, then this test with
-/// `PERSONA_GOLDEN_FULL=FOLDER` and `--nocapture`.
+/// Full widths, from files that are too large to keep: `golden_networks.py full FOLDER` or `check_wavlm.py FOLDER SPEECH…`, then this test with
+/// `PERSONA_GOLDEN_FULL=FOLDER` and `--nocapture`. A system has one file of outputs or several: `NAME-outputs` or `NAME@INPUT-outputs`.
 #[test]
 fn systems_of_full_width_are_pytorchs() {
     let Some(folder) = std::env::var_os("PERSONA_GOLDEN_FULL").map(PathBuf::from) else {
         eprintln!("skipped: PERSONA_GOLDEN_FULL is not set");
         return;
     };
-    for system in ["full-cnn", "full-campplus"] {
-        let outputs = folder.join(format!("{system}-outputs.safetensors"));
-        if !outputs.exists() {
-            eprintln!("skipped: no {}", outputs.display());
-            continue;
-        }
-        let differences = compare(&folder.join(format!("{system}.safetensors")), &outputs);
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut outputs: Vec<String> = names.filter(|name| name.ends_with("-outputs.safetensors")).collect();
+    outputs.sort();
+    assert!(!outputs.is_empty(), "no outputs in {}", folder.display());
+    for outputs in outputs {
+        let name = outputs.split(['@']).next().unwrap().trim_end_matches("-outputs.safetensors");
+        let differences = compare(&folder.join(format!("{name}.safetensors")), &folder.join(&outputs));
+        eprintln!("{outputs}");
         for (name, worst) in &differences {
-            eprintln!("{name:40} {worst:.1e} of the largest value");
+            eprintln!("  {name:45} {worst:.1e} of the largest value");
         }
         assert_all_close(&differences);
     }
@@ -201,7 +208,9 @@ fn systems_of_full_width_are_pytorchs() {
 /// Many sizes of clip through one workspace, which huge values have filled first, and each through a new one: the same bytes.
 #[test]
 fn a_used_workspace_changes_nothing() {
-    for (name, bands) in [("tiny-cnn", 15), ("tiny-campplus", 13), ("tiny-mfcc", 15)] {
+    for (name, bands) in
+        [("tiny-cnn", 15), ("tiny-campplus", 13), ("tiny-mfcc", 15), ("tiny-wavlm-base", 1), ("tiny-wavlm-large", 1)]
+    {
         let system = System::open(&folder().join(format!("{name}.safetensors"))).unwrap();
         let features =
             |frames: usize| -> Vec<f32> { (0..frames * bands).map(|i| -40.0 + 39.0 * (i as f32).sin()).collect() };
@@ -209,7 +218,8 @@ fn a_used_workspace_changes_nothing() {
         let overflow: Vec<f32> = (0..50 * bands).map(|i| if i % 3 == 0 { f32::MAX } else { -f32::MAX }).collect();
         // an overflow in most networks; whether it is one does not matter here
         drop(system.forward(&overflow, 50, &mut used));
-        for frames in [40, 15, 23, 188, 16, 40] {
+        let frames = [40, 15, 23, 188, 16, 40].map(|frames| if bands == 1 { 1_000 * frames } else { frames });
+        for frames in frames {
             let fresh = system.forward(&features(frames), frames, &mut system.workspace()).unwrap();
             assert_eq!(system.forward(&features(frames), frames, &mut used).unwrap(), fresh, "{name}: {frames} frames");
         }
@@ -218,7 +228,9 @@ fn a_used_workspace_changes_nothing() {
 
 #[test]
 fn each_network_takes_its_fewest_frames_and_not_one_less() {
-    for (name, frames, bands) in [("tiny-campplus", 3, 13), ("tiny-campplus-block1", 3, 13), ("tiny-mfcc", 1, 15)] {
+    for (name, frames, bands) in
+        [("tiny-campplus", 3, 13), ("tiny-campplus-block1", 3, 13), ("tiny-mfcc", 1, 15), ("tiny-wavlm-base", 400, 1)]
+    {
         let system = System::open(&folder().join(format!("{name}.safetensors"))).unwrap();
         assert_eq!(system.min_frames(), frames, "{name}");
         let features: Vec<f32> = (0..frames * bands).map(|i| (i as f32).sin()).collect();

@@ -14,7 +14,6 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
@@ -222,8 +221,7 @@ def write_system(folder, manifest, frames, seed):
 
 
 def read_system(path):
-    with safe_open(path, "pt") as file:
-        manifest = json.loads(file.metadata()["persona"])
+    manifest = system_file.manifest_of(path)
     model = networks.Persona(system_file.bands(manifest["frontend"]), manifest["representation"], manifest["trunk"])
     tensors = {name: value.float() for name, value in load_file(path).items()}
     missing, unexpected = model.load_state_dict(tensors, strict=False)
@@ -295,8 +293,7 @@ def tiny_mfcc():
 
 
 def of(path):
-    with safe_open(path, "pt") as file:
-        frontend = json.loads(file.metadata()["persona"])["frontend"]
+    frontend = system_file.manifest_of(path)["frontend"]
     features = features_like_speech(40, system_file.bands(frontend), torch.Generator().manual_seed(4))
     write_outputs(path, GOLDEN, features, everything=False)
 

@@ -6,18 +6,20 @@
 writes, where they are not there yet, runs/heard-clips.safetensors for CREMA-D's clips (inverted to audio, since only their spectrograms can
 be had):
 
-    clips          [clips, dim]   every tap's vector, end to end in the order of `TAPS`
+    clips          [clips, dim]      every tap's vector, end to end in the order of `TAPS`
+    clips_lines    [clips, 2, dim]   the same through two of `persona/lines.py`, whose numbers are in `clips_line` [clips, 2]
 
 and runs/heard-outside.safetensors for stretches of outside recordings, each real and as it comes out of the same inversion:
 
-    real, made     [pairs, dim]   and `pair_recording` [pairs], the number of the recording
+    real, made                 [pairs, dim]      and `pair_recording` [pairs], the number of the recording
+    real_lines, made_lines     [pairs, 2, dim]   both through the same two lines, with the same noise
 
 and for the x-vector's pretraining, outside recordings at three speeds, degraded once:
 
     frames, degraded  uint8 [total, 128]   log-mel as CREMA-D's is kept, end to end; `start`, `length` [stretches]
     statistics [stretches, 1024], embedding [stretches, 192]: CAM++ on the clean stretch; `recording`, `speed` [stretches]
 
-No label of anybody is used. About 25 minutes on two cores; needs tools/requirements.txt.
+No label of anybody is used. About 40 minutes on two cores; needs tools/requirements.txt.
 """
 import argparse
 import json
@@ -31,7 +33,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 import convert_campplus
-from persona import data, outside, sound
+from persona import data, lines, outside, sound
 from persona.campplus import CAMPPLUS, CamPlusPlus
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -61,6 +63,12 @@ class Listener:
         """[batch, samples] → [batch, dim] f16."""
         return self.network(sound.fbank(torch.as_tensor(audio))).half().numpy()
 
+    def hear_lines(self, audio, numbers, seed):
+        """[batch, samples] through the lines of `numbers` [batch, times] → [batch, times, dim]. One seed is one noise."""
+        rng = np.random.default_rng(seed)
+        changed = [lines.through(audio, column, rng).astype(np.float32) for column in numbers.T]
+        return np.stack([self.hear(x) for x in changed], axis=1)
+
 
 def by_length(numbers, lengths):
     """Batches of clips of one length."""
@@ -77,11 +85,13 @@ def hear_clips(work):
     stored = load_file(folder / "logmel_u8.safetensors")
     names = sorted(stored)
     batches = list(by_length(range(len(names)), [len(stored[n]) for n in names]))[share::shares]
-    heard = {}
+    heard, rng = {}, np.random.default_rng(500 + share)
     for batch in batches:
         db = torch.tensor(np.stack([stored[names[i]] for i in batch])).float() * (80 / 255) - 80
-        for i, vector in zip(batch, listener.hear(sound.invert(db, generator))):
-            heard[names[i]] = vector
+        audio, numbers = sound.invert(db, generator), lines.draw(len(batch), rng)
+        changed = listener.hear_lines(audio.numpy(), numbers, rng.integers(2**32))
+        for i, *parts in zip(batch, listener.hear(audio), changed, numbers):
+            heard[names[i]] = parts
     return heard
 
 
@@ -91,7 +101,9 @@ def hear_outside(work):
     listener, generator = Listener(checkpoint), torch.Generator().manual_seed(200 + share)
     degrade, rng = outside.Degrade(300 + share), np.random.default_rng(400 + share)
     found, columns = outside.recordings(folder), slices()
-    kept = {name: [] for name in ("real", "made", "pair_recording", "frames", "degraded", "length", "recording", "speed", "statistics", "embedding")}
+    line_rng = np.random.default_rng(600 + share)
+    pairs, stretches = ("real", "made", "real_lines", "made_lines", "pair_recording"), ("frames", "degraded", "length", "recording", "speed", "statistics", "embedding")
+    kept = {name: [] for name in (*pairs, *stretches)}
     for number in range(share, len(found), shares):
         audio = outside.read(found[number].path)
         for speed in outside.SPEEDS:
@@ -101,8 +113,11 @@ def hear_outside(work):
                 clean = sound.logmel(torch.tensor(part)[None])
                 heard = listener.hear(part[None])[0]
                 if speed == 1.0:
+                    made, numbers, seed = sound.invert(clean, generator), lines.draw(1, line_rng), line_rng.integers(2**32)
                     kept["real"].append(heard)
-                    kept["made"].append(listener.hear(sound.invert(clean, generator))[0])
+                    kept["made"].append(listener.hear(made)[0])
+                    kept["real_lines"].append(listener.hear_lines(at_made_level(part, made), numbers, seed)[0])
+                    kept["made_lines"].append(listener.hear_lines(made.numpy(), numbers, seed)[0])
                     kept["pair_recording"].append(number)
                 kept["frames"].append(sound.to_bytes(clean)[0].numpy())
                 kept["degraded"].append(sound.to_bytes(sound.logmel(torch.tensor(degrade(part))[None]))[0].numpy())
@@ -114,9 +129,16 @@ def hear_outside(work):
     return kept
 
 
+def at_made_level(part, made):
+    """A real stretch as long and as loud as what was made of it, [1, samples], so that noise and µ-law do the same to both."""
+    part = np.pad(part, (0, max(0, made.shape[1] - len(part))))[None, : made.shape[1]]
+    return part / (np.abs(part).max() + 1e-9) * sound.SPEECH_PEAK
+
+
 def merged_clips(shares, folder):
-    heard = {name: vector for share in shares for name, vector in share.items()}
-    return {"clips": np.stack([heard[row["clip"]] for row in data.rows(folder)])}
+    heard = {name: parts for share in shares for name, parts in share.items()}
+    columns = zip(*(heard[row["clip"]] for row in data.rows(folder)))
+    return dict(zip(("clips", "clips_lines", "clips_line"), map(np.stack, columns)))
 
 
 def merged_outside(shares, _):

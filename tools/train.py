@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from persona import calibration, data, networks, scores, system_file, vectors
+from persona.lines import LINES
 from persona.systems import SYSTEMS
 from persona.training import Run
 
@@ -59,9 +60,15 @@ def fold_answers(name, of, clips, protocol, fold, args):
     path = args.runs / name / f"{protocol}-{fold}.npz"
     if not path.exists():
         train, test = data.split(clips, protocol, fold)
-        answers = Run(SYSTEMS[name], of, clips, train, args.runs).run().answers(test)
+        run = Run(SYSTEMS[name], of, clips, train, args.runs).run()
+        answers = run.answers(test)
+        arrays = {key: value.numpy() for key, value in answers.items()}
+        if of.lines is not None:
+            heard = [run.answers(test, copy) for copy in range(1, len(of.copies))]
+            arrays |= {f"{key}_lines": torch.stack([h[key] for h in heard], dim=1).numpy() for key in answers}
+            arrays["lines"] = of.lines[torch.as_tensor(test)].numpy()
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, index=test, **{key: value.numpy() for key, value in answers.items()})
+        np.savez(path, index=test, **arrays)
         figures = scores.measure(**predictions(answers, clips, test))
         print(f"{name} {path.stem}: " + "  ".join(f"{k} {v:.2f}" for k, v in figures.items()), flush=True)
     return dict(np.load(path))
@@ -106,6 +113,19 @@ def believed(fold, fitted, clips):
     return figures, {name: 100 * inside[band].mean() for name, band in bands.items() if band.any()}
 
 
+def by_line(folds, clips):
+    """{line: mean and spread over folds} of clips that came through it, by networks that did not train on them."""
+    table = {}
+    for number, name in enumerate(LINES):
+        each = []
+        for fold in folds:
+            clip, copy = np.nonzero(fold["lines"] == number)
+            answers = {key: fold[f"{key}_lines"][clip, copy] for key in ("emotion", "gender", "years")}
+            each.append(scores.measure(**predictions(answers, clips, fold["index"][clip])))
+        table[name] = {"clips": sum(int((fold["lines"] == number).sum()) for fold in folds), **scores.over_folds(each)}
+    return table
+
+
 def rounded(value):
     if isinstance(value, dict):
         return {key: rounded(v) for key, v in value.items()}
@@ -129,6 +149,7 @@ def row(name, protocol, folds, clips):
         "folds": len(folds),
         **scores.over_folds(each),
         "pooled": {key: rounded(value) for key, value in pooled(folds, clips).items()},
+        **({"lines": by_line(folds, clips)} if "lines" in folds[0] else {}),
         "per_fold": [rounded({k: v for k, v in one.items() if k != "groups"}) for one in each],
         "groups": {group: scores.over_folds([f["groups"][group] for f in each if group in f["groups"]]) for group in names},
     }

@@ -57,6 +57,15 @@ impl Decoder {
         Self::of(Source::new(reader), limits)
     }
 
+    /// As [`Decoder::new`], of a recording that is in memory: an M4A whose index lies behind its sound can be read so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::new`].
+    pub fn from_bytes(bytes: Vec<u8>, limits: &Limits) -> Result<Self> {
+        Self::of(Source::from_bytes(bytes), limits)
+    }
+
     fn of(mut source: Source, limits: &Limits) -> Result<Self> {
         let (codec, spec) = match probe::probe(&mut source)? {
             Container::Wav => {

@@ -3,7 +3,7 @@
 use std::fs::File;
 #[cfg(feature = "formats")]
 use std::io::Seek;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Cursor, ErrorKind, Read};
 
 use crate::error::Result;
 
@@ -13,6 +13,14 @@ const CHUNK: usize = 32 * 1024;
 enum Input {
     Stream(Box<dyn Read + Send + Sync>),
     File(File),
+    Bytes(Cursor<Vec<u8>>),
+}
+
+/// An input that can be read from any place, at its first byte.
+#[cfg(feature = "formats")]
+pub(super) enum Seekable {
+    File(File),
+    Bytes(Cursor<Vec<u8>>),
 }
 
 impl Input {
@@ -20,6 +28,7 @@ impl Input {
         match self {
             Self::Stream(reader) => reader.read(out),
             Self::File(file) => file.read(out),
+            Self::Bytes(bytes) => bytes.read(out),
         }
     }
 }
@@ -43,21 +52,27 @@ impl Source {
         Self::of(Input::File(file))
     }
 
+    /// A source that can be turned back into its bytes.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self::of(Input::Bytes(Cursor::new(bytes)))
+    }
+
     fn of(reader: Input) -> Self {
         Self { reader, ahead: Vec::new(), start: 0, position: 0, ended: false }
     }
 
-    /// The file of a source of which nothing was consumed, at its first byte; the source itself where that cannot be had (a pipe).
+    /// The file or the bytes of a source of which nothing was consumed; the source itself where there is no such thing (a pipe).
     #[cfg(feature = "formats")]
-    pub(super) fn into_file(mut self) -> Result<File, Self> {
-        let rewound = match &mut self.reader {
-            Input::File(file) if self.position == 0 => {
-                file.metadata().is_ok_and(|m| m.is_file()) && file.rewind().is_ok()
-            }
-            _ => false,
-        };
+    pub(super) fn into_seekable(mut self) -> Result<Seekable, Self> {
+        let rewound = self.position == 0
+            && match &mut self.reader {
+                Input::Stream(_) => false,
+                Input::File(file) => file.metadata().is_ok_and(|m| m.is_file()) && file.rewind().is_ok(),
+                Input::Bytes(bytes) => bytes.rewind().is_ok(),
+            };
         match self.reader {
-            Input::File(file) if rewound => Ok(file),
+            Input::File(file) if rewound => Ok(Seekable::File(file)),
+            Input::Bytes(bytes) if rewound => Ok(Seekable::Bytes(bytes)),
             reader => Err(Self { reader, ..self }),
         }
     }

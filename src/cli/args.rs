@@ -46,6 +46,9 @@ pub(super) enum Command {
     Similarity(SimilarityArgs),
     /// Write a recording's features, or hold them against another toolkit's.
     Features(FeaturesArgs),
+    /// Answer over HTTP, with a page for the browser.
+    #[cfg(feature = "serve")]
+    Serve(Box<super::serve::ServeArgs>),
     /// Look at model files.
     #[command(subcommand)]
     Model(ModelCommand),

@@ -13,7 +13,7 @@ use super::Stop;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ImportArgs {
-    /// What the files hold: campplus, speechbrain-xvector or kaldi-xvector.
+    /// What the files hold: campplus, speechbrain-xvector, kaldi-xvector or wavlm.
     #[arg(value_name = "KIND")]
     kind: Kind,
     /// The network's file or files.
@@ -32,6 +32,8 @@ Examples:
   persona-engine model import campplus campplus_cn_en_common.pt -o campplus.safetensors
   persona-engine model import speechbrain-xvector embedding_model.ckpt -o xvect.safetensors
   persona-engine model import kaldi-xvector final.raw mfcc.conf -o kaldi.safetensors
+  persona-engine model import wavlm model.safetensors config.json preprocessor_config.json -o wavlm.safetensors
+  persona-engine model import wavlm WavLM-Large.pt -o wavlm.safetensors
 
 The files are read without Python, and nothing in them is run. What comes out is a network without heads: it embeds (`embed`, `similarity`).
 The output appears when it is whole, or not at all.";

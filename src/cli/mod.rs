@@ -17,6 +17,8 @@ mod form;
 mod import;
 mod infer;
 mod list;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod table;
 mod timeline_args;
@@ -56,6 +58,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Features(args) => features::run(args, &mut out),
         Command::Model(ModelCommand::Check(args)) => check::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Import(args)) => import::run(args, &mut err),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, &mut err),
         Command::Model(ModelCommand::List(args)) => list::run(args, &mut out, &mut err),
         Command::Model(ModelCommand::Show(args)) => show::run(args, &mut out),
     };

@@ -69,13 +69,15 @@ fn write_origin(out: &mut dyn Write, manifest: &RepresentationManifest) -> io::R
 
 fn frontend(frontend: &Frontend) -> String {
     let seconds = frontend.window_samples() as f64 / f64::from(frontend.sample_rate_hz());
+    let rate_hz = frontend.sample_rate_hz();
     let (kind, columns) = match frontend {
+        Frontend::Raw(_) => return format!("samples at {rate_hz} Hz, windows of {seconds} s"),
         Frontend::LogMel(_) => ("log-mel", "bands"),
         Frontend::KaldiFbank(_) => ("Kaldi fbank", "bands"),
         Frontend::KaldiMfcc(_) => ("Kaldi MFCC", "coefficients"),
         Frontend::SpeechBrainFbank(_) => ("SpeechBrain fbank", "bands"),
     };
-    format!("{kind}, {} {columns} at {} Hz, windows of {seconds} s", frontend.bands(), frontend.sample_rate_hz())
+    format!("{kind}, {} {columns} at {rate_hz} Hz, windows of {seconds} s", frontend.bands())
 }
 
 fn network(manifest: &Manifest) -> String {
@@ -102,6 +104,10 @@ fn representation(recipe: &RepresentationRecipe) -> String {
             let deltas = ["", ", deltas", ", deltas of two orders"];
             let deltas = deltas.get(mfcc.delta_orders).copied().unwrap_or_default();
             format!("statistics of MFCC ({} coefficients{deltas})", mfcc.coefficients)
+        }
+        RepresentationRecipe::WavLm(wavlm) => {
+            let (layers, state) = (wavlm.num_hidden_layers, wavlm.hidden_state);
+            format!("WavLM ({layers} layers of {}, mean of hidden state {state})", wavlm.hidden_size)
         }
     }
 }

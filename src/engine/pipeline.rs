@@ -103,6 +103,14 @@ impl Engine {
         self.infer(Recording::stream(reader, name), pace)
     }
 
+    /// As [`Engine::infer_reader_at`], of a recording that is in memory: an M4A whose index lies behind its sound can be answered so.
+    ///
+    /// # Errors
+    /// As [`Engine::infer_reader_at`].
+    pub fn infer_bytes_at(&self, pace: &mut dyn Pace, bytes: Vec<u8>, name: &str) -> Result<Report> {
+        self.infer(Recording::bytes(bytes, name), pace)
+    }
+
     /// Answers the mean of a recording's channels; with a timeline, if the options ask for one.
     fn infer(&self, recording: Recording, pace: &mut dyn Pace) -> Result<Report> {
         let mut keeping = Keeping::default();

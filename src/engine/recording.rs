@@ -1,6 +1,6 @@
 //! A recording to be answered: a file, or a stream of bytes that somebody names.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::audio::Decoder;
@@ -17,6 +17,7 @@ pub struct Recording {
 enum Bytes {
     File(PathBuf),
     Stream(Box<dyn Read + Send + Sync>),
+    Memory(Vec<u8>),
 }
 
 impl Recording {
@@ -28,6 +29,11 @@ impl Recording {
     /// The bytes of a file, a pipe or a socket, called `name`.
     pub fn stream(reader: impl Read + Send + Sync + 'static, name: &str) -> Self {
         Self { bytes: Bytes::Stream(Box::new(reader)), name: name.to_owned() }
+    }
+
+    /// The bytes of a file in memory, called `name`: an M4A whose index lies behind its sound can be answered so.
+    pub fn bytes(bytes: Vec<u8>, name: &str) -> Self {
+        Self { bytes: Bytes::Memory(bytes), name: name.to_owned() }
     }
 
     /// The name.
@@ -42,6 +48,8 @@ impl Recording {
             (Bytes::File(path), None) => Decoder::open(&path, &options.limits),
             (Bytes::File(path), Some(format)) => Decoder::open_raw(&path, format, &options.limits),
             (Bytes::Stream(reader), None) => Decoder::new(reader, &options.limits),
+            (Bytes::Memory(bytes), None) => Decoder::from_bytes(bytes, &options.limits),
+            (Bytes::Memory(bytes), Some(format)) => Decoder::raw(Cursor::new(bytes), format, &options.limits),
             (Bytes::Stream(reader), Some(format)) => Decoder::raw(reader, format, &options.limits),
         };
         decoder.map(|decoder| (decoder, name.clone())).map_err(|error: Error| error.in_file(&name))

@@ -169,7 +169,7 @@ fn check_frontend(frontend: &Frontend) -> Result<()> {
 fn logmel(frontend: &Frontend) -> Option<&LogMelRecipe> {
     match frontend {
         Frontend::LogMel(recipe) => Some(recipe),
-        Frontend::KaldiFbank(_) | Frontend::KaldiMfcc(_) | Frontend::SpeechBrainFbank(_) => None,
+        Frontend::KaldiFbank(_) | Frontend::KaldiMfcc(_) | Frontend::SpeechBrainFbank(_) | Frontend::Raw(_) => None,
     }
 }
 

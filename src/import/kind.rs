@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{campplus, nnet3, shown, speechbrain};
+use super::{campplus, nnet3, shown, speechbrain, wavlm};
 use crate::error::{Error, Result};
 use crate::nn::Tensor;
 use crate::nn::weights::hex;
@@ -20,6 +20,8 @@ pub enum Kind {
     SpeechBrainXVector,
     /// `kaldi-xvector`: `final.raw` of Kaldi's nnet3 recipes and, as a second file, their `mfcc.conf`.
     KaldiXVector,
+    /// `wavlm`: WavLM's files by Hugging Face's transformers, or a checkpoint of its own release.
+    WavLm,
 }
 
 /// What is said of the licence where nothing is known of the file.
@@ -44,7 +46,7 @@ pub struct Import {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: &[Self] = &[Self::CamPlusPlus, Self::SpeechBrainXVector, Self::KaldiXVector];
+    pub const ALL: &[Self] = &[Self::CamPlusPlus, Self::SpeechBrainXVector, Self::KaldiXVector, Self::WavLm];
 
     /// What it is called on the command line.
     pub fn name(self) -> &'static str {
@@ -52,6 +54,7 @@ impl Kind {
             Self::CamPlusPlus => "campplus",
             Self::SpeechBrainXVector => "speechbrain-xvector",
             Self::KaldiXVector => "kaldi-xvector",
+            Self::WavLm => "wavlm",
         }
     }
 
@@ -66,6 +69,7 @@ impl Kind {
             (Self::SpeechBrainXVector, [file]) => speechbrain::read(file),
             (Self::KaldiXVector, [file, conf @ ..]) if conf.len() < 2 => nnet3::read(file, conf.first()),
             (Self::KaldiXVector, _) => Err(self.wrong_number(files.len(), "final.raw and at most an mfcc.conf")),
+            (Self::WavLm, files) => wavlm::read(files),
             _ => Err(self.wrong_number(files.len(), "one file")),
         }
     }

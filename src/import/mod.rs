@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`torch`] | checkpoints of `torch.save`: a zip archive, a pickle of which nothing runs, tensors |
 //! | `kind` | the kinds of network that are known, and what one import is made of |
-//! | `campplus`, `speechbrain`, `nnet3` | one kind each: sizes from shapes, names to names |
+//! | `campplus`, `speechbrain`, `nnet3`, `wavlm` | one kind each: sizes from shapes or configurations, names to names |
 //! | `output` | the model file: loaded once from memory before it appears, whole or not at all |
 //!
 //! What comes out is a *representation*: a network without heads. It embeds; a system is made of it by training heads on its vectors.
@@ -19,6 +19,7 @@ mod nnet3;
 mod output;
 mod speechbrain;
 pub mod torch;
+mod wavlm;
 
 pub use kind::{Import, Kind};
 pub use output::{model_file, write_whole};

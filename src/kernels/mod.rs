@@ -3,6 +3,9 @@
 
 pub mod dot;
 pub mod elementwise;
+mod exponential;
+pub mod gelu;
 pub mod gemm;
 pub mod packed;
 pub mod reduce;
+pub mod softmax;

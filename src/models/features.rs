@@ -3,6 +3,7 @@
 use crate::dsp::{Fbank, KaldiMfcc, LogMel, LogMelOptions, SpeechBrainFbank};
 use crate::error::Result;
 use crate::models::frontend::{Frontend, LogMelRecipe};
+use crate::models::raw_frontend::RawRecipe;
 
 /// Window, FFT and filter bank of one recipe with their work space. Each thread has its own.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ enum Plan {
     KaldiFbank(Fbank),
     KaldiMfcc(KaldiMfcc),
     SpeechBrainFbank(SpeechBrainFbank),
+    Raw(RawRecipe),
 }
 
 impl FeatureExtractor {
@@ -39,6 +41,10 @@ impl FeatureExtractor {
                 fbank.run(samples, features);
                 fbank.frames(samples.len())
             }
+            Plan::Raw(recipe) => {
+                recipe.run(samples, features);
+                samples.len()
+            }
         }
     }
 }
@@ -55,6 +61,7 @@ impl Frontend {
             Self::KaldiFbank(recipe) => Plan::KaldiFbank(Fbank::new(recipe.options())?),
             Self::KaldiMfcc(recipe) => Plan::KaldiMfcc(KaldiMfcc::new(recipe.options())?),
             Self::SpeechBrainFbank(recipe) => Plan::SpeechBrainFbank(SpeechBrainFbank::new(recipe.options())?),
+            Self::Raw(recipe) => Plan::Raw(recipe.clone()),
         };
         Ok(FeatureExtractor { plan })
     }
@@ -80,6 +87,7 @@ mod tests {
     use super::*;
     use crate::models::frontend::tests::logmel;
     use crate::models::kaldi_frontend::tests::{fbank, mfcc};
+    use crate::models::raw_frontend::tests::raw;
 
     fn speechbrain() -> serde_json::Value {
         serde_json::json!({"kind": "speechbrain-fbank", "sample_rate_hz": 16000, "n_fft": 400, "win_length_ms": 25.0,
@@ -91,7 +99,7 @@ mod tests {
     fn the_fewest_samples_for_some_frames_give_just_those() {
         let mut mirrored = fbank();
         mirrored["frame_opts"]["snip_edges"] = serde_json::json!(false);
-        for recipe in [logmel(), fbank(), mfcc(), mirrored, speechbrain()] {
+        for recipe in [logmel(), fbank(), mfcc(), mirrored, speechbrain(), raw()] {
             let frontend = Frontend::parse(recipe).unwrap();
             let (mut extractor, mut features) = (frontend.extractor().unwrap(), Vec::new());
             for frames in [1, 2, 15, 188] {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::dsp::{SlidingCmvn, SlidingCmvnOptions};
 use crate::error::Result;
 use crate::models::kaldi_frontend::{KaldiFbankRecipe, KaldiMfccRecipe};
+use crate::models::raw_frontend::RawRecipe;
 use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
 use crate::models::speechbrain_frontend::SpeechBrainFbankRecipe;
 
@@ -20,6 +21,8 @@ pub enum Frontend {
     KaldiMfcc(KaldiMfccRecipe),
     /// `speechbrain-fbank`: SpeechBrain's mel band powers in dB.
     SpeechBrainFbank(SpeechBrainFbankRecipe),
+    /// `raw`: the samples themselves.
+    Raw(RawRecipe),
 }
 
 /// librosa's `melspectrogram` and `power_to_db`, knob by knob, under librosa's names.
@@ -140,8 +143,9 @@ impl Frontend {
                 recipe.check()?;
                 Ok(Self::SpeechBrainFbank(recipe))
             }
+            "raw" => Ok(Self::Raw(RawRecipe::parse(rest)?)),
             other => {
-                let known = "`logmel`, `kaldi-fbank`, `kaldi-mfcc` and `speechbrain-fbank`";
+                let known = "`logmel`, `kaldi-fbank`, `kaldi-mfcc`, `speechbrain-fbank` and `raw`";
                 Err(unknown_kind("frontend", other, known))
             }
         }
@@ -154,6 +158,7 @@ impl Frontend {
             Self::KaldiFbank(recipe) => recipe.columns(),
             Self::KaldiMfcc(recipe) => recipe.num_ceps,
             Self::SpeechBrainFbank(recipe) => recipe.n_mels,
+            Self::Raw(_) => 1,
         }
     }
 
@@ -164,6 +169,7 @@ impl Frontend {
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samp_freq,
             Self::SpeechBrainFbank(recipe) => recipe.sample_rate_hz,
+            Self::Raw(recipe) => recipe.sample_rate_hz,
         }
     }
 
@@ -172,7 +178,8 @@ impl Frontend {
         let (Self::LogMel(LogMelRecipe { window_s, .. })
         | Self::KaldiFbank(KaldiFbankRecipe { window_s, .. })
         | Self::KaldiMfcc(KaldiMfccRecipe { window_s, .. })
-        | Self::SpeechBrainFbank(SpeechBrainFbankRecipe { window_s, .. })) = self;
+        | Self::SpeechBrainFbank(SpeechBrainFbankRecipe { window_s, .. })
+        | Self::Raw(RawRecipe { window_s, .. })) = self;
         (window_s * f64::from(self.sample_rate_hz())).round() as usize
     }
 
@@ -183,6 +190,7 @@ impl Frontend {
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.frames(samples),
             Self::SpeechBrainFbank(recipe) => 1 + samples / recipe.hop_length(),
+            Self::Raw(_) => samples,
         }
     }
 
@@ -193,10 +201,11 @@ impl Frontend {
             Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
             | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samples_for(frames),
             Self::SpeechBrainFbank(recipe) => frames.saturating_sub(1) * recipe.hop_length(),
+            Self::Raw(_) => frames,
         }
     }
 
-    /// From features to what the network's first layer sees.
+    /// From features to what the network's first layer sees. Samples are normalised before, as they become features.
     pub fn normalisation(&self) -> Normalisation {
         match self {
             Self::LogMel(recipe) => recipe.normalisation,
@@ -205,6 +214,7 @@ impl Frontend {
                 Normalisation { cmn_window: *cmn_window, ..Normalisation::plain(*mean_over_time) }
             }
             Self::SpeechBrainFbank(recipe) => Normalisation::plain(recipe.mean_over_time),
+            Self::Raw(_) => Normalisation::plain(false),
         }
     }
 }

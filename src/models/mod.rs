@@ -4,7 +4,7 @@
 //! model file ─▶ manifest (recipe, names, scores) ─▶ System
 //!
 //! [frames, bands] ─ normalisation ─▶ representation ─▶ [dim] ─ trunk ─▶ [56] ─ heads ─▶ emotion · gender · age
-//!                                    x-vector, CAM++ or statistics of MFCC
+//!                                    x-vector, CAM++, WavLM or statistics of MFCC
 //! ╰──────────────── Embedder ───────────────────╯
 //! ```
 
@@ -19,12 +19,14 @@ pub mod kaldi_frontend;
 pub mod manifest;
 pub mod mfcc_stats;
 pub mod probe;
+pub mod raw_frontend;
 pub mod recipe;
 pub mod representation;
 pub mod speechbrain_frontend;
 mod standardise;
 pub mod system;
 pub mod trunk;
+pub mod wavlm;
 pub mod xvector;
 
 pub use embedder::{Embedder, EmbedderWorkspace};

@@ -16,6 +16,11 @@ impl<'a, 'b> Probe<'a, 'b> {
         Self { observer }
     }
 
+    /// Whether somebody looks at the results.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.observer.is_some()
+    }
+
     /// As [`Self::pass`] for a result that lies in pieces: the rows' values, one row after the other. They are joined only if somebody asks.
     pub(crate) fn pass_rows<'v>(
         &mut self,

@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 use crate::models::campplus::{self, CamPlusPlus, CamPlusPlusRecipe};
 use crate::models::mfcc_stats::{self, MfccStats, MfccStatsRecipe};
 use crate::models::probe::{Probe, room};
-use crate::models::recipe::{kind_and_rest, unknown_kind};
+use crate::models::recipe::{kind_and_rest, unknown_kind, wrong};
 use crate::models::standardise::Standardise;
+use crate::models::wavlm::{self, WavLm, WavLmRecipe};
 use crate::models::xvector::{self, XVector, XVectorRecipe};
 use crate::nn::Weights;
 
@@ -23,6 +24,8 @@ pub enum RepresentationRecipe {
     CamPlusPlus(CamPlusPlusRecipe),
     /// `mfcc-stats`.
     MfccStats(MfccStatsRecipe),
+    /// `wavlm`.
+    WavLm(WavLmRecipe),
 }
 
 impl RepresentationRecipe {
@@ -33,7 +36,8 @@ impl RepresentationRecipe {
             "xvector" => Ok(Self::XVector(XVectorRecipe::parse(rest)?)),
             "campplus" => Ok(Self::CamPlusPlus(CamPlusPlusRecipe::parse(rest)?)),
             "mfcc-stats" => Ok(Self::MfccStats(MfccStatsRecipe::parse(rest)?)),
-            other => Err(unknown_kind("representation", other, "`xvector`, `campplus` and `mfcc-stats`")),
+            "wavlm" => Ok(Self::WavLm(WavLmRecipe::parse(rest)?)),
+            other => Err(unknown_kind("representation", other, "`xvector`, `campplus`, `mfcc-stats` and `wavlm`")),
         }
     }
 
@@ -42,6 +46,7 @@ impl RepresentationRecipe {
             Self::XVector(_) => false,
             Self::CamPlusPlus(recipe) => recipe.normalise,
             Self::MfccStats(recipe) => recipe.normalise,
+            Self::WavLm(recipe) => recipe.normalise,
         }
     }
 }
@@ -58,6 +63,7 @@ enum Network {
     XVector(XVector),
     CamPlusPlus(Box<CamPlusPlus>),
     MfccStats(MfccStats),
+    WavLm(Box<WavLm>),
 }
 
 /// Work space; that of the kinds which are not run stays empty.
@@ -66,6 +72,7 @@ pub(crate) struct Scratch {
     xvector: xvector::Scratch,
     campplus: campplus::Scratch,
     mfcc_stats: mfcc_stats::Scratch,
+    wavlm: wavlm::Scratch,
 }
 
 impl Representation {
@@ -92,6 +99,15 @@ impl Representation {
                 check_size(window_frames.saturating_mul(network.dim()))?;
                 Network::MfccStats(network)
             }
+            RepresentationRecipe::WavLm(recipe) => {
+                if bands != 1 {
+                    let what = format!("reads samples, not features of {bands} bands: its front-end is `raw`");
+                    return Err(wrong("representation.kind", what));
+                }
+                let network = WavLm::load(weights, recipe)?;
+                check_size(network.values(window_frames))?;
+                Network::WavLm(Box::new(network))
+            }
         };
         let mut loaded = Self { network, standardise: None };
         if recipe.normalise() {
@@ -106,6 +122,7 @@ impl Representation {
             Network::XVector(network) => network.min_frames(),
             Network::CamPlusPlus(network) => network.min_frames(),
             Network::MfccStats(network) => network.min_frames(),
+            Network::WavLm(network) => network.min_samples(),
         }
     }
 
@@ -115,6 +132,7 @@ impl Representation {
             Network::XVector(network) => network.dim(),
             Network::CamPlusPlus(network) => network.dim(),
             Network::MfccStats(network) => network.dim(),
+            Network::WavLm(network) => network.dim(),
         }
     }
 
@@ -124,6 +142,7 @@ impl Representation {
             Network::XVector(_) => &mut scratch.xvector.frames,
             Network::CamPlusPlus(_) => &mut scratch.campplus.frames,
             Network::MfccStats(_) => &mut scratch.mfcc_stats.frames,
+            Network::WavLm(_) => &mut scratch.wavlm.samples,
         };
         room(frames, values)
     }
@@ -141,6 +160,7 @@ impl Representation {
             Network::XVector(network) => network.run(frames, &mut scratch.xvector, output, probe)?,
             Network::CamPlusPlus(network) => network.run(frames, &mut scratch.campplus, output, probe)?,
             Network::MfccStats(network) => network.run(frames, &mut scratch.mfcc_stats, output, probe)?,
+            Network::WavLm(network) => network.run(frames, &mut scratch.wavlm, output, probe)?,
         }
         match &self.standardise {
             None => Ok(()),

@@ -1,6 +1,7 @@
 //! Functions of single values, and softmax.
 
 pub use crate::kernels::elementwise::relu;
+pub use crate::kernels::gelu::gelu;
 pub use crate::kernels::reduce::all_finite;
 
 /// Logits to probabilities:

@@ -2,34 +2,44 @@
 //!
 //! Every layer is planned once (weights read, checked, repacked in `load` or `new`) and run many times (`run` takes slices for
 //! input and output and allocates nothing). Two layouts occur, both row-major: `[frames, channels]` where frames are many and
-//! every layer mixes all channels ([`tdnn`], [`frame_conv`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`],
+//! every layer mixes all channels ([`tdnn`], [`frame_conv`], [`strided_conv`], [`attention`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`],
 //! [`max_pool`]). A [`picture`] of frames, bands and channels ([`conv2d`]) is the first with margins between its frames.
 //!
 //! Sizes are the caller's business: a slice of the wrong length is a mistake in the program and panics. What comes from a file
 //! is checked where it is read ([`weights`]) and gives errors.
 
 pub mod activation;
+pub mod attention;
 pub mod conv1d;
 pub mod conv2d;
 pub mod frame_conv;
+pub mod group_norm_conv;
+pub mod layer_norm;
 pub mod linear;
 pub mod max_pool;
 pub mod norm;
 pub mod picture;
+pub mod position_conv;
 pub mod statistics;
+pub mod strided_conv;
 pub mod tdnn;
 pub mod tensor;
 pub mod weights;
 
-pub use activation::{all_finite, relu, sigmoid, softmax};
+pub use activation::{all_finite, gelu, relu, sigmoid, softmax};
+pub use attention::{Attention, AttentionScratch, PositionBias};
 pub use conv1d::{Conv1d, Conv1dOptions};
 pub use conv2d::{Conv2d, Finish};
 pub use frame_conv::FrameConv;
+pub use group_norm_conv::GroupNormConv;
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use max_pool::MaxPool1d;
 pub use norm::Norm;
 pub use picture::Picture;
+pub use position_conv::PositionConv;
 pub use statistics::{StatisticsPooling, Variance};
+pub use strided_conv::StridedConv;
 pub use tdnn::Tdnn;
 pub use tensor::Tensor;
 pub use weights::Weights;

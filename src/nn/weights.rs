@@ -25,7 +25,7 @@ use crate::nn::{Tensor, all_finite};
 
 pub use header::Header;
 
-/// The largest model file that is read: 2 GiB.
+/// The largest model file that is read: 2 GiB. WavLM Large in f32 is 1.2.
 pub const MAX_FILE_BYTES: u64 = 1 << 31;
 /// The longest header that is parsed: 4 MiB, a hundred times what a large network's tensors need.
 pub const MAX_HEADER_BYTES: u64 = 4 << 20;

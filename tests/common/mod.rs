@@ -12,6 +12,8 @@ use persona_engine::engine::Report;
 pub(crate) mod model_file;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
+#[cfg(all(feature = "serve", feature = "embedded-weights"))]
+pub(crate) mod server;
 
 /// A file of `tests/audio`.
 pub(crate) fn fixture(name: &str) -> PathBuf {

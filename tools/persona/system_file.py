@@ -3,6 +3,7 @@ import hashlib
 import json
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save
 
 FORMAT = 1
@@ -73,6 +74,12 @@ def heads(age_mean, age_scale, temperature=None, interval=None):
         "gender": {"labels": ["female", "male"], "temperature": temperature["gender"]},
         "age": {"mean_years": age_mean, "scale_years": age_scale, **({"interval": interval} if interval else {})},
     }
+
+
+def manifest_of(path):
+    """The manifest in a system file's header."""
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["persona"])
 
 
 def tensors_sha256(tensors):

@@ -22,6 +22,7 @@ class Recipe:
     mixup: float = 0.4  # Beta(a, a) (Zhang et al. 2018); 0 turns it off
     age_weight: float = 2.0
     noise: float = 0.0  # share of what made audio differs by from real, added from pairs of others
+    changed: float = 0.3  # chance that a clip is taken as one of its changed copies, where it has some
     voices: float = 0.5  # weight of telling the sex of outside voices (LibriSpeech) beside CREMA-D's
     members: int = 1  # tops of one shape and different seeds, side by side in one trunk; their heads' answers are averaged
     averaging: float = 0.99  # decay of the running mean of weights
@@ -52,6 +53,6 @@ SYSTEMS = {
     "mfcc-cnn": System(LOGMEL, CEPSTRA, networks.CNN, CONVOLVED),
     "xvector-fcn": System(LOGMEL, networks.XVECTOR, FCN, Recipe(epochs=20, dropout=0.1, input_dropout=0.1)),
     "xvector-cnn": System(LOGMEL, networks.XVECTOR, networks.CNN, CONVOLVED),
-    "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=45, dropout=0.1, noise=0.5, members=2)),
+    "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=60, dropout=0.1, noise=0.5, changed=0.2, members=2)),
     "campplus-cnn": System(FBANK80, FINAL, WIDE_POOL, Recipe(**{**vars(CONVOLVED), "noise": 0.5})),
 }

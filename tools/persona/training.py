@@ -65,7 +65,7 @@ class Run:
     def batch(self, index):
         """Vectors and soft targets of some clips, with noise and mixup."""
         recipe, vectors = self.system.recipe, self.vectors
-        x = vectors.copies[torch.randint(len(vectors.copies), (len(index),)), index]
+        x = vectors.copies[self.which_copies(len(index)), index]
         if recipe.noise and len(vectors.residuals):
             share = recipe.noise * torch.rand(len(index), 1)
             x = x + share * vectors.residuals[torch.randint(len(vectors.residuals), (len(index),))]
@@ -76,6 +76,14 @@ class Run:
             share = torch.distributions.Beta(recipe.mixup, recipe.mixup).sample((len(index),))
             x, emotion, sex, age = (torch.lerp(v[other], v, share.view(-1, *[1] * (v.dim() - 1))) for v in (x, emotion, sex, age))
         return x, emotion, sex, age
+
+    def which_copies(self, count):
+        """The clean copy (0), or by the recipe's chance one of the others."""
+        copies = len(self.vectors.copies)
+        if copies == 1:
+            return torch.zeros(count, dtype=torch.long)
+        changed = torch.rand(count) < self.system.recipe.changed
+        return torch.randint(1, copies, (count,)) * changed
 
     def loss_of_voices(self, batch=64):
         """Of the gender head, on outside voices."""
@@ -132,7 +140,7 @@ class Run:
                 mean.lerp_(now, 1 - keep)
 
     @torch.no_grad()
-    def answers(self, index):
-        """Logits and years of clean clips."""
-        out = self.top(self.vectors.clean[torch.as_tensor(index)])
+    def answers(self, index, copy=0):
+        """Logits and years of some clips, of their clean or another copy."""
+        out = self.top(self.vectors.copies[copy, torch.as_tensor(index)])
         return {"emotion": out["emotion"], "gender": out["gender"], "years": out["age"] * self.age_scale + self.age_mean}

@@ -2,7 +2,7 @@
 
     mfcc-stats   statistics of the cepstra [240]
     xvector      pooled statistics of the pretrained TDNN [3000], clean and as so many augmented copies
-    campplus     the taps' statistics, heard in inverted audio and aligned to real audio
+    campplus     the taps' statistics, heard in inverted audio and aligned to real audio; clean, and through two lines each (lines.py)
 """
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ class Vectors:
     residuals: torch.Tensor  # [pairs, dim]: by how much aligned made audio misses real audio; none for exact front-ends
     voices: torch.Tensor  # [stretches, dim] of LibriSpeech, without the speakers that are kept for measuring
     voices_sex: torch.Tensor  # [stretches]
+    lines: torch.Tensor | None = None  # [clips, copies − 1]: the line that each copy but the first went through, if they did
 
     @property
     def clean(self):
@@ -60,12 +61,19 @@ def campplus(taps, heard_outside, speech, runs):
     import listen  # a script beside this package
 
     columns = listen.slices(taps)
-    pick = lambda x: torch.cat([x[:, columns[tap]] for tap in taps], dim=1).float()
-    heard = load_file(runs / "heard-clips.safetensors")["clips"]
-    made, real = pick(heard_outside["made"]), pick(heard_outside["real"])
-    aligned = Alignment(made, real)
+    pick = lambda x: torch.cat([x[..., columns[tap]] for tap in taps], dim=-1).float()
+    heard = load_file(runs / "heard-clips.safetensors")
+    made, real, made_lines, real_lines = (pick(heard_outside[name]) for name in ("made", "real", "made_lines", "real_lines"))
+    aligned, aligned_lines = Alignment(made, real), Alignment(made_lines.flatten(0, 1), real_lines.flatten(0, 1))
+    clips_lines = pick(heard["clips_lines"]).unbind(1)
     known, sex = sexes(heard_outside["pair_recording"], speech)
-    return Vectors(aligned(pick(heard))[None], real - aligned(made), real[known], sex)
+    return Vectors(
+        copies=torch.stack([aligned(pick(heard["clips"])), *map(aligned_lines, clips_lines)]),
+        residuals=real - aligned(made),
+        voices=torch.cat([real[known], *real_lines[known].unbind(1)]),
+        voices_sex=sex.repeat(1 + len(clips_lines)),
+        lines=heard["clips_line"],
+    )
 
 
 @dataclass

@@ -20,7 +20,7 @@ use symphonia_format_ogg::OggReader;
 
 use super::problem;
 use crate::audio::probe::READS;
-use crate::audio::source::Source;
+use crate::audio::source::{Seekable, Source};
 use crate::audio::spec::Container;
 use crate::error::{Error, Result};
 
@@ -61,11 +61,14 @@ pub(super) fn open(source: Source, container: Container) -> Result<(Box<dyn Form
     Ok((format, track))
 }
 
-/// An MP4's index may lie behind its sound, so a file is handed over whole; everything else is read as it comes.
+/// An MP4's index may lie behind its sound, so a file or its bytes are handed over whole; everything else is read as it comes.
 fn media(source: Source, container: Container) -> (bool, Box<dyn MediaSource>) {
-    match source.into_file() {
-        Ok(file) if container == Container::Mp4 => (true, Box::new(file)),
-        Ok(file) => (false, Box::new(ReadOnlySource::new(file))),
+    let whole = container == Container::Mp4;
+    match source.into_seekable() {
+        Ok(Seekable::File(file)) if whole => (true, Box::new(file)),
+        Ok(Seekable::File(file)) => (false, Box::new(ReadOnlySource::new(file))),
+        Ok(Seekable::Bytes(bytes)) if whole => (true, Box::new(bytes)),
+        Ok(Seekable::Bytes(bytes)) => (false, Box::new(ReadOnlySource::new(bytes))),
         Err(source) => (false, Box::new(ReadOnlySource::new(Piped(source)))),
     }
 }

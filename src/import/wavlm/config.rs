@@ -1,0 +1,159 @@
+//! `config.json` and `preprocessor_config.json`, as Hugging Face's transformers writes them beside a WavLM.
+
+use serde_json::{Map, Value, json};
+
+use super::knobs::Knobs;
+use crate::error::Result;
+
+/// Keys of training, of heads on top of the network, and of how it is run: none of them changes a hidden state.
+const LEFT: &[&str] = &[
+    "_*",
+    "activation_dropout",
+    "adapter_attn_dim",
+    "adapter_kernel_size",
+    "adapter_stride",
+    "apply_spec_augment",
+    "architectures",
+    "attention_dropout",
+    "attn_implementation",
+    "bos_token_id",
+    "chunk_size_feed_forward",
+    "classifier_proj_size",
+    "codevector_dim",
+    "contrastive_logits_temperature",
+    "ctc_*",
+    "diversity_loss_weight",
+    "dtype",
+    "eos_token_id",
+    "feat_proj_dropout",
+    "feat_quantizer_dropout",
+    "final_dropout",
+    "finetuning_task",
+    "freeze_feat_extract_train",
+    "gradient_checkpointing",
+    "hidden_dropout",
+    "hidden_dropout_prob",
+    "id2label",
+    "initializer_range",
+    "is_encoder_decoder",
+    "label2id",
+    "layerdrop",
+    "mask_*",
+    "no_mask_*",
+    "num_adapter_layers",
+    "num_codevector*",
+    "num_ctc_classes",
+    "num_feat_extract_layers",
+    "num_negatives",
+    "output_attentions",
+    "output_hidden_size",
+    "output_hidden_states",
+    "pad_token_id",
+    "problem_type",
+    "proj_codevector_dim",
+    "replace_prob",
+    "return_dict",
+    "tdnn_*",
+    "tokenizer_class",
+    "torch_dtype",
+    "transformers_version",
+    "use_weighted_layer_sum",
+    "vocab_size",
+    "xvector_output_dim",
+];
+
+/// The manifest's `representation`. What a configuration leaves out has the default of transformers, which is Base's.
+pub(super) fn representation(config: Map<String, Value>) -> Result<Value> {
+    let mut knobs = Knobs::new("config.json", config);
+    knobs.fixed("model_type", "wavlm")?;
+    knobs.fixed("hidden_act", "gelu")?;
+    knobs.fixed("feat_extract_activation", "gelu")?;
+    knobs.fixed("add_adapter", false)?;
+    let layers = knobs.take("num_hidden_layers", 12);
+    let recipe = json!({
+        "kind": "wavlm",
+        "conv_dim": knobs.take("conv_dim", vec![512; 7]),
+        "conv_kernel": knobs.take("conv_kernel", vec![10, 3, 3, 3, 3, 2, 2]),
+        "conv_stride": knobs.take("conv_stride", vec![5, 2, 2, 2, 2, 2, 2]),
+        "conv_bias": knobs.take("conv_bias", false),
+        "feat_extract_norm": knobs.take("feat_extract_norm", "group"),
+        "hidden_size": knobs.take("hidden_size", 768),
+        "hidden_state": &layers,
+        "num_hidden_layers": &layers,
+        "num_attention_heads": knobs.take("num_attention_heads", 12),
+        "intermediate_size": knobs.take("intermediate_size", 3072),
+        "num_conv_pos_embeddings": knobs.take("num_conv_pos_embeddings", 128),
+        "num_conv_pos_embedding_groups": knobs.take("num_conv_pos_embedding_groups", 16),
+        "num_buckets": knobs.take("num_buckets", 320),
+        "max_bucket_distance": knobs.take("max_bucket_distance", 800),
+        "do_stable_layer_norm": knobs.take("do_stable_layer_norm", false),
+        "layer_norm_eps": knobs.take("layer_norm_eps", 1e-5),
+        "normalise": false,
+    });
+    knobs.finish(LEFT)?;
+    Ok(recipe)
+}
+
+/// The manifest's `frontend`. Without a `preprocessor_config.json` the samples are normalised where the encoder's norm is `layer`: that is how
+/// the published networks were trained.
+pub(super) fn frontend(preprocessor: Option<Map<String, Value>>, representation: &Value) -> Result<Value> {
+    let by_norm = representation["feat_extract_norm"] == "layer";
+    let mut knobs = Knobs::new("preprocessor_config.json", preprocessor.unwrap_or_default());
+    knobs.fixed("feature_size", 1)?;
+    let recipe = raw(&knobs.take("do_normalize", by_norm), 1e-7, &knobs.take("sampling_rate", 16_000));
+    knobs.finish(&["_*", "feature_extractor_type", "padding_*", "processor_class", "return_attention_mask"])?;
+    Ok(recipe)
+}
+
+/// A front-end of samples. Windows of 10 s: the network was trained on up to 15.6.
+pub(super) fn raw(do_normalize: &Value, normalize_eps: f64, sample_rate_hz: &Value) -> Value {
+    json!({
+        "kind": "raw",
+        "sample_rate_hz": sample_rate_hz,
+        "do_normalize": do_normalize,
+        "normalize_eps": normalize_eps,
+        "window_s": 10.0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        let Value::Object(object) = value else { panic!("{value}") };
+        object
+    }
+
+    #[test]
+    fn what_is_left_out_is_bases() {
+        let recipe =
+            representation(object(json!({"model_type": "wavlm", "mask_time_prob": 0.05, "layerdrop": 0.1}))).unwrap();
+        assert_eq!((&recipe["hidden_size"], &recipe["hidden_state"]), (&json!(768), &json!(12)));
+        assert_eq!(frontend(None, &recipe).unwrap()["do_normalize"], json!(false));
+        let large = representation(object(json!({"feat_extract_norm": "layer", "num_hidden_layers": 24}))).unwrap();
+        assert_eq!(large["hidden_state"], json!(24));
+        assert_eq!(frontend(None, &large).unwrap()["do_normalize"], json!(true));
+        let told = frontend(Some(object(json!({"do_normalize": false, "padding_value": 0.0}))), &large).unwrap();
+        assert_eq!(told["do_normalize"], json!(false));
+    }
+
+    #[test]
+    fn what_would_change_the_network_is_refused_by_name() {
+        for (key, value) in [
+            ("model_type", json!("wav2vec2")),
+            ("hidden_act", json!("relu")),
+            ("feat_extract_activation", json!("swish")),
+            ("add_adapter", json!(true)),
+            ("position_embeddings_type", json!("rotary")),
+            ("num_buckets_far", json!(8)),
+        ] {
+            let message = representation(object(json!({key: value}))).unwrap_err().to_string();
+            assert!(message.contains(&format!("`{key}`")) && message.contains("config.json"), "{message}");
+        }
+        let message = frontend(Some(object(json!({"feature_size": 80}))), &Value::Null).unwrap_err().to_string();
+        assert!(message.contains("`feature_size`") && message.contains("preprocessor_config.json"), "{message}");
+        let message = frontend(Some(object(json!({"n_mels": 80}))), &Value::Null).unwrap_err().to_string();
+        assert!(message.contains("`n_mels`"), "{message}");
+    }
+}

@@ -1,0 +1,141 @@
+//! `wavlm`: WavLM Base, Base+ or Large, or any other size, from the files of Hugging Face's transformers or of its own release.
+//!
+//! | files | what |
+//! |---|---|
+//! | `model.safetensors` or `pytorch_model.bin`, `config.json`, and `preprocessor_config.json` if there is one | as transformers saves it |
+//! | `WavLM-Base.pt` and the like | the release's checkpoint, which holds its configuration |
+//!
+//! A fine-tuned network's heads are left out, and `data` says so.
+
+mod config;
+mod knobs;
+mod original;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::kind::{Import, NO_LICENCE, Origin};
+use super::torch::{self, Checkpoint};
+use super::{shown, state_dict};
+use crate::error::{Error, Result};
+use crate::nn::weights::read_file;
+use crate::nn::{Tensor, Weights};
+
+/// Where fine-tuned networks of transformers keep this one.
+const INSIDE: &str = "wavlm.";
+
+/// The files by what they hold.
+struct Files<'a> {
+    weights: &'a PathBuf,
+    config: Option<Map<String, Value>>,
+    preprocessor: Option<Map<String, Value>>,
+}
+
+/// What a network is made of: front-end, representation, tensors, and the names of those that were left out.
+struct Parts {
+    frontend: Value,
+    representation: Value,
+    tensors: Vec<(String, Tensor)>,
+    left: Vec<String>,
+}
+
+/// Reads a network's files, in any order.
+pub(super) fn read(files: &[PathBuf]) -> Result<Import> {
+    let Files { weights: path, config, preprocessor } = sort(files)?;
+    let bytes = read_file(path)?;
+    let origin = Origin::of(path, &bytes);
+    let parts = match config {
+        Some(config) => published(&bytes, config, preprocessor),
+        None => released(&bytes),
+    };
+    let Parts { frontend, representation, tensors, left } = parts.map_err(|error| error.in_file(path))?;
+    let mut data = origin.describe(None);
+    if !left.is_empty() {
+        data.insert("left out".into(), json!(left));
+    }
+    let name = shown(path).into_owned();
+    Ok(Import { name, licence: NO_LICENCE.to_owned(), data, frontend, representation, tensors })
+}
+
+/// JSON files by their keys, and the one other file.
+fn sort(files: &[PathBuf]) -> Result<Files<'_>> {
+    let wrong = |what: String| {
+        let wanted = "model.safetensors (or pytorch_model.bin) with config.json, or the release's .pt alone";
+        Err(Error::Config(format!("wavlm: {wanted} expected; {what}")))
+    };
+    let is_json = |path: &&PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let (configurations, others): (Vec<&PathBuf>, Vec<&PathBuf>) = files.iter().partition(is_json);
+    let &[weights] = &others[..] else { return wrong(format!("{} files of weights are given", others.len())) };
+    let (mut config, mut preprocessor) = (None, None);
+    for path in configurations {
+        let object = json_object(path)?;
+        let of_samples = object.contains_key("feature_extractor_type") || object.contains_key("do_normalize");
+        let place = if of_samples { &mut preprocessor } else { &mut config };
+        if place.replace(object).is_some() {
+            return wrong(format!("`{}` is one too many", shown(path)));
+        }
+    }
+    if config.is_none() && preprocessor.is_some() {
+        return wrong("config.json is missing".into());
+    }
+    Ok(Files { weights, config, preprocessor })
+}
+
+fn json_object(path: &Path) -> Result<Map<String, Value>> {
+    let parsed = read_file(path)
+        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| Error::malformed("configuration", e.to_string())));
+    parsed.map_err(|error| error.in_file(path))
+}
+
+/// transformers' files.
+fn published(bytes: &[u8], config: Map<String, Value>, preprocessor: Option<Map<String, Value>>) -> Result<Parts> {
+    let representation = config::representation(config)?;
+    let frontend = config::frontend(preprocessor, &representation)?;
+    let weights = state_dict(bytes)?;
+    let inside = weights.names().any(|name| name.starts_with(INSIDE));
+    let name = |name: &str| match name.strip_prefix(INSIDE) {
+        None if inside => None,
+        stripped => Some(with_old_weight_norm(stripped.unwrap_or(name))).filter(|name| name != "masked_spec_embed"),
+    };
+    let (tensors, left) = take_all(weights, name)?;
+    Ok(Parts { frontend, representation, tensors, left })
+}
+
+/// torch's weight norm has two ways to name its parts; here they are those of the published files.
+fn with_old_weight_norm(name: &str) -> String {
+    let name = name.replace("parametrizations.weight.original0", "weight_g");
+    name.replace("parametrizations.weight.original1", "weight_v")
+}
+
+/// The release's checkpoint.
+fn released(bytes: &[u8]) -> Result<Parts> {
+    let missing = "a WavLM without its configuration: give config.json beside it. (A checkpoint of the release has `cfg` and `model`.)";
+    let missing = || Error::Unsupported(missing.into());
+    if !torch::is_checkpoint(bytes) {
+        return Err(missing());
+    }
+    let checkpoint = Checkpoint::from_bytes(bytes)?;
+    let (cfg, model) = checkpoint.root().get("cfg").zip(checkpoint.root().get("model")).ok_or_else(missing)?;
+    let (frontend, representation) = original::recipes(cfg)?;
+    let (tensors, left) = take_all(checkpoint.tensors(model)?, original::renamed)?;
+    Ok(Parts { frontend, representation, tensors, left })
+}
+
+type Taken = (Vec<(String, Tensor)>, Vec<String>);
+
+/// All tensors under new names, and the names of those that have none.
+fn take_all(mut weights: Weights<'_>, renamed: impl Fn(&str) -> Option<String>) -> Result<Taken> {
+    let names: Vec<String> = weights.names().map(str::to_owned).collect();
+    let (mut tensors, mut left) = (Vec::with_capacity(names.len()), Vec::new());
+    for name in names {
+        match renamed(&name) {
+            Some(new) => {
+                let shape = weights.shape(&name).unwrap_or_default().to_vec();
+                tensors.push((format!("{INSIDE}{new}"), weights.take(&name, &shape)?));
+            }
+            None => left.push(name),
+        }
+    }
+    Ok((tensors, left))
+}

@@ -1,0 +1,185 @@
+//! From samples to frames of 20 ms: strided convolutions, a stretch of the signal at a time.
+
+use super::recipe::{FeatureNorm, WavLmRecipe};
+use crate::error::Result;
+use crate::models::probe::{Probe, room};
+use crate::nn::{GroupNormConv, LayerNorm, StridedConv, Weights, gelu};
+
+/// Frames that come out of one stretch. The first convolution gives 64 times as many, and all weights are read once for each stretch.
+const STRETCH: usize = 32;
+/// What the encoder's norms add to each variance, in every configuration.
+const EPS: f64 = 1e-5;
+
+/// `[samples]` → `[frames, channels]`. One behind the other, without padding:
+///
+/// | norm | first convolution | the others |
+/// |---|---|---|
+/// | `group` | convolution, each channel normalised over time, GELU | convolution, GELU |
+/// | `layer` | convolution, each frame normalised over channels, GELU | likewise |
+///
+/// A stretch of samples gives its frames whatever lies around it, but for the norm over time, which is planned over the whole signal first. So
+/// what lies between the layers is a stretch's, in the cache, and not the signal's (33 MB for a second of audio).
+#[derive(Debug)]
+pub(super) struct FeatureEncoder {
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug)]
+enum Layer {
+    /// No norm.
+    Plain(StridedConv),
+    /// A norm of each channel over time.
+    OverTime(Box<GroupNormConv>),
+    /// A norm of each frame over channels.
+    OverChannels(StridedConv, LayerNorm),
+}
+
+/// Work space; grows to the longest stretch.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    from: Vec<f32>,
+    to: Vec<f32>,
+    /// The planned norm over time: a scale and a shift for each channel.
+    norm: [Vec<f32>; 2],
+}
+
+impl FeatureEncoder {
+    /// Takes the tensors `{prefix}.conv_layers.…`.
+    pub(super) fn load(weights: &mut Weights<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
+        let mut inputs = 1;
+        let mut layers = Vec::new();
+        let sizes = recipe.conv_kernel.iter().zip(&recipe.conv_stride).zip(&recipe.conv_dim);
+        for (i, ((&taps, &stride), &outputs)) in sizes.enumerate() {
+            let (conv, norm) =
+                (format!("{prefix}.conv_layers.{i}.conv"), format!("{prefix}.conv_layers.{i}.layer_norm"));
+            let (shape, biased) = ([outputs, inputs, taps], recipe.conv_bias);
+            layers.push(match (recipe.feat_extract_norm, i) {
+                (FeatureNorm::Group, 0) => {
+                    let layer = GroupNormConv::load(weights, [&conv, &norm], shape, (stride, biased), EPS)?;
+                    Layer::OverTime(Box::new(layer))
+                }
+                (FeatureNorm::Group, _) => Layer::Plain(StridedConv::load(weights, &conv, shape, stride, biased)?),
+                (FeatureNorm::Layer, _) => {
+                    let layer = StridedConv::load(weights, &conv, shape, stride, biased)?;
+                    Layer::OverChannels(layer, LayerNorm::load(weights, &norm, outputs, EPS)?)
+                }
+            });
+            inputs = outputs;
+        }
+        Ok(Self { layers })
+    }
+
+    /// Channels that come out.
+    pub(super) fn outputs(&self) -> usize {
+        self.layers.last().map_or(1, |layer| layer.conv().outputs())
+    }
+
+    /// Frames of so many samples.
+    pub(super) fn frames_out(&self, samples: usize) -> usize {
+        self.layers.iter().fold(samples, |frames, layer| layer.conv().frames_out(frames))
+    }
+
+    /// Samples from one frame to the next.
+    pub(super) fn hop(&self) -> usize {
+        self.layers.iter().map(|layer| layer.conv().stride()).product()
+    }
+
+    /// Samples that one frame sees: the fewest that give a frame.
+    pub(super) fn reach(&self) -> usize {
+        let seen = |frames: usize, layer: &Layer| (frames - 1) * layer.conv().stride() + layer.conv().taps();
+        self.layers.iter().rev().fold(1, seen)
+    }
+
+    /// Values of the largest layer of one stretch.
+    pub(super) fn values(&self) -> usize {
+        let samples = (STRETCH - 1) * self.hop() + self.reach();
+        let mut frames = samples;
+        let each = self.layers.iter().map(|layer| {
+            frames = layer.conv().frames_out(frames);
+            frames.saturating_mul(layer.conv().outputs())
+        });
+        each.max().unwrap_or(0)
+    }
+
+    /// `samples` → `output`, `[frames_out, outputs]`. Shows each layer's result as `{prefix}.conv_layers.0` and so on; for that the signal is
+    /// one stretch.
+    pub(super) fn run(
+        &self,
+        samples: &[f32],
+        prefix: &str,
+        output: &mut [f32],
+        scratch: &mut Scratch,
+        probe: &mut Probe<'_, '_>,
+    ) -> Result<()> {
+        self.plan(samples, scratch);
+        let (total, outputs) = (self.frames_out(samples.len()), self.outputs());
+        if probe.is_watched() {
+            let last = self.run_stretch(samples, scratch, |i, shape, values| {
+                probe.pass(&format!("{prefix}.conv_layers.{i}"), shape, values)
+            })?;
+            output.copy_from_slice(last);
+            return Ok(());
+        }
+        for first in (0..total).step_by(STRETCH) {
+            let count = STRETCH.min(total - first);
+            let stretch = &samples[first * self.hop()..][..(count - 1) * self.hop() + self.reach()];
+            let last = self.run_stretch(stretch, scratch, |_, _, _| Ok(()))?;
+            output[first * outputs..(first + count) * outputs].copy_from_slice(last);
+        }
+        Ok(())
+    }
+
+    /// The norm over time, from the whole signal.
+    fn plan(&self, samples: &[f32], scratch: &mut Scratch) {
+        if let Some(Layer::OverTime(layer)) = self.layers.first() {
+            let [scale, shift] = scratch.norm.each_mut().map(|values| room(values, layer.conv().outputs()));
+            layer.plan(samples, samples.len(), scale, shift);
+        }
+    }
+
+    /// All layers on one stretch; the last one's output.
+    fn run_stretch<'s>(
+        &self,
+        samples: &[f32],
+        scratch: &'s mut Scratch,
+        mut show: impl FnMut(usize, &[usize], &[f32]) -> Result<()>,
+    ) -> Result<&'s [f32]> {
+        let Scratch { from, to, norm: [scale, shift] } = scratch;
+        let (mut from, mut to) = (from, to);
+        room(from, samples.len()).copy_from_slice(samples);
+        let mut frames = samples.len();
+        for (i, layer) in self.layers.iter().enumerate() {
+            let conv = layer.conv();
+            let (input, count) = (&from[..frames * conv.inputs()], conv.frames_out(frames));
+            let output = room(to, count * conv.outputs());
+            match layer {
+                Layer::Plain(conv) => {
+                    conv.run(input, frames, output);
+                    gelu(output);
+                }
+                Layer::OverTime(layer) => {
+                    let channels = conv.outputs();
+                    layer.run(input, frames, &scale[..channels], &shift[..channels], output);
+                }
+                Layer::OverChannels(conv, norm) => {
+                    conv.run(input, frames, output);
+                    norm.run(output);
+                    gelu(output);
+                }
+            }
+            show(i, &[count, conv.outputs()], output)?;
+            frames = count;
+            (from, to) = (to, from);
+        }
+        Ok(&from[..frames * self.outputs()])
+    }
+}
+
+impl Layer {
+    fn conv(&self) -> &StridedConv {
+        match self {
+            Self::Plain(conv) | Self::OverChannels(conv, _) => conv,
+            Self::OverTime(layer) => layer.conv(),
+        }
+    }
+}

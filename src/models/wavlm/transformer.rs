@@ -1,0 +1,145 @@
+//! Layers of attention and dense maps over frames, with the norms before or after each.
+
+use super::recipe::WavLmRecipe;
+use crate::error::Result;
+use crate::models::probe::{Probe, room};
+use crate::nn::{Attention, AttentionScratch, LayerNorm, PositionBias, PositionConv, StridedConv, Weights, gelu};
+
+/// Frames that go through the dense layers at a time: what lies between the two is 4 MB at 4,096 channels, whatever the length.
+const ROWS: usize = 256;
+
+/// `[frames, channels]` → the same shape, layer by layer.
+///
+/// | | Base: norms after | Large (`do_stable_layer_norm`): norms before |
+/// |---|---|---|
+/// | first | `x = norm(x + position(x))` | `x = x + position(x)` |
+/// | layer | `x = norm1(x + attention(x))`, `x = norm2(x + dense(x))` | `x = x + attention(norm1(x))`, `x = x + dense(norm2(x))` |
+/// | last | | `x = norm(x)` |
+#[derive(Debug)]
+pub(super) struct Transformer {
+    norms_before: bool,
+    position: PositionConv,
+    norm: LayerNorm,
+    bias: PositionBias,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    attention: Attention,
+    attention_norm: LayerNorm,
+    dense: [StridedConv; 2],
+    dense_norm: LayerNorm,
+}
+
+/// Work space; grows to the longest clip.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    attention: AttentionScratch,
+    bias: Vec<f32>,
+    /// `[frames, channels]`: what a part of a layer reads beside what it is added to.
+    input: Vec<f32>,
+    /// `[ROWS, intermediate]`.
+    between: Vec<f32>,
+    padded: Vec<f32>,
+    of_group: Vec<f32>,
+}
+
+impl Transformer {
+    /// Takes the tensors `{prefix}.…`.
+    pub(super) fn load(weights: &mut Weights<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
+        let (channels, heads, eps) = (recipe.hidden_size, recipe.num_attention_heads, recipe.layer_norm_eps);
+        let (groups, taps) = (recipe.num_conv_pos_embedding_groups, recipe.num_conv_pos_embeddings);
+        let position = PositionConv::load(weights, &format!("{prefix}.pos_conv_embed.conv"), channels, groups, taps)?;
+        let norm = LayerNorm::load(weights, &format!("{prefix}.layer_norm"), channels, eps)?;
+        let name = format!("{prefix}.layers.0.attention.rel_attn_embed");
+        let bias = PositionBias::load(weights, &name, [recipe.num_buckets, heads], recipe.max_bucket_distance)?;
+        let layer = |i: usize| Layer::load(weights, &format!("{prefix}.layers.{i}"), recipe);
+        let layers = (0..recipe.num_hidden_layers).map(layer).collect::<Result<_>>()?;
+        Ok(Self { norms_before: recipe.do_stable_layer_norm, position, norm, bias, layers })
+    }
+
+    /// Values of the largest buffer for so many frames.
+    pub(super) fn values(&self, frames: usize) -> usize {
+        let intermediate = self.layers.iter().map(|layer| layer.dense[0].outputs()).max().unwrap_or(0);
+        let distances = frames.saturating_mul(2 * self.bias.heads());
+        let rows = frames.saturating_mul((3 * self.position.channels()).max(ROWS));
+        rows.max(ROWS * intermediate).max(distances)
+    }
+
+    /// In place on `[frames, channels]`, up to the hidden state of that number. Shows `{prefix}.hidden_states.0` and so on: number 0 is what the
+    /// first layer reads, the last one what the network gives.
+    pub(super) fn run(
+        &self,
+        x: &mut [f32],
+        frames: usize,
+        (prefix, last): (&str, usize),
+        scratch: &mut Scratch,
+        probe: &mut Probe<'_, '_>,
+    ) -> Result<()> {
+        let shape = [frames, self.position.channels()];
+        self.position.run_adding(x, frames, &mut scratch.padded, &mut scratch.of_group);
+        if !self.norms_before {
+            self.norm.run(x);
+        }
+        probe.pass(&format!("{prefix}.hidden_states.0"), &shape, x)?;
+        self.bias.table(frames, &mut scratch.bias);
+        for (i, layer) in self.layers.iter().take(last).enumerate() {
+            layer.run(x, frames, self.norms_before, scratch);
+            if self.norms_before && i + 1 == self.layers.len() {
+                self.norm.run(x);
+            }
+            probe.pass(&format!("{prefix}.hidden_states.{}", i + 1), &shape, x)?;
+        }
+        Ok(())
+    }
+}
+
+impl Layer {
+    fn load(weights: &mut Weights<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
+        let (channels, between, eps) = (recipe.hidden_size, recipe.intermediate_size, recipe.layer_norm_eps);
+        let name = |part: &str| format!("{prefix}.{part}");
+        Ok(Self {
+            attention: Attention::load(weights, &name("attention"), channels, recipe.num_attention_heads)?,
+            attention_norm: LayerNorm::load(weights, &name("layer_norm"), channels, eps)?,
+            dense: [
+                StridedConv::load_linear(weights, &name("feed_forward.intermediate_dense"), channels, between)?,
+                StridedConv::load_linear(weights, &name("feed_forward.output_dense"), between, channels)?,
+            ],
+            dense_norm: LayerNorm::load(weights, &name("final_layer_norm"), channels, eps)?,
+        })
+    }
+
+    fn run(&self, x: &mut [f32], frames: usize, norms_before: bool, scratch: &mut Scratch) {
+        let input = room(&mut scratch.input, x.len());
+        input.copy_from_slice(x);
+        if norms_before {
+            self.attention_norm.run(input);
+        }
+        self.attention.run_adding(input, frames, &scratch.bias, x, &mut scratch.attention);
+        if !norms_before {
+            self.attention_norm.run(x);
+        }
+        input.copy_from_slice(x);
+        if norms_before {
+            self.dense_norm.run(input);
+        }
+        self.run_dense(input, x, &mut scratch.between);
+        if !norms_before {
+            self.dense_norm.run(x);
+        }
+    }
+
+    /// `x += dense1(gelu(dense0(input)))`.
+    fn run_dense(&self, input: &[f32], x: &mut [f32], between: &mut Vec<f32>) {
+        let [first, second] = &self.dense;
+        let channels = first.inputs();
+        for (input, x) in input.chunks(ROWS * channels).zip(x.chunks_mut(ROWS * channels)) {
+            let rows = input.len() / channels;
+            let between = room(between, rows * first.outputs());
+            first.run(input, rows, between);
+            gelu(between);
+            second.run_adding(between, rows, x);
+        }
+    }
+}

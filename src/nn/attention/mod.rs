@@ -1,0 +1,263 @@
+//! Self-attention of many heads with a gated bias for the distance between frames, as in WavLM (Chen et al. 2022).
+
+mod gate;
+mod position_bias;
+
+pub use gate::Gate;
+pub use position_bias::PositionBias;
+
+use crate::error::Result;
+use crate::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
+use crate::kernels::softmax::exp_biased;
+use crate::nn::{StridedConv, Tensor, Weights};
+
+/// Queries whose weights over all keys are held at once: 1 KB for each key.
+const QUERIES: usize = 256;
+
+/// Multi-head self-attention (Vaswani et al. 2017) whose scores have a bias for the distance, times a gate of the query:
+///
+/// ```text
+/// q, k, v = W_q x + b_q, W_k x + b_k, W_v x + b_v                    each [frames, heads · head_dim]
+/// s[h, t, u] = q[t, h] · k[u, h] / sqrt(head_dim) + gate[t, h] · bias[h, u − t]
+/// y = W_o · (Σ_u softmax_u(s)[h, t, u] · v[u, h]) + b_o
+/// ```
+///
+/// The scores of all frames with each other are never held: [`QUERIES`] rows of one head at a time, and the bias is read from a table of
+/// distances. So memory grows with the frames, not with their square.
+#[derive(Clone, Debug)]
+pub struct Attention {
+    heads: usize,
+    head_dim: usize,
+    /// Queries (divided by the root already), keys and values in one product.
+    qkv: StridedConv,
+    gate: Gate,
+    out: StridedConv,
+}
+
+/// What [`Attention::run_adding`] needs beside its input; grows to the longest one that it saw.
+#[derive(Debug, Default)]
+pub struct AttentionScratch {
+    /// `[frames, 3 · channels]`.
+    qkv: Vec<f32>,
+    /// `[frames, heads]`.
+    gates: Vec<f32>,
+    /// `[QUERIES, frames]`.
+    scores: Vec<f32>,
+    /// `[frames, channels]`.
+    context: Vec<f32>,
+}
+
+impl Attention {
+    /// Takes `{prefix}.q_proj`, `.k_proj`, `.v_proj`, `.out_proj` (weight and bias each) and the [`Gate`]'s tensors.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    ///
+    /// # Panics
+    ///
+    /// If the channels do not fall into heads.
+    pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, heads: usize) -> Result<Self> {
+        assert!(heads > 0 && channels > 0 && channels.is_multiple_of(heads), "{channels} channels, {heads} heads");
+        let head_dim = channels / heads;
+        let (mut weight, mut bias) = (Vec::new(), Vec::new());
+        for part in ["q_proj", "k_proj", "v_proj"] {
+            let w = weights.take(&format!("{prefix}.{part}.weight"), &[channels, channels])?;
+            let b = weights.take(&format!("{prefix}.{part}.bias"), &[channels])?;
+            let scale = if part == "q_proj" { 1.0 / (head_dim as f32).sqrt() } else { 1.0 };
+            weight.extend(w.values().iter().map(|w| w * scale));
+            bias.extend(b.values().iter().map(|b| b * scale));
+        }
+        let qkv = StridedConv::linear(Tensor::new(&[3 * channels, channels], weight), bias);
+        let gate = Gate::load(weights, prefix, heads, head_dim)?;
+        let out = StridedConv::load_linear(weights, &format!("{prefix}.out_proj"), channels, channels)?;
+        Ok(Self { heads, head_dim, qkv, gate, out })
+    }
+
+    /// Channels of input and output.
+    pub fn channels(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// The attention of `[frames, channels]`, added to `output`, which has the same shape. `bias` is [`PositionBias::table`]'s for as many frames.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn run_adding(
+        &self,
+        input: &[f32],
+        frames: usize,
+        bias: &[f32],
+        output: &mut [f32],
+        scratch: &mut AttentionScratch,
+    ) {
+        let channels = self.channels();
+        assert!(input.len() == frames * channels && output.len() == input.len());
+        assert!(bias.len() == self.heads * (2 * frames).saturating_sub(1), "{} values of bias", bias.len());
+        let AttentionScratch { qkv, gates, scores, context } = scratch;
+        qkv.resize(frames * 3 * channels, 0.0);
+        self.qkv.run(input, frames, qkv);
+        gates.resize(frames * self.heads, 0.0);
+        self.gate.run(input, gates);
+        scores.resize(QUERIES.min(frames) * frames, 0.0);
+        context.resize(frames * channels, 0.0);
+        for head in 0..self.heads {
+            let distances = 2 * frames - usize::from(frames > 0);
+            let bias = &bias[head * distances..(head + 1) * distances];
+            for first in (0..frames).step_by(QUERIES) {
+                let queries = first..frames.min(first + QUERIES);
+                self.attend(head, queries, frames, [qkv, gates, bias], scores, context);
+            }
+        }
+        self.out.run_adding(context, frames, output);
+    }
+
+    /// Some queries of one head: their columns of `context`.
+    fn attend(
+        &self,
+        head: usize,
+        queries: std::ops::Range<usize>,
+        frames: usize,
+        [qkv, gates, bias]: [&[f32]; 3],
+        scores: &mut [f32],
+        context: &mut [f32],
+    ) {
+        let (channels, dim, count) = (self.channels(), self.head_dim, queries.len());
+        let row = 3 * channels;
+        let part = |at: usize| &qkv[at * channels + head * dim..];
+        let q = Matrix::new(&part(0)[queries.start * row..], (count, dim), (row, 1));
+        let keys = Matrix::new(part(1), (dim, frames), (1, row));
+        let values = Matrix::new(part(2), (frames, dim), (row, 1));
+        let scores = &mut scores[..count * frames];
+        gemm(q, keys, MatrixMut::new(scores, (count, frames), frames), Product::Replaces);
+        let mut sums = [0.0; QUERIES];
+        for ((scores, t), sum) in scores.chunks_exact_mut(frames).zip(queries.clone()).zip(&mut sums) {
+            *sum = exp_biased(scores, &bias[frames - 1 - t..][..frames], gates[t * self.heads + head]);
+        }
+        let own = &mut context[queries.start * channels + head * dim..];
+        let weights = Matrix::row_major(scores, (count, frames));
+        gemm(weights, values, MatrixMut::new(own, (count, dim), channels), Product::Replaces);
+        for (row, sum) in own.chunks_mut(channels).zip(&sums[..count]) {
+            row[..dim].iter_mut().for_each(|y| *y /= sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::weights::tests::file;
+
+    fn noise(n: usize, seed: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * 0.731 + seed).sin()).collect()
+    }
+
+    struct Parts {
+        channels: usize,
+        heads: usize,
+        /// Queries, keys, values, output: weight and bias.
+        maps: Vec<(Vec<f32>, Vec<f32>)>,
+        gate: [Vec<f32>; 3],
+        embedding: Vec<f32>,
+    }
+
+    const BUCKETS: usize = 8;
+
+    impl Parts {
+        fn new(channels: usize, heads: usize) -> Self {
+            let map = |i: usize| (noise(channels * channels, i as f32), noise(channels, 0.5 + i as f32));
+            let head_dim = channels / heads;
+            let gate = [noise(8 * head_dim, 5.0), noise(8, 6.0), noise(heads, 7.0)];
+            Self { channels, heads, maps: (0..4).map(map).collect(), gate, embedding: noise(BUCKETS * heads, 8.0) }
+        }
+
+        fn layer(&self) -> (Attention, PositionBias) {
+            let (c, heads) = (self.channels, self.heads);
+            let names =
+                ["q_proj", "k_proj", "v_proj", "out_proj"].map(|n| [format!("a.{n}.weight"), format!("a.{n}.bias")]);
+            let (square, vector, wide, gates) = ([c, c], [c], [8, c / heads], [1, heads, 1, 1]);
+            let mut tensors: Vec<(&str, &[usize], &[f32])> = Vec::new();
+            for (names, (weight, bias)) in names.iter().zip(&self.maps) {
+                tensors.push((&names[0], &square, weight));
+                tensors.push((&names[1], &vector, bias));
+            }
+            tensors.push(("a.gru_rel_pos_linear.weight", &wide, &self.gate[0]));
+            tensors.push(("a.gru_rel_pos_linear.bias", &[8], &self.gate[1]));
+            tensors.push(("a.gru_rel_pos_const", &gates, &self.gate[2]));
+            let bytes = file(&tensors);
+            let mut weights = Weights::from_bytes(&bytes).unwrap();
+            let layer = Attention::load(&mut weights, "a", c, heads).unwrap();
+            weights.finish().unwrap();
+            (layer, PositionBias::new(&Tensor::new(&[BUCKETS, heads], self.embedding.clone()), 20))
+        }
+
+        /// One of the linear maps of one frame, in f64.
+        fn map(&self, which: usize, x: &[f64]) -> Vec<f64> {
+            let (weight, bias) = &self.maps[which];
+            let product = |w: &[f32]| w.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum::<f64>();
+            weight.chunks(self.channels).zip(bias).map(|(w, b)| product(w) + f64::from(*b)).collect()
+        }
+
+        /// The formula, in f64.
+        fn naive(&self, x: &[f32], frames: usize, gates: &[f32], table: &[f32]) -> Vec<f64> {
+            let (c, dim) = (self.channels, self.channels / self.heads);
+            let rows: Vec<Vec<f64>> = x.chunks(c).map(|row| row.iter().map(|x| f64::from(*x)).collect()).collect();
+            let [q, k, v] = [0, 1, 2].map(|m| rows.iter().map(|row| self.map(m, row)).collect::<Vec<_>>());
+            let mut output = Vec::new();
+            for t in 0..frames {
+                let mut context = Vec::new();
+                for h in 0..self.heads {
+                    let own = h * dim..(h + 1) * dim;
+                    let score = |u: usize| {
+                        let product: f64 = q[t][own.clone()].iter().zip(&k[u][own.clone()]).map(|(q, k)| q * k).sum();
+                        let bias = f64::from(table[h * (2 * frames - 1) + frames - 1 + u - t]);
+                        product / (dim as f64).sqrt() + f64::from(gates[t * self.heads + h]) * bias
+                    };
+                    let weights: Vec<f64> = (0..frames).map(|u| score(u).exp()).collect();
+                    let total: f64 = weights.iter().sum();
+                    context.extend(own.map(|i| (0..frames).map(|u| weights[u] / total * v[u][i]).sum::<f64>()));
+                }
+                output.extend(self.map(3, &context));
+            }
+            output
+        }
+    }
+
+    #[test]
+    fn equals_the_formula_with_one_block_of_queries_and_with_more() {
+        let mut scratch = AttentionScratch::default();
+        for (channels, heads, frames) in [(4, 2, 1), (12, 3, 9), (6, 1, 33), (4, 2, QUERIES + 3), (10, 5, 5)] {
+            let parts = Parts::new(channels, heads);
+            let (layer, bias) = parts.layer();
+            let x = noise(frames * channels, 0.9);
+            let (mut table, mut gates) = (Vec::new(), vec![0.0; frames * heads]);
+            bias.table(frames, &mut table);
+            layer.gate.run(&x, &mut gates);
+            let mut y = vec![0.25; x.len()];
+            layer.run_adding(&x, frames, &table, &mut y, &mut scratch);
+            for (want, got) in parts.naive(&x, frames, &gates, &table).iter().zip(&y) {
+                assert!((want + 0.25 - f64::from(*got)).abs() < 1e-4, "{channels} {heads} {frames}: {want} {got}");
+            }
+        }
+        let (layer, _) = Parts::new(4, 2).layer();
+        layer.run_adding(&[], 0, &[], &mut [], &mut scratch);
+    }
+
+    /// Scratch that held other clips, filled with NaN, changes nothing.
+    #[test]
+    fn a_used_scratch_changes_no_bit() {
+        let (layer, bias) = Parts::new(12, 3).layer();
+        let dirty = || vec![f32::NAN; 9_000];
+        let mut used = AttentionScratch { qkv: dirty(), gates: dirty(), scores: dirty(), context: dirty() };
+        for frames in [20, 3, 40] {
+            let x = noise(frames * 12, 0.3);
+            let mut table = Vec::new();
+            bias.table(frames, &mut table);
+            let (mut fresh, mut again) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            layer.run_adding(&x, frames, &table, &mut fresh, &mut AttentionScratch::default());
+            layer.run_adding(&x, frames, &table, &mut again, &mut used);
+            assert_eq!(fresh, again);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Where a frame stands, told by its neighbours: a grouped convolution with weight norm and GELU.
+
+use crate::error::{Error, Result};
+use crate::kernels::gelu::gelu;
+use crate::nn::{StridedConv, Tensor, Weights};
+
+/// The convolutional position embedding of wav2vec 2.0 (Baevski et al. 2020, section 2) on `[frames, channels]`:
+///
+/// ```text
+/// y[t, o] = gelu(b[o] + Σ_i Σ_j W[o, i, j] · x[t + j − taps / 2, i])        W[·, ·, j] = g[j] · V[·, ·, j] / ‖V[·, ·, j]‖
+/// ```
+///
+/// with `i` over the inputs of `o`'s group and `x` zero outside its frames; as many frames come out as go in (of an even number of taps, the last
+/// output that PyTorch's padding gives is left out). Weight norm (Salimans and Kingma 2016) has one length for each tap and is folded at load.
+/// Each group's columns are copied beside each other, with zeros around, and make one matrix product.
+#[derive(Clone, Debug)]
+pub struct PositionConv {
+    taps: usize,
+    /// One for each group.
+    groups: Vec<StridedConv>,
+}
+
+impl PositionConv {
+    /// `weight` is `[channels, channels / groups, taps]`, `bias` `[channels]`.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not fit each other, or there are no taps.
+    pub fn new(weight: &Tensor, bias: &[f32], groups: usize) -> Self {
+        let (shape, channels) = (weight.shape(), bias.len());
+        assert!(groups > 0 && channels.is_multiple_of(groups), "{channels} channels in {groups} groups");
+        let width = channels / groups;
+        assert!(shape.len() == 3 && shape[..2] == [channels, width] && shape[2] > 0, "{shape:?}");
+        let taps = shape[2];
+        let values = weight.values().chunks_exact(width * width * taps);
+        let group = |(values, bias): (&[f32], &[f32])| {
+            StridedConv::new(&Tensor::new(&[width, width, taps], values.to_vec()), bias.to_vec(), 1)
+        };
+        Self { taps, groups: values.zip(bias.chunks_exact(width)).map(group).collect() }
+    }
+
+    /// Takes `{prefix}.weight_g` `[1, 1, taps]`, `{prefix}.weight_v` `[channels, channels / groups, taps]` and `{prefix}.bias`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] names the tensor that is missing, misshapen or not finite, or the direction that has no length.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::new`].
+    pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, groups: usize, taps: usize) -> Result<Self> {
+        let shape = [channels, channels / groups.max(1), taps];
+        let g = weights.take(&format!("{prefix}.weight_g"), &[1, 1, taps])?;
+        let name = format!("{prefix}.weight_v");
+        let v = weights.take(&name, &shape)?;
+        let bias = weights.take(&format!("{prefix}.bias"), &[channels])?;
+        let weight = fold(g.values(), v.values()).map_err(|tap| Error::Weights {
+            name,
+            expected: "directions with a length".into(),
+            actual: format!("none at tap {tap}"),
+        })?;
+        Ok(Self::new(&Tensor::new(&shape, weight), bias.values(), groups))
+    }
+
+    /// Channels of input and output.
+    pub fn channels(&self) -> usize {
+        self.groups.iter().map(StridedConv::outputs).sum()
+    }
+
+    /// `[frames, channels]` → the same shape. `padded` and `of_group` are work space, whatever they hold.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn run_adding(&self, rows: &mut [f32], frames: usize, padded: &mut Vec<f32>, of_group: &mut Vec<f32>) {
+        let channels = self.channels();
+        assert!(rows.len() == frames * channels, "{} values for {frames} frames", rows.len());
+        let width = channels / self.groups.len().max(1);
+        let before = self.taps / 2 * width;
+        padded.clear();
+        padded.resize((frames + self.taps - 1) * width, 0.0);
+        of_group.resize(frames * width, 0.0);
+        for (g, conv) in self.groups.iter().enumerate() {
+            let columns = g * width..(g + 1) * width;
+            for (to, row) in padded[before..].chunks_exact_mut(width).zip(rows.chunks_exact(channels)) {
+                to.copy_from_slice(&row[columns.clone()]);
+            }
+            conv.run(padded, frames + self.taps - 1, of_group);
+            gelu(of_group);
+            for (row, from) in rows.chunks_exact_mut(channels).zip(of_group.chunks_exact(width)) {
+                row[columns.clone()].iter_mut().zip(from).for_each(|(x, y)| *x += y);
+            }
+        }
+    }
+}
+
+/// `g[j] · V[·, ·, j] / ‖V[·, ·, j]‖`, the taps side by side; a tap without length is the error.
+fn fold(g: &[f32], v: &[f32]) -> Result<Vec<f32>, usize> {
+    let taps = g.len();
+    let mut scales = vec![0.0_f64; taps];
+    for row in v.chunks_exact(taps.max(1)) {
+        scales.iter_mut().zip(row).for_each(|(sum, v)| *sum += f64::from(*v) * f64::from(*v));
+    }
+    for (j, (scale, g)) in scales.iter_mut().zip(g).enumerate() {
+        *scale = f64::from(*g) / scale.sqrt();
+        if !scale.is_finite() {
+            return Err(j);
+        }
+    }
+    Ok(v.chunks_exact(taps.max(1))
+        .flat_map(|row| row.iter().zip(&scales).map(|(v, s)| (f64::from(*v) * s) as f32))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::weights::tests::file;
+
+    fn noise(n: usize, seed: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * 0.731 + seed).sin()).collect()
+    }
+
+    /// The formula, in f64, before the GELU.
+    fn naive(weight: &Tensor, bias: &[f32], groups: usize, x: &[f32], (t, o): (usize, usize)) -> f64 {
+        let &[channels, width, taps] = weight.shape() else { unreachable!() };
+        let (frames, first) = (x.len() / channels, o / (channels / groups) * width);
+        let mut sum = f64::from(bias[o]);
+        for (i, j) in (0..width).flat_map(|i| (0..taps).map(move |j| (i, j))) {
+            if let Some(at) = (t + j).checked_sub(taps / 2).filter(|at| *at < frames) {
+                sum += f64::from(weight.values()[(o * width + i) * taps + j]) * f64::from(x[at * channels + first + i]);
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn equals_the_formula_for_odd_and_even_taps() {
+        for (channels, groups, taps) in [(6, 2, 4), (6, 3, 5), (4, 1, 1), (3, 3, 8), (40, 1, 2)] {
+            for frames in [0, 1, 2, 7, 19] {
+                let shape = [channels, channels / groups, taps];
+                let weight = Tensor::new(&shape, noise(shape.iter().product(), 0.1));
+                let (bias, x) = (noise(channels, 0.2), noise(frames * channels, 0.3));
+                let layer = PositionConv::new(&weight, &bias, groups);
+                let mut rows = x.clone();
+                layer.run_adding(&mut rows, frames, &mut vec![f32::NAN; 3], &mut vec![f32::NAN; 500]);
+                for (n, got) in rows.iter().enumerate() {
+                    let mut want = [naive(&weight, &bias, groups, &x, (n / channels, n % channels)) as f32];
+                    gelu(&mut want);
+                    assert!((x[n] + want[0] - got).abs() < 1e-5, "{shape:?}: {} {got}", x[n] + want[0]);
+                }
+            }
+        }
+    }
+
+    fn load(v: &[f32]) -> Result<PositionConv> {
+        let bytes = file(&[
+            ("p.weight_g", &[1, 1, 2], &[3.0, -0.5]),
+            ("p.weight_v", &[2, 1, 2], v),
+            ("p.bias", &[2], &[0.0, 0.0]),
+        ]);
+        PositionConv::load(&mut Weights::from_bytes(&bytes).unwrap(), "p", 2, 2, 2)
+    }
+
+    #[test]
+    fn weight_norm_has_a_length_for_each_tap() {
+        // taps: (3, 4) of length 5, (1, 0) of length 1
+        let weight = fold(&[3.0, -0.5], &[3.0, 1.0, 4.0, 0.0]).unwrap();
+        for (got, want) in weight.iter().zip([1.8, -0.5, 2.4, 0.0]) {
+            assert!((got - want).abs() < 1e-6, "{weight:?}");
+        }
+        assert_eq!(load(&[3.0, 1.0, 4.0, 0.0]).unwrap().channels(), 2);
+    }
+
+    #[test]
+    fn a_direction_without_length_is_named() {
+        let message = load(&[3.0, 0.0, 4.0, 0.0]).unwrap_err().to_string();
+        assert!(message.contains("`p.weight_v`") && message.contains("tap 1"), "{message}");
+    }
+}

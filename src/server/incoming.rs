@@ -1,0 +1,162 @@
+//! A request's body as it comes in: counted, and given up where it is too long or too slow.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use super::limits::Limits;
+use super::problem::Problem;
+
+/// What is still read of a body whose request was answered before its end, so that the client sees the answer and not a broken connection.
+const DRAINED_BYTES: usize = 1 << 20;
+/// How long that may take.
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// A body, read chunk by chunk.
+pub(super) struct Incoming {
+    body: Body,
+    limits: Limits,
+    bytes: u64,
+    /// Time spent waiting for the client; that it waits for us is not its fault.
+    waited: Duration,
+    ended: bool,
+}
+
+impl Incoming {
+    /// # Errors
+    /// If the body is announced to be too long.
+    pub(super) fn new(body: Body, announced: Option<u64>, limits: &Limits) -> Result<Self, Problem> {
+        let incoming = Self { body, limits: limits.clone(), bytes: 0, waited: Duration::ZERO, ended: false };
+        match announced {
+            Some(bytes) if bytes > limits.body_bytes => Err(too_large(bytes, limits)),
+            _ => Ok(incoming),
+        }
+    }
+
+    /// Bytes that came so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next bytes, or nothing after the last.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
+        while !self.ended {
+            let began = Instant::now();
+            let frame = timeout(self.limits.patience, self.body.frame()).await;
+            self.waited += began.elapsed();
+            match frame {
+                Err(_) => return Err(self.too_slow("nothing came")),
+                Ok(None) => self.ended = true,
+                Ok(Some(Err(error))) => return Err(broken(&error)),
+                // Trailers say nothing here.
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        self.count(bytes.len())?;
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), Problem> {
+        self.bytes += bytes as u64;
+        if self.bytes > self.limits.body_bytes {
+            return Err(too_large(self.bytes, &self.limits));
+        }
+        let beyond = self.waited.saturating_sub(self.limits.patience).as_secs_f64();
+        if (self.bytes as f64) < beyond * self.limits.body_rate as f64 {
+            return Err(self.too_slow(&format!("fewer than {} bytes a second came", self.limits.body_rate)));
+        }
+        Ok(())
+    }
+
+    fn too_slow(&self, what: &str) -> Problem {
+        let (bytes, patience) = (self.bytes, self.limits.patience.as_secs_f64());
+        let detail = format!("the upload is too slow: after {bytes} bytes {what} for over {patience} s");
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.ended {
+            tokio::spawn(timeout(DRAIN_TIME, drain(mem::take(&mut self.body))));
+        }
+    }
+}
+
+/// Reads on to the end of a body, or until the client has sent more than can be a mistake.
+pub(super) async fn drain(mut body: Body) {
+    let mut left = DRAINED_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        if bytes > left {
+            return;
+        }
+        left -= bytes;
+    }
+}
+
+fn too_large(actual: u64, limits: &Limits) -> Problem {
+    let detail =
+        format!("over the limit: the request's body in bytes is {actual}, at most {} are allowed", limits.body_bytes);
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+}
+
+fn broken(error: &axum::Error) -> Problem {
+    Problem::bad_request("upload_broken", format!("the upload broke off: {error}; send it again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { body_bytes: 10, patience: Duration::from_millis(20), body_rate: 1 << 30, ..Limits::default() }
+    }
+
+    #[tokio::test]
+    async fn as_much_as_is_allowed_and_no_more() {
+        let mut whole = Incoming::new(Body::from("0123456789"), Some(10), &limits()).unwrap();
+        assert_eq!(whole.chunk().await.unwrap().unwrap(), "0123456789");
+        assert_eq!(whole.chunk().await.unwrap(), None);
+        assert_eq!((whole.chunk().await.unwrap(), whole.bytes()), (None, 10));
+        let mut unannounced = Incoming::new(Body::from("0123456789a"), None, &limits()).unwrap();
+        assert_eq!(unannounced.chunk().await.unwrap_err().reason, "body_too_large");
+        let announced = Incoming::new(Body::from("0123456789a"), Some(11), &limits()).map(|_| ());
+        assert!(announced.unwrap_err().detail.contains("is 11, at most 10"));
+    }
+
+    #[tokio::test]
+    async fn silence_and_drops_are_too_slow() {
+        let mut silent = Incoming::new(Body::new(Never), None, &limits()).unwrap();
+        assert_eq!(silent.chunk().await.unwrap_err().reason, "too_slow");
+        let mut dripping = Incoming::new(Body::from("01"), None, &limits()).unwrap();
+        dripping.waited = Duration::from_secs(1);
+        assert!(dripping.chunk().await.unwrap_err().detail.contains("after 2 bytes fewer than"));
+    }
+
+    /// A body that never gives anything.
+    struct Never;
+
+    impl axum::body::HttpBody for Never {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Pending
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! One recording on a thread of its own. Threads are as many as there are places; only those that have a turn compute.
+
+use std::io::{self, Cursor, ErrorKind, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use axum::http::StatusCode;
+use tokio::sync::oneshot;
+
+use super::admission::Place;
+use super::limits::Limits;
+use super::pipe::{PipeEnd, PipeReader, SharedTurn, pipe};
+use super::problem::Problem;
+use super::service::Service;
+use super::turns::Turn;
+use crate::engine::{Engine, Pace, Progress, Report};
+use crate::error::{Error, Result};
+
+/// A recording that is being answered. Dropped, it is stopped at its next step.
+pub(super) struct Job {
+    pub(super) answer: oneshot::Receiver<Result<Report, Problem>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+}
+
+impl Job {
+    /// Starts a thread that answers what is put into the pipe; it holds the place until it ends.
+    ///
+    /// # Errors
+    /// 503 where the system has no thread to give.
+    pub(super) fn start(
+        service: &Arc<Service>,
+        place: Place,
+        engine: Engine,
+        name: String,
+    ) -> Result<(Self, PipeEnd), Problem> {
+        let turn = Arc::new(Mutex::new(Turn::new(&service.turns)));
+        let (end, reader) = pipe(Arc::clone(&turn));
+        let (tell, answer) = oneshot::channel();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let service = Arc::clone(service);
+        let conduct = Conduct { turn, limits: service.limits.clone(), stopped: Arc::clone(&stopped) };
+        let run = move || {
+            // Whoever asked may be gone.
+            let _ = tell.send(conduct.answer(&service, &engine, reader, &name));
+            drop(place);
+        };
+        thread::Builder::new().name("persona-job".into()).spawn(run).map_err(|error| {
+            let detail = format!("no thread could be started: {error}");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue_full", detail).after(1)
+        })?;
+        Ok((Self { answer, stopped }, end))
+    }
+}
+
+/// What a recording has to keep to: its turns, its limits, and that it ends when nobody waits for it.
+struct Conduct {
+    turn: SharedTurn,
+    limits: Limits,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Conduct {
+    fn answer(mut self, service: &Service, engine: &Engine, reader: PipeReader, name: &str) -> Result<Report, Problem> {
+        let report = self.infer(engine, reader, name);
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        turn.leave();
+        service.admission.served(turn.had());
+        let report = report?;
+        service.metrics.heard(&report, turn.waited());
+        Ok(report)
+    }
+
+    /// As it comes; but an MP4, whose index may lie behind its sound, whole if it is not too long for that.
+    fn infer(&mut self, engine: &Engine, mut reader: PipeReader, name: &str) -> Result<Report> {
+        let is_mp4 = reader.look_ahead(8).is_ok_and(|first| first.get(4..8) == Some(b"ftyp"));
+        if !is_mp4 {
+            return engine.infer_reader_at(self, reader, name);
+        }
+        let (mut held, most) = (Vec::new(), self.limits.held_bytes);
+        let read =
+            reader.by_ref().take(most).read_to_end(&mut held).map_err(|error| Error::from(error).in_file(name))?;
+        if (read as u64) < most {
+            return engine.infer_bytes_at(self, held, name);
+        }
+        engine.infer_reader_at(self, Cursor::new(held).chain(reader), name)
+    }
+
+    fn check(&self, progress: &Progress) -> Result<()> {
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(Error::Io(io::Error::new(ErrorKind::Interrupted, "nobody waits for the answer")));
+        }
+        let seconds = self.limits.audio_seconds;
+        if progress.seconds > seconds {
+            let (actual, limit) = (progress.seconds.ceil() as u64, seconds as u64);
+            return Err(Error::Limit { what: "the recording's duration in seconds", actual, limit });
+        }
+        if progress.samples > self.limits.decoded_samples {
+            let (actual, limit) = (progress.samples, self.limits.decoded_samples);
+            return Err(Error::Limit { what: "the number of samples of all channels, decoded,", actual, limit });
+        }
+        Ok(())
+    }
+}
+
+impl Pace for Conduct {
+    fn step(&mut self, progress: &Progress) -> Result<()> {
+        self.check(progress)?;
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).yield_now();
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! `GET /v1/models`: the systems that can be asked for, and what each says of itself.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::service::{Service, name_of};
+use crate::engine::{Engine, Measure, SCHEMA, Score};
+
+pub(super) async fn models(State(service): State<Arc<Service>>) -> Json<Value> {
+    let engines = service.engines();
+    let models: Vec<Value> = engines.iter().map(as_json).collect();
+    Json(json!({"schema": SCHEMA, "default": engines.first().map(name_of), "models": models}))
+}
+
+fn as_json(engine: &Engine) -> Value {
+    let manifest = engine.system().manifest();
+    let heads = &manifest.heads;
+    let scores: Vec<Value> = manifest.scores.iter().map(score).collect();
+    json!({
+        "name": manifest.name,
+        "sha256": manifest.sha256,
+        "created_by": manifest.created_by,
+        "licence": manifest.licence,
+        "data": manifest.data,
+        "sample_rate_hz": manifest.frontend.sample_rate_hz(),
+        "emotions": heads.emotion.labels,
+        "genders": heads.gender.labels,
+        "age_interval_coverage": heads.age.interval.as_ref().map(|interval| interval.coverage()),
+        "scores": scores,
+    })
+}
+
+fn score(score: &Score) -> Value {
+    let measure = |measure: Option<Measure>| measure.map(|m| json!({"mean": m.mean, "std": m.std}));
+    json!({
+        "protocol": score.protocol,
+        "emotion_accuracy": measure(score.emotion_accuracy),
+        "gender_accuracy": measure(score.gender_accuracy),
+        "age_rmse": measure(score.age_rmse),
+        "age_mae": measure(score.age_mae),
+    })
+}

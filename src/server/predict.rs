@@ -1,0 +1,63 @@
+//! `POST /v1/predict`: a recording in, the JSON of `infer --json` out.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
+
+use super::job::Job;
+use super::pipe::PipeEnd;
+use super::problem::Problem;
+use super::service::Service;
+use super::upload::Upload;
+use crate::engine::Report;
+
+pub(super) async fn predict(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Problem> {
+    let report = timeout(service.limits.request_time, answer(&service, request)).await;
+    let report = report.map_err(|_| out_of_time(&service))??;
+    Ok(Json(report).into_response())
+}
+
+async fn answer(service: &Arc<Service>, request: Request) -> Result<Report, Problem> {
+    let place = service.admission.enter()?;
+    let (parts, body) = request.into_parts();
+    let mut upload = Upload::open(&parts, body, &service.limits).await?;
+    let engine = service.engine(upload.asked.model.as_deref())?;
+    let options = upload.asked.options(engine.options())?;
+    let engine = engine.with_options(options).map_err(|error| Problem::bad_request("bad_option", error.to_string()))?;
+    let (mut job, end) = Job::start(service, place, engine, upload.name.clone())?;
+    let answered = both(&mut upload, end, &mut job).await;
+    service.metrics.received(upload.bytes());
+    answered
+}
+
+/// Feeds the recording and waits for its answer. An error on either side is the answer at once, and the upload's comes first: of a broken
+/// upload the recording's thread only sees that it broke.
+async fn both(upload: &mut Upload, end: PipeEnd, job: &mut Job) -> Result<Report, Problem> {
+    let pumped = upload.pump(end);
+    tokio::pin!(pumped);
+    let report = tokio::select! {
+        biased;
+        pumped = &mut pumped => {
+            pumped?;
+            return (&mut job.answer).await.unwrap_or_else(|_| Err(crashed()));
+        }
+        answer = &mut job.answer => answer.unwrap_or_else(|_| Err(crashed()))?,
+    };
+    // The recording was whole before the body was: what follows must still be a sound form.
+    pumped.await?;
+    Ok(report)
+}
+
+fn crashed() -> Problem {
+    Problem::failed("the recording's thread ended without an answer; this is a fault of the program")
+}
+
+fn out_of_time(service: &Service) -> Problem {
+    let detail =
+        format!("no answer after {} s, the most that a request may take", service.limits.request_time.as_secs_f64());
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "time", detail).after(10)
+}

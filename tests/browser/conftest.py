@@ -1,0 +1,109 @@
+"""One server and one Chromium for all tests; each test has a page of its own, which must ask nobody but the server and log no error."""
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from recordings import SPEECH
+from the_page import ThePage
+
+START_S = 60
+WAIT_MS = 20_000  # machines that test are slow and busy
+
+expect.set_options(timeout=WAIT_MS)
+
+
+@pytest.fixture(scope="session")
+def url():
+    """Address of the server."""
+    running = os.environ.get("PERSONA_URL")
+    if running:
+        yield running.rstrip("/") + "/"
+        return
+    command = [os.environ["PERSONA_ENGINE"], "serve", "--bind", "127.0.0.1:0", "--log", "off"]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        yield address_of(server)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(START_S) == 0, "the server did not stop gracefully"
+
+
+def address_of(server: subprocess.Popen) -> str:
+    """What the server says that it listens on. Its words are read on, so that it never waits for a reader."""
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=lambda: [lines.put(line) for line in server.stderr], daemon=True).start()
+    found = None
+    while not found:
+        line = lines.get(timeout=START_S)
+        found = re.search(r"listening on (http://\S+/)", line)
+    return found.group(1)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, whose microphone hears the repository's speech."""
+    arguments = [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={SPEECH}",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=os.environ["PERSONA_CHROMIUM"], args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, url: str):
+    """Opens pages; afterwards each is held to what it asked for and logged."""
+    opened = []
+
+    def open_one(scheme: str = "light", width: int = 1280, **options) -> ThePage:
+        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, **options)
+        page = context.new_page()
+        watched = watch(page)
+        page.goto(url)
+        opened.append((context, watched))
+        return ThePage(page)
+
+    yield open_one
+    for context, (asked, errors) in opened:
+        context.close()
+        outside = [address for address in asked if not is_own(address, url)]
+        assert not outside, f"asked outside of the server: {outside}"
+        assert not errors, errors
+
+
+def watch(page: Page):
+    """Everything that a page asks for, and what it complains of. That a refusal has a status of 400 or more is no complaint."""
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console",
+        lambda message: message.type == "error" and "Failed to load resource" not in message.text and errors.append(message.text),
+    )
+    return asked, errors
+
+
+def is_own(address: str, url: str) -> bool:
+    """Whether an address is the server's, or the page's own memory."""
+    if address.startswith("blob:"):
+        address = address.removeprefix("blob:")
+    return urlsplit(address)[:2] == urlsplit(url)[:2]
+
+
+@pytest.fixture
+def the_page(open_page) -> ThePage:
+    """The page as most people see it."""
+    return open_page()

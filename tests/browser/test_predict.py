@@ -1,0 +1,157 @@
+"""Choose, predict, see: what the page is for."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+from recordings import AUDIO, SPEECH, html, repeated, silence
+
+EMOTIONS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
+
+
+def test_choose_predict_see(the_page):
+    expect(the_page.predict).to_be_disabled()
+    the_page.choose(SPEECH)
+    expect(the_page.row("speech.wav")).to_contain_text("133 kB")
+    with the_page.page.expect_response("**/v1/predict*") as answered:
+        the_page.predict.click()
+    report = answered.value.json()
+    panel = the_page.row("speech.wav").locator(".file-panel")
+    expect(panel).to_be_visible()
+
+    emotion = panel.locator(".head-emotion")
+    assert emotion.locator("dt").all_inner_texts() == EMOTIONS
+    shown = [float(re.sub(r"[^0-9.]", "", text)) for text in emotion.locator("dd").all_inner_texts()]
+    expected = [100 * share for share in report["emotion"]["probabilities"].values()]
+    assert shown == pytest.approx(expected, abs=0.1)
+    expect(emotion.locator(".verdict")).to_contain_text(report["emotion"]["label"].capitalize())
+    expect(panel.locator(".head-gender .verdict")).to_contain_text(report["gender"]["label"].capitalize())
+    expect(panel.locator(".head-age .verdict")).to_contain_text(f"{round(report['age']['years'])} years")
+    expect(panel.locator(".age-words")).to_contain_text(f"Between {round(report['age']['interval']['low_years'])} and")
+    expect(panel.locator(".answered-by")).to_contain_text(report["model"])
+    expect(the_page.status).to_contain_text("speech.wav: Happiness")
+
+
+def test_the_waveform_is_drawn_and_the_bars_are_as_long_as_their_shares(the_page):
+    the_page.answer(SPEECH)
+    expect(the_page.page.locator(".wave-rest")).to_have_attribute("d", re.compile(r"^M.*z$"))
+    bars = the_page.page.eval_on_selector_all(
+        ".head-emotion .bar",
+        """(bars) => bars.map((bar) => {
+            const width = (part) => bar.querySelector(part).getBoundingClientRect().width;
+            return [width('.bar-fill') / width('.bar-track'), parseFloat(bar.querySelector('.bar-number').textContent.replace(/[<>]/, ''))];
+        })""",
+    )
+    assert len(bars) == 6
+    for drawn, percent in bars:
+        assert 100 * drawn == pytest.approx(percent, abs=1.5)  # two pixels are always drawn
+
+
+def test_an_html_file_named_wav_is_refused_with_words(the_page, tmp_path):
+    the_page.answer(html(tmp_path / "holiday.wav"))
+    row = the_page.row("holiday.wav")
+    expect(row.locator(".file-problem-title")).to_have_text("This kind of file cannot be read.")
+    expect(row.locator(".file-problem-detail")).to_contain_text("it looks like text, not sound")
+    expect(row.get_by_role("button", name="Try again")).to_be_hidden()
+    expect(row.locator(".file-toggle")).to_be_disabled()
+    expect(the_page.status).to_contain_text("holiday.wav failed")
+
+
+def test_silence_has_no_answer_and_a_reason(the_page, tmp_path):
+    the_page.answer(silence(tmp_path / "hush.wav"))
+    panel = the_page.open("hush.wav")
+    expect(panel.locator(".no-answer")).to_contain_text(
+        "The recording is silent. Check that the right microphone", use_inner_text=False
+    )
+    expect(panel.locator(".heads")).to_be_hidden()
+    expect(the_page.row("hush.wav").locator(".file-note")).to_contain_text("No answer: silence")
+
+
+def test_several_files_one_open(the_page, tmp_path):
+    the_page.answer(
+        SPEECH,
+        AUDIO / "clip-44k-stereo-j128.mp3",
+        html(tmp_path / "page.wav"),
+        silence(tmp_path / "hush.wav"),
+        AUDIO / "clip-16k.flac",
+    )
+    states = [row.get_attribute("data-state") for row in the_page.rows.all()]
+    assert states == ["done", "done", "failed", "done", "done"]
+    opened = the_page.page.locator(".file-toggle[aria-expanded=true]")
+    expect(opened).to_have_text("speech.wav")
+    the_page.open("clip-16k.flac")
+    expect(opened).to_have_text("clip-16k.flac")
+    expect(the_page.page.locator(".file-panel:visible")).to_have_count(1)
+    the_page.page.get_by_role("button", name="Remove page.wav").click()
+    expect(the_page.rows).to_have_count(4)
+    the_page.page.get_by_role("button", name="Clear the list").click()
+    expect(the_page.rows).to_have_count(0)
+    expect(the_page.page.locator("#choose")).to_be_focused()
+
+
+def test_ten_minutes(the_page, tmp_path):
+    the_page.answer(repeated(tmp_path / "long.wav", 600))
+    panel = the_page.open("long.wav")
+    expect(panel.locator(".facts")).to_contain_text("10 min 0 s")
+    expect(panel.locator(".wave-rest")).to_have_attribute("d", re.compile("z$"))
+    panel.get_by_text("As a table").click()
+    assert panel.locator("tbody tr").count() == 600
+    the_page.slider.press("End")
+    expect(the_page.slider).to_have_attribute("aria-valuenow", "600.00")
+
+
+def test_downloads_are_the_answer(the_page):
+    with the_page.page.expect_response("**/v1/predict*") as answered:
+        the_page.answer(SPEECH)
+    panel = the_page.open("speech.wav")
+    name, text = saved(the_page, panel.get_by_role("button", name="JSON"))
+    assert name == "speech.json" and json.loads(text) == answered.value.json()
+    name, text = saved(the_page, panel.get_by_role("button", name="CSV"))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert name == "speech.csv" and len(rows) == len(answered.value.json()["timeline"])
+    assert (rows[0]["file"], rows[0]["start_s"]) == ("speech.wav", "0")
+    assert sum(float(rows[0][f"emotion_{emotion}"]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-4)
+
+
+def test_all_results_as_one_file(the_page, tmp_path):
+    the_page.answer(silence(tmp_path / "a, b.wav"), SPEECH)
+    every = the_page.page.locator("#files-all")
+    rows = list(csv.DictReader(io.StringIO(saved(the_page, every.get_by_role("button", name="CSV"))[1])))
+    assert [row["file"] for row in rows] == ["a, b.wav", "speech.wav"]
+    assert (rows[0]["no_answer"], rows[0]["emotion"], rows[1]["no_answer"]) == ("silence", "", "")
+    reports = json.loads(saved(the_page, every.get_by_role("button", name="JSON"))[1])
+    assert [report["file"] for report in reports] == ["a, b.wav", "speech.wav"]
+
+
+def test_each_channel_on_its_own(the_page, tmp_path):
+    the_page.page.get_by_label("Answer each channel on its own").check()
+    the_page.answer(repeated(tmp_path / "call.wav", 6, channels=2))
+    panel = the_page.open("call.wav")
+    expect(panel.get_by_label("Channel 1")).to_be_checked()
+    expect(panel.locator(".head-emotion .verdict")).to_contain_text("Happiness")
+    panel.get_by_label("Channel 2").check(force=True)
+    expect(panel.locator(".head-emotion .bar")).to_have_count(6)
+
+
+def test_the_system_that_was_chosen_answers(the_page):
+    systems = the_page.page.get_by_label("System")
+    expect(systems).to_have_value("campplus-fcn")
+    systems.select_option("xvector-cnn")
+    the_page.answer(SPEECH)
+    panel = the_page.open("speech.wav")
+    panel.get_by_role("button", name="xvector-cnn").click()
+    expect(the_page.page.get_by_role("dialog")).to_contain_text("Voices not heard before")
+    expect(the_page.page.get_by_role("dialog")).to_contain_text("article 5(1)(f)")
+    the_page.page.keyboard.press("Escape")
+    expect(the_page.page.get_by_role("dialog")).to_be_hidden()
+    expect(panel.get_by_role("button", name="xvector-cnn")).to_be_focused()
+
+
+def saved(the_page, button):
+    """Name and text of what a button saves."""
+    with the_page.page.expect_download() as download:
+        button.click()
+    return download.value.suggested_filename, download.value.path().read_text(encoding="utf-8")

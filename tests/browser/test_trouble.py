@@ -1,0 +1,191 @@
+"""A server that is busy, gone, guarded or strange; answers that lack something. The server's part is played by the browser here."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+from recordings import SPEECH, silence
+
+PREDICT = "**/v1/predict*"
+
+
+@pytest.fixture
+def report():
+    """A report such as the server gives, with all heads."""
+    return {
+        "schema": 1,
+        "file": "speech.wav",
+        "duration_s": 4.0,
+        "sample_rate_hz": 16000,
+        "channels": 1,
+        "emotion": {"label": "anger", "probabilities": {"anger": 0.7, "sadness": 0.3}},
+        "gender": {"label": "female", "probabilities": {"female": 0.9, "male": 0.1}},
+        "age": {"years": 30.5, "interval": {"low_years": 20, "high_years": 40, "coverage": 0.8}},
+        "withheld": [],
+        "speech_s": 3.0,
+        "input": None,
+        "no_answer": None,
+        "windows": 1,
+        "model": "m",
+        "model_sha256": "0",
+        "timings_ms": {"total": 12.0},
+        "warnings": [],
+        "timeline": [],
+    }
+
+
+def answers(the_page, *replies):
+    """The server's next answers: each a status, a body, and headers."""
+    left = list(replies)
+
+    def reply(route):
+        status, body, headers = left.pop(0)
+        route.fulfill(status=status, body=body if isinstance(body, str) else json.dumps(body), headers=headers)
+
+    the_page.page.route(PREDICT, reply)
+
+
+def test_a_busy_server_is_asked_again(the_page, report):
+    busy = (429, {"title": "Too Many Requests", "reason": "queue_full", "detail": "the queue is full"}, {"Retry-After": "2"})
+    answers(the_page, busy, (200, report, {}))
+    the_page.choose(SPEECH)
+    the_page.predict.click()
+    expect(the_page.row("speech.wav")).to_contain_text("The server is busy; once more in 2 s")
+    expect(the_page.row("speech.wav")).to_contain_text("Anger 70.0")
+
+
+def test_a_broken_connection_can_be_tried_again(the_page, report):
+    the_page.page.route(PREDICT, lambda route: route.abort("connectionreset"))
+    the_page.answer(SPEECH)
+    row = the_page.row("speech.wav")
+    expect(row).to_contain_text("The connection broke off before an answer came.")
+    the_page.page.unroute(PREDICT)
+    answers(the_page, (200, report, {}))
+    row.get_by_role("button", name="Try again").click()
+    expect(row).to_contain_text("Anger 70.0")
+
+
+@pytest.mark.parametrize("body", ["<html>gateway</html>", "{", "[]", ""])
+def test_what_is_no_problem_document_is_still_told(the_page, body):
+    answers(the_page, (502, body, {}))
+    the_page.answer(SPEECH)
+    expect(the_page.row("speech.wav")).to_contain_text("The server refused this.")
+
+
+def test_an_answer_that_is_none_is_told(the_page):
+    answers(the_page, (200, "<html>", {}))
+    the_page.answer(SPEECH)
+    expect(the_page.row("speech.wav")).to_contain_text("The answer cannot be read.")
+
+
+def test_cancel(the_page, tmp_path):
+    the_page.page.route(PREDICT, lambda route: None)
+    the_page.choose(SPEECH, silence(tmp_path / "second.wav"))
+    the_page.predict.click()
+    expect(the_page.cancel).to_be_focused()
+    expect(the_page.page.locator("#actions-note")).to_have_text("0 of 2 done")
+    expect(the_page.row("speech.wav").get_by_role("progressbar")).to_be_visible()
+    the_page.cancel.click()
+    the_page.wait()
+    assert [row.get_attribute("data-state") for row in the_page.rows.all()] == ["ready", "ready"]
+    expect(the_page.predict).to_be_enabled()
+
+
+def test_removing_what_runs_lets_the_next_begin(the_page, report, tmp_path):
+    the_page.page.route(PREDICT, lambda route: None)
+    the_page.choose(SPEECH, silence(tmp_path / "second.wav"))
+    the_page.predict.click()
+    the_page.page.unroute(PREDICT)
+    answers(the_page, (200, report, {}))
+    the_page.page.get_by_role("button", name="Remove speech.wav").click()
+    expect(the_page.row("second.wav")).to_contain_text("Anger 70.0")
+    expect(the_page.rows).to_have_count(1)
+
+
+def test_a_token_is_asked_for_once(the_page, report):
+    seen = []
+
+    def reply(route):
+        seen.append(route.request.headers.get("authorization"))
+        if seen[-1] == "Bearer s3cret":
+            route.fulfill(status=200, body=json.dumps(report))
+        else:
+            route.fulfill(status=401, body=json.dumps({"reason": "token", "detail": "a token is needed"}))
+
+    the_page.page.route(PREDICT, reply)
+    the_page.choose(SPEECH)
+    the_page.predict.click()
+    dialog = the_page.page.get_by_role("dialog", name="This server asks for a token")
+    dialog.get_by_label("Token").fill("s3cret")
+    dialog.get_by_role("button", name="Go on").click()
+    expect(the_page.row("speech.wav")).to_contain_text("Anger 70.0")
+    assert seen == [None, "Bearer s3cret"]
+
+
+def test_a_guarded_server_asks_at_the_beginning(the_page):
+    def reply(route):
+        if route.request.headers.get("authorization") == "Bearer s3cret":
+            route.fulfill(status=200, body=json.dumps({"default": "b", "models": [{"name": "a"}, {"name": "b"}]}))
+        else:
+            route.fulfill(status=401, body=json.dumps({"reason": "token", "detail": "a token is needed"}))
+
+    the_page.page.route("**/v1/models", reply)
+    the_page.page.reload()
+    dialog = the_page.page.get_by_role("dialog", name="This server asks for a token")
+    for token in ("wrong", "s3cret"):
+        dialog.get_by_label("Token").fill(token)
+        the_page.page.keyboard.press("Enter")
+    expect(the_page.page.get_by_label("System")).to_have_value("b")
+
+
+def test_a_server_is_asked_only_for_what_it_offers(the_page, report):
+    asked = []
+    the_page.page.route("**/openapi.json", lambda route: route.fulfill(json={"components": {"parameters": {"model": {}}}}))
+    the_page.page.route(PREDICT, lambda route: (asked.append(route.request.url), route.fulfill(json=report)))
+    the_page.page.reload()
+    the_page.answer(SPEECH)
+    assert len(asked) == 1 and asked[0].endswith("/v1/predict?model=campplus-fcn")
+    expect(the_page.page.get_by_label("Answer each channel on its own")).to_be_hidden()
+    expect(the_page.open("speech.wav").locator(".lane")).to_have_count(0)
+
+
+def test_heads_that_are_turned_off_are_not_shown(the_page, report):
+    shortened = {key: value for key, value in report.items() if key not in ("gender", "age")}
+    answers(the_page, (200, shortened, {}))
+    the_page.answer(SPEECH)
+    panel = the_page.open("speech.wav")
+    expect(panel.locator(".head-emotion")).to_be_visible()
+    expect(panel.locator(".head-gender")).to_be_hidden()
+    expect(panel.locator(".head-age")).to_be_hidden()
+
+
+def test_what_is_withheld_is_told_with_its_reason(the_page, report):
+    held = {"head": "emotion", "reason": "low_confidence", "confidence": 0.41, "asked": 0.6}
+    answers(the_page, (200, {**report, "emotion": None, "withheld": [held], "age": {"years": 30, "interval": None}}, {}))
+    the_page.answer(SPEECH)
+    panel = the_page.open("speech.wav")
+    expect(panel.locator(".head-emotion")).to_contain_text("Not told: 41.0 % sure, 60.0 % asked for.")
+    expect(panel.locator(".age-words")).to_have_text("This system does not say how far off it may be.")
+
+
+@pytest.mark.parametrize(
+    "reason, words",
+    [
+        ("too_short", "too short to tell"),
+        ("no_speech", "no speech to be heard"),
+        ("clipped", "overdriven"),
+        ("too_noisy", "no louder than the noise"),
+        ("low_confidence", "as sure as asked"),
+        ("new_reason", "“new reason”"),
+    ],
+)
+def test_every_reason_has_plain_words(the_page, report, reason, words):
+    answers(the_page, (200, {**report, "emotion": None, "gender": None, "age": None, "no_answer": {"reason": reason}}, {}))
+    the_page.answer(SPEECH)
+    expect(the_page.open("speech.wav").locator(".no-answer-reason")).to_contain_text(words)
+
+
+def test_warnings_are_shown(the_page, report):
+    answers(the_page, (200, {**report, "warnings": ["sound ends at 3.4 kHz"]}, {}))
+    the_page.answer(SPEECH)
+    expect(the_page.open("speech.wav").locator(".warnings")).to_have_text("sound ends at 3.4 kHz")
