@@ -13,20 +13,20 @@ fn main() {
     divan::main();
 }
 
-fn system() -> Option<System> {
+fn system(precision: &str) -> Option<System> {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/campplus-fcn.safetensors");
     let path = std::env::var_os("PERSONA_CAMPPLUS").map_or(shipped, PathBuf::from);
     if !path.exists() {
         println!("skipped: no {}", path.display());
         return None;
     }
-    Some(System::open(&path).unwrap())
+    Some(System::open_in(&path, Some(precision.parse().unwrap())).unwrap())
 }
 
 /// A minute of features through the network, in 20 windows of 3 s and in one of 60 s.
-#[divan::bench(args = [20, 1], sample_count = 10)]
-fn minute(bencher: Bencher<'_, '_>, windows: usize) {
-    let Some(system) = system() else { return };
+#[divan::bench(args = [("f32", 20), ("int8", 20), ("f32", 1), ("int8", 1)], sample_count = 10)]
+fn minute(bencher: Bencher<'_, '_>, (precision, windows): (&str, usize)) {
+    let Some(system) = system(precision) else { return };
     let frames = system.manifest().frontend.frames(960_000 / windows);
     let features: Vec<f32> = (0..frames * 80).map(|i| (i as f32 * 0.731).sin() * 3.0 - 10.0).collect();
     let mut workspace = system.workspace();
@@ -37,9 +37,7 @@ fn minute(bencher: Bencher<'_, '_>, windows: usize) {
     });
 }
 
-#[divan::bench(sample_count = 10)]
-fn load(bencher: Bencher<'_, '_>) {
-    let Some(system) = system() else { return };
-    drop(system);
-    bencher.bench_local(|| black_box(crate::system()));
+#[divan::bench(args = ["f32", "int8"], sample_count = 10)]
+fn load(bencher: Bencher<'_, '_>, precision: &str) {
+    bencher.bench_local(|| black_box(crate::system(precision)));
 }

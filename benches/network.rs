@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use persona_engine::models::System;
-use persona_engine::nn::{Linear, Norm, StatisticsPooling, Tdnn, Tensor, Variance, Weights};
+use persona_engine::nn::{Linear, Norm, Precision, Scratch, StatisticsPooling, Tdnn, Tensor, Variance, Weights};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 use serde_json::{Value, json};
@@ -23,9 +23,9 @@ fn main() {
     divan::main();
 }
 
-#[divan::bench(sample_count = 20)]
-fn minute(bencher: Bencher<'_, '_>) {
-    let system = System::from_bytes(&file()).unwrap();
+#[divan::bench(args = ["f32", "int8"], sample_count = 20)]
+fn minute(bencher: Bencher<'_, '_>, precision: &str) {
+    let system = System::from_bytes_in(&file(), Some(precision.parse().unwrap())).unwrap();
     let features: Vec<f32> = noise(WINDOWS * FRAMES * BANDS).iter().map(|x| 40.0 * x - 40.0).collect();
     let mut workspace = system.workspace();
     bencher.bench_local(|| {
@@ -42,16 +42,18 @@ fn load(bencher: Bencher<'_, '_>) {
 }
 
 /// One frame-level layer on one window, with its ReLU and norm.
-#[divan::bench(args = [0, 1, 2, 3, 4], sample_count = 50)]
-fn tdnn(bencher: Bencher<'_, '_>, layer: usize) {
+#[divan::bench(args = [0, 1, 2, 3, 4], consts = [false, true], sample_count = 50)]
+fn tdnn<const INT8: bool>(bencher: Bencher<'_, '_>, layer: usize) {
+    let precision = if INT8 { Precision::Int8 } else { Precision::F32 };
     let (outputs, taps, dilation) = TDNN[layer];
     let inputs = if layer == 0 { BANDS } else { TDNN[layer - 1].0 };
     let frames = FRAMES - TDNN[..layer].iter().map(|(_, taps, dilation)| (taps - 1) * dilation).sum::<usize>();
     let weight = Tensor::new(&[outputs, inputs, taps], noise(outputs * inputs * taps));
-    let layer = Tdnn::new(&weight, noise(outputs), Norm::new(noise(outputs), noise(outputs)), dilation);
+    let layer = Tdnn::new(&weight, noise(outputs), Norm::new(noise(outputs), noise(outputs)), dilation, precision);
     let input = noise(frames * inputs);
     let mut output = vec![0.0; (frames - layer.reach()) * outputs];
-    bencher.bench_local(|| layer.run(black_box(&input), frames, &mut output));
+    let mut scratch = Scratch::default();
+    bencher.bench_local(|| layer.run(black_box(&input), frames, &mut output, &mut scratch));
 }
 
 #[divan::bench(sample_count = 50)]

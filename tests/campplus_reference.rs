@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use persona_engine::engine::{RepresentationRecipe, System};
+use persona_engine::engine::{Precision, RepresentationRecipe, System};
 use persona_engine::models::campplus::Tap;
 
 /// An array of an uncompressed `.npz`: after the member's name comes the `.npy` magic, the header's length and the header.
@@ -41,7 +41,7 @@ fn systems() -> Vec<(PathBuf, System)> {
         paths.extend(["", "-f16"].map(|kind| folder.join(format!("published-campplus{kind}.safetensors"))));
     }
     let opened = paths.into_iter().filter(|path| path.exists()).map(|path| {
-        let system = System::open(&path).unwrap();
+        let system = System::open_in(&path, Some(Precision::F32)).unwrap();
         (path, system)
     });
     let has_embedding = |system: &System| match &system.manifest().representation {

@@ -7,9 +7,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use persona_engine::models::System;
+use persona_engine::models::{Precision, System};
 use persona_engine::nn::{
-    Conv1d, Conv1dOptions, Linear, MaxPool1d, Norm, StatisticsPooling, Tdnn, Variance, Weights, softmax,
+    Conv1d, Conv1dOptions, Linear, MaxPool1d, Norm, Scratch, StatisticsPooling, Tdnn, Variance, Weights, softmax,
 };
 use serde_json::Value;
 
@@ -82,7 +82,7 @@ fn run_layer(case: &Value, golden: &mut Weights<'_>, input: &[f32], shape: &[usi
             let weight: [usize; 3] = weight_shape(golden, "conv.weight").try_into().unwrap();
             let eps = case["eps"].as_f64().unwrap();
             let layer = Tdnn::load(golden, &name, weight, usize::try_from(dilation).unwrap(), eps).unwrap();
-            layer.run(input, shape[0], out);
+            layer.run(input, shape[0], out, &mut Scratch::default());
         }
         "statistics" => {
             let biased = case["variance"] == "biased";
@@ -117,7 +117,7 @@ fn each_layer_is_pytorchs() {
 
 /// Every golden tensor of a system's outputs against this engine's; returns (name, difference) of each.
 fn compare(system: &Path, outputs: &Path) -> Vec<(String, f64)> {
-    let system = System::open(system).unwrap();
+    let system = System::open_in(system, Some(Precision::F32)).unwrap();
     let bytes = fs::read(outputs).unwrap();
     let mut golden = Weights::from_bytes(&bytes).unwrap();
     let remake = "the golden outputs belong to another file: run tools/golden_networks.py again";

@@ -3,9 +3,12 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use persona_engine::engine::{ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Model, Options, RawFormat, System};
+use persona_engine::engine::{
+    ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Model, Options, Precision, RawFormat, System,
+};
 use persona_engine::{Error, Result};
 
 use super::check::CheckArgs;
@@ -64,6 +67,9 @@ pub(super) struct InferArgs {
     /// The system to use: a name of `model list`, or a file's path [default: $PERSONA_MODEL, else the default system].
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) model: Option<OsString>,
+    /// Numbers of the network's products. `auto`: int8 where this CPU has instructions for it and the system was measured to lose nothing by it.
+    #[arg(long, value_name = "f32|int8|auto", default_value = "auto", hide_default_value = true)]
+    pub(super) precision: PrecisionArg,
     /// Withhold emotion and gender, each on its own, where the best label's probability is below P (0 to 1). An age has no probability:
     /// it is withheld only together with both.
     #[arg(long, value_name = "P", default_value_t = 0.0, hide_default_value = true, allow_negative_numbers = true, value_parser = share)]
@@ -189,14 +195,40 @@ pub(super) fn model_variable() -> Option<OsString> {
     env::var_os(MODEL_VARIABLE).filter(|value| !value.is_empty())
 }
 
+/// What `--precision` asks for; `auto` is nothing.
+#[derive(Clone, Copy)]
+pub(super) struct PrecisionArg(pub(super) Option<Precision>);
+
+impl FromStr for PrecisionArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self(None));
+        }
+        text.parse()
+            .map(|precision| Self(Some(precision)))
+            .map_err(|_| "`f32`, `int8` or `auto` was expected".to_owned())
+    }
+}
+
 /// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default.
 pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
-    model(asked)?.into_system()
+    system_in(asked, PrecisionArg(None))
+}
+
+/// [`system`] in the precision asked for.
+pub(super) fn system_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<System> {
+    model_in(asked, precision)?.into_system()
 }
 
 /// As [`system`], with or without heads.
 pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
-    let catalogue = Catalogue::installed();
+    model_in(asked, PrecisionArg(None))
+}
+
+fn model_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<Model> {
+    let catalogue = Catalogue::installed().in_precision(precision.0);
     match (asked, model_variable()) {
         (Some(asked), _) => catalogue.asked_model(asked),
         (None, Some(asked)) => catalogue

@@ -11,7 +11,7 @@ use persona_engine::eval::{self, Bootstrap, Condition, Evaluation, Request, Sele
 use persona_engine::{Error, Result};
 
 use super::Stop;
-use super::args::system;
+use super::args::{PrecisionArg, system_in};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -34,6 +34,9 @@ pub(super) struct EvalArgs {
     /// The system to measure: a name of `model list`, or a file's path [default: $PERSONA_MODEL, else the default system].
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<OsString>,
+    /// Numbers of the network's products. `auto`: int8 where this CPU has instructions for it and the system was measured to lose nothing by it.
+    #[arg(long, value_name = "f32|int8|auto", default_value = "auto", hide_default_value = true)]
+    precision: PrecisionArg,
     /// Measure by this column, and no longer by sex, age_band, race, emotion and sentence.
     #[arg(long, value_name = "COLUMN")]
     group_by: Vec<String>,
@@ -76,7 +79,7 @@ Exit codes: 0 all measured, 1 some of the table was left out (--keep-going), 2 n
 /// Measures, prints, writes what was asked for. Returns whether nothing was left out.
 pub(super) fn run(args: &EvalArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     let request = args.request().map_err(Stop::SetUp)?;
-    let system = system(args.model.as_deref()).map_err(Stop::SetUp)?;
+    let system = system_in(args.model.as_deref(), args.precision).map_err(Stop::SetUp)?;
     let engine = Engine::new(system, args.options()).map_err(Stop::SetUp)?;
     let shows_progress = !args.quiet && io::stderr().is_terminal();
     let progress = |done: usize, all: usize| {

@@ -7,14 +7,14 @@ use persona_engine::Result;
 use persona_engine::engine::{Engine, Failure, Report, SCHEMA};
 
 use super::Stop;
-use super::args::{InferArgs, is_stdin, system};
+use super::args::{InferArgs, is_stdin, system_in};
 use super::table;
 
 /// Answers each file in turn. Returns whether none failed.
 pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     args.check().map_err(Stop::SetUp)?;
     let options = args.options().map_err(Stop::SetUp)?;
-    let system = system(args.model.as_deref()).map_err(Stop::SetUp)?;
+    let system = system_in(args.model.as_deref(), args.precision).map_err(Stop::SetUp)?;
     let engine = Engine::new(system, options).map_err(Stop::SetUp)?;
     let mut all_answered = true;
     for (index, file) in args.files.iter().enumerate() {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::models::{AnyManifest, Manifest, Model, System};
+use crate::models::{AnyManifest, Manifest, Model, Precision, System};
 use crate::nn::weights::Header;
 
 use super::folders::{self, is_path};
@@ -44,6 +44,7 @@ const MAX_FOLDER_ENTRIES: usize = 10_000;
 pub struct Catalogue {
     entries: Vec<Entry>,
     unread: Vec<Error>,
+    precision: Option<Precision>,
 }
 
 /// One system of a [`Catalogue`]. Nothing of it has been read yet.
@@ -97,7 +98,14 @@ impl Catalogue {
         }
         let mut names = BTreeSet::new();
         let entry = |(name, place): (String, Place)| Entry { hidden: !names.insert(name.clone()), name, place };
-        Self { entries: places.into_iter().map(entry).collect(), unread }
+        Self { entries: places.into_iter().map(entry).collect(), unread, precision: None }
+    }
+
+    /// Systems are loaded in this precision; without one, see [`Model::from_bytes_in`].
+    #[must_use]
+    pub fn in_precision(mut self, precision: Option<Precision>) -> Self {
+        self.precision = precision;
+        self
     }
 
     /// All systems, in the order in which names are looked up, hidden ones included.
@@ -123,7 +131,7 @@ impl Catalogue {
     /// # Errors
     /// Those of [`Catalogue::find`] and of [`System::open`].
     pub fn system(&self, name: &str) -> Result<System> {
-        self.find(name)?.model()?.into_system()
+        self.find(name)?.model_in(self.precision)?.into_system()
     }
 
     /// The system that a user asks for, by a path or by a name; see [`is_path`](super::is_path) for which of them it is.
@@ -140,9 +148,9 @@ impl Catalogue {
     /// Those of [`Catalogue::find`] and of [`Model::open`].
     pub fn asked_model(&self, name_or_path: &OsStr) -> Result<Model> {
         if is_path(name_or_path) {
-            return Model::open(Path::new(name_or_path));
+            return Model::open_in(Path::new(name_or_path), self.precision);
         }
-        self.find(&name_or_path.to_string_lossy())?.model()
+        self.find(&name_or_path.to_string_lossy())?.model_in(self.precision)
     }
 
     fn unknown(&self, name: &str) -> Error {
@@ -184,9 +192,17 @@ impl Entry {
     /// # Errors
     /// Those of [`Model::open`].
     pub fn model(&self) -> Result<Model> {
+        self.model_in(None)
+    }
+
+    /// Loads it in a precision: see [`Model::from_bytes_in`].
+    ///
+    /// # Errors
+    /// Those of [`Model::open`].
+    pub fn model_in(&self, precision: Option<Precision>) -> Result<Model> {
         match &self.place {
-            Place::Inside(bytes) => Model::from_bytes(bytes),
-            Place::File(path) => Model::open(path),
+            Place::Inside(bytes) => Model::from_own_bytes(bytes, precision),
+            Place::File(path) => Model::open_in(path, precision),
         }
     }
 }
@@ -266,6 +282,8 @@ mod tests {
             assert_eq!((header.manifest.name(), header.bytes), (entry.name.as_str(), bytes.len() as u64));
             let system = entry.model().unwrap().into_system().unwrap();
             assert_eq!(AnyManifest::System(Box::new(system.manifest().clone())), header.manifest);
+            // the one place where the checksum of what is inside is computed
+            System::from_bytes(bytes).unwrap();
         }
     }
 

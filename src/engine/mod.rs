@@ -58,4 +58,4 @@ pub use crate::audio::{Limits, RawFormat};
 pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{ActiveHeads, Embedder, Frontend, LogMelRecipe, Model, System};
+pub use crate::models::{ActiveHeads, Embedder, Frontend, LogMelRecipe, Model, Precision, System};

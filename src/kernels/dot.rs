@@ -19,7 +19,7 @@ pub enum Variant {
     Portable,
     /// 256-bit vectors with fused multiply-add.
     Avx2,
-    /// 512-bit vectors with fused multiply-add.
+    /// 512-bit vectors with fused multiply-add, and of bytes.
     Avx512,
 }
 
@@ -47,7 +47,7 @@ impl Variant {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            Self::Avx512 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw"),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,
         }
@@ -254,7 +254,7 @@ mod tests {
         match variant {
             Variant::Portable => true,
             Variant::Avx2 => has("avx2") && has("fma"),
-            Variant::Avx512 => has("avx512f"),
+            Variant::Avx512 => has("avx512f") && has("avx512bw"),
         }
     }
 

@@ -4,8 +4,11 @@
 pub mod dot;
 pub mod elementwise;
 mod exponential;
+pub mod finish;
 pub mod gelu;
 pub mod gemm;
+pub mod int8;
 pub mod packed;
 pub mod reduce;
 pub mod softmax;
+mod vectors;

@@ -1,9 +1,54 @@
 //! Many values to one.
 
+use super::dot::Variant;
+use super::vectors::for_each_width;
+
 /// Whether no value is NaN or infinite.
 pub fn all_finite(values: &[f32]) -> bool {
-    // A block is read to its end, without a branch, so that the test is vectorised.
-    values.chunks(256).all(|block| block.iter().fold(true, |finite, x| finite & x.is_finite()))
+    all_finite_by(Variant::best(), values)
+}
+
+for_each_width! {
+    // NaN and the infinities have the largest bits. A block is read to its end, without a branch.
+    fn all_finite_by(values: &[f32]) -> bool {
+        let largest = |block: &[f32]| block.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff));
+        values.chunks(4096).all(|block| largest(block) < f32::INFINITY.to_bits())
+    }
+}
+
+/// `sums[i] += x[i]` in f64: sums over rows, one after the other.
+///
+/// # Panics
+///
+/// If the lengths differ.
+pub fn add_row(sums: &mut [f64], row: &[f32]) {
+    assert!(sums.len() == row.len());
+    add_row_by(Variant::best(), sums, row);
+}
+
+for_each_width! {
+    fn add_row_by(sums: &mut [f64], row: &[f32]) {
+        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+    }
+}
+
+/// `sums[i] += (x[i] − means[i])²` in f64.
+///
+/// # Panics
+///
+/// If the lengths differ.
+pub fn add_squares(sums: &mut [f64], row: &[f32], means: &[f64]) {
+    assert!(sums.len() == row.len() && means.len() == row.len());
+    add_squares_by(Variant::best(), sums, row, means);
+}
+
+for_each_width! {
+    fn add_squares_by(sums: &mut [f64], row: &[f32], means: &[f64]) {
+        for ((sum, x), mean) in sums.iter_mut().zip(row).zip(means) {
+            let deviation = f64::from(*x) - mean;
+            *sum += deviation * deviation;
+        }
+    }
 }
 
 /// `Σ values[i]`. 16 partial sums, added up at the end: fast, and with little rounding. The order depends on the length alone.
@@ -23,8 +68,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_widths_give_the_same_bits() {
+        let x: Vec<f32> = (0..131).map(|i| (i as f32 * 0.731).sin()).collect();
+        let means: Vec<f64> = x.iter().map(|x| f64::from(x.cos())).collect();
+        for variant in Variant::ALL {
+            let (mut sums, mut squares) = (means.clone(), means.clone());
+            add_row_by(variant, &mut sums, &x);
+            add_squares_by(variant, &mut squares, &x, &means);
+            for (i, x) in x.iter().enumerate() {
+                let deviation = f64::from(*x) - means[i];
+                assert_eq!(sums[i], means[i] + f64::from(*x), "{variant:?}");
+                assert_eq!(squares[i], means[i] + deviation * deviation, "{variant:?}");
+            }
+            assert!(all_finite_by(variant, &x) && !all_finite_by(variant, &[&x[..], &[f32::NAN]].concat()));
+        }
+    }
+
+    #[test]
     fn one_bad_value_is_found_wherever_it_is() {
-        for n in [1, 2, 255, 256, 257, 700] {
+        for n in [1, 2, 255, 4096, 4097, 9000] {
             assert!(all_finite(&vec![f32::MAX; n]));
             for at in [0, n / 2, n - 1] {
                 for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

@@ -5,12 +5,13 @@ use crate::models::frontend::Normalisation;
 use crate::models::manifest::RepresentationManifest;
 use crate::models::probe::{Observer, Probe};
 use crate::models::representation::{Representation, Scratch};
-use crate::nn::{Weights, all_finite};
+use crate::nn::{Precision, Weights, all_finite};
 
 /// A network up to its representation. Shared by threads; each brings an [`EmbedderWorkspace`] of its own.
 #[derive(Debug)]
 pub struct Embedder {
     manifest: RepresentationManifest,
+    precision: Precision,
     bands: usize,
     normalisation: Normalisation,
     representation: Representation,
@@ -23,13 +24,24 @@ pub struct EmbedderWorkspace {
 }
 
 impl Embedder {
-    /// Takes the representation's tensors.
-    pub(crate) fn load(weights: &mut Weights<'_>, manifest: RepresentationManifest) -> Result<Self> {
+    /// Takes the representation's tensors. Whatever is loaded from `weights` afterwards computes in the same precision.
+    pub(crate) fn load(
+        weights: &mut Weights<'_>,
+        manifest: RepresentationManifest,
+        precision: Option<Precision>,
+    ) -> Result<Self> {
+        let precision = precision.unwrap_or_else(|| manifest.representation.usual_precision());
+        weights.set_precision(precision);
         let frontend = &manifest.frontend;
         let (bands, normalisation) = (frontend.bands(), frontend.normalisation());
         let window_frames = frontend.frames(frontend.window_samples());
         let representation = Representation::load(weights, &manifest.representation, bands, window_frames)?;
-        Ok(Self { manifest, bands, normalisation, representation })
+        Ok(Self { manifest, precision, bands, normalisation, representation })
+    }
+
+    /// With which numbers it computes.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// What the file says of the way to the representation.

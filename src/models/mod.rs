@@ -35,3 +35,5 @@ pub use frontend::{Frontend, LogMelRecipe, Normalisation};
 pub use heads::{ActiveHeads, Classes, ClassesRecipe, Output};
 pub use manifest::{AnyManifest, Manifest, RepresentationManifest};
 pub use system::{Model, System, Workspace};
+
+pub use crate::nn::Precision;

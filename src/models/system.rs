@@ -8,8 +8,8 @@ use crate::models::heads::{ActiveHeads, Heads, Output};
 use crate::models::manifest::{AnyManifest, Manifest, without_heads};
 use crate::models::probe::{Observer, Probe, room};
 use crate::models::trunk::{self, Trunk};
-use crate::nn::Weights;
 use crate::nn::weights::read_file;
+use crate::nn::{Precision, Weights};
 
 /// What a model file holds.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Workspace {
 }
 
 impl Model {
-    /// From the bytes of a model file.
+    /// From the bytes of a model file, in the precision that its kind has unless told otherwise: see [`Self::from_bytes_in`].
     ///
     /// # Errors
     ///
@@ -45,12 +45,36 @@ impl Model {
     /// does not understand, [`Error::Weights`](crate::Error::Weights) for tensors that are not the ones of its recipe, [`Error::Limit`](crate::Error::Limit) for sizes
     /// beyond what is read. Memory follows the size of the file, never what it claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let mut weights = Weights::from_bytes(bytes)?;
+        Self::from_bytes_in(bytes, None)
+    }
+
+    /// From the bytes of a model file. The layers that can compute in the precision asked for do so. Without one asked for, it is
+    /// [`Precision::Int8`] where this CPU has instructions for it and the kind of system was measured to lose nothing by it, else [`Precision::F32`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_bytes`].
+    pub fn from_bytes_in(bytes: &[u8], precision: Option<Precision>) -> Result<Self> {
+        let weights = Weights::from_bytes(bytes)?;
         let manifest = AnyManifest::of_header(weights.text(Manifest::KEY))?;
         weights.check_sha256(manifest.sha256())?;
+        Self::load(weights, manifest, precision)
+    }
+
+    /// As [`Self::from_bytes_in`] for bytes that are a part of the program: their checksum was held when it was tested, and is not computed again at
+    /// each start.
+    pub(crate) fn from_own_bytes(bytes: &'static [u8], precision: Option<Precision>) -> Result<Self> {
+        let weights = Weights::from_bytes(bytes)?;
+        let manifest = AnyManifest::of_header(weights.text(Manifest::KEY))?;
+        Self::load(weights, manifest, precision)
+    }
+
+    fn load(mut weights: Weights<'_>, manifest: AnyManifest, precision: Option<Precision>) -> Result<Self> {
         let model = match manifest {
-            AnyManifest::System(manifest) => Self::System(Box::new(System::load(&mut weights, *manifest)?)),
-            AnyManifest::Representation(manifest) => Self::Embedder(Box::new(Embedder::load(&mut weights, *manifest)?)),
+            AnyManifest::System(manifest) => Self::System(Box::new(System::load(&mut weights, *manifest, precision)?)),
+            AnyManifest::Representation(manifest) => {
+                Self::Embedder(Box::new(Embedder::load(&mut weights, *manifest, precision)?))
+            }
         };
         weights.finish()?;
         Ok(model)
@@ -62,7 +86,16 @@ impl Model {
     ///
     /// As [`Self::from_bytes`] and [`read_file`]; every error names the file.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::from_bytes(&read_file(path)?).map_err(|error| error.in_file(path))
+        Self::open_in(path, None)
+    }
+
+    /// From a file, in the precision asked for: see [`Self::from_bytes_in`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_in(path: &Path, precision: Option<Precision>) -> Result<Self> {
+        Self::from_bytes_in(&read_file(path)?, precision).map_err(|error| error.in_file(path))
     }
 
     /// The way to the representation.
@@ -87,8 +120,8 @@ impl Model {
 }
 
 impl System {
-    fn load(weights: &mut Weights<'_>, manifest: Manifest) -> Result<Self> {
-        let embedder = Embedder::load(weights, manifest.to_representation())?;
+    fn load(weights: &mut Weights<'_>, manifest: Manifest, precision: Option<Precision>) -> Result<Self> {
+        let embedder = Embedder::load(weights, manifest.to_representation(), precision)?;
         let trunk = Trunk::load(weights, &manifest.trunk, embedder.dim())?;
         let heads = Heads::load(weights, &manifest.heads, trunk.outputs())?;
         Ok(Self { manifest, embedder, trunk, heads })
@@ -100,7 +133,16 @@ impl System {
     ///
     /// As [`Model::from_bytes`] and [`Model::into_system`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Model::from_bytes(bytes)?.into_system()
+        Self::from_bytes_in(bytes, None)
+    }
+
+    /// In the precision asked for: see [`Model::from_bytes_in`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_bytes`].
+    pub fn from_bytes_in(bytes: &[u8], precision: Option<Precision>) -> Result<Self> {
+        Model::from_bytes_in(bytes, precision)?.into_system()
     }
 
     /// From a file.
@@ -109,7 +151,21 @@ impl System {
     ///
     /// As [`Self::from_bytes`] and [`read_file`]; every error names the file.
     pub fn open(path: &Path) -> Result<Self> {
-        Model::open(path)?.into_system().map_err(|error| error.in_file(path))
+        Self::open_in(path, None)
+    }
+
+    /// From a file, in the precision asked for: see [`Model::from_bytes_in`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_in(path: &Path, precision: Option<Precision>) -> Result<Self> {
+        Model::open_in(path, precision)?.into_system().map_err(|error| error.in_file(path))
+    }
+
+    /// With which numbers its representation is computed.
+    pub fn precision(&self) -> Precision {
+        self.embedder.precision()
     }
 
     /// The way to the representation.

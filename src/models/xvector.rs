@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::models::probe::{Probe, room};
 use crate::models::recipe::{parse, within, wrong};
-use crate::nn::{Linear, Norm, StatisticsPooling, Tdnn, Variance, Weights};
+use crate::nn::{self, Linear, Norm, StatisticsPooling, Tdnn, Variance, Weights};
 
 /// The most channels of a layer and the longest embedding.
 const MAX_CHANNELS: usize = 65_536;
@@ -176,6 +176,7 @@ pub(crate) struct Scratch {
     /// A layer's input with its mirrored edges.
     padded: Vec<f32>,
     pooled: Vec<f32>,
+    layer: nn::Scratch,
 }
 
 impl XVector {
@@ -231,7 +232,7 @@ impl XVector {
         if frames < self.min_frames() {
             return Err(Error::Config(format!("{frames} frames: the network needs at least {}", self.min_frames())));
         }
-        let Scratch { frames: from, other: to, padded, pooled } = scratch;
+        let Scratch { frames: from, other: to, padded, pooled, layer: of_layer } = scratch;
         let (mut from, mut to) = (from, to);
         let mut frames = frames;
         for (name, layer) in &self.layers {
@@ -242,7 +243,7 @@ impl XVector {
             let seen = input.len() / layer.inputs();
             let left = seen - layer.reach();
             let output = room(to, left * layer.outputs());
-            layer.run(input, seen, output);
+            layer.run(input, seen, output, of_layer);
             probe.pass(name, &[left, layer.outputs()], output)?;
             frames = left;
             (from, to) = (to, from);

@@ -2,7 +2,7 @@
 
 pub use crate::kernels::elementwise::relu;
 pub use crate::kernels::gelu::gelu;
-pub use crate::kernels::reduce::all_finite;
+pub use crate::kernels::reduce::{add_row, all_finite};
 
 /// Logits to probabilities:
 ///

@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use crate::error::Result;
+use crate::kernels::finish::Finish;
 use crate::kernels::gemm::{Matrix, MatrixMut, Product};
+use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS, Output};
 use crate::kernels::packed::Packed;
-use crate::nn::tdnn::taps_inputs_outputs;
-use crate::nn::{Norm, Tensor, Weights};
+use crate::nn::tdnn::{int8_taps, taps_inputs_outputs};
+use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
 
 /// PyTorch's `nn.Conv1d` on `[frames, channels]`, with an optional batch norm behind it:
 ///
@@ -14,39 +16,55 @@ use crate::nn::{Norm, Tensor, Weights};
 /// y[t, o] = b[o] + Σ_i Σ_j W[o, i, j] · x[t · stride + (j − half) · dilation, i]        half = (taps − 1) / 2
 /// ```
 ///
-/// with `x` zero outside its frames: the padding is `half · dilation`, so that without a stride as many frames come out as go in. Each tap is one
-/// matrix product, added to the ones before. Rows of input and output may lie in wider matrices: a dense block's layer writes its columns beside
-/// those that it read.
+/// with `x` zero outside its frames: the padding is `half · dilation`, so that without a stride as many frames come out as go in. In
+/// [`Precision::F32`] each tap is one matrix product, added to the ones before; in [`Precision::Int8`] all taps are one. Rows of input and output may
+/// lie in wider matrices: a dense block's layer writes its columns beside those that it read.
 #[derive(Clone, Debug)]
 pub struct FrameConv {
     inputs: usize,
+    taps: usize,
     stride: usize,
     dilation: usize,
-    /// Each `[inputs, outputs]`.
-    taps: Vec<Packed>,
+    weights: TapWeights,
     bias: Vec<f32>,
 }
 
+#[derive(Clone, Debug)]
+enum TapWeights {
+    /// Each `[inputs, outputs]`.
+    F32(Vec<Packed>),
+    Int8(Int8Weights),
+}
+
+/// Frames of which an activation is made and multiplied at a time: they stay in the second-level cache.
+const TILE: usize = 32;
+
 impl FrameConv {
-    /// `weight` is `[outputs, inputs, taps]`; `norm` is folded into it.
+    /// `weight` is `[outputs, inputs, taps]`; `norm` is folded into it. More inputs than [`MAX_INPUTS`] are computed in [`Precision::F32`] whatever is
+    /// asked for.
     ///
     /// # Panics
     ///
     /// If the shapes do not fit each other, the taps are an even number, or stride or dilation is 0.
-    pub fn new(weight: &Tensor, norm: Option<&Norm>, stride: usize, dilation: usize) -> Self {
+    pub fn new(weight: &Tensor, norm: Option<&Norm>, [stride, dilation]: [usize; 2], precision: Precision) -> Self {
         let &[outputs, inputs, taps] = weight.shape() else { panic_shape(weight.shape()) };
         assert!(taps % 2 == 1 && stride > 0 && dilation > 0, "{taps} taps, stride {stride}, dilation {dilation}");
         assert!(norm.is_none_or(|norm| norm.channels() == outputs), "a norm of as many channels as outputs");
-        let mut turned = taps_inputs_outputs(weight.values(), [outputs, inputs, taps]);
-        if let Some(norm) = norm {
+        let ones = vec![1.0; outputs];
+        let factors = norm.map_or(&ones[..], Norm::scale);
+        let weights = if precision == Precision::Int8 && inputs <= MAX_INPUTS {
+            TapWeights::Int8(int8_taps(weight.values(), factors, [outputs, inputs, taps]))
+        } else {
+            let mut turned = taps_inputs_outputs(weight.values(), [outputs, inputs, taps]);
             for row in turned.chunks_exact_mut(outputs.max(1)) {
-                row.iter_mut().zip(norm.scale()).for_each(|(w, scale)| *w *= scale);
+                row.iter_mut().zip(factors).for_each(|(w, factor)| *w *= factor);
             }
-        }
-        let size = inputs * outputs;
-        let tap = |j: usize| Packed::new(&turned[j * size..(j + 1) * size], (inputs, outputs));
+            let size = inputs * outputs;
+            let tap = |j: usize| Packed::new(&turned[j * size..(j + 1) * size], (inputs, outputs));
+            TapWeights::F32((0..taps).map(tap).collect())
+        };
         let bias = norm.map_or(vec![0.0; outputs], |norm| norm.shift().to_vec());
-        Self { inputs, stride, dilation, taps: (0..taps).map(tap).collect(), bias }
+        Self { inputs, taps, stride, dilation, weights, bias }
     }
 
     /// Takes `{prefix}.weight` of the given shape `[outputs, inputs, taps]`.
@@ -63,10 +81,10 @@ impl FrameConv {
         prefix: &str,
         shape: [usize; 3],
         norm: Option<&Norm>,
-        [stride, dilation]: [usize; 2],
+        strides: [usize; 2],
     ) -> Result<Self> {
         let weight = weights.take(&format!("{prefix}.weight"), &shape)?;
-        Ok(Self::new(&weight, norm, stride, dilation))
+        Ok(Self::new(&weight, norm, strides, weights.precision()))
     }
 
     /// Channels of the input.
@@ -90,12 +108,71 @@ impl FrameConv {
     /// # Panics
     ///
     /// If a slice is too short for its rows, or `output`'s rows overlap.
-    pub fn run(&self, input: &[f32], input_stride: usize, frames: usize, output: &mut [f32], output_stride: usize) {
-        let (inputs, outputs) = (self.inputs, self.outputs());
-        for row in output.chunks_mut(output_stride.max(1)).take(self.frames_out(frames)) {
+    pub fn run(
+        &self,
+        (input, input_stride): (&[f32], usize),
+        frames: usize,
+        (output, output_stride): (&mut [f32], usize),
+        finish: Finish<'_>,
+        scratch: &mut Scratch,
+    ) {
+        match &self.weights {
+            TapWeights::F32(taps) => self.run_f32(taps, (input, input_stride), frames, (output, output_stride), finish),
+            TapWeights::Int8(weights) => {
+                scratch.codes.write(rows(input, input_stride, frames, self.inputs), self.inputs);
+                self.run_int8(weights, &scratch.codes, frames, (output, output_stride), finish);
+            }
+        }
+    }
+
+    /// As [`Self::run`] on what `norm` and a ReLU make of `input`. Nothing of it is written out but a few frames, or codes.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::run`], or if the norm has other channels than the input, or the layer is no linear map of single frames.
+    pub fn run_behind(
+        &self,
+        norm: &Norm,
+        (input, input_stride): (&[f32], usize),
+        frames: usize,
+        (output, output_stride): (&mut [f32], usize),
+        finish: Finish<'_>,
+        scratch: &mut Scratch,
+    ) {
+        let channels = self.inputs;
+        assert!(norm.channels() == channels && self.taps == 1 && self.stride == 1, "a linear map behind its norm");
+        match &self.weights {
+            TapWeights::F32(taps) => {
+                scratch.values.resize(TILE.min(frames) * channels, 0.0);
+                for first in (0..frames).step_by(TILE) {
+                    let count = TILE.min(frames - first);
+                    let active = &mut scratch.values[..count * channels];
+                    norm.run_relu(&input[first * input_stride..], input_stride, count, active);
+                    let out = (&mut output[first * output_stride..], output_stride);
+                    self.run_f32(taps, (active, channels), count, out, finish.from(first * output_stride));
+                }
+            }
+            TapWeights::Int8(weights) => {
+                let rows = rows(input, input_stride, frames, channels);
+                scratch.codes.write_norm_relu(rows, norm.scale(), norm.shift());
+                self.run_int8(weights, &scratch.codes, frames, (output, output_stride), finish);
+            }
+        }
+    }
+
+    fn run_f32(
+        &self,
+        taps: &[Packed],
+        (input, input_stride): (&[f32], usize),
+        frames: usize,
+        (output, output_stride): (&mut [f32], usize),
+        finish: Finish<'_>,
+    ) {
+        let (inputs, outputs, frames_out) = (self.inputs, self.outputs(), self.frames_out(frames));
+        for row in output.chunks_mut(output_stride.max(1)).take(frames_out) {
             row[..outputs].copy_from_slice(&self.bias);
         }
-        for (j, tap) in self.taps.iter().enumerate() {
+        for (j, tap) in taps.iter().enumerate() {
             let at = self.outputs_reading_inside(j, frames);
             if at.is_empty() {
                 continue;
@@ -105,10 +182,41 @@ impl FrameConv {
             let y = MatrixMut::new(&mut output[at.start * output_stride..], (at.len(), outputs), output_stride);
             tap.multiply(x, y, Product::Adds);
         }
+        let written = output.len().min(frames_out * output_stride);
+        finish.apply(&mut output[..written], outputs, output_stride);
+    }
+
+    /// Outputs that read the same taps are one product.
+    fn run_int8(
+        &self,
+        weights: &Int8Weights,
+        codes: &Codes,
+        frames: usize,
+        (output, output_stride): (&mut [f32], usize),
+        finish: Finish<'_>,
+    ) {
+        let mut t = 0;
+        while t < self.frames_out(frames) {
+            let taps = self.taps_inside(t, frames);
+            let rest = t + 1..self.frames_out(frames);
+            let same = 1 + rest.take_while(|later| self.taps_inside(*later, frames) == taps).count();
+            let first = t * self.stride + taps.start * self.dilation - self.padding();
+            let x = CodeRows {
+                codes: &codes.codes()[first * self.inputs..],
+                code_strides: [self.stride * self.inputs, self.dilation * self.inputs],
+                scales: &codes.scales()[first..],
+                lows: codes.lows().get(first..).unwrap_or_default(),
+                scale_strides: [self.stride, self.dilation],
+            };
+            let from = t * output_stride;
+            let (values, finish) = (&mut output[from..], finish.from(from));
+            weights.run(&x, taps, same, Output { values, stride: output_stride, bias: &self.bias, finish });
+            t += same;
+        }
     }
 
     fn padding(&self) -> usize {
-        self.taps.len() / 2 * self.dilation
+        self.taps / 2 * self.dilation
     }
 
     /// The outputs `t` with `0 ≤ t · stride + tap · dilation − padding < frames`.
@@ -118,6 +226,19 @@ impl FrameConv {
         let end = (frames + self.padding()).saturating_sub(offset).div_ceil(self.stride);
         start..end.min(self.frames_out(frames)).max(start)
     }
+
+    /// The taps of output `t` that read inside the frames: never none, as the one in the middle does.
+    fn taps_inside(&self, t: usize, frames: usize) -> Range<usize> {
+        let place = t * self.stride;
+        let start = self.padding().saturating_sub(place).div_ceil(self.dilation);
+        let end = (frames + self.padding()).saturating_sub(place).div_ceil(self.dilation);
+        start..end.min(self.taps).max(start)
+    }
+}
+
+/// The first `length` values of `frames` rows.
+fn rows(values: &[f32], stride: usize, frames: usize, length: usize) -> impl ExactSizeIterator<Item = &[f32]> {
+    values.chunks(stride.max(1)).take(frames).map(move |row| &row[..length])
 }
 
 #[expect(clippy::panic, reason = "a shape that no loader lets through: a mistake in the program")]
@@ -146,10 +267,19 @@ mod tests {
         sum * f64::from(norm.scale()[o]) + f64::from(norm.shift()[o])
     }
 
-    fn check([outputs, inputs, taps, stride, dilation, frames]: [usize; 6]) {
+    /// Half a step of the weights' and of the activations' codes, in each product; both are at most 1 here.
+    fn tolerance(precision: Precision, products: usize) -> f64 {
+        match precision {
+            Precision::F32 => 1e-4,
+            Precision::Int8 => 1e-4 + products as f64 * (0.5 / 127.0 + 1.0 / 255.0),
+        }
+    }
+
+    fn check(sizes: [usize; 6], precision: Precision) {
+        let [outputs, inputs, taps, stride, dilation, frames] = sizes;
         let weight = Tensor::new(&[outputs, inputs, taps], noise(outputs * inputs * taps, 0.1));
         let norm = Norm::new(noise(outputs, 0.2), noise(outputs, 0.3));
-        let layer = FrameConv::new(&weight, Some(&norm), stride, dilation);
+        let layer = FrameConv::new(&weight, Some(&norm), [stride, dilation], precision);
         let x = noise(frames * inputs, 0.4);
         // rows three and two values farther apart than they are long, and NaN between them
         let (from, to) = (inputs + 3, outputs + 2);
@@ -157,15 +287,17 @@ mod tests {
         x.chunks(inputs).zip(input.chunks_mut(from)).for_each(|(x, row)| row[..inputs].copy_from_slice(x));
         let frames_out = layer.frames_out(frames);
         let mut output = vec![f32::NAN; frames_out * to];
-        layer.run(&input, from, frames, &mut output, to);
+        let mut scratch = Scratch::default();
+        layer.run((&input, from), frames, (&mut output, to), Finish::Relu, &mut scratch);
         for (n, got) in output.iter().enumerate() {
             let (t, o) = (n / to, n % to);
             if o >= outputs {
                 assert!(got.is_nan(), "written between the rows");
                 continue;
             }
-            let want = naive(&layer, &weight, &norm, &x, frames, (t, o));
-            assert!((want - f64::from(*got)).abs() < 1e-4, "stride {stride}, dilation {dilation}: {want} {got}");
+            let want = naive(&layer, &weight, &norm, &x, frames, (t, o)).max(0.0);
+            let far = (want - f64::from(*got)).abs();
+            assert!(far < tolerance(precision, inputs * taps), "stride {stride}, dilation {dilation}: {want} {got}");
         }
     }
 
@@ -175,8 +307,10 @@ mod tests {
             for stride in [1, 2, 3] {
                 for dilation in [1, 2, 4] {
                     for frames in [0, 1, 2, 3, 9, 16] {
-                        check([5, 7, taps, stride, dilation, frames]);
-                        check([33, 1, taps, stride, dilation, frames]);
+                        for precision in [Precision::F32, Precision::Int8] {
+                            check([5, 7, taps, stride, dilation, frames], precision);
+                            check([33, 1, taps, stride, dilation, frames], precision);
+                        }
                     }
                 }
             }
@@ -184,10 +318,40 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_norm_is_as_behind_its_values() {
+        let (frames, inputs, outputs) = (2 * TILE + 3, 9, 5);
+        let (x, norm) = (noise(frames * (inputs + 1), 0.1), Norm::new(noise(inputs, 0.2), noise(inputs, 0.3)));
+        let mut active = vec![0.0; frames * inputs];
+        norm.run_relu(&x, inputs + 1, frames, &mut active);
+        let weight = Tensor::new(&[outputs, inputs, 1], noise(outputs * inputs, 0.4));
+        for precision in [Precision::F32, Precision::Int8] {
+            let layer = FrameConv::new(&weight, None, [1, 1], precision);
+            let (mut want, mut got) = (vec![f32::NAN; frames * outputs], vec![f32::NAN; frames * outputs]);
+            let mut scratch = Scratch::default();
+            layer.run((&active, inputs), frames, (&mut want, outputs), Finish::Relu, &mut scratch);
+            layer.run_behind(&norm, (&x, inputs + 1), frames, (&mut got, outputs), Finish::Relu, &mut scratch);
+            assert_eq!(got, want, "{precision:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_scratch_held_changes_nothing() {
+        let layer = FrameConv::new(&Tensor::new(&[3, 4, 3], noise(36, 0.1)), None, [1, 2], Precision::Int8);
+        let run = |scratch: &mut Scratch, x: &[f32]| {
+            let mut y = vec![f32::NAN; x.len() / 4 * 3];
+            layer.run((x, 4), x.len() / 4, (&mut y, 3), Finish::Linear, scratch);
+            y
+        };
+        let mut used = Scratch::default();
+        assert!(run(&mut used, &[f32::NAN; 80]).iter().all(|y| y.is_nan()));
+        assert_eq!(run(&mut used, &noise(28, 0.2)), run(&mut Scratch::default(), &noise(28, 0.2)));
+    }
+
+    #[test]
     fn without_a_norm_there_is_no_bias() {
-        let layer = FrameConv::new(&Tensor::new(&[1, 1, 1], vec![2.0]), None, 1, 1);
+        let layer = FrameConv::new(&Tensor::new(&[1, 1, 1], vec![2.0]), None, [1, 1], Precision::F32);
         let mut y = [f32::NAN; 2];
-        layer.run(&[3.0, -1.0], 1, 2, &mut y, 1);
+        layer.run((&[3.0, -1.0], 1), 2, (&mut y, 1), Finish::Linear, &mut Scratch::default());
         assert_eq!(y, [6.0, -2.0]);
     }
 }

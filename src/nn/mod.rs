@@ -1,7 +1,7 @@
 //! Layer `nn`: parts of neural networks that know nothing of a particular model.
 //!
 //! Every layer is planned once (weights read, checked, repacked in `load` or `new`) and run many times (`run` takes slices for
-//! input and output and allocates nothing). Two layouts occur, both row-major: `[frames, channels]` where frames are many and
+//! input and output, where need be [`Scratch`], and allocates nothing). Two layouts occur, both row-major: `[frames, channels]` where frames are many and
 //! every layer mixes all channels ([`tdnn`], [`frame_conv`], [`strided_conv`], [`attention`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`],
 //! [`max_pool`]). A [`picture`] of frames, bands and channels ([`conv2d`]) is the first with margins between its frames.
 //!
@@ -20,16 +20,18 @@ pub mod max_pool;
 pub mod norm;
 pub mod picture;
 pub mod position_conv;
+pub mod precision;
 pub mod statistics;
 pub mod strided_conv;
 pub mod tdnn;
 pub mod tensor;
 pub mod weights;
 
-pub use activation::{all_finite, gelu, relu, sigmoid, softmax};
+pub use crate::kernels::finish::Finish;
+pub use activation::{add_row, all_finite, gelu, relu, sigmoid, softmax};
 pub use attention::{Attention, AttentionScratch, PositionBias};
 pub use conv1d::{Conv1d, Conv1dOptions};
-pub use conv2d::{Conv2d, Finish};
+pub use conv2d::Conv2d;
 pub use frame_conv::FrameConv;
 pub use group_norm_conv::GroupNormConv;
 pub use layer_norm::LayerNorm;
@@ -38,6 +40,7 @@ pub use max_pool::MaxPool1d;
 pub use norm::Norm;
 pub use picture::Picture;
 pub use position_conv::PositionConv;
+pub use precision::{Precision, Scratch};
 pub use statistics::{StatisticsPooling, Variance};
 pub use strided_conv::StridedConv;
 pub use tdnn::Tdnn;

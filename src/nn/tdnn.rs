@@ -1,9 +1,11 @@
 //! Time-delay layer: an affine map of a context of frames, ReLU, batch norm.
 
 use crate::error::Result;
-use crate::kernels::elementwise::bias_relu_scale_shift;
-use crate::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
-use crate::nn::{Norm, Tensor, Weights};
+use crate::kernels::finish::Finish;
+use crate::kernels::gemm::{Matrix, MatrixMut, Product};
+use crate::kernels::int8::{CodeRows, Int8Weights, MAX_INPUTS, Output};
+use crate::kernels::packed::Packed;
+use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
 
 /// One frame-level layer of an x-vector network (Snyder et al. 2018, table 1; the order of Kaldi's relu-batchnorm layers):
 ///
@@ -16,31 +18,47 @@ use crate::nn::{Norm, Tensor, Weights};
 /// `[frames, inputs]` → `[frames − (taps − 1) · dilation, outputs]`: no padding, so that frame `t` of the output belongs to
 /// the middle of its context. The affine map is PyTorch's `nn.Conv1d(inputs, outputs, taps, dilation)`.
 ///
-/// Nothing is copied: with dilation 1 a context is one row of `taps × inputs` neighbours, and rows that overlap make the
-/// input matrix of a single product. With gaps between the taps, each tap's product is added to the ones before.
+/// Nothing is copied: in [`Precision::F32`] with dilation 1 a context is one row of `taps × inputs` neighbours, and rows that overlap make the
+/// input matrix of a single product. With gaps between the taps, each tap's product is added to the ones before. In [`Precision::Int8`] each frame has
+/// its scale, and all taps are one product.
 #[derive(Clone, Debug)]
 pub struct Tdnn {
     inputs: usize,
     taps: usize,
     dilation: usize,
-    /// `[taps, inputs, outputs]`.
-    weight: Vec<f32>,
+    weight: TapWeights,
     bias: Vec<f32>,
     negative_slope: f32,
     norm: Norm,
 }
 
+#[derive(Clone, Debug)]
+enum TapWeights {
+    /// With neighbouring taps one, `[taps · inputs, outputs]`; with gaps between them one for each, `[inputs, outputs]`.
+    F32(Vec<Packed>),
+    Int8(Int8Weights),
+}
+
 impl Tdnn {
-    /// `weight` is `[outputs, inputs, taps]`, `bias` `[outputs]`.
+    /// `weight` is `[outputs, inputs, taps]`, `bias` `[outputs]`. More inputs than [`MAX_INPUTS`] are computed in [`Precision::F32`] whatever is asked
+    /// for.
     ///
     /// # Panics
     ///
     /// If the shapes do not fit each other or `dilation` is 0.
-    pub fn new(weight: &Tensor, bias: Vec<f32>, norm: Norm, dilation: usize) -> Self {
+    pub fn new(weight: &Tensor, bias: Vec<f32>, norm: Norm, dilation: usize, precision: Precision) -> Self {
         let (shape, outputs) = (weight.shape(), bias.len());
         assert!(shape.len() == 3 && shape[0] == outputs && norm.channels() == outputs && dilation > 0, "{shape:?}");
         let (inputs, taps) = (shape[1], shape[2]);
-        let weight = taps_inputs_outputs(weight.values(), [outputs, inputs, taps]);
+        let shape = [outputs, inputs, taps];
+        let weight = if precision == Precision::Int8 && inputs <= MAX_INPUTS {
+            TapWeights::Int8(int8_taps(weight.values(), &vec![1.0; outputs], shape))
+        } else {
+            let (products, width) = if dilation == 1 { (1, taps * inputs) } else { (taps, inputs) };
+            let turned = taps_inputs_outputs(weight.values(), shape);
+            let of_product = |j: usize| &turned[j * width * outputs..][..width * outputs];
+            TapWeights::F32((0..products).map(|j| Packed::new(of_product(j), (width, outputs))).collect())
+        };
         Self { inputs, taps, dilation, weight, bias, negative_slope: 0.0, norm }
     }
 
@@ -63,7 +81,7 @@ impl Tdnn {
         let weight = weights.take(&format!("{prefix}.conv.weight"), &shape)?;
         let bias = weights.take(&format!("{prefix}.conv.bias"), &shape[..1])?;
         let norm = Norm::load(weights, &format!("{prefix}.norm"), shape[0], eps)?;
-        Ok(Self::new(&weight, bias.into_values(), norm, dilation))
+        Ok(Self::new(&weight, bias.into_values(), norm, dilation, weights.precision()))
     }
 
     /// Channels of the input.
@@ -86,22 +104,65 @@ impl Tdnn {
     /// # Panics
     ///
     /// If there are fewer than `reach` frames, or a slice has another length.
-    pub fn run(&self, input: &[f32], frames: usize, output: &mut [f32]) {
+    pub fn run(&self, input: &[f32], frames: usize, output: &mut [f32], scratch: &mut Scratch) {
         let (inputs, outputs) = (self.inputs, self.outputs());
         assert!(frames >= self.reach(), "{frames} frames for a context of {}", self.reach() + 1);
         let frames_out = frames - self.reach();
         assert!(input.len() == frames * inputs && output.len() == frames_out * outputs);
-        // Neighbouring taps are one product whose rows overlap; taps with gaps are a product each.
-        let (products, width) = if self.dilation == 1 { (1, self.taps * inputs) } else { (self.taps, inputs) };
-        for j in 0..products {
+        match &self.weight {
+            TapWeights::F32(weight) => self.run_f32(weight, input, frames_out, output),
+            TapWeights::Int8(weight) => {
+                let codes = &mut scratch.codes;
+                codes.write(input.chunks_exact(inputs.max(1)), inputs);
+                let x = CodeRows {
+                    codes: codes.codes(),
+                    code_strides: [inputs, self.dilation * inputs],
+                    scales: codes.scales(),
+                    lows: codes.lows(),
+                    scale_strides: [1, self.dilation],
+                };
+                let finish = self.finish();
+                let out = Output { values: output, stride: outputs, bias: &self.bias, finish };
+                weight.run(&x, 0..self.taps, frames_out, out);
+            }
+        }
+    }
+
+    fn finish(&self) -> Finish<'_> {
+        let norm = [self.norm.scale(), self.norm.shift()];
+        if self.negative_slope == 0.0 {
+            Finish::ReluNorm(norm)
+        } else {
+            Finish::LeakyReluNorm(self.negative_slope, norm)
+        }
+    }
+
+    fn run_f32(&self, weights: &[Packed], input: &[f32], frames_out: usize, output: &mut [f32]) {
+        let (inputs, outputs) = (self.inputs, self.outputs());
+        let width = if self.dilation == 1 { self.taps * inputs } else { inputs };
+        output.chunks_exact_mut(outputs.max(1)).for_each(|row| row.copy_from_slice(&self.bias));
+        for (j, weights) in weights.iter().enumerate() {
             let from = &input[(j * self.dilation * inputs).min(input.len())..];
             let x = Matrix::new(from, (frames_out, width), (inputs, 1));
-            let w = Matrix::row_major(&self.weight[j * width * outputs..], (width, outputs));
-            let y = MatrixMut::new(output, (frames_out, outputs), outputs);
-            gemm(x, w, y, if j == 0 { Product::Replaces } else { Product::Adds });
+            weights.multiply(x, MatrixMut::new(output, (frames_out, outputs), outputs), Product::Adds);
         }
-        bias_relu_scale_shift(output, &self.bias, self.negative_slope, self.norm.scale(), self.norm.shift());
+        self.finish().apply(output, outputs, outputs);
     }
+}
+
+/// The codes of a convolution's weights `[outputs, inputs, taps]`; each output's are multiplied by its factor.
+pub(super) fn int8_taps(weight: &[f32], factors: &[f32], [outputs, inputs, taps]: [usize; 3]) -> Int8Weights {
+    if taps == 1 {
+        return Int8Weights::new(weight, factors, [taps, inputs, outputs]);
+    }
+    let mut turned = vec![0.0; weight.len()];
+    let size = (inputs * taps).max(1);
+    for (from, to) in weight.chunks_exact(size).zip(turned.chunks_exact_mut(size)) {
+        for (i, of_input) in from.chunks_exact(taps).enumerate() {
+            of_input.iter().enumerate().for_each(|(j, w)| to[j * inputs + i] = *w);
+        }
+    }
+    Int8Weights::new(&turned, factors, [taps, inputs, outputs])
 }
 
 /// `[outputs, inputs, taps]` → `[taps, inputs, outputs]`. Sixteen outputs at a time, so that whole cache lines are written: loading a
@@ -152,13 +213,18 @@ mod tests {
             let weight = Tensor::new(&[outputs, inputs, taps], noise(outputs * inputs * taps, 0.1));
             let norm = Norm::new(noise(outputs, 0.2), noise(outputs, 0.3));
             let slope = if taps == 3 { 0.01 } else { 0.0 };
-            let layer = Tdnn::new(&weight, noise(outputs, 0.4), norm, dilation).with_negative_slope(slope);
             let x = noise(frames * inputs, 0.5);
-            let mut y = vec![f32::NAN; (frames - layer.reach()) * outputs];
-            layer.run(&x, frames, &mut y);
-            for (k, got) in y.iter().enumerate() {
-                let want = naive(&layer, &weight, &x, k / outputs, k % outputs);
-                assert!((want - f64::from(*got)).abs() < 1e-5, "{want} {got}");
+            // half a step of the weights' and of the activations' codes, in each product; both are at most 1 here
+            let steps = (inputs * taps) as f64 * (0.5 / 127.0 + 1.0 / 255.0);
+            for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Int8, steps)] {
+                let layer = Tdnn::new(&weight, noise(outputs, 0.4), norm.clone(), dilation, precision);
+                let layer = layer.with_negative_slope(slope);
+                let mut y = vec![f32::NAN; (frames - layer.reach()) * outputs];
+                layer.run(&x, frames, &mut y, &mut Scratch::default());
+                for (k, got) in y.iter().enumerate() {
+                    let want = naive(&layer, &weight, &x, k / outputs, k % outputs);
+                    assert!((want - f64::from(*got)).abs() < tolerance, "{precision:?}: {want} {got}");
+                }
             }
         }
     }
@@ -166,20 +232,24 @@ mod tests {
     #[test]
     fn later_frames_do_not_change_earlier_ones() {
         let weight = Tensor::new(&[8, 6, 3], noise(144, 0.1));
-        let layer = Tdnn::new(&weight, noise(8, 0.2), Norm::new(noise(8, 0.3), noise(8, 0.4)), 2);
         let x = noise(40 * 6, 0.5);
-        let run = |frames: usize| {
-            let mut y = vec![0.0; (frames - 4) * 8];
-            layer.run(&x[..frames * 6], frames, &mut y);
-            y
-        };
-        assert_eq!(run(11), run(40)[..7 * 8]);
+        for precision in [Precision::F32, Precision::Int8] {
+            let norm = Norm::new(noise(8, 0.3), noise(8, 0.4));
+            let layer = Tdnn::new(&weight, noise(8, 0.2), norm, 2, precision);
+            let run = |frames: usize| {
+                let mut y = vec![0.0; (frames - 4) * 8];
+                layer.run(&x[..frames * 6], frames, &mut y, &mut Scratch::default());
+                y
+            };
+            assert_eq!(run(11), run(40)[..7 * 8]);
+        }
     }
 
     #[test]
     #[should_panic(expected = "context of 5")]
     fn fewer_frames_than_the_context_reaches_are_refused() {
-        let layer = Tdnn::new(&Tensor::new(&[1, 1, 5], noise(5, 0.1)), vec![0.0], Norm::new(vec![1.0], vec![0.0]), 1);
-        layer.run(&[0.0; 3], 3, &mut []);
+        let (weight, norm) = (Tensor::new(&[1, 1, 5], noise(5, 0.1)), Norm::new(vec![1.0], vec![0.0]));
+        let layer = Tdnn::new(&weight, vec![0.0], norm, 1, Precision::F32);
+        layer.run(&[0.0; 3], 3, &mut [], &mut Scratch::default());
     }
 }

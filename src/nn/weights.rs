@@ -21,7 +21,7 @@ use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::nn::{Tensor, all_finite};
+use crate::nn::{Precision, Tensor, all_finite};
 
 pub use header::Header;
 
@@ -79,6 +79,7 @@ struct Stored<'a> {
 /// A model file's tensors that nobody took yet, and its header's texts.
 #[derive(Debug)]
 pub struct Weights<'a> {
+    precision: Precision,
     texts: BTreeMap<String, String>,
     tensors: BTreeMap<String, Stored<'a>>,
 }
@@ -100,7 +101,17 @@ impl<'a> Weights<'a> {
                 data.get(start..end).ok_or_else(|| malformed(format!("tensor `{name}` lies outside the file")))?;
             tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), bytes: bytes.into() });
         }
-        Ok(Self { texts: header::texts(&header), tensors })
+        Ok(Self { precision: Precision::F32, texts: header::texts(&header), tensors })
+    }
+
+    /// Layers that are loaded from here compute in this precision, where they can; in [`Precision::F32`] unless told.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+    }
+
+    /// In which precision layers shall compute.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Tensors of another format: name, type, shape, and the values' little-endian bytes, row by row. The last of a name stands.
@@ -118,7 +129,7 @@ impl<'a> Weights<'a> {
             }
             all.insert(name, Stored { dtype, shape, bytes });
         }
-        Ok(Self { texts: BTreeMap::new(), tensors: all })
+        Ok(Self { precision: Precision::F32, texts: BTreeMap::new(), tensors: all })
     }
 
     /// A text of the header's `__metadata__`.
@@ -209,17 +220,27 @@ impl Stored<'_> {
     fn to_f32(&self) -> Option<Vec<f32>> {
         match self.dtype {
             Dtype::F32 => Some(self.bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-            Dtype::F16 => {
-                let stored: Vec<f16> = self.bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b)).collect();
-                Some(stored.to_f32_vec())
-            }
-            Dtype::BF16 => {
-                let stored: Vec<bf16> = self.bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b)).collect();
-                Some(stored.to_f32_vec())
-            }
+            Dtype::F16 => Some(widened(&self.bytes, |block| f16::from_le_bytes(*block))),
+            Dtype::BF16 => Some(widened(&self.bytes, |block| bf16::from_le_bytes(*block))),
             _ => None,
         }
     }
+}
+
+/// 16-bit floats as f32, a block after the other: nothing but the result is written to memory.
+fn widened<H: Copy + Default>(bytes: &[u8], read: impl Fn(&[u8; 2]) -> H) -> Vec<f32>
+where
+    [H]: HalfFloatSliceExt,
+{
+    const BLOCK: usize = 1024;
+    let stored = bytes.as_chunks::<2>().0;
+    let mut values = vec![0.0; stored.len()];
+    for (from, to) in stored.chunks(BLOCK).zip(values.chunks_mut(BLOCK)) {
+        let mut block = [H::default(); BLOCK];
+        block.iter_mut().zip(from).for_each(|(half, bytes)| *half = read(bytes));
+        block[..to.len()].convert_to_f32_slice(to);
+    }
+    values
 }
 
 /// Lower-case hexadecimal digits.

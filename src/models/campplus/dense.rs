@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::models::campplus::CamPlusPlusRecipe;
 use crate::models::campplus::recipe::BlockRecipe;
 use crate::models::probe::{Probe, room};
-use crate::nn::{FrameConv, Norm, Weights, relu};
+use crate::nn::{self, Finish, FrameConv, Norm, Weights};
 
 /// `[frames, inputs]` → `[frames, outputs]`: layers that add their channels, then a transition (norm, ReLU, one frame's linear map) to half of all.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Layer {
 /// What a block needs beside its frames.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    active: Vec<f32>,
+    pub(super) layer: nn::Scratch,
     hidden: Vec<f32>,
     means: Means,
 }
@@ -94,7 +94,7 @@ impl Block {
             probe.pass_rows(name, &[frames, growth], values.chunks(width).map(|row| &row[first..first + growth]))?;
         }
         let (name, transit) = &self.transit;
-        transit.run(values, width, frames, (output, stride), &mut scratch.active);
+        transit.run((values, width), frames, (output, stride), Finish::Linear, &mut scratch.layer);
         let channels = self.outputs();
         probe.pass_rows(name, &[frames, channels], output.chunks(stride).take(frames).map(|row| &row[..channels]))
     }
@@ -103,16 +103,13 @@ impl Block {
 impl NormConv {
     fn run(
         &self,
-        input: &[f32],
-        input_stride: usize,
+        input: (&[f32], usize),
         frames: usize,
-        (output, stride): (&mut [f32], usize),
-        active: &mut Vec<f32>,
+        output: (&mut [f32], usize),
+        finish: Finish<'_>,
+        scratch: &mut nn::Scratch,
     ) {
-        let channels = self.norm.channels();
-        let active = room(active, frames * channels);
-        self.norm.run_relu(input, input_stride, frames, active);
-        self.conv.run(active, channels, frames, output, stride);
+        self.conv.run_behind(&self.norm, input, frames, output, finish, scratch);
     }
 }
 
@@ -139,13 +136,12 @@ impl Layer {
 
     /// Reads the first columns of `[frames, width]` and writes the next ones.
     fn run(&self, values: &mut [f32], width: usize, frames: usize, scratch: &mut Scratch) {
-        let Scratch { active, hidden, means } = scratch;
+        let Scratch { layer, hidden, means } = scratch;
         let inner = self.narrow.conv.outputs();
         let hidden = room(hidden, frames * inner);
-        self.narrow.run(values, width, frames, (hidden, inner), active);
-        relu(hidden);
+        self.narrow.run((values, width), frames, (hidden, inner), Finish::Relu, layer);
         let own = &mut values[self.narrow.norm.channels()..];
-        self.local.run(hidden, inner, frames, own, width);
+        self.local.run((hidden, inner), frames, (own, width), Finish::Linear, layer);
         self.mask.run(hidden, frames, own, width, means);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::models::probe::{Probe, room};
-use crate::nn::{Conv2d, Finish, Picture, Weights};
+use crate::nn::{self, Conv2d, Finish, Picture, Precision, Weights};
 
 /// `[frames, bands]` → `[frames, ceil(bands / 8), channels]` as a [`Picture`].
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(super) struct Scratch {
     y: Vec<f32>,
     inner: Vec<f32>,
     around: Vec<f32>,
+    layer: nn::Scratch,
 }
 
 /// The stride of each layer and of the last convolution, over bands.
@@ -42,11 +43,13 @@ impl Head {
         layers: [usize; 2],
         eps: f64,
     ) -> Result<Self> {
-        let mut outer = |n: usize, inputs: usize, stride: usize| {
+        let precision = weights.precision();
+        let mut outer = |n: usize, inputs: usize, stride: usize, precision: Precision| {
             let names = [format!("{prefix}.conv{n}"), format!("{prefix}.bn{n}")];
-            Conv2d::load(weights, [&names[0], &names[1]], [channels, inputs, KERNEL], stride, eps)
+            Conv2d::load(weights, [&names[0], &names[1]], [channels, inputs, KERNEL], stride, eps, precision)
         };
-        let (first, last) = (outer(1, 1, 1)?, outer(2, channels, STRIDE)?);
+        // the first layer reads features, of both signs and in one channel: no work for codes, which pay where channels are many
+        let (first, last) = (outer(1, 1, 1, Precision::F32)?, outer(2, channels, STRIDE, precision)?);
         let mut blocks = Vec::new();
         for (l, count) in layers.into_iter().enumerate() {
             for b in 0..count {
@@ -75,24 +78,25 @@ impl Head {
         scratch: &mut Scratch,
         probe: &mut Probe<'_, '_>,
     ) -> Result<Picture> {
-        let Scratch { x, y, inner, around } = scratch;
+        let Scratch { x, y, inner, around, layer } = scratch;
         let mut sizes = Picture { frames, bands, channels: 1 };
         sizes.write(features, room(y, sizes.len()));
-        sizes = step(&self.first, sizes, y, x, Finish::Relu);
+        sizes = step(&self.first, sizes, y, x, Finish::Relu, layer);
         pass(&format!("{prefix}.conv1"), sizes, x, probe)?;
         for (name, block) in &self.blocks {
-            let inside = step(&block.conv1, sizes, x, inner, Finish::Relu);
+            let inside = step(&block.conv1, sizes, x, inner, Finish::Relu, layer);
             let shortcut = if let Some(shortcut) = &block.shortcut {
-                step(shortcut, sizes, x, around, Finish::Linear);
+                step(shortcut, sizes, x, around, Finish::Linear, layer);
                 &*around
             } else {
                 &*x
             };
-            sizes = step(&block.conv2, inside, inner, y, Finish::AddRelu(&shortcut[..inside.len()]));
+            let finish = Finish::AddRelu(&shortcut[..inside.len()]);
+            sizes = step(&block.conv2, inside, inner, y, finish, layer);
             std::mem::swap(x, y);
             pass(name, sizes, x, probe)?;
         }
-        sizes = step(&self.last, sizes, x, y, Finish::Relu);
+        sizes = step(&self.last, sizes, x, y, Finish::Relu, layer);
         std::mem::swap(x, y);
         pass(&format!("{prefix}.conv2"), sizes, x, probe)?;
         Ok(sizes)
@@ -103,7 +107,14 @@ impl Residual {
     fn load(weights: &mut Weights<'_>, name: &str, channels: usize, stride: usize, eps: f64) -> Result<Self> {
         let mut conv = |conv: &str, norm: &str, kernel: usize, stride: usize| {
             let names = [format!("{name}.{conv}"), format!("{name}.{norm}")];
-            Conv2d::load(weights, [&names[0], &names[1]], [channels, channels, kernel], stride, eps)
+            Conv2d::load(
+                weights,
+                [&names[0], &names[1]],
+                [channels, channels, kernel],
+                stride,
+                eps,
+                weights.precision(),
+            )
         };
         Ok(Self {
             conv1: conv("conv1", "bn1", KERNEL, stride)?,
@@ -113,9 +124,16 @@ impl Residual {
     }
 }
 
-fn step(layer: &Conv2d, sizes: Picture, from: &[f32], to: &mut Vec<f32>, finish: Finish<'_>) -> Picture {
+fn step(
+    layer: &Conv2d,
+    sizes: Picture,
+    from: &[f32],
+    to: &mut Vec<f32>,
+    finish: Finish<'_>,
+    scratch: &mut nn::Scratch,
+) -> Picture {
     let out = layer.picture_out(sizes);
-    layer.run(&from[..sizes.len()], sizes, room(to, out.len()), finish);
+    layer.run(&from[..sizes.len()], sizes, room(to, out.len()), finish, scratch);
     out
 }
 

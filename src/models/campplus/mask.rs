@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::models::probe::room;
-use crate::nn::{Linear, Tensor, Weights, relu, sigmoid};
+use crate::nn::{Linear, Tensor, Weights, add_row, relu, sigmoid};
 
 /// Wang et al. 2023, section 2.2, with segments in place of single frames:
 ///
@@ -22,8 +22,8 @@ pub(super) struct Mask {
 /// Work space.
 #[derive(Debug, Default)]
 pub(super) struct Means {
-    /// Sums over a segment, over all.
-    segment: Vec<f64>,
+    /// Sums over each segment, over all.
+    segments: Vec<f64>,
     all: Vec<f64>,
     context: Vec<f32>,
     hidden: Vec<f32>,
@@ -48,15 +48,25 @@ impl Mask {
 
     /// Weighs the first `outputs` columns of `values`, `frames` rows that begin `stride` values apart, by `frames` rows of `h`.
     pub(super) fn run(&self, h: &[f32], frames: usize, values: &mut [f32], stride: usize, means: &mut Means) {
-        let Means { segment, all, context, hidden, mask } = means;
+        let Means { segments, all, context, hidden, mask } = means;
         let inputs = self.first.inputs();
         let (context, hidden) = (room(context, inputs), room(hidden, self.first.outputs()));
         let mask = room(mask, self.second.outputs());
-        sum_rows(h, inputs, all);
-        for (h, values) in h.chunks(self.segment * inputs).zip(values.chunks_mut(self.segment * stride)) {
-            sum_rows(h, inputs, segment);
+        all.clear();
+        all.resize(inputs, 0.0);
+        segments.clear();
+        for h in h.chunks(self.segment * inputs) {
+            let first = segments.len();
+            segments.resize(first + inputs, 0.0);
+            h.chunks_exact(inputs).for_each(|row| add_row(&mut segments[first..], row));
+            all.iter_mut().zip(&segments[first..]).for_each(|(all, sum)| *all += sum);
+        }
+        let of_segments = segments.chunks_exact(inputs);
+        for ((h, values), sums) in
+            h.chunks(self.segment * inputs).zip(values.chunks_mut(self.segment * stride)).zip(of_segments)
+        {
             let own = (h.len() / inputs) as f64;
-            for ((c, sum), all) in context.iter_mut().zip(&*segment).zip(&*all) {
+            for ((c, sum), all) in context.iter_mut().zip(sums).zip(&*all) {
                 *c = (sum / own + all / frames as f64) as f32;
             }
             self.first.run(context, 1, hidden);
@@ -69,15 +79,6 @@ impl Mask {
                 row.iter_mut().zip(&*mask).for_each(|(y, m)| *y *= m);
             }
         }
-    }
-}
-
-/// `[frames, channels]` → sums over the frames.
-fn sum_rows(rows: &[f32], channels: usize, sums: &mut Vec<f64>) {
-    sums.clear();
-    sums.resize(channels, 0.0);
-    for row in rows.chunks_exact(channels) {
-        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
     }
 }
 

@@ -20,7 +20,7 @@ pub use recipe::{BlockRecipe, CamPlusPlusRecipe, StridedRecipe, Tap};
 
 use crate::error::{Error, Result};
 use crate::models::probe::{Probe, room};
-use crate::nn::{FrameConv, Linear, Norm, Picture, StatisticsPooling, Tensor, Variance, Weights, relu};
+use crate::nn::{Finish, FrameConv, Linear, Norm, Picture, StatisticsPooling, Tensor, Variance, Weights};
 use dense::Block;
 use head::Head;
 
@@ -136,9 +136,9 @@ impl CamPlusPlus {
         let frames_out = tdnn.frames_out(frames);
         let mut stride = self.blocks.first().map_or(tdnn.outputs(), Block::width);
         let rows = room(block, frames_out * stride);
-        tdnn.run(&head.x[picture.frame(0)..picture.len()], picture.frame_stride(), frames, rows, stride);
+        let from = (&head.x[picture.frame(0)..picture.len()], picture.frame_stride());
+        tdnn.run(from, frames, (rows, stride), Finish::Relu, &mut dense.layer);
         let channels = tdnn.outputs();
-        rows.chunks_mut(stride).for_each(|row| relu(&mut row[..channels]));
         let frames = frames_out;
         let shown = rows.chunks(stride).map(|row| &row[..channels]);
         probe.pass_rows(&format!("{PREFIX}.xvector.tdnn"), &[frames, channels], shown)?;
@@ -231,7 +231,7 @@ fn load_tdnn(weights: &mut Weights<'_>, prefix: &str, recipe: &CamPlusPlusRecipe
             turned.extend_from_slice(&of_output[(c * bands + f) * taps..][..taps]);
         }
     }
-    Ok(FrameConv::new(&Tensor::new(&shape, turned), Some(&norm), recipe.tdnn.stride, 1))
+    Ok(FrameConv::new(&Tensor::new(&shape, turned), Some(&norm), [recipe.tdnn.stride, 1], weights.precision()))
 }
 
 /// A linear map without bias, stored as a convolution of one tap, and the norm without weight and bias behind it.
