@@ -96,8 +96,7 @@ pub(super) fn run(args: &EmbedArgs, out: &mut dyn Write, err: &mut dyn Write) ->
                 all = false;
                 writeln!(err, "persona-engine: {error}")?;
                 if format.is_none() {
-                    let file = file.to_string_lossy().into_owned();
-                    write_line(out, &Failure { schema: SCHEMA, file, error: error.to_string() })?;
+                    write_line(out, &Failure::new(file.to_string_lossy(), &error))?;
                 }
             }
         }

@@ -1,0 +1,54 @@
+//! The systems inside the program in floats and in 8-bit integers: the same answers but for a little, and in either precision the same bytes for any
+//! number of threads.
+#![cfg(feature = "embedded-weights")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![allow(clippy::print_stdout, reason = "the differences found, for those who look")]
+
+mod common;
+
+use common::{fixture, probabilities};
+use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Engine, Options, Precision, Report};
+use persona_engine::kernels::int8::Int8Variant;
+
+fn answer(name: &str, precision: Option<Precision>, threads: usize) -> Report {
+    let system = Catalogue::of(&[]).in_precision(precision).system(name).unwrap();
+    assert_eq!(system.precision(), precision.unwrap_or(system.precision()));
+    let engine = Engine::new(system, Options { threads, ..Options::default() }).unwrap();
+    engine.infer_file(&fixture("speech.wav")).unwrap()
+}
+
+/// The recording is a machine's voice, far from what the networks know, so codes move its answer more than a voice's: `docs/speed.md` has those.
+#[test]
+fn codes_move_the_answer_a_little_and_keep_its_labels() {
+    for name in [DEFAULT_SYSTEM, "xvector-cnn"] {
+        let [float, int8] = [Precision::F32, Precision::Int8].map(|precision| answer(name, Some(precision), 1).answers);
+        let both = probabilities_of(name, Precision::F32).into_iter().zip(probabilities_of(name, Precision::Int8));
+        let largest = both.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        println!("{name}: {largest:.4} between a probability in f32 and in int8");
+        assert!(largest > 0.0, "{name}: int8 did not run");
+        assert!(largest < 0.05, "{name}: {largest}");
+        assert_eq!(float.emotion.unwrap().label, int8.emotion.unwrap().label, "{name}");
+        assert_eq!(float.gender.unwrap().label, int8.gender.unwrap().label, "{name}");
+        assert!((float.age.unwrap().years - int8.age.unwrap().years).abs() < 1.0, "{name}");
+    }
+}
+
+fn probabilities_of(name: &str, precision: Precision) -> Vec<f64> {
+    probabilities(&answer(name, Some(precision), 1))
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing_in_either_precision() {
+    for precision in [Precision::F32, Precision::Int8] {
+        let [one, three] = [1, 3].map(|threads| answer(DEFAULT_SYSTEM, Some(precision), threads));
+        assert_eq!(probabilities(&one), probabilities(&three), "{precision:?}");
+    }
+}
+
+#[test]
+fn the_default_is_int8_where_the_cpu_has_instructions_for_it() {
+    let system = Catalogue::of(&[]).system(DEFAULT_SYSTEM).unwrap();
+    let fast = Int8Variant::best().is_fast();
+    assert_eq!(system.precision(), if fast { Precision::Int8 } else { Precision::F32 });
+    assert_eq!(Catalogue::of(&[]).system("xvector-cnn").unwrap().precision(), Precision::F32);
+}
