@@ -260,17 +260,18 @@ impl FromStr for PrecisionArg {
     }
 }
 
-/// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default.
+/// As [`system_in`] in the default precision.
+#[cfg(feature = "serve")]
 pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
     system_in(asked, PrecisionArg(None))
 }
 
-/// [`system`] in the precision asked for.
+/// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default, in the precision asked for.
 pub(super) fn system_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<System> {
     model_in(asked, precision)?.into_system()
 }
 
-/// As [`system`], with or without heads.
+/// As [`system_in`], with or without heads, in the default precision.
 pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
     model_in(asked, PrecisionArg(None))
 }
