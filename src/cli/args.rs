@@ -271,9 +271,9 @@ pub(super) fn system_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Resul
     model_in(asked, precision)?.into_system()
 }
 
-/// As [`system_in`], with or without heads, in the default precision.
+/// As [`system_in`], with or without heads, in f32: what is compared with another implementation's vectors is what that computes.
 pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
-    model_in(asked, PrecisionArg(None))
+    model_in(asked, PrecisionArg(Some(Precision::F32)))
 }
 
 fn model_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<Model> {
