@@ -212,7 +212,7 @@ fn a_network_without_heads_gives_no_answers_and_says_what_it_is_for() {
     let bytes = model_file(Kind::CamPlusPlus, &Kind::CamPlusPlus.read(&[golden("campplus.pt")]).unwrap()).unwrap();
     let message = System::from_bytes(&bytes).unwrap_err().to_string();
     assert!(
-        message.contains("`campplus.pt`") && message.contains("embed") && message.contains("train.py"),
+        message.contains("`campplus.pt`") && message.contains("embed") && message.contains("train_heads.py"),
         "{message}"
     );
 }
