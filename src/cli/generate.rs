@@ -55,7 +55,10 @@ fn command() -> Command {
 pub(super) fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<bool, Stop> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Arguments::command(), "persona-engine", &mut script);
-    out.write_all(&script)?;
+    // For bash, clap_complete 4.6.11 names a command `persona__engine__subcmd__batch` where it is found and `persona__subcmd__engine__subcmd__batch`
+    // where its options are listed, because of the hyphen in the program's name: no option of a command would be completed.
+    let script = String::from_utf8_lossy(&script).replace("persona__subcmd__engine", "persona__engine");
+    out.write_all(script.as_bytes())?;
     Ok(true)
 }
 
