@@ -267,16 +267,17 @@ impl FromStr for PrecisionArg {
 }
 
 /// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default.
+#[cfg(feature = "serve")]
 pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
     system_in(asked, PrecisionArg(None))
 }
 
-/// [`system`] in the precision asked for.
+/// The system that the arguments ask for, in the precision asked for.
 pub(super) fn system_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<System> {
     model_in(asked, precision)?.into_system()
 }
 
-/// As [`system`], with or without heads.
+/// The model that is asked for likewise, with or without heads.
 pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
     model_in(asked, PrecisionArg(None))
 }
