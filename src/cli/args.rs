@@ -78,7 +78,7 @@ pub(super) enum Command {
 }
 
 #[derive(Args)]
-#[command(before_help = INFER_EXAMPLES, help_template = TEMPLATE)]
+#[command(override_usage = "persona-engine infer [OPTIONS] <FILE>...", before_help = INFER_EXAMPLES, help_template = TEMPLATE)]
 pub(super) struct InferArgs {
     /// Recordings; `-` is standard input.
     #[arg(required_unless_present = "notice", value_name = "FILE")]
