@@ -1,5 +1,6 @@
 //! The one error type: what was wrong, where, and whether to mend the input, the installation or the arguments.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Shorthand for results of this crate.
@@ -74,6 +75,24 @@ impl Error {
         }
     }
 
+    /// One word for the kind of error, for programs that count: `not_found`, `permission_denied`, `cannot_read`, `malformed`, `unsupported`,
+    /// `over_limit`, `model_file` or `configuration`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Io(error) => match error.kind() {
+                ErrorKind::NotFound => "not_found",
+                ErrorKind::PermissionDenied => "permission_denied",
+                _ => "cannot_read",
+            },
+            Self::Malformed { .. } => "malformed",
+            Self::Unsupported(_) => "unsupported",
+            Self::Limit { .. } => "over_limit",
+            Self::Weights { .. } => "model_file",
+            Self::Config(_) => "configuration",
+            Self::InFile { source, .. } => source.reason(),
+        }
+    }
+
     /// Shorthand for [`Error::Malformed`].
     pub fn malformed(format: &'static str, what: impl Into<String>) -> Self {
         Self::Malformed { format, what: what.into() }
@@ -88,5 +107,6 @@ mod tests {
     fn the_file_is_named_once() {
         let error = Error::malformed("WAV", "no fmt chunk").in_file("inner.wav").in_file("outer.wav");
         assert_eq!(error.to_string(), "inner.wav: WAV is malformed: no fmt chunk");
+        assert_eq!(error.reason(), "malformed");
     }
 }

@@ -44,6 +44,7 @@ fn an_imported_network_embeds_and_does_not_answer() {
 
     let said = run(["similarity", text(&speech), text(&speech), "--model", text(&network)]);
     assert_eq!((said.code, said.out.as_str()), (Some(0), "1.0000\n"), "{}", said.err);
+    assert!(run(["similarity", "-", "-"]).err.contains("named twice"));
 
     let matrix = folder.join("out.npy");
     let said = run(["embed", text(&speech), "nothing.wav", "--model", text(&network), "-o", text(&matrix)]);

@@ -206,6 +206,33 @@ fn a_head_that_is_off_leaves_no_trace() {
 }
 
 #[test]
+fn the_people_concerned_are_told_of_what_is_on() {
+    let all = run(["--notice"]);
+    assert_eq!(all.code, Some(0));
+    assert!(all.out.contains("EMOTION, GENDER AND AGE") && all.err.contains("article 50(3)"), "{}{}", all.out, all.err);
+    let less = run(["infer", "--notice", "--no-emotion"]).out;
+    assert!(less.contains("GENDER AND AGE") && !less.to_lowercase().contains("emotion"), "{less}");
+}
+
+#[test]
+fn the_manual_and_the_completions_name_every_command() {
+    let (manual, bash) = (run(["man"]), run(["completions", "bash"]));
+    assert_eq!((manual.code, bash.code), (Some(0), Some(0)));
+    for command in ["infer", "batch", "eval", "model", "completions", "man"] {
+        assert!(manual.out.contains(&format!("persona\\-engine\\-{command}(1)")), "{command}: {}", manual.out);
+        assert!(bash.out.contains(&format!(" {command} ")), "{command}: {}", bash.out);
+    }
+    let batch = run(["man", "batch"]).out;
+    assert!(batch.contains("\\-\\-resume") && batch.contains("results.jsonl"), "{batch}");
+    let unknown = run(["man", "btch"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.err.contains("no command `btch`"), "{}", unknown.err);
+    let pages = folder("man_pages");
+    assert_eq!(run(["man", "--output", pages.to_str().unwrap()]).code, Some(0));
+    assert!(pages.join("persona-engine-model-list.1").exists());
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_says_what_is_meant() {
     for (arguments, words) in [
         (&["infer"][..], "FILE"),

@@ -102,10 +102,8 @@ fn the_page_is_served_with_a_strict_policy() {
     {
         assert_eq!(page.header(name), Some(value));
     }
-    for link in page
-        .text()
-        .split(['"'])
-        .filter(|text| text.ends_with(".js") || text.ends_with(".css") || text.ends_with(".svg"))
+    for link in
+        page.text().split(['"']).filter(|text| [".js", ".css", ".svg"].iter().any(|ending| text.ends_with(ending)))
     {
         let path = format!("/{}", link.trim_start_matches('/'));
         assert_eq!(server.get(&path).status, 200, "{path}");

@@ -165,9 +165,9 @@ fn an_upload_that_breaks_off_frees_its_place() {
 fn a_client_that_goes_away_frees_its_place_before_its_recording_is_answered() {
     let server = Server::limited(Limits { workers: 1, ..Limits::default() });
     let mut connection = server.connect();
-    connection.send(&posted("/v1/predict", "audio/wav", &recording(400)));
+    connection.send_meanwhile(posted("/v1/predict", "audio/wav", &recording(400)));
     server.wait_for("persona_in_flight", 1.0);
-    drop(connection);
+    connection.hang_up();
     server.wait_for("persona_in_flight", 0.0);
     assert_eq!(server.metric("persona_clients_gone_total"), Some(1.0));
     assert_eq!(server.metric("persona_audio_seconds_total"), Some(0.0));
@@ -233,13 +233,13 @@ fn connections_beyond_the_limit_are_told() {
 fn a_clip_does_not_wait_for_an_hour() {
     let server = Server::limited(Limits { workers: 1, ..Limits::default() });
     let mut connection = server.connect();
-    connection.send(&posted("/v1/predict", "audio/wav", &recording(400)));
+    connection.send_meanwhile(posted("/v1/predict", "audio/wav", &recording(400)));
     server.wait_for("persona_in_flight", 1.0);
     for _ in 0..3 {
         assert_eq!(server.post("/v1/predict", "audio/wav", &recording(1)).status, 200);
     }
     assert_eq!(server.metric("persona_in_flight"), Some(1.0), "the long one is still at work");
-    drop(connection);
+    connection.hang_up();
     is_well(&server);
 }
 

@@ -1,6 +1,8 @@
 //! `persona-engine serve` as a process: what it says, how it ends, and how much memory bad input costs it.
 #![cfg(all(unix, feature = "cli", feature = "serve", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![allow(clippy::panic, reason = "likewise")]
+#![allow(clippy::print_stdout, reason = "a test that skips says so")]
 
 mod common;
 
@@ -30,7 +32,8 @@ impl Program {
         let mut err = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         err.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("persona-engine: listening on http://").expect(&line);
+        let address =
+            line.trim().strip_prefix("persona-engine: listening on http://").unwrap_or_else(|| panic!("{line}"));
         Self { address: address.trim_end_matches('/').parse().unwrap(), child, err }
     }
 

@@ -95,7 +95,13 @@ def affine(w, name, params, kind="NaturalGradientAffineComponent"):
         for tag, value in [("<NumSamplesHistory>", 2000.0), ("<Alpha>", 4.0)]:
             w.token(tag)
             w.float(value)
-    w.end(kind)
+    if w.binary:
+        w.end(kind)
+    else:  # as early versions of Kaldi wrote it
+        w.token("<IsGradient>")
+        w.bool(False)
+        w.token(f"<{kind}>")
+        w.line()
 
 
 def nonlinear(w, name, dim, kind):
@@ -149,7 +155,7 @@ def statistics(w, dim):
     for tag, value in [("<InputDim>", dim), ("<InputPeriod>", 1), ("<OutputPeriod>", 1)]:
         w.token(tag)
         w.int(value)
-    w.token("<IncludeVariance>")
+    w.token("<IncludeVarinance>")  # Kaldi's spelling
     w.bool(True)
     w.end("StatisticsExtractionComponent")
     w.token("<ComponentName>")

@@ -11,34 +11,50 @@ use persona_engine::engine::{
 };
 use persona_engine::{Error, Result};
 
+use super::batch::BatchArgs;
 use super::check::CheckArgs;
 use super::embed::{EmbedArgs, SimilarityArgs};
 use super::eval::EvalArgs;
 use super::features::FeaturesArgs;
+use super::generate::{CompletionsArgs, ManArgs};
 use super::import::ImportArgs;
 
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
 #[derive(Parser)]
-#[command(version, about, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+#[command(version, about, before_help = EXAMPLES, after_help = CODES, help_template = TEMPLATE)]
+#[command(arg_required_else_help = true, args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(super) command: Option<Command>,
+    /// Print a text that tells the people concerned what is done with their voices (`infer --notice` takes the answers that are left out into account).
+    #[arg(long)]
+    pub(super) notice: bool,
 }
+
+/// What it is for, how it is used, then everything else.
+pub(super) const TEMPLATE: &str =
+    "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 const EXAMPLES: &str = "\
 Examples:
-  persona-engine infer call.wav
-  persona-engine infer *.mp3 --json > answers.jsonl
-  ffmpeg -v error -i video.mp4 -f wav - | persona-engine infer -
-  persona-engine eval clips.csv --html report.html
-  persona-engine model list
+  persona-engine infer call.wav                            a table for people
+  persona-engine infer *.mp3 --json > answers.jsonl        one object a file, for programs
+  persona-engine batch calls/ -o results.jsonl             thousands of files, on all cores
+  persona-engine eval clips.csv --html report.html         what it is worth on your recordings
+  persona-engine model list                                the systems that there are";
 
-Exit codes: 0 all answered, 1 some input failed, 2 usage or set-up.";
+const CODES: &str = "\
+Variables: PERSONA_MODEL the system where --model names none, PERSONA_MODELS folders with more systems, NO_COLOR no colours.
+Exit codes: 0 all answered, 1 some input failed (the others are answered), 2 usage or set-up.
+
+It estimates; it finds out nothing about a person. `persona-engine model show` has the limits, `persona-engine --notice` what to tell whom.";
 
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Answer recordings (WAV, MP3, FLAC, Ogg Vorbis, M4A, raw PCM).
     Infer(InferArgs),
+    /// Answer thousands of recordings: folders, patterns, manifests; in order, on all cores, taken up after a crash.
+    Batch(Box<BatchArgs>),
     /// Measure a system on labelled recordings.
     Eval(Box<EvalArgs>),
     /// Print recordings' embeddings, or write them to a file.
@@ -53,17 +69,40 @@ pub(super) enum Command {
     /// Look at model files.
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Print a script that teaches a shell to complete.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    Man(ManArgs),
 }
 
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(before_help = INFER_EXAMPLES, help_template = TEMPLATE)]
 pub(super) struct InferArgs {
     /// Recordings; `-` is standard input.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "notice", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// One JSON object a file, a line each.
     #[arg(long)]
     pub(super) json: bool,
+    /// Threads for the front-end and the network. The answers are the same for any number.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: u16,
+    #[command(flatten)]
+    pub(super) answer: AnswerArgs,
+}
+
+const INFER_EXAMPLES: &str = "\
+Examples:
+  persona-engine infer call.wav
+  persona-engine infer *.mp3 --json > answers.jsonl
+  persona-engine infer call.wav --no-emotion --min-confidence 0.8
+  ffmpeg -v error -i video.mp4 -f wav - | persona-engine infer -
+  sox call.vox -t raw -e mu-law -r 8k -c 1 - | persona-engine infer --raw mulaw:8000:1 -";
+
+/// How recordings are answered: what `infer` and `batch` have in common.
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub(super) struct AnswerArgs {
     /// The system to use: a name of `model list`, or a file's path [default: $PERSONA_MODEL, else the default system].
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) model: Option<OsString>,
@@ -76,9 +115,6 @@ pub(super) struct InferArgs {
     pub(super) min_confidence: f64,
     #[command(flatten)]
     pub(super) heads: HeadArgs,
-    /// Threads for the front-end and the network. The answers are the same for any number.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(super) threads: u16,
     /// Inputs have no header: ENCODING is s16le, s16be, s24le, s32le, f32le, u8, mulaw or alaw, RATE in Hz.
     #[arg(long, value_name = "ENCODING:RATE:CHANNELS")]
     pub(super) raw: Option<RawFormat>,
@@ -88,6 +124,12 @@ pub(super) struct InferArgs {
     /// Answer what there is of a recording that ends early or breaks, with a warning.
     #[arg(long)]
     pub(super) accept_truncated: bool,
+    /// Append a line for each recording to a log: time, SHA-256 of the input, system, heads, outcome; never the audio.
+    #[arg(long, value_name = "LOG.jsonl")]
+    pub(super) audit: Option<PathBuf>,
+    /// Print a text that tells the people concerned what is done with their voices, and answer nothing.
+    #[arg(long)]
+    pub(super) notice: bool,
     /// No warnings on standard error; errors are still told.
     #[arg(long, short)]
     pub(super) quiet: bool,
@@ -154,12 +196,11 @@ pub(super) struct ShowArgs {
     pub(super) model: Option<OsString>,
 }
 
-impl InferArgs {
-    /// The engine's options.
+impl AnswerArgs {
+    /// The engine's options, with one thread.
     pub(super) fn options(&self) -> Result<Options> {
         Ok(Options {
             heads: self.heads.active()?,
-            threads: usize::from(self.threads),
             raw: self.raw.clone(),
             activity: !self.no_activity,
             min_confidence: self.min_confidence,
@@ -167,14 +208,26 @@ impl InferArgs {
             ..Options::default()
         })
     }
+}
+
+impl InferArgs {
+    /// The engine's options.
+    pub(super) fn options(&self) -> Result<Options> {
+        Ok(Options { threads: usize::from(self.threads), ..self.answer.options()? })
+    }
 
     /// Refuses what no parser sees: standard input can be read only once.
     pub(super) fn check(&self) -> Result<()> {
-        if self.files.iter().filter(|file| is_stdin(file)).count() > 1 {
-            return Err(Error::Config("`-` (standard input) is named twice, and can be read only once".into()));
-        }
-        Ok(())
+        one_stdin(&self.files)
     }
+}
+
+/// Refuses standard input that is named twice.
+pub(super) fn one_stdin(files: &[impl AsRef<Path>]) -> Result<()> {
+    if files.iter().filter(|file| is_stdin(file.as_ref())).count() > 1 {
+        return Err(Error::Config("`-` (standard input) is named twice, and can be read only once".into()));
+    }
+    Ok(())
 }
 
 /// Whether a name stands for standard input.

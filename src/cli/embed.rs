@@ -11,7 +11,7 @@ use persona_engine::{Error, Result};
 use serde_json::json;
 
 use super::Stop;
-use super::args::{is_stdin, model};
+use super::args::{is_stdin, model, one_stdin};
 use super::array::{Array, Format, write_safetensors};
 
 /// What both commands ask for.
@@ -77,6 +77,7 @@ impl NetworkArgs {
 
 /// Embeds each file in turn. Returns whether none failed.
 pub(super) fn run(args: &EmbedArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
+    one_stdin(&args.files).map_err(Stop::SetUp)?;
     let format = args.output.as_deref().map(Format::of).transpose().map_err(Stop::SetUp)?;
     let engine = args.network.engine().map_err(Stop::SetUp)?;
     let (mut all, mut done) = (true, Vec::new());
@@ -95,8 +96,7 @@ pub(super) fn run(args: &EmbedArgs, out: &mut dyn Write, err: &mut dyn Write) ->
                 all = false;
                 writeln!(err, "persona-engine: {error}")?;
                 if format.is_none() {
-                    let file = file.to_string_lossy().into_owned();
-                    write_line(out, &Failure { schema: SCHEMA, file, error: error.to_string() })?;
+                    write_line(out, &Failure::new(file.to_string_lossy(), &error))?;
                 }
             }
         }
@@ -139,6 +139,7 @@ fn write_line(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<
 /// Prints the cosine. Returns true: an input that fails leaves nothing to print.
 pub(super) fn run_similarity(args: &SimilarityArgs, out: &mut dyn Write) -> Result<bool, Stop> {
     let compare = || {
+        one_stdin(&[&args.a, &args.b])?;
         let engine = args.network.engine()?;
         let (a, b) = (embed(&engine, &args.a)?, embed(&engine, &args.b)?);
         Ok((a.cosine(&b)?, a, b))

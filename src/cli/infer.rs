@@ -3,24 +3,30 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use persona_engine::Result;
-use persona_engine::engine::{Engine, Failure, Report, SCHEMA};
+use persona_engine::engine::{Engine, Failure};
 
 use super::Stop;
 use super::args::{InferArgs, is_stdin, system_in};
+use super::audit::{self, Audit};
+use super::hear::{self, Heard};
 use super::table;
 
 /// Answers each file in turn. Returns whether none failed.
 pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     args.check().map_err(Stop::SetUp)?;
     let options = args.options().map_err(Stop::SetUp)?;
-    let system = system_in(args.model.as_deref(), args.precision).map_err(Stop::SetUp)?;
+    let system = system_in(args.answer.model.as_deref(), args.answer.precision).map_err(Stop::SetUp)?;
     let engine = Engine::new(system, options).map_err(Stop::SetUp)?;
+    let mut audit = args.answer.audit.as_deref().map(Audit::open).transpose().map_err(Stop::SetUp)?;
     let mut all_answered = true;
     for (index, file) in args.files.iter().enumerate() {
-        match answer(&engine, file) {
+        let heard = hear(&engine, file, audit.is_some());
+        if let Some(audit) = &mut audit {
+            audit.append(&audit::entry(&engine, &file.to_string_lossy(), &heard))?;
+        }
+        match heard.answer {
             Ok(report) => {
-                if !args.quiet {
+                if !args.answer.quiet {
                     for warning in &report.warnings {
                         writeln!(err, "persona-engine: {}: warning: {warning}", report.file)?;
                     }
@@ -38,8 +44,7 @@ pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) ->
                 all_answered = false;
                 writeln!(err, "persona-engine: {error}")?;
                 if args.json {
-                    let file = file.to_string_lossy().into_owned();
-                    write_json(out, &Failure { schema: SCHEMA, file, error: error.to_string() })?;
+                    write_json(out, &Failure::new(file.to_string_lossy(), &error))?;
                 }
             }
         }
@@ -47,8 +52,8 @@ pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     Ok(all_answered)
 }
 
-fn answer(engine: &Engine, file: &Path) -> Result<Report> {
-    if is_stdin(file) { engine.infer_reader(io::stdin(), "-") } else { engine.infer_file(file) }
+fn hear(engine: &Engine, file: &Path, hashed: bool) -> Heard {
+    if is_stdin(file) { hear::stdin(engine, hashed) } else { hear::file(engine, file, hashed) }
 }
 
 /// One object, one line, at once: a reader at the other end of a pipe need not wait for the last file.

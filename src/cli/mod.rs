@@ -8,13 +8,18 @@
 
 mod args;
 mod array;
+mod audit;
+mod batch;
 mod check;
 mod embed;
 mod eval;
 mod features;
+mod generate;
+mod hear;
 mod import;
 mod infer;
 mod list;
+mod notice;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;
@@ -24,9 +29,10 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use persona_engine::Error;
+use persona_engine::engine::ActiveHeads;
+use persona_engine::{Error, Result};
 
-use args::{Arguments, Command, ModelCommand};
+use args::{Arguments, Command, InferArgs, ModelCommand};
 
 /// Why a command ended before its inputs did.
 enum Stop {
@@ -44,22 +50,48 @@ impl From<io::Error> for Stop {
 
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
-    let command = Arguments::parse().command;
+    let arguments = Arguments::parse();
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
-    let done = match &command {
-        Command::Infer(args) => infer::run(args, &mut out, &mut err),
-        Command::Eval(args) => eval::run(args, &mut out, &mut err),
-        Command::Embed(args) => embed::run(args, &mut out, &mut err),
-        Command::Similarity(args) => embed::run_similarity(args, &mut out),
-        Command::Features(args) => features::run(args, &mut out),
-        Command::Model(ModelCommand::Check(args)) => check::run(args, &mut out, &mut err),
-        Command::Model(ModelCommand::Import(args)) => import::run(args, &mut err),
-        #[cfg(feature = "serve")]
-        Command::Serve(args) => serve::run(args, &mut err),
-        Command::Model(ModelCommand::List(args)) => list::run(args, &mut out, &mut err),
-        Command::Model(ModelCommand::Show(args)) => show::run(args, &mut out),
+    let done = match &arguments.command {
+        None => tell(ActiveHeads::ALL, &mut out, &mut err),
+        Some(command) => run_command(command, &mut out, &mut err),
     };
-    match done.and_then(|all_answered| out.flush().map(|()| all_answered).map_err(Stop::from)) {
+    ended(done.and_then(|all_answered| out.flush().map(|()| all_answered).map_err(Stop::from)), &mut err)
+}
+
+fn run_command(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
+    match command {
+        Command::Infer(InferArgs { answer, .. }) if answer.notice => {
+            tell(answer.heads.active().map_err(Stop::SetUp)?, out, err)
+        }
+        Command::Batch(args) if args.answer.notice => tell(args.answer.heads.active().map_err(Stop::SetUp)?, out, err),
+        Command::Infer(args) => infer::run(args, out, err),
+        Command::Batch(args) => batch::run(args, out, err),
+        Command::Eval(args) => eval::run(args, out, err),
+        Command::Embed(args) => embed::run(args, out, err),
+        Command::Similarity(args) => embed::run_similarity(args, out),
+        Command::Features(args) => features::run(args, out),
+        Command::Model(ModelCommand::Check(args)) => check::run(args, out, err),
+        Command::Model(ModelCommand::Import(args)) => import::run(args, err),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, err),
+        Command::Model(ModelCommand::List(args)) => list::run(args, out, err),
+        Command::Model(ModelCommand::Show(args)) => show::run(args, out),
+        Command::Completions(args) => generate::completions(args, out),
+        Command::Man(args) => generate::man(args, out),
+    }
+}
+
+/// The text for the people concerned on `out`, a word to the operator on `err`.
+fn tell(heads: ActiveHeads, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
+    notice::write(out, heads)?;
+    writeln!(err, "{}", notice::TO_THE_OPERATOR)?;
+    Ok(true)
+}
+
+/// The exit code, and the reason if nothing came of it.
+fn ended(done: Result<bool, Stop>, err: &mut dyn Write) -> ExitCode {
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(Stop::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -172,7 +172,7 @@ impl Catalogue {
 }
 
 impl Entry {
-    /// What it says of itself. Reads the header alone: of a damaged tensor [`Entry::system`] would tell.
+    /// What it says of itself. Reads the header alone: of a damaged tensor [`Entry::model`] would tell.
     ///
     /// # Errors
     /// Those of [`Header::open`] and of [`AnyManifest::parse`], naming the file.

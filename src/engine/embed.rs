@@ -12,6 +12,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::pace::{Pace, Unhindered};
+use super::pipeline::Engine;
+use super::recording::Recording;
 use super::report::SCHEMA;
 use super::stream::MonoStream;
 use super::verdict::rounded;
@@ -94,42 +97,65 @@ impl EmbeddingEngine {
     /// # Errors
     /// As [`Self::embed_file`].
     pub fn embed_reader(&self, reader: impl Read + Send + Sync + 'static, name: &str) -> Result<Embedding> {
-        let decoder = match &self.options.raw {
-            None => Decoder::new(reader, &self.options.limits),
-            Some(format) => Decoder::raw(reader, format, &self.options.limits),
-        };
+        let decoder = Recording::stream(reader).decoder(self.options.raw.as_ref(), &self.options.limits);
         decoder.and_then(|decoder| self.run(decoder, name.to_owned())).map_err(|error| error.in_file(name))
     }
 
     fn run(&self, decoder: Decoder, file: String) -> Result<Embedding> {
-        let embedder = self.model.embedder();
-        let manifest = embedder.manifest();
-        let mut stream = MonoStream::new(decoder, manifest.frontend.sample_rate_hz())?;
-        let mut windows = Windows::new(manifest.frontend.window_samples());
-        let mut worker = Worker::new(embedder, self.options.layer.as_deref())?;
-        let (mut ready, mut mean) = (Vec::new(), Mean::default());
-        while let Some(next) = stream.next()? {
-            windows.push(next, &mut ready);
-            for window in ready.drain(..) {
-                mean.add(&worker.embed(&window)?, window.fresh);
-            }
-        }
-        if let Some(window) = windows.finish() {
+        run(self.model.embedder(), self.options.layer.as_deref(), &mut Unhindered, decoder, file)
+    }
+}
+
+impl Engine {
+    /// The embedding of a recording by this engine's system, at a pace.
+    ///
+    /// # Errors
+    /// As [`EmbeddingEngine::embed_reader`]; and the pace's own.
+    pub fn embed_at(&self, pace: &mut dyn Pace, recording: Recording, name: &str) -> Result<Embedding> {
+        let options = self.options();
+        let decoder = recording.decoder(options.raw.as_ref(), &options.limits);
+        let embedding = decoder.and_then(|decoder| run(self.system().embedder(), None, pace, decoder, name.to_owned()));
+        embedding.map_err(|error| error.in_file(name))
+    }
+}
+
+/// Windows of a recording to the mean of their vectors.
+fn run(
+    embedder: &Embedder,
+    layer: Option<&str>,
+    pace: &mut dyn Pace,
+    decoder: Decoder,
+    file: String,
+) -> Result<Embedding> {
+    let manifest = embedder.manifest();
+    let mut stream = MonoStream::new(decoder, manifest.frontend.sample_rate_hz())?;
+    let mut windows = Windows::new(manifest.frontend.window_samples());
+    let mut worker = Worker::new(embedder, layer)?;
+    let (mut ready, mut mean) = (Vec::new(), Mean::default());
+    loop {
+        pace.step(&stream.progress())?;
+        let Some(next) = stream.next()? else { break };
+        windows.push(next, &mut ready);
+        for window in ready.drain(..) {
+            pace.step(&stream.progress())?;
             mean.add(&worker.embed(&window)?, window.fresh);
         }
-        let heard = stream.heard();
-        Ok(Embedding {
-            schema: SCHEMA,
-            file,
-            duration_s: rounded(heard.duration_s, 6),
-            windows: mean.windows,
-            model: manifest.name.clone(),
-            model_sha256: manifest.sha256.chars().take(16).collect(),
-            layer: self.options.layer.clone().unwrap_or_else(|| "representation".to_owned()),
-            embedding: mean.vector()?,
-            warnings: heard.warnings,
-        })
     }
+    if let Some(window) = windows.finish() {
+        mean.add(&worker.embed(&window)?, window.fresh);
+    }
+    let heard = stream.heard();
+    Ok(Embedding {
+        schema: SCHEMA,
+        file,
+        duration_s: rounded(heard.duration_s, 6),
+        windows: mean.windows,
+        model: manifest.name.clone(),
+        model_sha256: manifest.sha256.chars().take(16).collect(),
+        layer: layer.unwrap_or("representation").to_owned(),
+        embedding: mean.vector()?,
+        warnings: heard.warnings,
+    })
 }
 
 /// Window to vector.

@@ -5,6 +5,7 @@
 //! | `options` | what a caller may choose |
 //! | `pipeline` | the main job: stream → windows → answers → report |
 //! | `pace` | who has a say between two steps of a recording |
+//! | `recording` | where a recording's bytes come from |
 //! | `stream` | a recording as mono samples at the network's rate, as they come |
 //! | `input` | facts about the recording: clipping, bandwidth, offset, noise |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
@@ -34,6 +35,7 @@ mod nearest;
 mod options;
 mod pace;
 mod pipeline;
+mod recording;
 mod report;
 mod stream;
 mod verdict;
@@ -50,11 +52,13 @@ pub use input::InputFacts;
 pub use options::Options;
 pub use pace::{Pace, Progress, Unhindered};
 pub use pipeline::Engine;
+pub use recording::Recording;
 pub use report::{
     Age, Answers, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason,
 };
 
 pub use crate::audio::{Limits, RawFormat};
+pub use crate::models::age_interval::AgeInterval;
 pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;

@@ -19,7 +19,7 @@ pub trait Pace {
     /// Called before each step. It may wait; nothing but the recording's own signal is held meanwhile, no network's scratch.
     ///
     /// # Errors
-    /// An error ends the recording, and is what [`Engine::infer_reader_at`](super::Engine::infer_reader_at) returns.
+    /// An error ends the recording, and is what [`Engine::infer_at`](super::Engine::infer_at) returns.
     fn step(&mut self, progress: &Progress) -> Result<()>;
 }
 
@@ -40,7 +40,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::engine::{Catalogue, Engine, Options, Report};
+    use crate::engine::{Catalogue, Engine, Options, Recording, Report};
     use crate::error::Error;
 
     /// Counts steps, and stops at one.
@@ -59,7 +59,7 @@ mod tests {
     fn run(engine: &Engine, last: usize) -> (Result<Report>, Vec<Progress>) {
         let speech = File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audio/speech.wav")).unwrap();
         let mut pace = Counting { steps: Vec::new(), last };
-        (engine.infer_reader_at(&mut pace, speech, "speech.wav"), pace.steps)
+        (engine.infer_at(&mut pace, Recording::stream(speech), "speech.wav"), pace.steps)
     }
 
     /// 66,627 samples are 17 blocks and an end; their two windows are two steps more.

@@ -1,6 +1,6 @@
 //! The main job: bytes → samples → windows → answers → report, as a stream. What is held at once is a few windows, whatever the length.
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use super::answer::{Answer, Combined, Scratch, Worker};
 use super::input::InputFacts;
 use super::options::Options;
 use super::pace::{Pace, Progress, Unhindered};
+use super::recording::Recording;
 use super::report::{NoAnswer, Report, SCHEMA, Timings};
 use super::stream::{Heard, MonoStream};
 use super::verdict::{Verdict, rounded};
@@ -92,38 +93,16 @@ impl Engine {
     /// # Errors
     /// As [`Engine::infer_file`]; the name is given as the file.
     pub fn infer_reader(&self, reader: impl Read + Send + Sync + 'static, name: &str) -> Result<Report> {
-        self.infer_reader_at(&mut Unhindered, reader, name)
+        self.infer_at(&mut Unhindered, Recording::stream(reader), name)
     }
 
     /// As [`Engine::infer_reader`], at a pace.
     ///
     /// # Errors
     /// As [`Engine::infer_reader`]; and the pace's own.
-    pub fn infer_reader_at(
-        &self,
-        pace: &mut dyn Pace,
-        reader: impl Read + Send + Sync + 'static,
-        name: &str,
-    ) -> Result<Report> {
+    pub fn infer_at(&self, pace: &mut dyn Pace, recording: Recording, name: &str) -> Result<Report> {
         let began = Instant::now();
-        let decoder = match &self.options.raw {
-            None => Decoder::new(reader, &self.options.limits),
-            Some(format) => Decoder::raw(reader, format, &self.options.limits),
-        };
-        let report = decoder.and_then(|d| self.run(d, name.to_owned(), pace, began));
-        report.map_err(|error| error.in_file(name))
-    }
-
-    /// As [`Engine::infer_reader_at`], of a recording that is in memory: an M4A whose index lies behind its sound can be answered so.
-    ///
-    /// # Errors
-    /// As [`Engine::infer_reader_at`].
-    pub fn infer_bytes_at(&self, pace: &mut dyn Pace, bytes: Vec<u8>, name: &str) -> Result<Report> {
-        let began = Instant::now();
-        let decoder = match &self.options.raw {
-            None => Decoder::from_bytes(bytes, &self.options.limits),
-            Some(format) => Decoder::raw(Cursor::new(bytes), format, &self.options.limits),
-        };
+        let decoder = recording.decoder(self.options.raw.as_ref(), &self.options.limits);
         let report = decoder.and_then(|d| self.run(d, name.to_owned(), pace, began));
         report.map_err(|error| error.in_file(name))
     }

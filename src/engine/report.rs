@@ -3,6 +3,7 @@
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::models::ActiveHeads;
 
 use super::input::InputFacts;
@@ -43,7 +44,8 @@ pub struct Report {
     pub model_sha256: String,
     /// With which numbers its network was computed: `f32` or `int8`.
     pub precision: &'static str,
-    /// Where the time went.
+    /// Where the time went. Times that were not taken (all 0) have no key in JSON.
+    #[serde(skip_serializing_if = "Timings::is_empty")]
     pub timings_ms: Timings,
     /// What the reader should know before believing the answer.
     pub warnings: Vec<String>,
@@ -198,7 +200,7 @@ impl NoAnswer {
 }
 
 /// Milliseconds by stage. With several threads `features` and `network` are summed over them, and `total` is shorter than the sum.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Timings {
     /// Bytes to samples, and the mean of the channels.
     pub decode: f64,
@@ -214,6 +216,12 @@ pub struct Timings {
     pub total: f64,
 }
 
+impl Timings {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// An input that could not be answered, for programs that read one object an input.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
@@ -223,6 +231,15 @@ pub struct Failure {
     pub file: String,
     /// What was wrong, where, and what to do.
     pub error: String,
+    /// The kind of it in one word, see [`Error::reason`].
+    pub reason: &'static str,
+}
+
+impl Failure {
+    /// What is said of an input that ended with this error.
+    pub fn new(file: impl Into<String>, error: &Error) -> Self {
+        Self { schema: SCHEMA, file: file.into(), error: error.to_string(), reason: error.reason() }
+    }
 }
 
 fn as_map<S: Serializer>(pairs: &[(String, f64)], to: S) -> Result<S::Ok, S::Error> {

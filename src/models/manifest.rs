@@ -190,7 +190,7 @@ impl AnyManifest {
 pub(crate) fn without_heads(name: &str) -> Error {
     Error::Config(format!(
         "model file: `{name}` is a network without heads: it gives embeddings (`embed`, `similarity`) and no answers. \
-         tools/train.py makes a system of it"
+         tools/train_heads.py makes a system of it"
     ))
 }
 

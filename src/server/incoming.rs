@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::limits::Limits;
@@ -28,13 +29,15 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// # Errors
-    /// If the body is announced to be too long.
-    pub(super) fn new(body: Body, announced: Option<u64>, limits: &Limits) -> Result<Self, Problem> {
-        let incoming = Self { body, limits: limits.clone(), bytes: 0, waited: Duration::ZERO, ended: false };
-        match announced {
-            Some(bytes) if bytes > limits.body_bytes => Err(too_large(bytes, limits)),
-            _ => Ok(incoming),
+    pub(super) fn new(body: Body, limits: &Limits) -> Self {
+        Self { body, limits: limits.clone(), bytes: 0, waited: Duration::ZERO, ended: false }
+    }
+
+    /// Refuses a body that is announced to be too long.
+    pub(super) fn check_announced(&self, bytes: Option<u64>) -> Result<(), Problem> {
+        match bytes {
+            Some(bytes) if bytes > self.limits.body_bytes => Err(too_large(bytes, &self.limits)),
+            _ => Ok(()),
         }
     }
 
@@ -86,14 +89,15 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        if !self.ended {
-            tokio::spawn(timeout(DRAIN_TIME, drain(mem::take(&mut self.body))));
+        // Without a runtime the program is at its end.
+        if let (false, Ok(runtime)) = (self.ended, Handle::try_current()) {
+            runtime.spawn(timeout(DRAIN_TIME, drain(mem::take(&mut self.body))));
         }
     }
 }
 
 /// Reads on to the end of a body, or until the client has sent more than can be a mistake.
-pub(super) async fn drain(mut body: Body) {
+async fn drain(mut body: Body) {
     let mut left = DRAINED_BYTES;
     while let Some(Ok(frame)) = body.frame().await {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -129,21 +133,22 @@ mod tests {
 
     #[tokio::test]
     async fn as_much_as_is_allowed_and_no_more() {
-        let mut whole = Incoming::new(Body::from("0123456789"), Some(10), &limits()).unwrap();
+        let mut whole = Incoming::new(Body::from("0123456789"), &limits());
+        whole.check_announced(Some(10)).unwrap();
         assert_eq!(whole.chunk().await.unwrap().unwrap(), "0123456789");
         assert_eq!(whole.chunk().await.unwrap(), None);
         assert_eq!((whole.chunk().await.unwrap(), whole.bytes()), (None, 10));
-        let mut unannounced = Incoming::new(Body::from("0123456789a"), None, &limits()).unwrap();
+        let mut unannounced = Incoming::new(Body::from("0123456789a"), &limits());
+        let announced = unannounced.check_announced(Some(11)).unwrap_err();
+        assert!(announced.detail.contains("is 11, at most 10"));
         assert_eq!(unannounced.chunk().await.unwrap_err().reason, "body_too_large");
-        let announced = Incoming::new(Body::from("0123456789a"), Some(11), &limits()).map(|_| ());
-        assert!(announced.unwrap_err().detail.contains("is 11, at most 10"));
     }
 
     #[tokio::test]
     async fn silence_and_drops_are_too_slow() {
-        let mut silent = Incoming::new(Body::new(Never), None, &limits()).unwrap();
+        let mut silent = Incoming::new(Body::new(Never), &limits());
         assert_eq!(silent.chunk().await.unwrap_err().reason, "too_slow");
-        let mut dripping = Incoming::new(Body::from("01"), None, &limits()).unwrap();
+        let mut dripping = Incoming::new(Body::from("01"), &limits());
         dripping.waited = Duration::from_secs(1);
         assert!(dripping.chunk().await.unwrap_err().detail.contains("after 2 bytes fewer than"));
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use axum::http::StatusCode;
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::admission::Place;
@@ -14,12 +15,27 @@ use super::pipe::{PipeEnd, PipeReader, SharedTurn, pipe};
 use super::problem::Problem;
 use super::service::Service;
 use super::turns::Turn;
-use crate::engine::{Engine, Pace, Progress, Report};
+use crate::engine::{Embedding, Engine, Pace, Progress, Recording, Report};
 use crate::error::{Error, Result};
+
+/// What is done with a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    Predict,
+    Embed,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Done {
+    Report(Box<Report>),
+    Embedding(Box<Embedding>),
+}
 
 /// A recording that is being answered. Dropped, it is stopped at its next step.
 pub(super) struct Job {
-    pub(super) answer: oneshot::Receiver<Result<Report, Problem>>,
+    pub(super) answer: oneshot::Receiver<Result<Done, Problem>>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -38,6 +54,7 @@ impl Job {
         service: &Arc<Service>,
         place: Place,
         engine: Engine,
+        work: Work,
         name: String,
     ) -> Result<(Self, PipeEnd), Problem> {
         let turn = Arc::new(Mutex::new(Turn::new(&service.turns)));
@@ -45,7 +62,7 @@ impl Job {
         let (tell, answer) = oneshot::channel();
         let stopped = Arc::new(AtomicBool::new(false));
         let service = Arc::clone(service);
-        let conduct = Conduct { turn, limits: service.limits.clone(), stopped: Arc::clone(&stopped) };
+        let conduct = Conduct { work, turn, limits: service.limits.clone(), stopped: Arc::clone(&stopped) };
         let run = move || {
             // Whoever asked may be gone.
             let _ = tell.send(conduct.answer(&service, &engine, reader, &name));
@@ -61,35 +78,52 @@ impl Job {
 
 /// What a recording has to keep to: its turns, its limits, and that it ends when nobody waits for it.
 struct Conduct {
+    work: Work,
     turn: SharedTurn,
     limits: Limits,
     stopped: Arc<AtomicBool>,
 }
 
 impl Conduct {
-    fn answer(mut self, service: &Service, engine: &Engine, reader: PipeReader, name: &str) -> Result<Report, Problem> {
-        let report = self.infer(engine, reader, name);
+    fn answer(mut self, service: &Service, engine: &Engine, reader: PipeReader, name: &str) -> Result<Done, Problem> {
+        let done = self.recording(reader).and_then(|recording| self.run(engine, recording, name));
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         turn.leave();
         service.admission.served(turn.had());
-        let report = report?;
-        service.metrics.heard(&report, turn.waited());
-        Ok(report)
+        let done = done.map_err(|error| self.problem(error, name))?;
+        match &done {
+            Done::Report(report) => service.metrics.heard(report, turn.waited()),
+            Done::Embedding(embedding) => service.metrics.embedded(embedding.duration_s, turn.waited()),
+        }
+        Ok(done)
+    }
+
+    fn run(&mut self, engine: &Engine, recording: Recording, name: &str) -> Result<Done> {
+        match self.work {
+            Work::Predict => engine.infer_at(self, recording, name).map(|report| Done::Report(Box::new(report))),
+            Work::Embed => engine.embed_at(self, recording, name).map(|found| Done::Embedding(Box::new(found))),
+        }
+    }
+
+    /// An embedding, unlike an answer, has no way to say "too short" but an error; the arguments were checked before.
+    fn problem(&self, error: Error, name: &str) -> Problem {
+        let error = error.in_file(name);
+        let too_short = matches!(&error, Error::InFile { source, .. } if matches!(**source, Error::Config(_)));
+        if self.work == Work::Embed && too_short {
+            return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_short", error.to_string());
+        }
+        error.into()
     }
 
     /// As it comes; but an MP4, whose index may lie behind its sound, whole if it is not too long for that.
-    fn infer(&mut self, engine: &Engine, mut reader: PipeReader, name: &str) -> Result<Report> {
-        let is_mp4 = reader.look_ahead(8).is_ok_and(|first| first.get(4..8) == Some(b"ftyp"));
-        if !is_mp4 {
-            return engine.infer_reader_at(self, reader, name);
+    fn recording(&self, mut reader: PipeReader) -> Result<Recording> {
+        if reader.look_ahead(8)?.get(4..8) != Some(b"ftyp") {
+            return Ok(Recording::stream(reader));
         }
         let (mut held, most) = (Vec::new(), self.limits.held_bytes);
-        let read =
-            reader.by_ref().take(most).read_to_end(&mut held).map_err(|error| Error::from(error).in_file(name))?;
-        if (read as u64) < most {
-            return engine.infer_bytes_at(self, held, name);
-        }
-        engine.infer_reader_at(self, Cursor::new(held).chain(reader), name)
+        let read = reader.by_ref().take(most).read_to_end(&mut held)?;
+        let whole = (read as u64) < most;
+        Ok(if whole { Recording::Bytes(held) } else { Recording::stream(Cursor::new(held).chain(reader)) })
     }
 
     fn check(&self, progress: &Progress) -> Result<()> {

@@ -79,7 +79,7 @@ impl Limits {
                 return Err(Error::Config(format!("{name}: {value} is not between {} and {most}", least(name))));
             }
         }
-        if !(self.audio_seconds > 0.0) {
+        if self.audio_seconds.is_nan() || self.audio_seconds <= 0.0 {
             return Err(Error::Config(format!("audio_seconds: {} is no duration", self.audio_seconds)));
         }
         let times =
@@ -95,11 +95,14 @@ impl Limits {
 mod tests {
     use super::*;
 
+    /// What the message begins with, and the field spoilt.
+    type Case = (&'static str, fn(&mut Limits));
+
     #[test]
     fn each_wrong_limit_is_named_with_its_value() {
         Limits::default().check().unwrap();
         Limits { queue: 0, ..Limits::default() }.check().unwrap();
-        let cases: &[(&str, fn(&mut Limits))] = &[
+        let cases: &[Case] = &[
             ("workers: 0", |l| l.workers = 0),
             ("workers: 1025", |l| l.workers = 1025),
             ("connections: 0", |l| l.connections = 0),

@@ -114,6 +114,13 @@ impl Metrics {
         }
     }
 
+    /// A recording was embedded, likewise.
+    pub(super) fn embedded(&self, seconds: f64, waited: Duration) {
+        let mut counts = self.counts();
+        counts.audio_s += seconds;
+        counts.stage_s.entry("queue").or_default().observe(waited.as_secs_f64());
+    }
+
     /// The text of it all.
     pub(super) fn text(&self, now: Gauges) -> String {
         let counts = self.counts();
@@ -178,7 +185,9 @@ impl Text {
 
     fn by<K: std::fmt::Display>(&mut self, name: &str, label: &str, help: &str, counts: &BTreeMap<K, u64>) {
         self.family(name, "counter", help);
-        counts.iter().for_each(|(value, count)| self.line(&format!("{name}{{{label}=\"{value}\"}}"), count));
+        for (value, count) in counts {
+            self.line(&format!("{name}{{{label}=\"{value}\"}}"), count);
+        }
     }
 
     fn histograms(&mut self, name: &str, label: &str, help: &str, of: &BTreeMap<&'static str, Histogram>) {

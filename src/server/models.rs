@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::service::{Service, name_of};
-use crate::engine::{Engine, Measure, SCHEMA, Score};
+use crate::engine::{AgeInterval, Engine, Measure, SCHEMA, Score};
 
 pub(super) async fn models(State(service): State<Arc<Service>>) -> Json<Value> {
     let engines = service.engines();
@@ -28,7 +28,7 @@ fn as_json(engine: &Engine) -> Value {
         "sample_rate_hz": manifest.frontend.sample_rate_hz(),
         "emotions": heads.emotion.labels,
         "genders": heads.gender.labels,
-        "age_interval_coverage": heads.age.interval.as_ref().map(|interval| interval.coverage()),
+        "age_interval_coverage": heads.age.interval.as_ref().map(AgeInterval::coverage),
         "scores": scores,
     })
 }

@@ -274,7 +274,7 @@ mod tests {
             Event::PartEnd,
             Event::End,
         ];
-        for piece in 1..form.len() + 1 {
+        for piece in 1..=form.len() {
             assert_eq!(events(form, piece).unwrap(), expected, "pieces of {piece}");
         }
         assert_eq!(events(b"--xYz--", 7).unwrap(), [Event::End]);
@@ -291,9 +291,9 @@ mod tests {
     #[test]
     fn what_is_no_form_is_refused_in_little_memory() {
         assert!(events(b"--xYz!\r\n", 3).unwrap_err().contains("other characters"));
-        let endless = [&b"--xYz\r\n"[..], &[b'a'; 3 * HEADER_BYTES]].concat();
+        let endless = [&b"--xYz\r\n"[..], &vec![b'a'; 3 * HEADER_BYTES]].concat();
         assert!(events(&endless, 100).unwrap_err().contains("empty line"));
-        let endless = [&b"--xYz"[..], &[b' '; 3 * HEADER_BYTES]].concat();
+        let endless = [&b"--xYz"[..], &vec![b' '; 3 * HEADER_BYTES]].concat();
         assert!(events(&endless, 100).unwrap_err().contains("end of a line"));
         let mut parser = Multipart::new(b"xYz");
         for _ in 0..1000 {

@@ -62,8 +62,8 @@ impl Asset {
     /// The checksum of its bytes, quoted.
     fn tag(&self) -> String {
         let digest = Sha256::digest(self.body);
-        let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("\"{hex}\"")
+        let first = digest.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        format!("\"{first:016x}\"")
     }
 
     /// It, or 304 for a browser that has it.

@@ -16,12 +16,18 @@ const CHUNKS: usize = 4;
 /// A turn that the reader and the recording's pace share; both are used by one thread.
 pub(super) type SharedTurn = Arc<Mutex<Turn>>;
 
+/// What goes through.
+enum Sent {
+    Chunk(Bytes),
+    End,
+}
+
 /// The sending side.
-pub(super) struct PipeEnd(mpsc::Sender<Option<Bytes>>);
+pub(super) struct PipeEnd(mpsc::Sender<Sent>);
 
 /// The reading side.
 pub(super) struct PipeReader {
-    chunks: mpsc::Receiver<Option<Bytes>>,
+    chunks: mpsc::Receiver<Sent>,
     chunk: Bytes,
     ended: bool,
     turn: SharedTurn,
@@ -36,13 +42,13 @@ pub(super) fn pipe(turn: SharedTurn) -> (PipeEnd, PipeReader) {
 impl PipeEnd {
     /// Hands a chunk over, waiting while the pipe is full. False if nobody reads any more.
     pub(super) async fn send(&self, chunk: Bytes) -> bool {
-        self.0.send(Some(chunk)).await.is_ok()
+        self.0.send(Sent::Chunk(chunk)).await.is_ok()
     }
 
     /// Says that all was sent. Without it, a reader takes the end for a break.
     pub(super) async fn finish(self) {
         // Nobody reads any more: then nobody needs to be told.
-        let _ = self.0.send(None).await;
+        let _ = self.0.send(Sent::End).await;
     }
 }
 
@@ -65,15 +71,16 @@ impl PipeReader {
     fn fill(&mut self) -> io::Result<()> {
         while self.chunk.is_empty() && !self.ended {
             match self.next_chunk() {
-                Some(Some(chunk)) => self.chunk = chunk,
-                Some(None) => self.ended = true,
+                Some(Sent::Chunk(chunk)) => self.chunk = chunk,
+                Some(Sent::End) => self.ended = true,
                 None => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the upload broke off; send it again")),
             }
         }
         Ok(())
     }
 
-    fn next_chunk(&mut self) -> Option<Option<Bytes>> {
+    /// Nothing if the sender is gone.
+    fn next_chunk(&mut self) -> Option<Sent> {
         match self.chunks.try_recv() {
             Ok(chunk) => Some(chunk),
             Err(TryRecvError::Disconnected) => None,

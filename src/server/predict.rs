@@ -1,4 +1,4 @@
-//! `POST /v1/predict`: a recording in, the JSON of `infer --json` out.
+//! `POST /v1/predict` and `POST /v1/embed`: a recording in, the JSON of `infer --json` or of `embed` out.
 
 use std::sync::Arc;
 
@@ -8,27 +8,35 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
-use super::job::Job;
+use super::incoming::Incoming;
+use super::job::{Done, Job, Work};
 use super::pipe::PipeEnd;
 use super::problem::Problem;
 use super::service::Service;
 use super::upload::Upload;
-use crate::engine::Report;
 
 pub(super) async fn predict(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Problem> {
-    let report = timeout(service.limits.request_time, answer(&service, request)).await;
-    let report = report.map_err(|_| out_of_time(&service))??;
-    Ok(Json(report).into_response())
+    in_time(&service, Work::Predict, request).await
 }
 
-async fn answer(service: &Arc<Service>, request: Request) -> Result<Report, Problem> {
-    let place = service.admission.enter()?;
+pub(super) async fn embed(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Problem> {
+    in_time(&service, Work::Embed, request).await
+}
+
+async fn in_time(service: &Arc<Service>, work: Work, request: Request) -> Result<Response, Problem> {
+    let done = timeout(service.limits.request_time, answer(service, work, request)).await;
+    Ok(Json(done.map_err(|_| out_of_time(service))??).into_response())
+}
+
+async fn answer(service: &Arc<Service>, work: Work, request: Request) -> Result<Done, Problem> {
     let (parts, body) = request.into_parts();
-    let mut upload = Upload::open(&parts, body, &service.limits).await?;
+    let incoming = Incoming::new(body, &service.limits);
+    let place = service.admission.enter()?;
+    let mut upload = Upload::open(&parts, incoming, &service.limits).await?;
     let engine = service.engine(upload.asked.model.as_deref())?;
     let options = upload.asked.options(engine.options())?;
     let engine = engine.with_options(options).map_err(|error| Problem::bad_request("bad_option", error.to_string()))?;
-    let (mut job, end) = Job::start(service, place, engine, upload.name.clone())?;
+    let (mut job, end) = Job::start(service, place, engine, work, upload.name.clone())?;
     let answered = both(&mut upload, end, &mut job).await;
     service.metrics.received(upload.bytes());
     answered
@@ -36,10 +44,10 @@ async fn answer(service: &Arc<Service>, request: Request) -> Result<Report, Prob
 
 /// Feeds the recording and waits for its answer. An error on either side is the answer at once, and the upload's comes first: of a broken
 /// upload the recording's thread only sees that it broke.
-async fn both(upload: &mut Upload, end: PipeEnd, job: &mut Job) -> Result<Report, Problem> {
+async fn both(upload: &mut Upload, end: PipeEnd, job: &mut Job) -> Result<Done, Problem> {
     let pumped = upload.pump(end);
     tokio::pin!(pumped);
-    let report = tokio::select! {
+    let done = tokio::select! {
         biased;
         pumped = &mut pumped => {
             pumped?;
@@ -49,7 +57,7 @@ async fn both(upload: &mut Upload, end: PipeEnd, job: &mut Job) -> Result<Report
     };
     // The recording was whole before the body was: what follows must still be a sound form.
     pumped.await?;
-    Ok(report)
+    Ok(done)
 }
 
 fn crashed() -> Problem {

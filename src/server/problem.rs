@@ -24,6 +24,7 @@ pub(super) struct Reason(pub(super) &'static str);
 #[cfg(test)]
 pub(super) const REASONS: &[&str] = &[
     "malformed",
+    "too_short",
     "unsupported",
     "over_limit",
     "upload_broken",

@@ -15,7 +15,8 @@ use super::service::Service;
 use super::{headers, health, models, observe, openapi, origin, predict, token};
 
 /// Every address but those of the page's files, as the counts name them.
-pub(super) const PATHS: &[&str] = &["/v1/predict", "/v1/models", "/healthz", "/readyz", "/metrics", "/openapi.json"];
+pub(super) const PATHS: &[&str] =
+    &["/v1/predict", "/v1/embed", "/v1/models", "/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 /// What the counts and the log call an address that was matched; few names, and none that a client made up.
 pub(super) fn counted_as(matched: &str) -> &'static str {
@@ -41,6 +42,7 @@ pub fn app(service: &Arc<Service>) -> Router {
     let with = |service: &Arc<Service>| Arc::clone(service);
     let work = Router::new()
         .route("/v1/predict", post(predict::predict))
+        .route("/v1/embed", post(predict::embed))
         .layer(from_fn_with_state(with(service), headers::refuse_when_stopping));
     let asked_for_a_token = work
         .route("/v1/models", get(models::models))

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::service::Service;
 
 /// What a client may still send after the server closed its side, and for how long: a connection that is closed with something unread is reset,
 /// and takes the answer with it.
-const LINGER_BYTES: usize = 4 << 20;
+const LINGER_BYTES: usize = 64 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// An open connection, counted until it is dropped.
@@ -104,8 +105,10 @@ impl AsyncWrite for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let (Some(stream), open) = (self.stream.take(), self.open.take()) {
-            tokio::spawn(async move {
+        let (stream, open) = (self.stream.take(), self.open.take());
+        // Without a runtime the program is at its end.
+        if let (Some(stream), Ok(runtime)) = (stream, Handle::try_current()) {
+            runtime.spawn(async move {
                 let _ = timeout(LINGER_TIME, linger(stream)).await;
                 drop(open);
             });

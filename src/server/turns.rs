@@ -116,9 +116,9 @@ impl Turn {
         }
         let (grant, granted) = sync_channel(1);
         if self.had < SHORT {
-            state.short.push_back(grant)
+            state.short.push_back(grant);
         } else {
-            state.long.push_back(grant)
+            state.long.push_back(grant);
         }
         Some(granted)
     }
@@ -166,10 +166,10 @@ mod tests {
     fn never_more_at_work_than_there_are_turns_and_all_come_through() {
         let (turns, at_work, most) = (Turns::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
-            for _ in 0..16 {
+            for _ in 0..8 {
                 scope.spawn(|| {
                     let mut turn = Turn::new(&turns);
-                    for _ in 0..50 {
+                    for _ in 0..10 {
                         turn.take();
                         most.fetch_max(at_work.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         thread::yield_now();

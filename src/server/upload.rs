@@ -1,6 +1,5 @@
 //! From a request's body to its file: the bytes themselves, or the part `file` of a form, with the options in front of it.
 
-use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 
@@ -36,9 +35,9 @@ impl Upload {
     ///
     /// # Errors
     /// Whatever is wrong with them, with the content type, or with the form up to its file.
-    pub(super) async fn open(parts: &Parts, body: Body, limits: &Limits) -> Result<Self, Problem> {
+    pub(super) async fn open(parts: &Parts, incoming: Incoming, limits: &Limits) -> Result<Self, Problem> {
         let announced = text(&parts.headers, header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        let incoming = Incoming::new(body, announced, limits)?;
+        incoming.check_announced(announced)?;
         let asked = Asked::of_query(&parts.uri)?;
         let form = form(&parts.headers, limits)?;
         let mut upload = Self { incoming, form, name: NAMELESS.to_owned(), asked };

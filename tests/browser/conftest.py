@@ -1,5 +1,6 @@
 """One server and one Chromium for all tests; each test has a page of its own, which must ask nobody but the server and log no error."""
 
+import json
 import os
 import queue
 import re
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import threading
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -44,6 +46,26 @@ def address_of(server: subprocess.Popen) -> str:
         line = lines.get(timeout=START_S)
         found = re.search(r"listening on (http://\S+/)", line)
     return found.group(1)
+
+
+@pytest.fixture(scope="session")
+def offered(url) -> set[str]:
+    """What a prediction can be asked for, as the server describes itself."""
+    with urlopen(url + "openapi.json", timeout=START_S) as document:
+        return set(json.load(document)["components"]["parameters"])
+
+
+@pytest.fixture(autouse=True)
+def what_it_needs(request, offered):
+    """A test marked `needs(option)` is skipped on a server without that option."""
+    for option in (name for mark in request.node.iter_markers("needs") for name in mark.args):
+        if option not in offered:
+            pytest.skip(f"this server has no option `{option}`")
+
+
+def pytest_configure(config):
+    """Marks are registered, so that a misspelt one is told."""
+    config.addinivalue_line("markers", "needs(option): only on a server that has this option")
 
 
 @pytest.fixture(scope="session")

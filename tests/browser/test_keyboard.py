@@ -1,5 +1,6 @@
 """Everything without a mouse, and the focus never lost."""
 
+import pytest
 from playwright.sync_api import expect
 from recordings import SPEECH, repeated
 
@@ -9,6 +10,7 @@ def focused(the_page) -> str:
     return the_page.page.evaluate("(document.activeElement.ariaLabel ?? document.activeElement.textContent).trim()")
 
 
+@pytest.mark.needs("timeline")
 def test_from_the_first_tab_to_the_answer(the_page, tmp_path):
     keys = the_page.page.keyboard
     passed = []

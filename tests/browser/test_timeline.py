@@ -15,6 +15,9 @@ def chart(the_page, tmp_path):
     return the_page
 
 
+pytestmark = pytest.mark.needs("timeline")
+
+
 def place(chart) -> float:
     return float(chart.slider.get_attribute("aria-valuenow"))
 
@@ -50,6 +53,11 @@ def test_keys_go_from_stretch_to_stretch(chart):
     expect(chart.slider).to_have_attribute(
         "aria-valuetext", re.compile(r"^1 second\. Happiness \d+\.\d\s%, .*; male; \d+ years$")
     )
+
+
+def test_the_stretches_as_a_table(chart):
+    chart.page.get_by_text("As a table").click()
+    expect(chart.page.locator(".stretches tbody tr")).to_have_count(30)
 
 
 def test_a_click_seeks_and_hovering_tells(chart):

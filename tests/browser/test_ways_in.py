@@ -111,4 +111,4 @@ def test_wav_bytes(the_page):
 def test_spreadsheets_get_text_and_not_formulas(the_page):
     csv = the_page.page.evaluate("""async () => (await import('./downloads.js')).csv([
         { file: '=1+1', share: -0.5 }, { file: 'a "b", c', share: 0, age: 3 }])""")
-    assert csv == 'file,share,age\r\n\'=1+1,-0.5,\r\n"a ""b"", c",0,3\r\n'
+    assert csv == 'file,share,age\n\'=1+1,-0.5,\n"a ""b"", c",0,3\n'

@@ -159,6 +159,17 @@ impl Connection {
         let _ = self.0.write_all(bytes);
     }
 
+    /// Sends bytes while the test goes on: a server that is busy does not take them all at once.
+    pub(crate) fn send_meanwhile(&mut self, bytes: Vec<u8>) {
+        let mut stream = self.0.try_clone().unwrap();
+        std::thread::spawn(move || drop(stream.write_all(&bytes)));
+    }
+
+    /// Goes away, whatever is still being sent.
+    pub(crate) fn hang_up(self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+
     pub(crate) fn ask(&mut self, request: &[u8]) -> Answer {
         self.send(request);
         self.answer()
@@ -182,7 +193,7 @@ impl Connection {
 
     /// The next answer.
     pub(crate) fn answer(&mut self) -> Answer {
-        self.try_answer().expect("an answer, not the connection's end")
+        self.try_answer().unwrap_or_else(|| panic!("the connection ended without an answer"))
     }
 
     /// The next answer, or nothing where the connection ends or stays silent.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::malformed;
 use super::reader::Reader;
+use super::{brief, malformed};
 use crate::error::{Error, Result};
 use crate::nn::Tensor;
 
@@ -48,10 +48,11 @@ impl Component {
                 KNOWN.join(", ")
             )));
         }
-        let (end, mut values) = (format!("</{kind}>"), BTreeMap::new());
+        // Early versions of the natural gradient's component end with the tag that they begin with.
+        let (ends, mut values) = ([format!("</{kind}>"), format!("<{kind}>")], BTreeMap::new());
         loop {
             let tag = reader.token()?;
-            if tag == end {
+            if ends.iter().any(|end| end == tag) {
                 return Ok(Self { kind: kind.to_owned(), values });
             }
             values.insert(tag.to_owned(), value(reader, tag, name)?);
@@ -85,51 +86,31 @@ impl Component {
     }
 }
 
-/// The value of a tag. Binary files don't say what follows: the tag's name does.
+/// What stands under the tags. Binary files don't say: the tag's name does.
+const INTS: &str = "Dim BlockDim InputDim OutputDim InputPeriod OutputPeriod LeftContext RightContext NumLogCountFeatures RankIn RankOut \
+    RankInOut UpdatePeriod";
+const FLOATS: &str = "LearningRateFactor MaxChange L2Regularize LearningRate OrthonormalConstraint NumSamplesHistory Alpha \
+    MaxChangePerSample Count OderivCount SelfRepairScale SelfRepairLowerThreshold SelfRepairUpperThreshold NumDimsSelfRepaired \
+    NumDimsProcessed Epsilon TargetRms VarianceFloor BackpropScale UpdateCount ActiveScalingCount MaxChangeScaleStats";
+/// `IncludeVarinance` is Kaldi's own spelling.
+const BOOLS: &str = "IsGradient TestMode IncludeVarinance OutputStddevs";
+const MATRICES: &str = "LinearParams";
+const VECTORS: &str = "BiasParams ValueAvg DerivAvg OderivRms StatsMean StatsVar";
+
 fn value(reader: &mut Reader<'_>, tag: &str, name: &str) -> Result<Value> {
-    Ok(match tag {
-        "<Dim>"
-        | "<BlockDim>"
-        | "<InputDim>"
-        | "<OutputDim>"
-        | "<InputPeriod>"
-        | "<OutputPeriod>"
-        | "<LeftContext>"
-        | "<RightContext>"
-        | "<NumLogCountFeatures>"
-        | "<RankIn>"
-        | "<RankOut>"
-        | "<RankInOut>"
-        | "<UpdatePeriod>" => Value::Int(reader.int()?),
-        "<LearningRateFactor>"
-        | "<MaxChange>"
-        | "<L2Regularize>"
-        | "<LearningRate>"
-        | "<OrthonormalConstraint>"
-        | "<NumSamplesHistory>"
-        | "<Alpha>"
-        | "<MaxChangePerSample>"
-        | "<Count>"
-        | "<OderivCount>"
-        | "<SelfRepairScale>"
-        | "<SelfRepairLowerThreshold>"
-        | "<SelfRepairUpperThreshold>"
-        | "<NumDimsSelfRepaired>"
-        | "<NumDimsProcessed>"
-        | "<Epsilon>"
-        | "<TargetRms>"
-        | "<VarianceFloor>"
-        | "<BackpropScale>" => Value::Float(reader.float()?),
-        "<IsGradient>" | "<TestMode>" | "<IncludeVariance>" | "<OutputStddevs>" => Value::Bool(reader.bool()?),
-        "<LinearParams>" => Value::Tensor(reader.matrix()?),
-        "<BiasParams>" | "<ValueAvg>" | "<DerivAvg>" | "<OderivRms>" | "<StatsMean>" | "<StatsVar>" => {
-            Value::Tensor(reader.vector()?)
-        }
-        other => {
-            return Err(malformed(format!(
-                "component `{name}` has a tag `{}`, which is not known",
-                other.escape_debug()
-            )));
-        }
-    })
+    let inner = tag.strip_prefix('<').and_then(|tag| tag.strip_suffix('>')).unwrap_or_default();
+    let is = |tags: &str| tags.split_ascii_whitespace().any(|tag| tag == inner);
+    if is(INTS) {
+        reader.int().map(Value::Int)
+    } else if is(FLOATS) {
+        reader.float().map(Value::Float)
+    } else if is(BOOLS) {
+        reader.bool().map(Value::Bool)
+    } else if is(MATRICES) {
+        reader.matrix().map(Value::Tensor)
+    } else if is(VECTORS) {
+        reader.vector().map(Value::Tensor)
+    } else {
+        Err(malformed(format!("component `{name}` has a tag `{}`, which is not known", brief(tag))))
+    }
 }

@@ -77,7 +77,8 @@ fn set(recipe: &mut Value, line: &str) -> Result<()> {
         "raw-energy" => "/raw_energy",
         "cepstral-lifter" => "/cepstral_lifter",
         "htk-compat" => "/htk_compat",
-        "dither" => return Ok(()), // noise, which would make the same recording another each time
+        // noise, which would make the same recording another each time; and rates are always converted
+        "dither" | "allow-downsample" | "allow-upsample" => return Ok(()),
         _ => return Err(Error::Unsupported(format!("`--{}` of an mfcc.conf", brief(key)))),
     };
     let place = recipe.pointer_mut(pointer).ok_or_else(unread)?;
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_conf_is_read_line_by_line_and_what_is_unknown_is_named() {
-        let conf = "# of the recipe\n--num-ceps=20 # more\n\n--sample-frequency=8000.0\n--use-energy=false\n--dither=1\n--window-type=hamming\n";
+        let conf = "# of the recipe\n--num-ceps=20 # more\n\n--sample-frequency=8000.0\n--use-energy=false\n--dither=1\n--allow-upsample=true\n--window-type=hamming\n";
         let recipe = frontend(conf, 20).unwrap();
         assert_eq!((&recipe["num_ceps"], &recipe["use_energy"]), (&json!(20), &json!(false)));
         assert_eq!(recipe["frame_opts"]["window_type"], "hamming");

@@ -100,7 +100,7 @@ fn check_pooling(pooling: &Found<'_>, extraction: &Found<'_>) -> Result<()> {
     let sound = periods == [1; 3] && of.int("<NumLogCountFeatures>", 0) == 0;
     if sound
         && of.bool("<OutputStddevs>", true)
-        && from.bool("<IncludeVariance>", true)
+        && from.bool("<IncludeVarinance>", true)
         && extraction.input.context == [0]
     {
         return Ok(());

@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
             return Err(self.wrong("the file ends early. Copy it again"));
         }
         self.at = self.bytes.len().min(self.at + 1);
-        std::str::from_utf8(word).map_err(|_| self.wrong("a word that is no text"))
+        self.text(word)
     }
 
     /// A word that must come next.
@@ -73,7 +73,15 @@ impl<'a> Reader<'a> {
     pub(super) fn line(&mut self) -> Result<&'a str> {
         let length = self.rest().iter().position(|b| *b == b'\n').ok_or_else(|| self.wrong("a line without end"))?;
         let line = self.take(length + 1)?;
-        std::str::from_utf8(&line[..length]).map_err(|_| self.wrong("a line that is no text"))
+        self.text(&line[..length])
+    }
+
+    /// Names go into messages: nothing of them steers a terminal.
+    fn text(&self, bytes: &'a [u8]) -> Result<&'a str> {
+        let text = std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| !text.chars().any(|c| c.is_control() && c != '\t' && c != '\r'));
+        text.ok_or_else(|| self.wrong("a word that is no text"))
     }
 
     /// Whether a line ends here: what follows `<Nnet3>`.
@@ -235,5 +243,6 @@ mod tests {
         assert!(Reader::new(b" [ 1 2 \n 3 ]").matrix().unwrap_err().to_string().contains("different lengths"));
         assert!(Reader::new(b" [ 1 2 x ]").vector().unwrap_err().to_string().contains("`x` is no number"));
         assert_eq!(Reader::new(b" [ ]").matrix().unwrap().shape(), [0, 0]);
+        assert!(Reader::new(b"\x1b[2J x").token().is_err() && Reader::new(b"a \x07\n").line().is_err());
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn representation(config: Map<String, Value>) -> Result<Value> {
     knobs.fixed("hidden_act", "gelu")?;
     knobs.fixed("feat_extract_activation", "gelu")?;
     knobs.fixed("add_adapter", false)?;
-    let layers = knobs.take("num_hidden_layers", 12);
+    let layers = knobs.count("num_hidden_layers", 12)?;
     let recipe = json!({
         "kind": "wavlm",
         "conv_dim": knobs.take("conv_dim", vec![512; 7]),
@@ -78,8 +78,8 @@ pub(super) fn representation(config: Map<String, Value>) -> Result<Value> {
         "conv_bias": knobs.take("conv_bias", false),
         "feat_extract_norm": knobs.take("feat_extract_norm", "group"),
         "hidden_size": knobs.take("hidden_size", 768),
-        "hidden_state": &layers,
-        "num_hidden_layers": &layers,
+        "hidden_state": layers,
+        "num_hidden_layers": layers,
         "num_attention_heads": knobs.take("num_attention_heads", 12),
         "intermediate_size": knobs.take("intermediate_size", 3072),
         "num_conv_pos_embeddings": knobs.take("num_conv_pos_embeddings", 128),

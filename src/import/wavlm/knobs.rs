@@ -21,6 +21,13 @@ impl Knobs {
         self.keys.remove(key).unwrap_or_else(|| otherwise.into())
     }
 
+    /// Takes a key whose value is a whole number from 0 up.
+    pub(super) fn count(&mut self, key: &str, otherwise: u64) -> Result<u64> {
+        let value = self.take(key, otherwise);
+        let wrong = || Error::Config(format!("{}: `{key}` is {value}, no whole number", self.file));
+        value.as_u64().ok_or_else(wrong)
+    }
+
     /// Takes a key that must have one value, as it changes the network and this engine knows that value alone; missing, it has it.
     pub(super) fn fixed(&mut self, key: &str, only: impl Into<Value>) -> Result<()> {
         let only = only.into();

@@ -45,6 +45,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Import> {
     let Files { weights: path, config, preprocessor } = sort(files)?;
     let bytes = read_file(path)?;
     let origin = Origin::of(path, &bytes);
+    let has_config = config.is_some(); // all of transformers' networks lie in files of one name
     let parts = match config {
         Some(config) => published(&bytes, config, preprocessor),
         None => released(&bytes),
@@ -54,7 +55,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Import> {
     if !left.is_empty() {
         data.insert("left out".into(), json!(left));
     }
-    let name = shown(path).into_owned();
+    let name = if has_config { "wavlm".to_owned() } else { shown(path).into_owned() };
     Ok(Import { name, licence: NO_LICENCE.to_owned(), data, frontend, representation, tensors })
 }
 

@@ -37,7 +37,7 @@ pub(super) fn recipes(cfg: Item<'_>) -> Result<(Value, Value)> {
     knobs.fixed("activation_fn", "gelu")?;
     knobs.fixed("relative_position_embedding", true)?;
     knobs.fixed("gru_rel_pos", true)?;
-    let layers = knobs.take("encoder_layers", 12);
+    let layers = knobs.count("encoder_layers", 12)?;
     let convolutions = knobs.take("conv_feature_layers", "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2");
     let convolutions = conv_layers(convolutions.as_str().unwrap_or_default()).ok_or_else(|| {
         Error::Unsupported(format!(
@@ -62,8 +62,8 @@ pub(super) fn recipes(cfg: Item<'_>) -> Result<(Value, Value)> {
         "conv_bias": knobs.take("conv_bias", false),
         "feat_extract_norm": norm,
         "hidden_size": knobs.take("encoder_embed_dim", 768),
-        "hidden_state": &layers,
-        "num_hidden_layers": &layers,
+        "hidden_state": layers,
+        "num_hidden_layers": layers,
         "num_attention_heads": knobs.take("encoder_attention_heads", 12),
         "intermediate_size": knobs.take("encoder_ffn_embed_dim", 3072),
         "num_conv_pos_embeddings": knobs.take("conv_pos", 128),
