@@ -11,6 +11,7 @@
 //!            ─ engine ▶ Report                               an answer, or an honest "no answer" with its reason
 //! checkpoints ─ import ▶ model file                          others' networks, read without Python (feature `import`)
 //!            ─ eval ──▶ measures                             what answers are worth, on labelled recordings (feature `eval`)
+//!            ─ export ▶ files for other tools                CSV, JSON lines, TextGrid, a page of a timeline (feature `export`)
 //!            ─ server ▶ the same over HTTP, and a page           (feature `serve`)
 //! ```
 //!
@@ -37,6 +38,7 @@ println!(\"{} ({:.0} %)\", emotion.label, 100.0 * emotion.probability());
 //! |---|---|---|
 //! | `cli` | yes | the program `persona-engine` (clap) |
 //! | `eval` | with `cli` | measuring a system on labelled recordings (csv) |
+//! | `export` | with `cli` | timelines as CSV, JSON lines, Praat TextGrid and a page (csv) |
 //! | `import` | with `cli` | model files from others' checkpoints (rawzip) |
 //! | `serve` | yes | the HTTP server and its page (axum, tokio) |
 //! | `mp3` | yes | MP3 input (symphonia) |
@@ -51,6 +53,10 @@ pub mod engine;
 pub mod error;
 #[cfg(feature = "eval")]
 pub mod eval;
+#[cfg(feature = "export")]
+pub mod export;
+#[cfg(any(feature = "eval", feature = "export"))]
+mod html;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod kernels;

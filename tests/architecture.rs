@@ -15,10 +15,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nn", &["kernels", "error"]),
     ("models", &["nn", "dsp", "error"]),
     ("engine", &["audio", "dsp", "models", "nn::weights", "error"]),
+    ("html", &[]),
+    ("eval", &["engine", "models", "nn::weights", "html", "error"]),
+    ("export", &["engine", "html", "error"]),
     ("import", &["models", "nn", "error"]),
-    ("eval", &["engine", "models", "nn::weights", "error"]),
+    ("html", &[]),
+    ("eval", &["engine", "models", "nn::weights", "html", "error"]),
+    ("export", &["engine", "html", "error"]),
     ("server", &["engine", "error"]),
-    ("cli", &["engine", "eval", "import", "server", "error"]),
+    ("cli", &["engine", "eval", "export", "import", "server", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

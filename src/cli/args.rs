@@ -18,6 +18,7 @@ use super::eval::EvalArgs;
 use super::features::FeaturesArgs;
 use super::generate::{CompletionsArgs, ManArgs};
 use super::import::ImportArgs;
+use super::timeline_args::TimelineArgs;
 
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
 #[derive(Parser)]
@@ -39,6 +40,7 @@ const EXAMPLES: &str = "\
 Examples:
   persona-engine infer call.wav                            a table for people
   persona-engine infer *.mp3 --json > answers.jsonl        one object a file, for programs
+  persona-engine infer call.wav --per-channel --timeline   who speaks on which channel, and how it changes
   persona-engine batch calls/ -o results.jsonl             thousands of files, on all cores
   persona-engine eval clips.csv --html report.html         what it is worth on your recordings
   persona-engine model list                                the systems that there are";
@@ -89,12 +91,15 @@ pub(super) struct InferArgs {
     pub(super) threads: u16,
     #[command(flatten)]
     pub(super) answer: AnswerArgs,
+    #[command(flatten)]
+    pub(super) timeline: TimelineArgs,
 }
 
 const INFER_EXAMPLES: &str = "\
 Examples:
   persona-engine infer call.wav
   persona-engine infer *.mp3 --json > answers.jsonl
+  persona-engine infer call.wav --per-channel --timeline --html call.html
   persona-engine infer call.wav --no-emotion --min-confidence 0.8
   ffmpeg -v error -i video.mp4 -f wav - | persona-engine infer -
   sox call.vox -t raw -e mu-law -r 8k -c 1 - | persona-engine infer --raw mulaw:8000:1 -";
@@ -213,12 +218,13 @@ impl AnswerArgs {
 impl InferArgs {
     /// The engine's options.
     pub(super) fn options(&self) -> Result<Options> {
-        Ok(Options { threads: usize::from(self.threads), ..self.answer.options()? })
+        Ok(Options { threads: usize::from(self.threads), timeline: self.timeline.wanted(), ..self.answer.options()? })
     }
 
     /// Refuses what no parser sees: standard input can be read only once.
     pub(super) fn check(&self) -> Result<()> {
-        one_stdin(&self.files)
+        one_stdin(&self.files)?;
+        self.timeline.check(&self.files)
     }
 }
 

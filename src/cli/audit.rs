@@ -41,12 +41,24 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn of(answer: &Result<Report>) -> Self {
+    fn of<T: Answered>(answer: &Result<T>) -> Self {
         match answer {
-            Ok(report) if report.no_answer.is_none() => Self::Answered,
+            Ok(told) if told.answered() => Self::Answered,
             Ok(_) => Self::NoAnswer,
             Err(_) => Self::Failed,
         }
+    }
+}
+
+/// What was told of an input.
+pub(super) trait Answered {
+    /// Whether there is an answer in it.
+    fn answered(&self) -> bool;
+}
+
+impl Answered for Report {
+    fn answered(&self) -> bool {
+        self.no_answer.is_none()
     }
 }
 
@@ -70,7 +82,7 @@ impl Audit {
 }
 
 /// The line for one input, now.
-pub(super) fn entry(engine: &Engine, file: &str, heard: &Heard) -> String {
+pub(super) fn entry<T: Answered>(engine: &Engine, file: &str, heard: &Heard<T>) -> String {
     let manifest = engine.system().manifest();
     let entry = Entry {
         schema: 1,

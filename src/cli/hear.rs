@@ -5,46 +5,50 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use persona_engine::engine::{Engine, Report};
+use persona_engine::engine::Recording;
 use persona_engine::{Error, Result};
 use sha2::{Digest, Sha256};
 
 /// Bytes that are hashed at a time.
 const CHUNK: usize = 64 << 10;
 
-/// An input's answer, and SHA-256 of its bytes: nothing if they were not hashed or could not be read.
+/// What became of an input, and SHA-256 of its bytes: nothing if they were not hashed or could not be read.
 #[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) answer: Result<Report>,
+pub(super) struct Heard<T> {
+    pub(super) answer: Result<T>,
     pub(super) sha256: Option<String>,
 }
 
 /// Answers a file. One that can be read only once, such as a pipe, is hashed on its way.
-pub(super) fn file(engine: &Engine, path: &Path, hashed: bool) -> Heard {
+pub(super) fn file<T>(path: &Path, hashed: bool, answer: impl FnOnce(Recording) -> Result<T>) -> Heard<T> {
     if !hashed {
-        return Heard { answer: engine.infer_file(path), sha256: None };
+        return Heard { answer: answer(Recording::file(path)), sha256: None };
     }
     if fs::metadata(path).is_ok_and(|found| found.is_file()) {
         let sha256 = sha256_of_file(path);
-        return Heard { answer: engine.infer_file(path), sha256 };
+        return Heard { answer: answer(Recording::file(path)), sha256 };
     }
     match File::open(path) {
-        Ok(stream) => hashed_stream(engine, stream, &path.to_string_lossy()),
+        Ok(stream) => hashed_stream(stream, &path.to_string_lossy(), answer),
         Err(error) => Heard { answer: Err(Error::Io(error).in_file(path)), sha256: None },
     }
 }
 
 /// Answers what comes on standard input, which is named `-`.
-pub(super) fn stdin(engine: &Engine, hashed: bool) -> Heard {
+pub(super) fn stdin<T>(hashed: bool, answer: impl FnOnce(Recording) -> Result<T>) -> Heard<T> {
     if hashed {
-        return hashed_stream(engine, io::stdin(), "-");
+        return hashed_stream(io::stdin(), "-", answer);
     }
-    Heard { answer: engine.infer_reader(io::stdin(), "-"), sha256: None }
+    Heard { answer: answer(Recording::stream(io::stdin(), "-")), sha256: None }
 }
 
-fn hashed_stream(engine: &Engine, stream: impl Read + Send + Sync + 'static, name: &str) -> Heard {
+fn hashed_stream<T>(
+    stream: impl Read + Send + Sync + 'static,
+    name: &str,
+    answer: impl FnOnce(Recording) -> Result<T>,
+) -> Heard<T> {
     let hashing = Hashing::new(stream);
-    let answer = engine.infer_reader(hashing.clone(), name);
+    let answer = answer(Recording::stream(hashing.clone(), name));
     Heard { answer, sha256: hashing.finish() }
 }
 

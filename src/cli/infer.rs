@@ -1,15 +1,17 @@
 //! `persona-engine infer FILE...`
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
-use persona_engine::engine::{Engine, Failure};
+use persona_engine::Result;
+use persona_engine::engine::{Engine, Listener, Recording, Unhindered};
 
 use super::Stop;
 use super::args::{InferArgs, is_stdin, system_in};
 use super::audit::{self, Audit};
+use super::collect::Collected;
+use super::form::{Form, Told};
 use super::hear::{self, Heard};
-use super::table;
 
 /// Answers each file in turn. Returns whether none failed.
 pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
@@ -18,47 +20,43 @@ pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     let system = system_in(args.answer.model.as_deref(), args.answer.precision).map_err(Stop::SetUp)?;
     let engine = Engine::new(system, options).map_err(Stop::SetUp)?;
     let mut audit = args.answer.audit.as_deref().map(Audit::open).transpose().map_err(Stop::SetUp)?;
+    let manifest = engine.system().manifest();
+    let mut form = Form::new(args, &engine, out)?;
     let mut all_answered = true;
-    for (index, file) in args.files.iter().enumerate() {
-        let heard = hear(&engine, file, audit.is_some());
+    for file in &args.files {
+        form.begin(file);
+        let mut collected = Collected::new(args, &mut form);
+        let heard = hear(&engine, args, file, audit.is_some(), &mut collected);
         if let Some(audit) = &mut audit {
             audit.append(&audit::entry(&engine, &file.to_string_lossy(), &heard))?;
         }
         match heard.answer {
-            Ok(report) => {
-                if !args.answer.quiet {
-                    for warning in &report.warnings {
-                        writeln!(err, "persona-engine: {}: warning: {warning}", report.file)?;
-                    }
-                }
-                if args.json {
-                    write_json(out, &report)?;
-                } else {
-                    if index > 0 {
-                        writeln!(out)?;
-                    }
-                    table::write(out, &report, engine.system().manifest())?;
-                }
+            Ok(mut told) => {
+                let (name, warnings) = told.warnings();
+                let shown = if args.answer.quiet { &[] } else { warnings };
+                shown.iter().try_for_each(|warning| writeln!(err, "persona-engine: {name}: warning: {warning}"))?;
+                collected.write_files(args, file, &told).map_err(Stop::SetUp)?;
+                collected.complete(&mut told);
+                let runs = collected.runs;
+                form.end(&told, runs.as_ref(), manifest)?;
             }
             Err(error) => {
+                form.check()?;
                 all_answered = false;
                 writeln!(err, "persona-engine: {error}")?;
-                if args.json {
-                    write_json(out, &Failure::new(file.to_string_lossy(), &error))?;
-                }
+                form.fail(file, &error)?;
             }
         }
     }
     Ok(all_answered)
 }
 
-fn hear(engine: &Engine, file: &Path, hashed: bool) -> Heard {
-    if is_stdin(file) { hear::stdin(engine, hashed) } else { hear::file(engine, file, hashed) }
-}
-
-/// One object, one line, at once: a reader at the other end of a pipe need not wait for the last file.
-fn write_json(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    writeln!(out)?;
-    out.flush()
+fn hear(engine: &Engine, args: &InferArgs, file: &Path, hashed: bool, listener: &mut dyn Listener) -> Heard<Told> {
+    let answer = |recording: Recording| {
+        if args.timeline.per_channel {
+            return engine.listen_to_channels(recording, &mut Unhindered, listener).map(Told::Channels);
+        }
+        engine.listen(recording, &mut Unhindered, listener).map(|report| Told::Mean(Box::new(report)))
+    };
+    if is_stdin(file) { hear::stdin(hashed, answer) } else { hear::file(file, hashed, answer) }
 }

@@ -3,45 +3,92 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use persona_engine::engine::{Age, Choice, Head, Interval, Manifest, Report, Withheld};
+use persona_engine::engine::{
+    Age, Answers, ChannelReport, ChannelsReport, Choice, Head, Interval, Manifest, NoAnswer, Report, Withheld,
+};
+use persona_engine::export::Runs;
+
+use super::timeline_table;
 
 /// Width of a bar that means 100 %.
 const BAR: usize = 32;
 
-/// Writes one report.
-pub(super) fn write(out: &mut dyn Write, report: &Report, manifest: &Manifest) -> io::Result<()> {
-    writeln!(out, "{}", heading(report))?;
-    writeln!(out)?;
-    if let Some(reason) = report.no_answer {
+/// What a table says of one voice.
+struct Voice<'a> {
+    answers: &'a Answers,
+    withheld: &'a [Withheld],
+    no_answer: Option<NoAnswer>,
+}
+
+/// Writes one report, with its timeline if there is one.
+pub(super) fn write(out: &mut dyn Write, report: &Report, runs: Option<&Runs>, manifest: &Manifest) -> io::Result<()> {
+    let file = (report.duration_s, report.sample_rate_hz, report.channels);
+    writeln!(out, "{}\n", heading(&report.file, file))?;
+    let Report { answers, withheld, no_answer, .. } = report;
+    write_voice(out, &Voice { answers, withheld, no_answer: *no_answer }, manifest)?;
+    if let Some(runs) = runs {
+        writeln!(out)?;
+        timeline_table::write(out, runs.of(0))?;
+    }
+    write_foot(out, report.windows, report.timings_ms.total, &report.model)
+}
+
+/// Writes one report channel by channel.
+pub(super) fn write_channels(
+    out: &mut dyn Write,
+    report: &ChannelsReport,
+    runs: Option<&Runs>,
+    manifest: &Manifest,
+) -> io::Result<()> {
+    let file = (report.duration_s, report.sample_rate_hz, report.channels);
+    writeln!(out, "{}", heading(&report.file, file))?;
+    for of_channel in &report.per_channel {
+        let ChannelReport { channel, answers, withheld, no_answer, .. } = of_channel;
+        writeln!(out, "\n  channel {channel}\n")?;
+        write_voice(out, &Voice { answers, withheld, no_answer: *no_answer }, manifest)?;
+        if let Some(runs) = runs {
+            writeln!(out)?;
+            timeline_table::write(out, runs.of(*channel))?;
+        }
+    }
+    let windows = report.per_channel.iter().map(|channel| channel.windows).sum();
+    write_foot(out, windows, report.timings_ms.total, &report.model)
+}
+
+fn write_voice(out: &mut dyn Write, voice: &Voice<'_>, manifest: &Manifest) -> io::Result<()> {
+    if let Some(reason) = voice.no_answer {
         writeln!(out, "  no answer: {}", reason.explain())?;
     }
-    if let Some(emotion) = &report.answers.emotion {
+    if let Some(emotion) = &voice.answers.emotion {
         write_emotion(out, emotion)?;
     }
-    write_withheld(out, report, Head::Emotion)?;
-    if let Some(gender) = &report.answers.gender {
+    write_withheld(out, voice.withheld, Head::Emotion)?;
+    if let Some(gender) = &voice.answers.gender {
         writeln!(out, "  gender   {:<10} {:>7}", gender.label, percent(gender.probability()))?;
     }
-    write_withheld(out, report, Head::Gender)?;
-    if let Some(age) = &report.answers.age {
+    write_withheld(out, voice.withheld, Head::Gender)?;
+    if let Some(age) = &voice.answers.age {
         writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(age, manifest))?;
     }
-    writeln!(out)?;
-    let windows = if report.windows == 1 { "1 window".to_owned() } else { format!("{} windows", report.windows) };
-    writeln!(out, "  {windows} in {:.0} ms by {}", report.timings_ms.total.max(1.0), report.model)
+    Ok(())
+}
+
+fn write_foot(out: &mut dyn Write, windows: usize, total_ms: f64, model: &str) -> io::Result<()> {
+    let windows = if windows == 1 { "1 window".to_owned() } else { format!("{windows} windows") };
+    writeln!(out, "\n  {windows} in {:.0} ms by {model}", total_ms.max(1.0))
 }
 
 /// `speech.wav   4.16 s, 16 kHz, mono`
-fn heading(report: &Report) -> String {
-    let name = if report.file == "-" { "standard input" } else { &report.file };
+fn heading(file: &str, (duration_s, sample_rate_hz, channels): (f64, u32, u16)) -> String {
+    let name = if file == "-" { "standard input" } else { file };
     let name = Path::new(name).file_name().map_or_else(|| name.to_owned(), |n| n.to_string_lossy().into_owned());
-    let channels = match report.channels {
+    let channels = match channels {
         1 => "mono".to_owned(),
         2 => "stereo".to_owned(),
         n => format!("{n} channels"),
     };
-    let khz = f64::from(report.sample_rate_hz) / 1000.0;
-    format!("{name}   {}, {khz} kHz, {channels}", length(report.duration_s))
+    let khz = f64::from(sample_rate_hz) / 1000.0;
+    format!("{name}   {}, {khz} kHz, {channels}", length(duration_s))
 }
 
 /// `4.16 s`, `12:05`, `2:00:00`: seconds as people say them.
@@ -64,8 +111,8 @@ fn write_emotion(out: &mut dyn Write, emotion: &Choice) -> io::Result<()> {
     Ok(())
 }
 
-fn write_withheld(out: &mut dyn Write, report: &Report, head: Head) -> io::Result<()> {
-    let mut of_head = report.withheld.iter().filter(|withheld| withheld.head == head);
+fn write_withheld(out: &mut dyn Write, withheld: &[Withheld], head: Head) -> io::Result<()> {
+    let mut of_head = withheld.iter().filter(|withheld| withheld.head == head);
     of_head.try_for_each(|withheld| writeln!(out, "{}", reason_in_words(withheld)))
 }
 
@@ -86,7 +133,7 @@ pub(super) fn percent_asked(share: f64) -> f64 {
 }
 
 /// `97.1 %`. No estimate is certain, so none is printed as 0 or 100.
-fn percent(probability: f64) -> String {
+pub(super) fn percent(probability: f64) -> String {
     match 100.0 * probability {
         low if low < 0.05 => "<0.1 %".to_owned(),
         high if high >= 99.95 => ">99.9 %".to_owned(),

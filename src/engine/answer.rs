@@ -34,16 +34,25 @@ impl Scratch {
 pub(super) struct Worker<'a> {
     pub(super) system: &'a System,
     pub(super) options: &'a Options,
+    /// Samples from one stretch of the timeline to the next; nothing without one.
+    pub(super) hop: Option<usize>,
     pub(super) scratch: &'a mut Scratch,
 }
 
 /// One window, answered or not.
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) outcome: Outcome,
-    /// Samples that this window alone brings.
+    /// Its first sample.
+    pub(super) start: usize,
+    /// Its samples.
+    pub(super) length: usize,
+    /// Those of them that it alone brings.
     pub(super) fresh: usize,
-    /// Those of them that are speech.
+    /// Those of the fresh ones that are speech.
     pub(super) speech: usize,
+    /// What it shows of each stretch of the timeline that it touches; empty if it does not belong to it.
+    pub(super) parts: Vec<Part>,
     /// Mean square of the speech frames, and of the noise under them; 0 and 0 where there is no speech.
     powers: (f64, f64),
     pub(super) activity_time: Duration,
@@ -51,49 +60,84 @@ pub(super) struct Answer {
     pub(super) network_time: Duration,
 }
 
+/// What a window shows of a stretch, or of the part that lies in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Samples of the stretch that lie in the window.
+    pub(super) length: usize,
+    /// Those of them that are speech.
+    pub(super) speech: usize,
+    /// Whether their level is that of silence.
+    pub(super) silent: bool,
+}
+
 /// What came of a window.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Outcome {
     Answered(Output),
     Left(NoAnswer),
 }
 
 impl Answer {
-    /// Of features that came without audio.
-    pub(super) fn without_audio(output: Output, network_time: Duration) -> Self {
+    /// Of a window of `length` samples from `start` on, `fresh` of them new.
+    pub(super) fn new(outcome: Outcome, start: usize, length: usize, fresh: usize) -> Self {
         Self {
-            outcome: Outcome::Answered(output),
-            fresh: 1,
-            speech: 1,
+            outcome,
+            start,
+            length,
+            fresh,
+            speech: 0,
+            parts: Vec::new(),
             powers: (0.0, 0.0),
             activity_time: Duration::ZERO,
             features_time: Duration::ZERO,
-            network_time,
+            network_time: Duration::ZERO,
         }
+    }
+
+    /// Of features that came without audio.
+    pub(super) fn without_audio(output: Output, network_time: Duration) -> Self {
+        Self { speech: 1, network_time, ..Self::new(Outcome::Answered(output), 0, 1, 1) }
     }
 }
 
 impl Worker<'_> {
     pub(super) fn answer(&mut self, window: &Window) -> Result<Answer> {
-        let mut answer = Answer {
-            outcome: Outcome::Left(NoAnswer::Silence),
-            fresh: window.fresh,
-            speech: 0,
-            powers: (0.0, 0.0),
-            activity_time: Duration::ZERO,
-            features_time: Duration::ZERO,
-            network_time: Duration::ZERO,
-        };
-        if level_dbfs(&window.samples) < self.options.silence_dbfs {
+        let silence = Outcome::Left(NoAnswer::Silence);
+        let mut answer = Answer::new(silence, window.start, window.samples.len(), window.fresh);
+        if self.is_silent(&window.samples) {
+            answer.parts = self.parts(window, false);
             return Ok(answer);
         }
         let began = Instant::now();
         let reason = self.refuse(window, &mut answer);
+        answer.parts = self.parts(window, self.options.activity);
         answer.activity_time = began.elapsed();
         answer.outcome = match reason {
             Some(reason) => Outcome::Left(reason),
             None => Outcome::Answered(self.run_network(window, &mut answer)?),
         };
         Ok(answer)
+    }
+
+    fn is_silent(&self, samples: &[f32]) -> bool {
+        level_dbfs(samples) < self.options.silence_dbfs
+    }
+
+    /// What the window shows of the timeline's stretches, if it belongs to it. `judged`: the detector has just run on it.
+    fn parts(&self, window: &Window, judged: bool) -> Vec<Part> {
+        let Some(hop) = self.hop.filter(|_| window.timeline) else {
+            return Vec::new();
+        };
+        let end = window.start + window.samples.len();
+        let activity = &self.scratch.activity;
+        let part = |index: usize| {
+            let from = (index * hop).max(window.start) - window.start;
+            let to = ((index + 1) * hop).min(end) - window.start;
+            let speech = if judged { activity.speech_within(from..to) } else { 0 };
+            Part { length: to - from, speech, silent: self.is_silent(&window.samples[from..to]) }
+        };
+        (window.start / hop..end.div_ceil(hop)).map(part).collect()
     }
 
     /// Why a window that is not silent should not be answered, if there is a reason; notes its speech.
@@ -104,7 +148,7 @@ impl Worker<'_> {
         let activity = &mut self.scratch.activity;
         let evidence = activity.run(&window.samples);
         if evidence.is_speech {
-            answer.speech = activity.speech_samples(window.samples.len(), window.fresh);
+            answer.speech = activity.speech_within(window.samples.len() - window.fresh..window.samples.len());
             answer.powers = (evidence.speech_power, evidence.noise_power);
         }
         let clipped = window.samples.iter().filter(|x| is_clipped(**x)).count();
@@ -155,13 +199,9 @@ fn variance(block: &[f32]) -> f64 {
 /// The mean of probabilities is the share of the recording that a label is expected to hold, so a long recording of two moods shows both.
 /// Their product would bet everything on one label after a few windows, as if each window were new evidence about one and the same thing.
 /// Windows that were left unanswered count nothing.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Combined {
-    /// Sums over the answered windows; nothing for a head that is off.
-    emotion: Option<Vec<f64>>,
-    gender: Option<Vec<f64>>,
-    age: Option<f64>,
-    weight: f64,
+    sums: Sums,
     pub(super) answered: usize,
     /// Windows left unanswered, by reason.
     left: BTreeMap<NoAnswer, usize>,
@@ -173,10 +213,14 @@ pub(super) struct Combined {
 }
 
 impl Combined {
+    /// Takes the next window; of one without fresh samples its times alone.
     pub(super) fn add(&mut self, answer: &Answer) {
         self.activity_time += answer.activity_time;
         self.features_time += answer.features_time;
         self.network_time += answer.network_time;
+        if answer.fresh == 0 {
+            return;
+        }
         let weight = answer.fresh as f64;
         self.speech += answer.speech;
         self.powers.0 += weight * answer.powers.0;
@@ -189,16 +233,7 @@ impl Combined {
             }
         };
         self.answered += 1;
-        self.weight += weight;
-        if let Some(emotion) = &output.emotion {
-            accumulate(&mut self.emotion, &emotion.probabilities, weight);
-        }
-        if let Some(gender) = &output.gender {
-            accumulate(&mut self.gender, &gender.probabilities, weight);
-        }
-        if let Some(years) = output.age_years {
-            *self.age.get_or_insert_default() += weight * f64::from(years);
-        }
+        self.sums.add(output, weight);
     }
 
     /// The commonest reason for leaving a window unanswered; of equally common ones the first in their order.
@@ -220,8 +255,39 @@ impl Combined {
 
     /// Nothing if no window was answered.
     pub(super) fn means(&self) -> Option<Means> {
+        self.sums.means()
+    }
+}
+
+/// A weighted mean of answers, as they come.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    /// Nothing for a head that is off.
+    emotion: Option<Vec<f64>>,
+    gender: Option<Vec<f64>>,
+    age: Option<f64>,
+    weight: f64,
+}
+
+impl Sums {
+    /// `weight` is above 0.
+    pub(super) fn add(&mut self, output: &Output, weight: f64) {
+        self.weight += weight;
+        if let Some(emotion) = &output.emotion {
+            accumulate(&mut self.emotion, &emotion.probabilities, weight);
+        }
+        if let Some(gender) = &output.gender {
+            accumulate(&mut self.gender, &gender.probabilities, weight);
+        }
+        if let Some(years) = output.age_years {
+            *self.age.get_or_insert_default() += weight * f64::from(years);
+        }
+    }
+
+    /// Nothing of no answers.
+    pub(super) fn means(&self) -> Option<Means> {
         let mean = |sums: &Vec<f64>| sums.iter().map(|sum| sum / self.weight).collect();
-        (self.answered > 0).then(|| Means {
+        (self.weight > 0.0).then(|| Means {
             emotion: self.emotion.as_ref().map(mean),
             gender: self.gender.as_ref().map(mean),
             years: self.age.map(|sum| sum / self.weight),
@@ -229,7 +295,7 @@ impl Combined {
     }
 }
 
-/// The recording's probabilities and age; nothing for a head that is off.
+/// Probabilities and age; nothing for a head that is off.
 pub(super) struct Means {
     pub(super) emotion: Option<Vec<f64>>,
     pub(super) gender: Option<Vec<f64>>,

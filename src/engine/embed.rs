@@ -16,7 +16,7 @@ use super::pace::{Pace, Unhindered};
 use super::pipeline::Engine;
 use super::recording::Recording;
 use super::report::SCHEMA;
-use super::stream::MonoStream;
+use super::stream::{SignalStream, Split};
 use super::verdict::rounded;
 use super::windows::{Window, Windows};
 use crate::audio::{Decoder, Limits, RawFormat};
@@ -85,11 +85,7 @@ impl EmbeddingEngine {
     /// # Errors
     /// Whatever is wrong with the file, naming it; [`Error::Config`] for one that is too short, or a layer that is no vector of this network.
     pub fn embed_file(&self, path: &Path) -> Result<Embedding> {
-        let decoder = match &self.options.raw {
-            None => Decoder::open(path, &self.options.limits),
-            Some(format) => Decoder::open_raw(path, format, &self.options.limits),
-        }?;
-        self.run(decoder, path.to_string_lossy().into_owned()).map_err(|error| error.in_file(path))
+        self.embed(Recording::file(path))
     }
 
     /// Embeds one stream of bytes; `name` stands for it.
@@ -97,12 +93,13 @@ impl EmbeddingEngine {
     /// # Errors
     /// As [`Self::embed_file`].
     pub fn embed_reader(&self, reader: impl Read + Send + Sync + 'static, name: &str) -> Result<Embedding> {
-        let decoder = Recording::stream(reader).decoder(self.options.raw.as_ref(), &self.options.limits);
-        decoder.and_then(|decoder| self.run(decoder, name.to_owned())).map_err(|error| error.in_file(name))
+        self.embed(Recording::stream(reader, name))
     }
 
-    fn run(&self, decoder: Decoder, file: String) -> Result<Embedding> {
-        run(self.model.embedder(), self.options.layer.as_deref(), &mut Unhindered, decoder, file)
+    fn embed(&self, recording: Recording) -> Result<Embedding> {
+        let (decoder, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
+        let layer = self.options.layer.as_deref();
+        run(self.model.embedder(), layer, &mut Unhindered, decoder, &name).map_err(|error| error.in_file(&name))
     }
 }
 
@@ -111,11 +108,10 @@ impl Engine {
     ///
     /// # Errors
     /// As [`EmbeddingEngine::embed_reader`]; and the pace's own.
-    pub fn embed_at(&self, pace: &mut dyn Pace, recording: Recording, name: &str) -> Result<Embedding> {
+    pub fn embed(&self, recording: Recording, pace: &mut dyn Pace) -> Result<Embedding> {
         let options = self.options();
-        let decoder = recording.decoder(options.raw.as_ref(), &options.limits);
-        let embedding = decoder.and_then(|decoder| run(self.system().embedder(), None, pace, decoder, name.to_owned()));
-        embedding.map_err(|error| error.in_file(name))
+        let (decoder, name) = recording.open(options.raw.as_ref(), &options.limits)?;
+        run(self.system().embedder(), None, pace, decoder, &name).map_err(|error| error.in_file(&name))
     }
 }
 
@@ -125,29 +121,31 @@ fn run(
     layer: Option<&str>,
     pace: &mut dyn Pace,
     decoder: Decoder,
-    file: String,
+    name: &str,
 ) -> Result<Embedding> {
     let manifest = embedder.manifest();
-    let mut stream = MonoStream::new(decoder, manifest.frontend.sample_rate_hz())?;
-    let mut windows = Windows::new(manifest.frontend.window_samples());
+    let mut stream = SignalStream::new(decoder, Split::Mean, manifest.frontend.sample_rate_hz())?;
+    let mut windows = Windows::new(manifest.frontend.window_samples(), None);
     let mut worker = Worker::new(embedder, layer)?;
     let (mut ready, mut mean) = (Vec::new(), Mean::default());
     loop {
         pace.step(&stream.progress())?;
-        let Some(next) = stream.next()? else { break };
-        windows.push(next, &mut ready);
+        if !stream.next()? {
+            break;
+        }
+        windows.push(stream.block(0).1, &mut |window| ready.push(window));
         for window in ready.drain(..) {
             pace.step(&stream.progress())?;
             mean.add(&worker.embed(&window)?, window.fresh);
         }
     }
-    if let Some(window) = windows.finish() {
+    if let Some(window) = windows.last() {
         mean.add(&worker.embed(&window)?, window.fresh);
     }
     let heard = stream.heard();
     Ok(Embedding {
         schema: SCHEMA,
-        file,
+        file: name.to_owned(),
         duration_s: rounded(heard.duration_s, 6),
         windows: mean.windows,
         model: manifest.name.clone(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::stream::MonoStream;
+use super::stream::{SignalStream, Split};
 use crate::audio::{Decoder, Limits, RawFormat};
 use crate::error::Result;
 use crate::models::Frontend;
@@ -25,10 +25,10 @@ pub fn features(
     }?;
     let run = || {
         let mut extractor = frontend.extractor()?;
-        let mut stream = MonoStream::new(decoder, frontend.sample_rate_hz())?;
+        let mut stream = SignalStream::new(decoder, Split::Mean, frontend.sample_rate_hz())?;
         let (mut samples, mut features) = (Vec::new(), Vec::new());
-        while let Some(next) = stream.next()? {
-            samples.extend_from_slice(next);
+        while stream.next()? {
+            samples.extend_from_slice(stream.block(0).1);
         }
         let frames = extractor.run(&samples, &mut features);
         frontend.normalisation().apply(&mut features, frontend.bands());

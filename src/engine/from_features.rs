@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-use super::answer::{Answer, Combined};
+use super::answer::Answer;
+use super::lane::LaneEnd;
 use super::pipeline::Engine;
-use super::report::{NoAnswer, Report};
+use super::report::Report;
 use super::stream::Heard;
 
 impl Engine {
@@ -35,19 +36,19 @@ impl Engine {
             sample_rate_hz: frontend.sample_rate_hz(),
             channels: 1,
             warnings: Vec::new(),
-            input: None,
+            inputs: Vec::new(),
             decode_time: Duration::ZERO,
             resample_time: Duration::ZERO,
         };
-        let mut combined = Combined::default();
+        let mut end = LaneEnd::default();
         if frames < system.min_frames() {
-            return Ok(self.report(name.to_owned(), heard, &combined, NoAnswer::TooShort, began));
+            return Ok(self.report(name.to_owned(), &heard, &end, began));
         }
         let started = Instant::now();
         let output = system.forward_heads(features, frames, self.options().heads, &mut system.workspace())?;
         let network_time = started.elapsed();
-        combined.add(&Answer::without_audio(output, network_time));
-        Ok(self.report(name.to_owned(), heard, &combined, NoAnswer::Silence, began))
+        end.combined.add(&Answer::without_audio(output, network_time));
+        Ok(self.report(name.to_owned(), &heard, &end, began))
     }
 }
 
@@ -55,7 +56,7 @@ impl Engine {
 #[cfg(feature = "embedded-weights")]
 mod tests {
     use super::*;
-    use crate::engine::{Catalogue, Options};
+    use crate::engine::{Catalogue, NoAnswer, Options};
 
     /// It answers a tone too: what is compared is the way behind the detector.
     fn engine() -> Engine {

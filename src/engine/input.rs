@@ -26,7 +26,7 @@ pub struct InputFacts {
 }
 
 /// Measures decoded samples as they come.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct InputMeter {
     bandwidth: Bandwidth,
     clipped: u64,

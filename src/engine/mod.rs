@@ -5,14 +5,21 @@
 //! | `options` | what a caller may choose |
 //! | `pipeline` | the main job: stream → windows → answers → report |
 //! | `pace` | who has a say between two steps of a recording |
-//! | `recording` | where a recording's bytes come from |
-//! | `stream` | a recording as mono samples at the network's rate, as they come |
+//! | `recording` | where a recording comes from |
+//! | `stream` | a recording as signals at the network's rate, as they come |
+//! | `lane` | one signal that is answered apart: a channel, or the mean of all |
 //! | `input` | facts about the recording: clipping, bandwidth, offset, noise |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
+//! | `pool` | the threads that answer windows |
+//! | `timeline` | how a recording changes: what is asked for, and a stretch of the answer |
+//! | `smoother` | windows that overlap to stretches that follow each other |
+//! | `summary` | what a timeline adds up to |
+//! | `listener` | who wants to know of a recording while it is being answered |
 //! | `from_features` | the way from stored features on, for those who measure |
 //! | `answer` | one window's answer; the recording's as their weighted mean |
 //! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
 //! | `report` | the answer and its JSON |
+//! | `assemble` | reports, from what signals came to |
 //! | `embed` | a recording's vector, by any model file |
 //! | `features` | a recording's features |
 //! | `check` | a model against another implementation's values, layer by layer |
@@ -22,6 +29,7 @@
 //! | `nearest` | the name that was probably meant |
 
 mod answer;
+mod assemble;
 mod catalogue;
 mod check;
 mod embed;
@@ -31,13 +39,19 @@ mod features;
 mod folders;
 mod from_features;
 mod input;
+mod lane;
+mod listener;
 mod nearest;
 mod options;
 mod pace;
 mod pipeline;
+mod pool;
 mod recording;
 mod report;
+mod smoother;
 mod stream;
+mod summary;
+mod timeline;
 mod verdict;
 mod windows;
 
@@ -49,13 +63,17 @@ pub use embedded::embedded_system;
 pub use features::features;
 pub use folders::{installed as installed_folders, is_path};
 pub use input::InputFacts;
+pub use listener::{Deaf, Keeping, Listener};
 pub use options::Options;
 pub use pace::{Pace, Progress, Unhindered};
 pub use pipeline::Engine;
 pub use recording::Recording;
 pub use report::{
-    Age, Answers, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings, Withheld, WithheldReason,
+    Age, Answers, ChannelReport, ChannelsReport, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings,
+    Withheld, WithheldReason,
 };
+pub use summary::Summary;
+pub use timeline::{Smoothing, Stretch, Timeline};
 
 pub use crate::audio::{Limits, RawFormat};
 pub use crate::models::age_interval::AgeInterval;

@@ -4,6 +4,8 @@ use crate::audio::{Limits, RawFormat};
 use crate::error::{Error, Result};
 use crate::models::ActiveHeads;
 
+use super::timeline::Timeline;
+
 /// Options of an [`Engine`](super::Engine). The default is the program's.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -35,6 +37,8 @@ pub struct Options {
     /// or the one of them whose head is on, the report is [`NoAnswer::LowConfidence`](super::NoAnswer::LowConfidence), age included. For age
     /// alone there is no probability to go by, so asking for one is refused.
     pub min_confidence: f64,
+    /// Whether to tell how a recording changes, and how finely. Default nothing. The recording's own answer is the same with it and without.
+    pub timeline: Option<Timeline>,
 }
 
 impl Default for Options {
@@ -50,6 +54,7 @@ impl Default for Options {
             max_clipped_share: 0.1,
             min_snr_db: 0.0,
             min_confidence: 0.0,
+            timeline: None,
         }
     }
 }

@@ -59,7 +59,7 @@ mod tests {
     fn run(engine: &Engine, last: usize) -> (Result<Report>, Vec<Progress>) {
         let speech = File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audio/speech.wav")).unwrap();
         let mut pace = Counting { steps: Vec::new(), last };
-        (engine.infer_at(&mut pace, Recording::stream(speech), "speech.wav"), pace.steps)
+        (engine.infer(Recording::stream(speech, "speech.wav"), &mut pace), pace.steps)
     }
 
     /// 66,627 samples are 17 blocks and an end; their two windows are two steps more.

@@ -2,25 +2,25 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use crate::audio::Decoder;
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 use crate::models::System;
 
-use super::answer::{Answer, Combined, Scratch, Worker};
-use super::input::InputFacts;
+use super::answer::Scratch;
+use super::lane::{Lane, LaneEnd};
+use super::listener::{Keeping, Listener};
 use super::options::Options;
-use super::pace::{Pace, Progress, Unhindered};
+use super::pace::{Pace, Unhindered};
 use super::recording::Recording;
-use super::report::{NoAnswer, Report, SCHEMA, Timings};
-use super::stream::{Heard, MonoStream};
-use super::verdict::{Verdict, rounded};
-use super::windows::{Window, Windows};
-
-/// Windows that a thread is given at a time: enough to make the hand-over cheap, and 1.5 MB of samples.
-const WINDOWS_PER_THREAD: usize = 8;
+use super::report::{ChannelsReport, Report};
+use super::smoother::Smoother;
+use super::stream::{Heard, SignalStream, Split};
+use super::windows::Windows;
 
 /// A system, ready to answer recordings. One engine serves any number of threads; nothing in it changes.
 ///
@@ -38,10 +38,10 @@ const WINDOWS_PER_THREAD: usize = 8;
 /// ```
 #[derive(Debug)]
 pub struct Engine {
-    system: Arc<System>,
-    options: Options,
+    pub(super) system: Arc<System>,
+    pub(super) options: Options,
     /// What threads left that answered windows; at most as many as ever did at one time.
-    idle: Arc<Mutex<Vec<Scratch>>>,
+    pub(super) idle: Arc<Mutex<Vec<Scratch>>>,
 }
 
 impl Engine {
@@ -50,7 +50,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Config`] that names what makes no sense.
     pub fn new(system: System, options: Options) -> Result<Self> {
-        options.check()?;
+        check(&system, &options)?;
         let first = Scratch::new(&system)?;
         Ok(Self { system: Arc::new(system), options, idle: Arc::new(Mutex::new(vec![first])) })
     }
@@ -60,7 +60,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Config`] that names what makes no sense.
     pub fn with_options(&self, options: Options) -> Result<Self> {
-        options.check()?;
+        check(&self.system, &options)?;
         Ok(Self { system: Arc::clone(&self.system), options, idle: Arc::clone(&self.idle) })
     }
 
@@ -79,13 +79,7 @@ impl Engine {
     /// # Errors
     /// Whatever is wrong with the file, naming it: [`Error::Io`], [`Error::Malformed`], [`Error::Unsupported`], [`Error::Limit`].
     pub fn infer_file(&self, path: &Path) -> Result<Report> {
-        let began = Instant::now();
-        let decoder = match &self.options.raw {
-            None => Decoder::open(path, &self.options.limits),
-            Some(format) => Decoder::open_raw(path, format, &self.options.limits),
-        }?;
-        let report = self.run(decoder, path.to_string_lossy().into_owned(), &mut Unhindered, began);
-        report.map_err(|error| error.in_file(path))
+        self.infer(Recording::file(path), &mut Unhindered)
     }
 
     /// Answers one stream of bytes, of a file or a pipe; `name` stands for it in the report.
@@ -93,102 +87,125 @@ impl Engine {
     /// # Errors
     /// As [`Engine::infer_file`]; the name is given as the file.
     pub fn infer_reader(&self, reader: impl Read + Send + Sync + 'static, name: &str) -> Result<Report> {
-        self.infer_at(&mut Unhindered, Recording::stream(reader), name)
+        self.infer(Recording::stream(reader, name), &mut Unhindered)
     }
 
-    /// As [`Engine::infer_reader`], at a pace.
+    /// Answers the mean of a recording's channels at a pace; with a timeline, if the options ask for one.
     ///
     /// # Errors
-    /// As [`Engine::infer_reader`]; and the pace's own.
-    pub fn infer_at(&self, pace: &mut dyn Pace, recording: Recording, name: &str) -> Result<Report> {
-        let began = Instant::now();
-        let decoder = recording.decoder(self.options.raw.as_ref(), &self.options.limits);
-        let report = decoder.and_then(|d| self.run(d, name.to_owned(), pace, began));
-        report.map_err(|error| error.in_file(name))
+    /// As [`Engine::infer_file`]; and the pace's own.
+    pub fn infer(&self, recording: Recording, pace: &mut dyn Pace) -> Result<Report> {
+        let mut keeping = Keeping::default();
+        let mut report = self.listen(recording, pace, &mut keeping)?;
+        report.timeline = self.options.timeline.and_then(|_| keeping.timelines.pop());
+        Ok(report)
     }
 
-    fn run(&self, decoder: Decoder, file: String, pace: &mut dyn Pace, began: Instant) -> Result<Report> {
-        let frontend = &self.system.manifest().frontend;
-        let mut stream = MonoStream::new(decoder, frontend.sample_rate_hz())?;
-        let mut windows = Windows::new(frontend.window_samples());
-        let mut pool = Pool { engine: self, combined: Combined::default() };
-        let (mut ready, mut samples) = (Vec::new(), 0);
+    /// Answers each channel of a recording apart, in one pass; with timelines, if the options ask for them.
+    ///
+    /// # Errors
+    /// As [`Engine::infer_file`].
+    pub fn infer_channels(&self, recording: Recording, pace: &mut dyn Pace) -> Result<ChannelsReport> {
+        let mut keeping = Keeping::default();
+        let mut report = self.listen_to_channels(recording, pace, &mut keeping)?;
+        for (channel, timeline) in report.per_channel.iter_mut().zip(keeping.timelines) {
+            channel.timeline = self.options.timeline.map(|_| timeline);
+        }
+        Ok(report)
+    }
+
+    /// Answers the mean of a recording's channels. The listener is told its samples and its timeline as they come; the report keeps neither.
+    ///
+    /// # Errors
+    /// As [`Engine::infer_file`]; and the pace's and the listener's own.
+    pub fn listen(&self, recording: Recording, pace: &mut dyn Pace, listener: &mut dyn Listener) -> Result<Report> {
+        let began = Instant::now();
+        let (decoder, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
+        let run = self.run(decoder, Split::Mean, pace, listener).map_err(|error| error.in_file(&name));
+        run.map(|(heard, mut ends)| {
+            let end = ends.pop().unwrap_or_default();
+            self.report(name, &heard, &end, began)
+        })
+    }
+
+    /// As [`Engine::listen`], each channel answered apart.
+    ///
+    /// # Errors
+    /// As [`Engine::listen`].
+    pub fn listen_to_channels(
+        &self,
+        recording: Recording,
+        pace: &mut dyn Pace,
+        listener: &mut dyn Listener,
+    ) -> Result<ChannelsReport> {
+        let began = Instant::now();
+        let (decoder, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
+        let run = self.run(decoder, Split::Each, pace, listener).map_err(|error| error.in_file(&name));
+        run.map(|(heard, ends)| self.channels_report(name, &heard, &ends, began))
+    }
+
+    /// The way of the data. Windows are answered in the order in which they are complete, a channel's after those of the channel before it.
+    fn run(
+        &self,
+        decoder: Decoder,
+        split: Split,
+        pace: &mut dyn Pace,
+        listener: &mut dyn Listener,
+    ) -> Result<(Heard, Vec<LaneEnd>)> {
+        let mut stream = SignalStream::new(decoder, split, self.rate_hz())?;
+        let mut lanes: Vec<Lane<'_>> = (0..stream.signals()).map(|index| self.lane(split, index)).collect();
+        listener.begins(stream.sample_rate_hz(), lanes.len() as u16)?;
+        let mut ready = Vec::new();
         loop {
             pace.step(&stream.progress())?;
-            let Some(next) = stream.next()? else { break };
-            samples += next.len();
-            windows.push(next, &mut ready);
-            if ready.len() >= self.options.threads * WINDOWS_PER_THREAD {
-                pool.answer(&mut ready, pace, &stream.progress())?;
+            if !stream.next()? {
+                break;
+            }
+            for (index, lane) in lanes.iter_mut().enumerate() {
+                let (samples, resampled) = stream.block(index);
+                listener.samples(lane.channel(), samples)?;
+                lane.push(resampled, &mut |window| ready.push((index, window)));
+            }
+            if ready.len() >= self.batch() {
+                self.answer(&mut ready, pace, &stream.progress(), &mut |index, answer| {
+                    lanes[index].take(answer, listener)
+                })?;
             }
         }
-        if samples < self.min_samples() {
-            return Ok(self.report(file, stream.heard(), &Combined::default(), NoAnswer::TooShort, began));
+        let min_samples = self.min_samples();
+        for (index, lane) in lanes.iter_mut().enumerate() {
+            ready.extend(lane.last_window(min_samples).map(|window| (index, window)));
         }
-        ready.extend(windows.finish());
-        pool.answer(&mut ready, pace, &stream.progress())?;
-        let unanswered = pool.combined.commonest_reason().unwrap_or(NoAnswer::Silence);
-        Ok(self.report(file, stream.heard(), &pool.combined, unanswered, began))
+        self.answer(&mut ready, pace, &stream.progress(), &mut |index, answer| lanes[index].take(answer, listener))?;
+        let ends = lanes.into_iter().map(|lane| lane.finish(listener)).collect::<Result<_>>()?;
+        Ok((stream.heard(), ends))
     }
 
-    /// The report; `unanswered` is the reason to give if no window was answered.
-    pub(super) fn report(
-        &self,
-        file: String,
-        heard: Heard,
-        combined: &Combined,
-        unanswered: NoAnswer,
-        began: Instant,
-    ) -> Report {
+    /// The lane of the signal with this index.
+    fn lane(&self, split: Split, index: usize) -> Lane<'_> {
+        let channel = if split == Split::Mean { 0 } else { index as u16 + 1 };
         let manifest = self.system.manifest();
-        let verdict = combined.means().map_or_else(
-            || Verdict::none(self.options.heads, unanswered),
-            |means| Verdict::new(&means, &manifest.heads, &self.options),
-        );
-        let mut warnings = heard.warnings;
-        let input = heard.input.map(|facts| InputFacts { snr_db: combined.snr_db(), ..facts });
-        let network_hz = manifest.frontend.sample_rate_hz();
-        warnings.extend(input.iter().flat_map(|facts| facts.warnings(heard.sample_rate_hz, network_hz)));
-        warnings.extend(combined.warnings());
-        let told = self.options.activity && input.is_some();
-        let speech_s = told.then(|| rounded(combined.speech as f64 / f64::from(network_hz), 3));
-        Report {
-            schema: SCHEMA,
-            file,
-            duration_s: rounded(heard.duration_s, 6),
-            sample_rate_hz: heard.sample_rate_hz,
-            channels: heard.channels,
-            answers: verdict.answers,
-            withheld: verdict.withheld,
-            speech_s,
-            input: input.map(InputFacts::to_digits),
-            no_answer: verdict.no_answer,
-            windows: combined.answered,
-            model: manifest.name.clone(),
-            model_sha256: manifest.sha256.chars().take(16).collect(),
-            precision: self.system.precision().name(),
-            timings_ms: Timings {
-                decode: milliseconds(heard.decode_time),
-                resample: milliseconds(heard.resample_time),
-                activity: milliseconds(combined.activity_time),
-                features: milliseconds(combined.features_time),
-                network: milliseconds(combined.network_time),
-                total: milliseconds(began.elapsed()),
-            },
-            warnings,
-        }
+        let windows = Windows::new(manifest.frontend.window_samples(), self.hop());
+        let smoother = self.options.timeline.map(|timeline| {
+            Smoother::new(
+                self.rate_hz(),
+                timeline.hop(self.rate_hz()),
+                timeline.smoothing,
+                &manifest.heads,
+                &self.options,
+            )
+        });
+        Lane::new(channel, windows, smoother)
     }
 
-    /// Answers windows one after the other, in scratch that lay idle or in new.
-    fn answer_run(&self, run: &[Window]) -> Result<Vec<Answer>> {
-        // No result depends on what scratch holds, so one left by a thread that crashed is as good.
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = idle().pop();
-        let mut scratch = taken.map_or_else(|| Scratch::new(&self.system), Ok)?;
-        let mut worker = Worker { system: &self.system, options: &self.options, scratch: &mut scratch };
-        let answers = run.iter().map(|window| worker.answer(window)).collect();
-        idle().push(scratch);
-        answers
+    /// The rate that the network hears, Hz.
+    fn rate_hz(&self) -> u32 {
+        self.system.manifest().frontend.sample_rate_hz()
+    }
+
+    /// Samples from one stretch of the timeline to the next; nothing without one.
+    pub(super) fn hop(&self) -> Option<usize> {
+        self.options.timeline.map(|timeline| timeline.hop(self.rate_hz()))
     }
 
     /// The shortest recording that is answered, in samples at the front-end's rate.
@@ -199,44 +216,9 @@ impl Engine {
     }
 }
 
-/// The threads that answer windows. Windows are shared out in runs and their answers added in the order of the recording, so the number
-/// of threads changes no bit of the result.
-struct Pool<'a> {
-    engine: &'a Engine,
-    combined: Combined,
-}
-
-impl Pool<'_> {
-    /// Answers `ready` and empties it.
-    fn answer(&mut self, ready: &mut Vec<Window>, pace: &mut dyn Pace, progress: &Progress) -> Result<()> {
-        if self.engine.options.threads == 1 || ready.len() == 1 {
-            for window in ready.drain(..) {
-                pace.step(progress)?;
-                self.engine.answer_run(&[window])?.iter().for_each(|answer| self.combined.add(answer));
-            }
-            return Ok(());
-        }
-        pace.step(progress)?;
-        self.answer_together(ready)?;
-        ready.clear();
-        Ok(())
-    }
-
-    fn answer_together(&mut self, ready: &[Window]) -> Result<()> {
-        let engine = self.engine;
-        let share = ready.len().div_ceil(engine.options.threads).max(1);
-        let answers: Vec<Result<Vec<Answer>>> = std::thread::scope(|scope| {
-            let started: Vec<_> = ready.chunks(share).map(|run| scope.spawn(move || engine.answer_run(run))).collect();
-            let crashed = |_| Err(Error::Config("a worker thread ended early".into()));
-            started.into_iter().map(|thread| thread.join().unwrap_or_else(crashed)).collect()
-        });
-        for run in answers {
-            run?.iter().for_each(|answer| self.combined.add(answer));
-        }
-        Ok(())
-    }
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    rounded(1e3 * time.as_secs_f64(), 3)
+fn check(system: &System, options: &Options) -> Result<()> {
+    options.check()?;
+    let frontend = &system.manifest().frontend;
+    let window_s = frontend.window_samples() as f64 / f64::from(frontend.sample_rate_hz());
+    options.timeline.iter().try_for_each(|timeline| timeline.check(window_s))
 }

@@ -7,6 +7,8 @@ use crate::error::Error;
 use crate::models::ActiveHeads;
 
 use super::input::InputFacts;
+use super::summary::Summary;
+use super::timeline::Stretch;
 
 /// Version of the JSON that [`Report`] and [`Failure`] serialise to. It grows when a field changes its meaning or goes away; new fields, and new
 /// reasons that only a new option brings about, leave it as it is.
@@ -38,6 +40,12 @@ pub struct Report {
     pub no_answer: Option<NoAnswer>,
     /// Windows that were answered.
     pub windows: usize,
+    /// How the recording changes, if that was asked for ([`Options::timeline`](super::Options::timeline)) and nobody else takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Vec<Stretch>>,
+    /// What the timeline adds up to, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
     /// Name of the system that answered.
     pub model: String,
     /// The first 16 digits of the SHA-256 of the system's tensors.
@@ -49,6 +57,60 @@ pub struct Report {
     pub timings_ms: Timings,
     /// What the reader should know before believing the answer.
     pub warnings: Vec<String>,
+}
+
+/// The answers for one recording, each of its channels answered apart.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChannelsReport {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The input as the caller named it; `-` is standard input.
+    pub file: String,
+    /// Length of the recording in seconds.
+    pub duration_s: f64,
+    /// Sample rate of the recording, before resampling.
+    pub sample_rate_hz: u32,
+    /// Channels of the recording.
+    pub channels: u16,
+    /// Their answers, in order.
+    pub per_channel: Vec<ChannelReport>,
+    /// Name of the system that answered.
+    pub model: String,
+    /// The first 16 digits of the SHA-256 of the system's tensors.
+    pub model_sha256: String,
+    /// With which numbers its network was computed: `f32` or `int8`.
+    pub precision: &'static str,
+    /// Where the time went, over all channels.
+    #[serde(skip_serializing_if = "Timings::is_empty")]
+    pub timings_ms: Timings,
+    /// What the reader should know before believing the answers; what concerns one channel names it.
+    pub warnings: Vec<String>,
+}
+
+/// The answer for one channel. Its fields mean what they mean in a [`Report`].
+#[derive(Debug, Clone, Serialize)]
+pub struct ChannelReport {
+    /// Its number, counted from 1.
+    pub channel: u16,
+    /// Emotion, gender and age, or those of them that were asked for.
+    #[serde(flatten)]
+    pub answers: Answers,
+    /// What was withheld.
+    pub withheld: Vec<Withheld>,
+    /// Seconds of speech.
+    pub speech_s: Option<f64>,
+    /// What was measured on this channel.
+    pub input: Option<InputFacts>,
+    /// Why there is no answer.
+    pub no_answer: Option<NoAnswer>,
+    /// Windows that were answered.
+    pub windows: usize,
+    /// How the channel changes, if that was asked for and nobody else takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Vec<Stretch>>,
+    /// What the timeline adds up to, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
 }
 
 /// What is said of a voice. In JSON a head that is off has no key, and one without an answer is `null`.
@@ -183,6 +245,18 @@ impl NoAnswer {
             Self::Clipped => "are clipped",
             Self::TooNoisy => "are too noisy",
             Self::LowConfidence => "are not sure enough",
+        }
+    }
+
+    /// The reason as JSON has it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TooShort => "too_short",
+            Self::Silence => "silence",
+            Self::NoSpeech => "no_speech",
+            Self::Clipped => "clipped",
+            Self::TooNoisy => "too_noisy",
+            Self::LowConfidence => "low_confidence",
         }
     }
 

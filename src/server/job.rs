@@ -86,7 +86,7 @@ struct Conduct {
 
 impl Conduct {
     fn answer(mut self, service: &Service, engine: &Engine, reader: PipeReader, name: &str) -> Result<Done, Problem> {
-        let done = self.recording(reader).and_then(|recording| self.run(engine, recording, name));
+        let done = self.recording(reader, name).and_then(|recording| self.run(engine, recording));
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         turn.leave();
         service.admission.served(turn.had());
@@ -98,10 +98,10 @@ impl Conduct {
         Ok(done)
     }
 
-    fn run(&mut self, engine: &Engine, recording: Recording, name: &str) -> Result<Done> {
+    fn run(&mut self, engine: &Engine, recording: Recording) -> Result<Done> {
         match self.work {
-            Work::Predict => engine.infer_at(self, recording, name).map(|report| Done::Report(Box::new(report))),
-            Work::Embed => engine.embed_at(self, recording, name).map(|found| Done::Embedding(Box::new(found))),
+            Work::Predict => engine.infer(recording, self).map(|report| Done::Report(Box::new(report))),
+            Work::Embed => engine.embed(recording, self).map(|found| Done::Embedding(Box::new(found))),
         }
     }
 
@@ -116,14 +116,15 @@ impl Conduct {
     }
 
     /// As it comes; but an MP4, whose index may lie behind its sound, whole if it is not too long for that.
-    fn recording(&self, mut reader: PipeReader) -> Result<Recording> {
+    fn recording(&self, mut reader: PipeReader, name: &str) -> Result<Recording> {
         if reader.look_ahead(8)?.get(4..8) != Some(b"ftyp") {
-            return Ok(Recording::stream(reader));
+            return Ok(Recording::stream(reader, name));
         }
         let (mut held, most) = (Vec::new(), self.limits.held_bytes);
         let read = reader.by_ref().take(most).read_to_end(&mut held)?;
         let whole = (read as u64) < most;
-        Ok(if whole { Recording::Bytes(held) } else { Recording::stream(Cursor::new(held).chain(reader)) })
+        let rest = |held| Recording::stream(Cursor::new(held).chain(reader), name);
+        Ok(if whole { Recording::bytes(held, name) } else { rest(held) })
     }
 
     fn check(&self, progress: &Progress) -> Result<()> {

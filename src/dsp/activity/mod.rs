@@ -25,6 +25,8 @@ mod periodicity;
 pub use evidence::{Evidence, snr_db};
 pub use options::ActivityOptions;
 
+use std::ops::Range;
+
 use super::frame::{Edges, Grid};
 use super::spectrum::PowerSpectrum;
 use super::window::hann_periodic;
@@ -110,14 +112,13 @@ impl Activity {
         self.tracks.speech()
     }
 
-    /// Seconds' worth of samples that are speech in the last `fresh` of the `n` samples of the last window: the frames whose
-    /// centres lie there, a hop each.
-    pub fn speech_samples(&self, n: usize, fresh: usize) -> usize {
+    /// Samples' worth of speech in a part of the last window: the frames whose centres lie there, a hop each.
+    pub fn speech_within(&self, part: Range<usize>) -> usize {
         let half = self.grid.length() / 2;
-        let from = n.saturating_sub(fresh);
-        let inside = |t: &usize| fresh >= n || t * self.hop_length + half >= from;
-        let frames = self.speech().iter().enumerate().filter(|(t, speech)| **speech && inside(t)).count();
-        (frames * self.hop_length).min(fresh)
+        let first = part.start.saturating_sub(half).div_ceil(self.hop_length);
+        let end = part.end.saturating_sub(half).div_ceil(self.hop_length).min(self.speech().len());
+        let frames = self.speech().get(first..end).map_or(0, |frames| frames.iter().filter(|speech| **speech).count());
+        (frames * self.hop_length).min(part.len())
     }
 
     /// Takes the current spectrum down.

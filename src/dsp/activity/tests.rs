@@ -75,9 +75,16 @@ fn a_word_in_silence_is_found_where_it_is() {
     let inside = detector.speech().iter().enumerate().filter(|(_, speech)| **speech).map(|(t, _)| t * 256);
     assert!(inside.clone().count() > 20);
     assert!(inside.clone().all(|start| start + 1024 > 16_000 && start < 28_000));
-    assert_eq!(detector.speech_samples(WINDOW, WINDOW), inside.clone().count() * 256);
-    assert_eq!(detector.speech_samples(WINDOW, 16_000), 0);
-    assert!(detector.speech_samples(WINDOW, 25_000) < inside.count() * 256);
+    assert_eq!(detector.speech_within(0..WINDOW), inside.count() * 256);
+    assert_eq!(detector.speech_within(WINDOW - 16_000..WINDOW), 0);
+    assert_eq!(detector.speech_within(7..7), 0);
+    for cut in [1, 300, 20_000, 24_321, WINDOW - 1] {
+        let parts = detector.speech_within(0..cut) + detector.speech_within(cut..WINDOW);
+        assert!(
+            parts <= detector.speech_within(0..WINDOW) && parts + 256 >= detector.speech_within(0..WINDOW),
+            "{cut}"
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Two axes with ticks, and the way from values to places.
 
-use super::svg::Svg;
+use crate::html::svg::Svg;
 
 /// One axis.
 pub(super) struct Axis {

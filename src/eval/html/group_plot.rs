@@ -3,7 +3,7 @@
 use super::super::measures::Estimate;
 use super::super::report::{Group, Measures};
 use super::axes::{percent, whole};
-use super::svg::Svg;
+use crate::html::svg::Svg;
 
 const LEFT: f64 = 190.0;
 const PANEL: f64 = 230.0;

@@ -2,8 +2,6 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `style.css` | colours for light, dark and print; the plots take theirs from it |
-//! | `svg` | marks, and escaping |
 //! | `axes` | axes and ticks |
 //! | `plots` | confusion, reliability, abstaining, ages |
 //! | `group_plot` | groups side by side |
@@ -12,12 +10,12 @@
 mod axes;
 mod group_plot;
 mod plots;
-mod svg;
 mod tables;
 
 use std::io::{self, Write};
 
-use svg::escaped;
+use crate::html;
+use crate::html::svg::escaped;
 
 use super::evaluation::Evaluation;
 use super::measures::{ClassDetail, Estimate};
@@ -68,10 +66,7 @@ const MEANINGS: [(&str, &str); 12] = [
 /// Those of `out`.
 pub fn write(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
     let report = &evaluation.report;
-    let title = escaped(&heading(report));
-    writeln!(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
-    writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>")?;
-    writeln!(out, "<style>\n{}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>", include_str!("style.css"))?;
+    html::begin(out, &heading(report), "")?;
     writeln!(out, "<p class=\"soft\">{}</p>\n</header>\n<main>", escaped(&origin(report)))?;
     for warning in &report.warnings {
         writeln!(out, "<p class=\"warning\" role=\"note\"><strong>Warning.</strong> {}.</p>", escaped(warning))?;

@@ -6,7 +6,7 @@ use super::super::evaluation::Answered;
 use super::super::measures::{ClassDetail, KeptRow};
 use super::super::text::thousands;
 use super::axes::{Axis, Plot};
-use super::svg::Svg;
+use crate::html::svg::Svg;
 
 /// Side of a plot, pixels.
 const SIDE: f64 = 360.0;

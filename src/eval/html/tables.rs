@@ -5,7 +5,7 @@ use super::super::measures::{AgeMeasures, ClassDetail, Estimate};
 use super::super::report::{EvalReport, Group};
 use super::super::text::{Form, overall_rows, thousands};
 use super::plots::is_tenth;
-use super::svg::escaped;
+use crate::html::svg::escaped;
 
 /// A table of a head and rows; the first cell of a row names it.
 fn table(caption: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {

@@ -3,23 +3,23 @@
 use std::fmt::Write;
 
 /// A drawing of a fixed size, in pixels of its own.
-pub(super) struct Svg {
+pub(crate) struct Svg {
     width: f64,
     height: f64,
     body: String,
 }
 
 impl Svg {
-    pub(super) fn new(width: f64, height: f64) -> Self {
+    pub(crate) fn new(width: f64, height: f64) -> Self {
         Self { width, height, body: String::new() }
     }
 
-    pub(super) fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
+    pub(crate) fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
         self.mark(&format!(r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#));
     }
 
     /// `opacity` from 0 to 1; `told` is shown where a pointer rests.
-    pub(super) fn rect(
+    pub(crate) fn rect(
         &mut self,
         class: &str,
         (x, y): (f64, f64),
@@ -35,25 +35,31 @@ impl Svg {
         ));
     }
 
-    pub(super) fn circle(&mut self, class: &str, (x, y): (f64, f64), radius: f64, told: &str) {
+    pub(crate) fn circle(&mut self, class: &str, (x, y): (f64, f64), radius: f64, told: &str) {
         let told = title(told);
         self.mark(&format!(r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="{radius:.1}">{told}</circle>"#));
     }
 
-    pub(super) fn curve(&mut self, class: &str, points: impl IntoIterator<Item = (f64, f64)>) {
+    pub(crate) fn curve(&mut self, class: &str, points: impl IntoIterator<Item = (f64, f64)>) {
         let points: Vec<String> = points.into_iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         self.mark(&format!(r#"<polyline class="{class}" points="{}"/>"#, points.join(" ")));
     }
 
     /// `y` is the middle of the line of text.
-    pub(super) fn text(&mut self, class: &str, (x, y): (f64, f64), text: &str) {
+    pub(crate) fn text(&mut self, class: &str, (x, y): (f64, f64), text: &str) {
         self.mark(&format!(r#"<text class="{class}" x="{x:.1}" y="{:.1}">{}</text>"#, y + 4.0, escaped(text)));
     }
 
     /// Text turned a quarter to the left, around its middle.
-    pub(super) fn text_upwards(&mut self, class: &str, (x, y): (f64, f64), text: &str) {
+    pub(crate) fn text_upwards(&mut self, class: &str, (x, y): (f64, f64), text: &str) {
         let text = escaped(text);
         self.mark(&format!(r#"<text class="{class}" transform="translate({x:.1} {y:.1}) rotate(-90)">{text}</text>"#));
+    }
+
+    /// A mark that is markup already: what comes from a user in it is escaped.
+    #[cfg(feature = "export")]
+    pub(crate) fn raw(&mut self, mark: &str) {
+        self.mark(mark);
     }
 
     fn mark(&mut self, mark: &str) {
@@ -62,7 +68,7 @@ impl Svg {
     }
 
     /// The element. `told` says in a sentence what is to be seen, for those who cannot see it.
-    pub(super) fn finish(self, told: &str) -> String {
+    pub(crate) fn finish(self, told: &str) -> String {
         let Self { width, height, body } = self;
         let mut svg = String::new();
         let told = escaped(told);
@@ -80,7 +86,7 @@ fn title(told: &str) -> String {
 }
 
 /// A text as HTML and SVG write it, between tags and in quoted attributes.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,0 +1,110 @@
+//! What is kept of a recording while it is answered: as much as the forms and files that were asked for need.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use persona_engine::engine::{Keeping, Listener, Stretch};
+use persona_engine::export::{Audio, Runs, Sketch, TextGrid, write_channels_page, write_page};
+use persona_engine::{Error, Result};
+
+use super::args::InferArgs;
+use super::form::{Form, Told};
+use super::timeline_args::output_of;
+
+/// One recording's listeners; nothing for what was not asked for.
+pub(super) struct Collected<'f, 'o> {
+    form: &'f mut Form<'o>,
+    /// For JSON.
+    kept: Option<Keeping>,
+    /// For the table.
+    pub(super) runs: Option<Runs>,
+    grid: Option<TextGrid>,
+    sketch: Option<Sketch>,
+}
+
+impl<'f, 'o> Collected<'f, 'o> {
+    pub(super) fn new(args: &InferArgs, form: &'f mut Form<'o>) -> Self {
+        let asked = &args.timeline;
+        let is_table = matches!(form, Form::Table { .. });
+        Self {
+            form,
+            kept: (args.json && asked.timeline).then(Keeping::default),
+            runs: (is_table && asked.timeline).then(Runs::default),
+            grid: asked.textgrid.as_ref().map(|_| TextGrid::default()),
+            sketch: asked.html.as_ref().map(|_| Sketch::default()),
+        }
+    }
+
+    /// Puts the timelines that were kept into the report.
+    pub(super) fn complete(&mut self, told: &mut Told) {
+        let Some(kept) = self.kept.take() else {
+            return;
+        };
+        let mut timelines = kept.timelines.into_iter();
+        match told {
+            Told::Mean(report) => report.timeline = timelines.next(),
+            Told::Channels(report) => {
+                report.per_channel.iter_mut().for_each(|channel| channel.timeline = timelines.next());
+            }
+        }
+    }
+
+    /// Writes the files that were asked for.
+    pub(super) fn write_files(&self, args: &InferArgs, recording: &Path, told: &Told) -> Result<()> {
+        if let (Some(asked), Some(grid)) = (&args.timeline.textgrid, &self.grid) {
+            written(&output_of(asked, recording, "TextGrid"), |to| Ok(grid.write(to)?))?;
+        }
+        if let (Some(asked), Some(sketch)) = (&args.timeline.html, &self.sketch) {
+            let audio = args.timeline.embed_audio.then(|| Audio::of(recording)).transpose()?;
+            written(&output_of(asked, recording, "html"), |to| {
+                match told {
+                    Told::Mean(report) => write_page(to, report, sketch, audio.as_ref()),
+                    Told::Channels(report) => write_channels_page(to, report, sketch, audio.as_ref()),
+                }
+                .map_err(Error::from)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Listener for Collected<'_, '_> {
+    fn begins(&mut self, sample_rate_hz: u32, lanes: u16) -> Result<()> {
+        if let Some(kept) = &mut self.kept {
+            kept.begins(sample_rate_hz, lanes)?;
+        }
+        self.sketch.as_mut().map_or(Ok(()), |sketch| sketch.begins(sample_rate_hz, lanes))
+    }
+
+    fn samples(&mut self, channel: u16, samples: &[f32]) -> Result<()> {
+        self.sketch.as_mut().map_or(Ok(()), |sketch| sketch.samples(channel, samples))
+    }
+
+    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
+        self.form.stretch(channel, stretch)?;
+        if let Some(kept) = &mut self.kept {
+            kept.stretch(channel, stretch)?;
+        }
+        if let Some(runs) = &mut self.runs {
+            runs.stretch(channel, stretch)?;
+        }
+        if let Some(grid) = &mut self.grid {
+            grid.stretch(channel, stretch)?;
+        }
+        if let Some(sketch) = &mut self.sketch {
+            sketch.stretch(channel, stretch)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file whole, or says which could not be written.
+fn written(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    let all = || {
+        let mut to = BufWriter::new(File::create(path)?);
+        write(&mut to)?;
+        Ok(to.flush()?)
+    };
+    all().map_err(|error: Error| Error::Config(format!("{}: not written: {error}", path.display())))
+}

@@ -1,0 +1,174 @@
+//! The form in which answers are printed: a table, JSON, JSON lines or CSV.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use persona_engine::engine::{Answers, ChannelsReport, Engine, Failure, Listener, Manifest, NoAnswer, Report, Stretch};
+use persona_engine::export::{CsvRows, JsonLines, Runs};
+use persona_engine::{Error, Result};
+use serde::Serialize;
+
+use super::Stop;
+use super::args::InferArgs;
+use super::audit::Answered;
+use super::table;
+
+/// What a recording came to.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Told {
+    /// As the mean of its channels.
+    Mean(Box<Report>),
+    /// Channel by channel.
+    Channels(ChannelsReport),
+}
+
+impl Told {
+    /// The recording's name, and what to know before believing the answer.
+    pub(super) fn warnings(&self) -> (&str, &[String]) {
+        match self {
+            Self::Mean(report) => (&report.file, &report.warnings),
+            Self::Channels(report) => (&report.file, &report.warnings),
+        }
+    }
+}
+
+impl Answered for Told {
+    fn answered(&self) -> bool {
+        match self {
+            Self::Mean(report) => report.answered(),
+            Self::Channels(report) => report.per_channel.iter().any(|channel| channel.no_answer.is_none()),
+        }
+    }
+}
+
+/// A form, and what it needs to be written.
+pub(super) enum Form<'o> {
+    /// For people.
+    Table { out: &'o mut dyn Write, first: bool },
+    /// One object a recording.
+    Json(&'o mut dyn Write),
+    /// One object a stretch, and one a recording.
+    Lines(JsonLines<'o>),
+    /// One row a stretch; or one a recording or channel, if there is no timeline.
+    Rows { rows: CsvRows<'o>, timeline: bool },
+}
+
+impl<'o> Form<'o> {
+    /// The form that the arguments ask for.
+    pub(super) fn new(args: &InferArgs, engine: &Engine, out: &'o mut dyn Write) -> Result<Self, Stop> {
+        let asked = &args.timeline;
+        Ok(if args.json {
+            Self::Json(out)
+        } else if asked.jsonl {
+            Self::Lines(JsonLines::new(out))
+        } else if asked.csv {
+            let rows = CsvRows::new(out, engine).map_err(Stop::SetUp)?;
+            Self::Rows { rows, timeline: asked.timeline }
+        } else {
+            Self::Table { out, first: true }
+        })
+    }
+
+    /// The next recording is this one.
+    pub(super) fn begin(&mut self, file: &Path) {
+        match self {
+            Self::Lines(lines) => lines.file(&file.to_string_lossy()),
+            Self::Rows { rows, .. } => rows.file(&file.to_string_lossy()),
+            Self::Table { .. } | Self::Json(_) => {}
+        }
+    }
+
+    /// Its answer; with runs of its timeline if they are to be shown.
+    pub(super) fn end(&mut self, told: &Told, runs: Option<&Runs>, manifest: &Manifest) -> Result<(), Stop> {
+        match self {
+            Self::Table { out, first } => {
+                if !std::mem::take(first) {
+                    writeln!(out)?;
+                }
+                match told {
+                    Told::Mean(report) => table::write(*out, report, runs, manifest)?,
+                    Told::Channels(report) => table::write_channels(*out, report, runs, manifest)?,
+                }
+            }
+            Self::Json(out) => write_json(*out, told)?,
+            Self::Lines(lines) => {
+                let written = lines.end("report", told);
+                self.written(written)?;
+            }
+            Self::Rows { timeline: true, .. } => {}
+            Self::Rows { rows, .. } => {
+                let written = whole(told).iter().try_for_each(|(channel, whole)| rows.stretch(*channel, whole));
+                self.written(written)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// It could not be answered. In a table and in CSV nothing says so: standard error does.
+    pub(super) fn fail(&mut self, file: &Path, error: &Error) -> Result<(), Stop> {
+        let failure = Failure::new(file.to_string_lossy(), error);
+        match self {
+            Self::Table { .. } | Self::Rows { .. } => Ok(()),
+            Self::Json(out) => Ok(write_json(*out, &failure)?),
+            Self::Lines(lines) => {
+                let written = lines.end("error", &failure);
+                self.written(written)
+            }
+        }
+    }
+
+    /// Whether it was the output that failed, and not a recording.
+    pub(super) fn check(&mut self) -> Result<(), Stop> {
+        let failure = match self {
+            Self::Lines(lines) => lines.failure(),
+            Self::Rows { rows, .. } => rows.failure(),
+            Self::Table { .. } | Self::Json(_) => None,
+        };
+        failure.map_or(Ok(()), |failure| Err(Stop::Output(failure)))
+    }
+
+    fn written(&mut self, written: Result<()>) -> Result<(), Stop> {
+        self.check()?;
+        written.map_err(Stop::SetUp)
+    }
+}
+
+impl Listener for Form<'_> {
+    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
+        match self {
+            Self::Lines(lines) => lines.stretch(channel, stretch),
+            Self::Rows { rows, timeline: true } => rows.stretch(channel, stretch),
+            Self::Rows { .. } | Self::Table { .. } | Self::Json(_) => Ok(()),
+        }
+    }
+}
+
+/// A recording, or each of its channels, as one stretch.
+fn whole(told: &Told) -> Vec<(u16, Stretch)> {
+    let stretch = |answers: &Answers, speech_s: Option<f64>, no_answer: Option<NoAnswer>, end_s: f64| Stretch {
+        start_s: 0.0,
+        end_s,
+        speech_share: speech_s.map(|speech_s| (1e3 * (speech_s / end_s).min(1.0)).round() / 1e3),
+        answers: answers.clone(),
+        withheld: Vec::new(),
+        no_answer,
+    };
+    match told {
+        Told::Mean(report) => vec![(0, stretch(&report.answers, report.speech_s, report.no_answer, report.duration_s))],
+        Told::Channels(report) => {
+            let of = |channel: &persona_engine::engine::ChannelReport| {
+                let stretch = stretch(&channel.answers, channel.speech_s, channel.no_answer, report.duration_s);
+                (channel.channel, stretch)
+            };
+            report.per_channel.iter().map(of).collect()
+        }
+    }
+}
+
+/// One object, one line, at once: a reader at the other end of a pipe need not wait for the last file.
+fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    writeln!(out)?;
+    out.flush()
+}

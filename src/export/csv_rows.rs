@@ -1,0 +1,117 @@
+//! A row a stretch, in flat columns that any table program, pandas or Parquet takes.
+//!
+//! ```text
+//! file,channel,start_s,end_s,speech_share,emotion,emotion_anger,…,gender,gender_female,gender_male,age_years,age_low_years,age_high_years,no_answer
+//! ```
+//!
+//! `channel` is empty for the mean of all channels. What has no answer is empty. A head that is off has no columns.
+
+use std::io::{self, Write};
+
+use crate::engine::{Age, Choice, Engine, Listener, NoAnswer, Stretch};
+use crate::error::{Error, Result};
+
+use super::outlet::Outlet;
+
+/// Writes the rows of one recording after the other, each as soon as it is known.
+pub struct CsvRows<'a> {
+    out: Outlet<'a>,
+    file: String,
+    emotions: Option<Vec<String>>,
+    genders: Option<Vec<String>>,
+    age: bool,
+}
+
+impl<'a> CsvRows<'a> {
+    /// Writes the header: columns of the heads that this engine runs.
+    ///
+    /// # Errors
+    /// Those of the writer, as [`Error::Config`].
+    pub fn new(out: &'a mut dyn Write, engine: &Engine) -> Result<Self> {
+        let active = engine.options().heads;
+        let heads = &engine.system().manifest().heads;
+        let mut rows = Self {
+            out: Outlet::new(out),
+            file: String::new(),
+            emotions: active.emotion.then(|| heads.emotion.labels.clone()),
+            genders: active.gender.then(|| heads.gender.labels.clone()),
+            age: active.age,
+        };
+        let header = rows.header();
+        rows.row(&header)?;
+        Ok(rows)
+    }
+
+    /// From now on the stretches of this recording.
+    pub fn file(&mut self, name: &str) {
+        name.clone_into(&mut self.file);
+    }
+
+    /// Why writing failed, if it did: then an error of the engine says nothing of the recording.
+    pub fn failure(&mut self) -> Option<io::Error> {
+        self.out.failure()
+    }
+
+    fn header(&self) -> Vec<String> {
+        let mut names: Vec<String> = ["file", "channel", "start_s", "end_s", "speech_share"].map(String::from).to_vec();
+        for (head, labels) in [("emotion", &self.emotions), ("gender", &self.genders)] {
+            if let Some(labels) = labels {
+                names.push(head.to_owned());
+                names.extend(labels.iter().map(|label| format!("{head}_{label}")));
+            }
+        }
+        if self.age {
+            names.extend(["age_years", "age_low_years", "age_high_years"].map(String::from));
+        }
+        names.push("no_answer".to_owned());
+        names
+    }
+
+    fn row(&mut self, fields: &[String]) -> Result<()> {
+        let unwritten = |what: String| Error::Config(format!("not written as CSV: {what}"));
+        let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+        writer.write_record(fields).map_err(|error| unwritten(error.to_string()))?;
+        let mut line = writer.into_inner().map_err(|error| unwritten(error.to_string()))?;
+        line.pop(); // the outlet ends its lines itself
+        self.out.line(&line)
+    }
+}
+
+impl Listener for CsvRows<'_> {
+    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
+        let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        let channel = if channel > 0 { channel.to_string() } else { String::new() };
+        let (start, end) = (stretch.start_s.to_string(), stretch.end_s.to_string());
+        let mut fields = vec![self.file.clone(), channel, start, end, number(stretch.speech_share)];
+        let answers = &stretch.answers;
+        for (labels, choice) in [(&self.emotions, &answers.emotion), (&self.genders, &answers.gender)] {
+            if let Some(labels) = labels {
+                push_choice(&mut fields, labels.len(), choice.as_ref());
+            }
+        }
+        if self.age {
+            push_age(&mut fields, answers.age.as_ref());
+        }
+        fields.push(stretch.no_answer.map_or("", NoAnswer::code).to_owned());
+        self.row(&fields)
+    }
+}
+
+/// The label, and the probability of each.
+fn push_choice(fields: &mut Vec<String>, labels: usize, choice: Option<&Choice>) {
+    let Some(choice) = choice else {
+        fields.extend(vec![String::new(); labels + 1]);
+        return;
+    };
+    fields.push(choice.label.clone());
+    fields.extend(choice.probabilities.iter().map(|(_, p)| p.to_string()));
+}
+
+/// Years, and the ends of the interval.
+fn push_age(fields: &mut Vec<String>, age: Option<&Age>) {
+    let text = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let interval = age.and_then(|age| age.interval);
+    fields.push(text(age.map(|age| age.years)));
+    fields.push(text(interval.map(|interval| interval.low_years)));
+    fields.push(text(interval.map(|interval| interval.high_years)));
+}

@@ -1,0 +1,139 @@
+//! Interval tiers for Praat: emotion, gender, age and the reason for no answer, for each channel.
+//!
+//! The long text format of the Praat manual ("TextGrid file formats"): UTF-8, intervals without gaps from 0 to the end, a quote within a text
+//! doubled. Neighbours with the same text are one interval; what has no answer has an empty text, and its reason in the tier `no answer`.
+
+use std::io::{self, Write};
+
+use crate::engine::{Choice, Listener, NoAnswer, Stretch};
+use crate::error::Result;
+
+/// Collects one recording's tiers: a few bytes for each change of a label.
+#[derive(Debug, Default)]
+pub struct TextGrid {
+    /// In the order of channels, and for each that of a report.
+    tiers: Vec<Tier>,
+}
+
+#[derive(Debug)]
+struct Tier {
+    channel: u16,
+    head: &'static str,
+    /// Where each interval ends, seconds, and its text.
+    intervals: Vec<(f64, String)>,
+}
+
+impl TextGrid {
+    /// Writes the file. Nothing was collected: nothing but the frame is written, which Praat reads as an empty object.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let end = self.tiers.iter().filter_map(|tier| tier.intervals.last()).map(|(end, _)| *end).fold(0.0, f64::max);
+        writeln!(out, "File type = \"ooTextFile\"\nObject class = \"TextGrid\"\n")?;
+        writeln!(out, "xmin = 0\nxmax = {end}\ntiers? <exists>\nsize = {}\nitem []:", self.tiers.len())?;
+        self.tiers.iter().enumerate().try_for_each(|(index, tier)| tier.write(out, index + 1, end))
+    }
+
+    fn push(&mut self, channel: u16, head: &'static str, end_s: f64, text: String) {
+        let known = self.tiers.iter().position(|tier| tier.channel == channel && tier.head == head);
+        let place = known.unwrap_or_else(|| {
+            let after = self.tiers.iter().rposition(|tier| tier.channel <= channel).map_or(0, |last| last + 1);
+            self.tiers.insert(after, Tier { channel, head, intervals: Vec::new() });
+            after
+        });
+        if let Some(tier) = self.tiers.get_mut(place) {
+            tier.push(end_s, text);
+        }
+    }
+}
+
+impl Listener for TextGrid {
+    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
+        let heads = stretch.heads();
+        let label = |choice: &Option<Choice>| choice.as_ref().map_or_else(String::new, |choice| choice.label.clone());
+        let end = stretch.end_s;
+        if heads.emotion {
+            self.push(channel, "emotion", end, label(&stretch.answers.emotion));
+        }
+        if heads.gender {
+            self.push(channel, "gender", end, label(&stretch.answers.gender));
+        }
+        if heads.age {
+            let years = stretch.answers.age.map_or_else(String::new, |age| format!("{:.0}", age.years));
+            self.push(channel, "age", end, years);
+        }
+        self.push(channel, "no answer", end, stretch.no_answer.map_or("", NoAnswer::code).to_owned());
+        Ok(())
+    }
+}
+
+impl Tier {
+    /// Goes on to `end_s` with this text.
+    fn push(&mut self, end_s: f64, text: String) {
+        match self.intervals.last_mut() {
+            Some((end, last)) if *last == text => *end = end_s,
+            _ => self.intervals.push((end_s, text)),
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write, number: usize, end: f64) -> io::Result<()> {
+        let name = match self.channel {
+            0 => self.head.to_owned(),
+            channel => format!("channel {channel}: {}", self.head),
+        };
+        writeln!(out, "    item [{number}]:\n        class = \"IntervalTier\"\n        name = {}", quoted(&name))?;
+        let size = self.intervals.len();
+        writeln!(out, "        xmin = 0\n        xmax = {end}\n        intervals: size = {size}")?;
+        let mut start = 0.0;
+        for (index, (end, text)) in self.intervals.iter().enumerate() {
+            writeln!(out, "        intervals [{}]:\n            xmin = {start}\n            xmax = {end}", index + 1)?;
+            writeln!(out, "            text = {}", quoted(text))?;
+            start = *end;
+        }
+        Ok(())
+    }
+}
+
+/// A text as Praat writes it.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Answers;
+
+    fn stretch(start_s: f64, label: Option<&str>) -> Stretch {
+        let choice = label.map(|label| Choice { label: label.into(), probabilities: vec![(label.into(), 1.0)] });
+        let answers = Answers { emotion: choice, ..Answers::default() };
+        let no_answer = label.is_none().then_some(NoAnswer::Silence);
+        Stretch { start_s, end_s: start_s + 0.5, speech_share: None, answers, withheld: Vec::new(), no_answer }
+    }
+
+    #[test]
+    fn equal_neighbours_are_one_interval_and_channels_stand_in_order() {
+        let mut grid = TextGrid::default();
+        for (channel, start, label) in [
+            (1, 0.0, Some("anger")),
+            (2, 0.0, None),
+            (1, 0.5, Some("anger")),
+            (2, 0.5, Some("say \"hm\"")),
+            (1, 1.0, None),
+            (2, 1.0, None),
+        ] {
+            grid.stretch(channel, &stretch(start, label)).unwrap();
+        }
+        let mut bytes = Vec::new();
+        grid.write(&mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.starts_with("File type = \"ooTextFile\"\nObject class = \"TextGrid\"\n\nxmin = 0\nxmax = 1.5\n"));
+        let names: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("name = ")).collect();
+        assert_eq!(names.len(), 8);
+        assert_eq!((names[0], names[4]), ("\"channel 1: emotion\"", "\"channel 2: emotion\""));
+        let first = "intervals: size = 2\n        intervals [1]:\n            xmin = 0\n            xmax = 1\n            text = \"anger\"";
+        assert!(text.contains(first), "{text}");
+        assert!(text.contains("text = \"say \"\"hm\"\"\""));
+    }
+}
