@@ -170,7 +170,7 @@ def peers(name, path, folder):
     module, manifest = load(name)
     front = manifest["frontend"]
     windows = features(front, path)
-    model = Answers(module)
+    model = Answers(module).eval()
     exported, quantised = folder / f"{name}.onnx", folder / f"{name}-int8.onnx"
     shapes = {"x": {0: "windows"}}
     torch.onnx.export(
