@@ -6,10 +6,10 @@
 //! ```
 //!
 //! The second line is Abramowitz and Stegun's 7.1.26, at most 1.5e-7 off, which leaves the GELU at most 0.75e-7 · |x| off besides rounding.
-//! All variants run the same operations one by one, so that they give the same bits.
 
 use super::dot::Variant;
 use super::exponential::exp;
+use super::vectors::for_each_width;
 
 const P: f32 = 0.327_591_1;
 const A: [f32; 5] = [0.254_829_6, -0.284_496_7, 1.421_413_8, -1.453_152, 1.061_405_4];
@@ -36,35 +36,11 @@ pub fn scale_shift_gelu(rows: &mut [f32], scale: &[f32], shift: &[f32]) {
     }
 }
 
-fn gelu_by(variant: Variant, values: &mut [f32]) {
-    match variant {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the guard has just found that this CPU has AVX2 and FMA.
-        Variant::Avx2 if variant.is_available() => unsafe { avx2(values) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the guard has just found that this CPU has AVX-512F.
-        Variant::Avx512 if variant.is_available() => unsafe { avx512(values) },
-        _ => each(values),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn avx2(values: &mut [f32]) {
-    each(values);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn avx512(values: &mut [f32]) {
-    each(values);
-}
-
-#[expect(clippy::inline_always, reason = "it must take on the vector width of its caller")]
-#[inline(always)]
-fn each(values: &mut [f32]) {
-    for x in values {
-        *x = one(*x);
+for_each_width! {
+    fn gelu_by(values: &mut [f32]) {
+        for x in values {
+            *x = one(*x);
+        }
     }
 }
 

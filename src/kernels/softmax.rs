@@ -4,11 +4,11 @@
 //! s[k] = x[k] + gate · bias[k]        x[k] = e^(s[k] − max s)        returns Σ x[k]
 //! ```
 //!
-//! The row is left undivided: what it is multiplied with has fewer values than the row, and is divided instead. All variants run the same
-//! operations one by one in the same order, so that they give the same bits.
+//! The row is left undivided: what it is multiplied with has fewer values than the row, and is divided instead.
 
 use super::dot::Variant;
 use super::exponential::exp;
+use super::vectors::for_each_width;
 
 /// Partial sums and partial maxima side by side.
 const LANES: usize = 16;
@@ -19,51 +19,27 @@ const LANES: usize = 16;
 ///
 /// If `bias` has another length than `x`.
 pub fn exp_biased(x: &mut [f32], bias: &[f32], gate: f32) -> f32 {
+    assert!(bias.len() == x.len(), "{} values, {} of bias", x.len(), bias.len());
     exp_biased_by(Variant::best(), x, bias, gate)
 }
 
-fn exp_biased_by(variant: Variant, x: &mut [f32], bias: &[f32], gate: f32) -> f32 {
-    assert!(bias.len() == x.len(), "{} values, {} of bias", x.len(), bias.len());
-    match variant {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the guard has just found that this CPU has AVX2 and FMA.
-        Variant::Avx2 if variant.is_available() => unsafe { avx2(x, bias, gate) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the guard has just found that this CPU has AVX-512F.
-        Variant::Avx512 if variant.is_available() => unsafe { avx512(x, bias, gate) },
-        _ => row(x, bias, gate),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn avx2(x: &mut [f32], bias: &[f32], gate: f32) -> f32 {
-    row(x, bias, gate)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn avx512(x: &mut [f32], bias: &[f32], gate: f32) -> f32 {
-    row(x, bias, gate)
-}
-
-#[expect(clippy::inline_always, reason = "it must take on the vector width of its caller")]
-#[inline(always)]
-fn row(x: &mut [f32], bias: &[f32], gate: f32) -> f32 {
-    let largest = add_bias(x, bias, gate);
-    let mut sums = [0.0; LANES];
-    let (blocks, rest) = x.as_chunks_mut::<LANES>();
-    for block in blocks {
-        for (x, sum) in block.iter_mut().zip(&mut sums) {
+for_each_width! {
+    fn exp_biased_by(x: &mut [f32], bias: &[f32], gate: f32) -> f32 {
+        let largest = add_bias(x, bias, gate);
+        let mut sums = [0.0; LANES];
+        let (blocks, rest) = x.as_chunks_mut::<LANES>();
+        for block in blocks {
+            for (x, sum) in block.iter_mut().zip(&mut sums) {
+                *x = exp(*x - largest);
+                *sum += *x;
+            }
+        }
+        for (x, sum) in rest.iter_mut().zip(&mut sums) {
             *x = exp(*x - largest);
             *sum += *x;
         }
+        sums.iter().sum()
     }
-    for (x, sum) in rest.iter_mut().zip(&mut sums) {
-        *x = exp(*x - largest);
-        *sum += *x;
-    }
-    sums.iter().sum()
 }
 
 /// Adds the gated bias and returns the largest sum.

@@ -86,10 +86,12 @@ impl WavLmRecipe {
         for (i, channels) in self.conv_dim.iter().enumerate() {
             within(&format!("representation.conv_dim[{i}]"), channels, 1..=MAX_CHANNELS)?;
         }
-        let reach = self.reach().filter(|reach| *reach <= MAX_CHANNELS);
-        reach
-            .map(drop)
-            .ok_or_else(|| wrong("representation.conv_stride", "one frame would see more than 16384 samples"))
+        for (what, samples) in [("seen by one frame", self.reach()), ("between two frames", self.hop())] {
+            if samples.is_none_or(|samples| samples > MAX_CHANNELS) {
+                return Err(wrong("representation.conv_stride", format!("more than {MAX_CHANNELS} samples {what}")));
+            }
+        }
+        Ok(())
     }
 
     fn check_transformer(&self) -> Result<()> {
@@ -111,6 +113,11 @@ impl WavLmRecipe {
             }
         }
         Ok(())
+    }
+
+    /// Samples from one frame to the next, or nothing where the number overflows.
+    fn hop(&self) -> Option<usize> {
+        self.conv_stride.iter().try_fold(1_usize, |hop, stride| hop.checked_mul(*stride))
     }
 
     /// Samples that one frame sees, or nothing where the number overflows.
@@ -174,6 +181,10 @@ pub(super) mod tests {
             let message = WavLmRecipe::parse(broken).unwrap_err().to_string();
             assert!(message.contains(&format!("`representation.{name}`")), "{pointer}: {message}");
         }
+        let mut far = base();
+        (far["conv_kernel"], far["conv_stride"]) =
+            (json!([1, 1, 1, 1, 1, 1, 1]), json!([999, 999, 999, 999, 999, 999, 999]));
+        assert!(WavLmRecipe::parse(far).unwrap_err().to_string().contains("between two frames"));
         let mut unknown = base();
         unknown["num_adapter_layers"] = json!(3);
         assert!(WavLmRecipe::parse(unknown).unwrap_err().to_string().contains("num_adapter_layers"));
