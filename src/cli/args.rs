@@ -78,7 +78,7 @@ pub(super) enum Command {
 }
 
 #[derive(Args)]
-#[command(before_help = INFER_EXAMPLES, help_template = TEMPLATE)]
+#[command(override_usage = "persona-engine infer [OPTIONS] <FILE>...", before_help = INFER_EXAMPLES, help_template = TEMPLATE)]
 pub(super) struct InferArgs {
     /// Recordings; `-` is standard input.
     #[arg(required_unless_present = "notice", value_name = "FILE")]
@@ -266,19 +266,20 @@ impl FromStr for PrecisionArg {
     }
 }
 
-/// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default.
+/// As [`system_in`] in the default precision.
+#[cfg(feature = "serve")]
 pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
     system_in(asked, PrecisionArg(None))
 }
 
-/// [`system`] in the precision asked for.
+/// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default, in the precision asked for.
 pub(super) fn system_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<System> {
     model_in(asked, precision)?.into_system()
 }
 
-/// As [`system`], with or without heads.
+/// As [`system_in`], with or without heads, in f32: what is compared with another implementation's vectors is what that computes.
 pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
-    model_in(asked, PrecisionArg(None))
+    model_in(asked, PrecisionArg(Some(Precision::F32)))
 }
 
 fn model_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<Model> {
