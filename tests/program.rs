@@ -214,6 +214,32 @@ fn the_people_concerned_are_told_of_what_is_on() {
     assert!(less.contains("GENDER AND AGE") && !less.to_lowercase().contains("emotion"), "{less}");
 }
 
+/// As bash itself would ask: what may stand where the last word begins.
+#[test]
+fn bash_completes_commands_and_their_options() {
+    let script = folder("completions").join("persona-engine.bash");
+    fs::write(&script, run(["completions", "bash"]).out).unwrap();
+    for (words, expected) in [
+        ("persona-engine ba", "batch"),
+        ("persona-engine batch --res", "--resume"),
+        ("persona-engine model sh", "show"),
+        ("persona-engine completions z", "zsh"),
+    ] {
+        let (before, last) = words.rsplit_once(' ').unwrap();
+        let ask = format!(
+            "source '{}'; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _persona__engine persona-engine '{last}' '{}'; echo \"${{COMPREPLY[*]}}\"",
+            script.display(),
+            before.rsplit(' ').next().unwrap()
+        );
+        let Ok(said) = Command::new("bash").args(["-c", &ask]).output() else {
+            println!("bash_completes_commands_and_their_options: skipped, there is no bash");
+            return;
+        };
+        assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), expected, "{words}");
+    }
+}
+
 #[test]
 fn the_manual_and_the_completions_name_every_command() {
     let (manual, bash) = (run(["man"]), run(["completions", "bash"]));

@@ -8,7 +8,7 @@ use std::fs;
 
 use common::fixture;
 use common::server::{Answer, Server, form, posted};
-use persona_engine::engine::{Catalogue, Engine, Options};
+use persona_engine::engine::{Catalogue, Engine, Options, Recording, Unhindered};
 use persona_engine::server::{Limits, Settings};
 use serde_json::Value;
 
@@ -74,6 +74,19 @@ fn an_m4a_as_telephones_write_it_is_answered() {
     assert_eq!(answered(&server.post_form(&[("file", Some("a.m4a"), &bytes)]))["sample_rate_hz"], 16_000);
     let stingy = Server::limited(Limits { held_bytes: 100, ..Limits::default() });
     stingy.post("/v1/predict", "audio/mp4", &bytes).refuses(422, "malformed", &["+faststart"]);
+}
+
+#[test]
+fn an_embedding_is_the_engines_own() {
+    let engine = Engine::new(Catalogue::of(&[]).system("xvector-cnn").unwrap(), Options::default()).unwrap();
+    let recording = Recording::stream(fs::File::open(fixture("speech.wav")).unwrap());
+    let expected = engine.embed_at(&mut Unhindered, recording, "speech.wav").unwrap();
+    let server = Server::limited(Limits::default());
+    let kind = "multipart/form-data; boundary=xYz";
+    let found = server.post("/v1/embed", kind, &form(&[("file", Some("speech.wav"), &speech())]));
+    assert_eq!(found.json(), serde_json::to_value(expected).unwrap());
+    let short = common::wav(1, 1, 16_000, 16, &[0; 20]);
+    server.post("/v1/embed", "audio/wav", &short).refuses(422, "too_short", &["too short"]);
 }
 
 #[test]

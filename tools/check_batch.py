@@ -3,7 +3,7 @@
 
     python3 tools/check_batch.py target/release/persona-engine RECORDING.wav… [--clips 5000] [--bad 50] [--kills 5]
 
-Clips of 1 to 2 s are cut from the recordings (16-bit WAV) into a folder that is removed at the end; the bad ones among them are empty, cut, text, or not
+Clips of 1 to 2 s (--seconds) are cut from the recordings (16-bit WAV) into a folder that is removed at the end; the bad ones among them are empty, cut, text, or not
 there. Nothing but Python's own library is needed.
 """
 
@@ -18,7 +18,7 @@ import time
 import wave
 
 
-def cut_clips(recordings, folder, count, bad, chance):
+def cut_clips(recordings, folder, count, bad, seconds, chance):
     """Writes the clips and a list of them; returns the numbers of the bad ones."""
     sounds = []
     for path in recordings:
@@ -33,7 +33,7 @@ def cut_clips(recordings, folder, count, bad, chance):
         rows.append(f"{number},{path.relative_to(folder)}")
         params, frames = chance.choice(sounds)
         size = params.nchannels * 2
-        length = min(int(chance.uniform(1, 2) * params.framerate), len(frames) // size)
+        length = min(int(chance.uniform(*seconds) * params.framerate), len(frames) // size)
         start = chance.randrange(len(frames) // size - length + 1)
         with wave.open(str(path), "wb") as clip:
             clip.setparams(params)
@@ -81,13 +81,14 @@ def main():
     parser.add_argument("--clips", type=int, default=5000)
     parser.add_argument("--bad", type=int, default=50)
     parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--seconds", type=float, nargs=2, default=(1, 2), help="shortest and longest clip")
     parser.add_argument("--model", default="xvector-cnn")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     chance = random.Random(args.seed)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="check-batch-"))
     try:
-        broken = cut_clips(args.recordings, folder, args.clips, args.bad, chance)
+        broken = cut_clips(args.recordings, folder, args.clips, args.bad, args.seconds, chance)
 
         def command(name, jobs):
             return [args.program, "batch", folder / "clips.csv", "--model", args.model, "--jobs", str(jobs), "-o", folder / name]

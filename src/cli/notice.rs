@@ -6,35 +6,34 @@ use persona_engine::engine::ActiveHeads;
 
 /// Writes a text for the people whose voices are heard, about the heads that are on. Brackets are for the operator to fill.
 pub(super) fn write(out: &mut dyn Write, heads: ActiveHeads) -> io::Result<()> {
+    let names: Vec<&str> = heads.names().collect();
     let what: Vec<&str> = heads.names().map(in_words).collect();
-    let told = and(&what);
+    writeln!(out, "NOTICE: A COMPUTER ESTIMATES {} FROM VOICES\n", and(&names).to_uppercase())?;
     writeln!(
         out,
-        "NOTICE: A COMPUTER ESTIMATES {} FROM VOICES\n",
-        and(&heads.names().collect::<Vec<_>>()).to_uppercase()
+        "In [this call / this room / this recording] a computer program listens to voices. From the sound of yours it estimates:\n"
+    )?;
+    what.iter().try_for_each(|what| writeln!(out, "  - {what}"))?;
+    writeln!(out, "\nIt does not listen to what is said, and it does not recognise who speaks.\n")?;
+    writeln!(out, "Who does this:   [name and address of the operator; data protection officer]")?;
+    writeln!(out, "What for:        [purpose], on the legal ground of [consent / ...]")?;
+    writeln!(out, "What is kept:    [the estimates / nothing], for [how long], seen by [whom].")?;
+    writeln!(out, "                 The program itself stores no audio and sends nothing over a network.")?;
+    writeln!(
+        out,
+        "How right it is: These are estimates, and often wrong. Nothing is decided about you by them alone."
+    )?;
+    if heads.emotion {
+        writeln!(out, "                 An emotion that is heard is not an emotion that is felt.")?;
+    }
+    writeln!(
+        out,
+        "Your rights:     You may refuse, and [how: say so / press ... / ask for a person]. You may see, correct and"
     )?;
     writeln!(
         out,
-        "In [this call / this room / this recording] a computer program listens to voices. From the sound of yours it estimates"
-    )?;
-    writeln!(out, "{told}. It does not listen to what is said, and it does not recognise who speaks.\n")?;
-    writeln!(out, "Who does this:         [name and address of the operator; data protection officer]")?;
-    writeln!(out, "What for:              [purpose], on the legal ground of [consent / …]")?;
-    writeln!(
-        out,
-        "What is kept:          [the estimates / nothing], for [how long], seen by [whom]. The program itself stores no audio and sends"
-    )?;
-    writeln!(out, "                       nothing over a network.")?;
-    writeln!(
-        out,
-        "How far it is right:   These are estimates and often wrong{}. Nothing is decided about you by them alone.",
-        limits(heads)
-    )?;
-    writeln!(
-        out,
-        "Your rights:           You may refuse, and [how: say so / press … / ask for a person]. You may see, correct and delete what is kept"
-    )?;
-    writeln!(out, "                       about you, and complain to [supervisory authority]. Contact: [address].")
+        "                 delete what is kept about you, and complain to [supervisory authority]. Contact: [address]."
+    )
 }
 
 /// What the law says to the one who prints it.
@@ -48,10 +47,6 @@ fn in_words(head: &'static str) -> &'static str {
         "gender" => "whether you sound female or male",
         _ => "how old you sound",
     }
-}
-
-fn limits(heads: ActiveHeads) -> &'static str {
-    if heads.emotion { ": an emotion that is heard is not an emotion that is felt" } else { "" }
 }
 
 /// `a, b and c`
@@ -80,6 +75,6 @@ mod tests {
         let without = text(ActiveHeads { emotion: false, ..ActiveHeads::ALL });
         assert!(!without.to_lowercase().contains("emotion") && !without.contains("feel"), "{without}");
         let age = text(ActiveHeads { emotion: false, gender: false, age: true });
-        assert!(age.contains("how old you sound. It does not") && !age.contains("female"), "{age}");
+        assert!(age.contains("how old you sound\n\nIt does not") && !age.contains("female"), "{age}");
     }
 }

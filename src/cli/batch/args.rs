@@ -10,7 +10,7 @@ use super::journal::Existing;
 use crate::cli::args::{AnswerArgs, TEMPLATE};
 
 #[derive(Args)]
-#[command(before_help = EXAMPLES, after_help = MORE, help_template = TEMPLATE)]
+#[command(override_usage = "persona-engine batch [OPTIONS] <INPUT>...", before_help = EXAMPLES, after_help = MORE, help_template = TEMPLATE)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct BatchArgs {
     /// Files; folders (all their recordings, subfolders too); patterns such as 'calls/**/*.wav'; manifests *.csv, *.tsv; Kaldi's *.scp; `-` for a
@@ -50,11 +50,11 @@ Examples:
   find . -name '*.wav' | persona-engine batch - --jobs 4 | jq .emotion.label";
 
 const MORE: &str = "\
-Of a folder .wav, .wave, .mp3, .flac, .ogg, .oga and .m4a are taken (with --raw: .raw and .pcm), without hidden names, in the order of the names'
-bytes, folder by folder. A manifest has a column `file`, whose names start from its folder; each result keeps the row as `manifest`. In Kaldi's
-wav.scp names start from the current folder; an entry that is a command is refused, never run; the id is kept.
+Of a folder .wav, .wave, .mp3, .flac, .ogg, .oga and .m4a are taken (with --raw: .raw and .pcm), without hidden names, in the order of the \
+names' bytes, folder by folder. A manifest has a column `file`, whose names start from its folder; each result keeps the row as `manifest`. \
+In Kaldi's wav.scp names start from the current folder; an entry that is a command is refused, never run; the id is kept.
 
-A bad file is a line with `error` and `reason`, and the others go on. While a run lasts its lines are in FILE.part; FILE is only ever whole.
+A bad file is a line with `error` and `reason`, and the others go on. While a run lasts its lines are in FILE.part; FILE is only ever whole. \
 FILE.run.json says what made it, and its counts.
 
 Exit codes: 0 all answered, 1 some input failed (the others are answered), 2 usage or set-up.";

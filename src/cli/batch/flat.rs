@@ -2,7 +2,7 @@
 //!
 //! | columns | type |
 //! |---|---|
-//! | `file`, the manifest's own, `error`, `error_reason`, `no_answer`, `withheld`, `warnings`, `model`, `model_sha256` | text |
+//! | `file`, the manifest's own, `error`, `error_reason`, `no_answer`, `withheld`, `warnings`, `model`, `model_sha256`, `precision` | text |
 //! | `emotion`, `gender` | text, one of the labels |
 //! | `emotion_LABEL`, `gender_LABEL` | probability, 0 to 1 |
 //! | `age_years`, `age_low_years`, `age_high_years`, `age_coverage` | real |
@@ -107,7 +107,7 @@ fn behind(system: &Manifest, heads: ActiveHeads) -> Vec<Column> {
     columns.extend(["snr_db", "clipped_share", "bandwidth_hz", "dc"].map(|key| place(key, &["input", key])));
     columns.push(place("windows", &["windows"]));
     columns.push(Column { name: "warnings".into(), from: From::List("warnings") });
-    columns.extend(["model", "model_sha256"].map(|key| place(key, &[key])));
+    columns.extend(["model", "model_sha256", "precision"].map(|key| place(key, &[key])));
     columns
 }
 

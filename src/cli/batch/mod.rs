@@ -148,6 +148,7 @@ impl Batch<'_> {
             "program": concat!("persona-engine ", env!("CARGO_PKG_VERSION")),
             "model": manifest.name,
             "model_sha256": manifest.sha256,
+            "precision": self.engine.system().precision().name(),
             "heads": options.heads.names().collect::<Vec<_>>(),
             "min_confidence": options.min_confidence,
             "raw": options.raw.as_ref().map(ToString::to_string),

@@ -22,7 +22,7 @@ const QUERIES: usize = 256;
 /// y = W_o · (Σ_u softmax_u(s)[h, t, u] · v[u, h]) + b_o
 /// ```
 ///
-/// The scores of all frames with each other are never held: [`QUERIES`] rows of one head at a time, and the bias is read from a table of
+/// The scores of all frames with each other are never held: 256 rows of one head at a time, and the bias is read from a table of
 /// distances. So memory grows with the frames, not with their square.
 #[derive(Clone, Debug)]
 pub struct Attention {
