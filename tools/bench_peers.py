@@ -56,9 +56,19 @@ from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "tools"))
+from persona import campplus  # noqa: E402
 from persona.networks import Persona  # noqa: E402
 
 torch.set_num_threads(ARGS.threads)
+
+
+def segment_means(x, length):
+    """That of `persona.campplus` in slices: the exporter's `split` leaves no shorter last segment."""
+    parts = [x[:, :, start : start + length] for start in range(0, x.shape[2], length)]
+    return torch.cat([part.mean(2, keepdim=True).expand_as(part) for part in parts], dim=2)
+
+
+campplus.segment_means = segment_means
 
 
 def recording(path):
@@ -160,7 +170,7 @@ def peers(name, path, folder):
     module, manifest = load(name)
     front = manifest["frontend"]
     windows = features(front, path)
-    model = Answers(module)
+    model = Answers(module).eval()
     exported, quantised = folder / f"{name}.onnx", folder / f"{name}-int8.onnx"
     shapes = {"x": {0: "windows"}}
     torch.onnx.export(

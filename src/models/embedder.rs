@@ -30,7 +30,7 @@ impl Embedder {
         manifest: RepresentationManifest,
         precision: Option<Precision>,
     ) -> Result<Self> {
-        let precision = precision.unwrap_or_else(|| manifest.representation.usual_precision());
+        let precision = precision.unwrap_or(Precision::F32);
         weights.set_precision(precision);
         let frontend = &manifest.frontend;
         let (bands, normalisation) = (frontend.bands(), frontend.normalisation());

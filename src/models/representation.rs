@@ -10,7 +10,7 @@ use crate::models::recipe::{kind_and_rest, unknown_kind, wrong};
 use crate::models::standardise::Standardise;
 use crate::models::wavlm::{self, WavLm, WavLmRecipe};
 use crate::models::xvector::{self, XVector, XVectorRecipe};
-use crate::nn::{Precision, Weights};
+use crate::nn::Weights;
 
 /// The most values that a layer may hold for the longest window: 256 MiB of them. A recipe can ask for more than its file has weights.
 const MAX_VALUES: usize = 1 << 26;
@@ -38,15 +38,6 @@ impl RepresentationRecipe {
             "mfcc-stats" => Ok(Self::MfccStats(MfccStatsRecipe::parse(rest)?)),
             "wavlm" => Ok(Self::WavLm(WavLmRecipe::parse(rest)?)),
             other => Err(unknown_kind("representation", other, "`xvector`, `campplus`, `mfcc-stats` and `wavlm`")),
-        }
-    }
-
-    /// The precision that is used unless one is asked for: [`Precision::Int8`] for the kinds that were measured to lose nothing by it
-    /// (`docs/speed.md`), where the CPU has instructions for it.
-    pub(crate) fn usual_precision(&self) -> Precision {
-        match self {
-            Self::CamPlusPlus(_) if Precision::Int8.is_fast() => Precision::Int8,
-            _ => Precision::F32,
         }
     }
 

@@ -37,7 +37,7 @@ pub struct Workspace {
 }
 
 impl Model {
-    /// From the bytes of a model file, in the precision that its kind has unless told otherwise: see [`Self::from_bytes_in`].
+    /// From the bytes of a model file, in [`Precision::F32`].
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Model {
     }
 
     /// From the bytes of a model file. The layers that can compute in the precision asked for do so. Without one asked for, it is
-    /// [`Precision::Int8`] where this CPU has instructions for it and the kind of system was measured to lose nothing by it, else [`Precision::F32`].
+    /// [`Precision::F32`]: of no system it has been measured yet that its answers lose nothing by [`Precision::Int8`] (`docs/speed.md`).
     ///
     /// # Errors
     ///

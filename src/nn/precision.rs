@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::kernels::int8::{Codes, Int8Variant};
+use crate::kernels::int8::Codes;
 
 /// The numbers of a layer's products. What lies between the layers is f32 either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +20,6 @@ impl Precision {
             Self::F32 => "f32",
             Self::Int8 => "int8",
         }
-    }
-
-    /// Whether this CPU has instructions made for it.
-    pub fn is_fast(self) -> bool {
-        self == Self::F32 || Int8Variant::best().is_fast()
     }
 }
 

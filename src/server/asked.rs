@@ -4,7 +4,7 @@ use axum::extract::Query;
 use axum::http::Uri;
 
 use super::problem::Problem;
-use crate::engine::{ActiveHeads, Options};
+use crate::engine::{ActiveHeads, Options, Timeline};
 
 /// Characters of an option's value.
 pub(super) const VALUE_BYTES: usize = 1024;
@@ -12,7 +12,8 @@ pub(super) const VALUE_BYTES: usize = 1024;
 const NAME_CHARACTERS: usize = 255;
 
 /// Every option.
-pub(super) const OPTIONS: &[&str] = &["model", "heads", "min_confidence", "activity", "accept_truncated"];
+pub(super) const OPTIONS: &[&str] =
+    &["model", "heads", "min_confidence", "timeline", "per_channel", "activity", "accept_truncated"];
 
 /// The options of a request, each at most once.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -21,6 +22,8 @@ pub(super) struct Asked {
     pub(super) model: Option<String>,
     heads: Option<ActiveHeads>,
     min_confidence: Option<f64>,
+    timeline: Option<bool>,
+    per_channel: Option<bool>,
     accept_truncated: Option<bool>,
     activity: Option<bool>,
 }
@@ -45,10 +48,17 @@ impl Asked {
             "model" => once(&mut self.model, name, value.to_owned()),
             "heads" => once(&mut self.heads, name, heads(value)?),
             "min_confidence" => once(&mut self.min_confidence, name, share(name, value)?),
+            "timeline" => once(&mut self.timeline, name, switch(name, value)?),
+            "per_channel" => once(&mut self.per_channel, name, switch(name, value)?),
             "accept_truncated" => once(&mut self.accept_truncated, name, switch(name, value)?),
             "activity" => once(&mut self.activity, name, switch(name, value)?),
             _ => Err(bad(format!("`{}` is no option; there is {}", shown(name), OPTIONS.join(", ")))),
         }
+    }
+
+    /// Whether each channel is to be answered apart.
+    pub(super) fn per_channel(&self) -> bool {
+        self.per_channel == Some(true)
     }
 
     /// The engine's options: its own where nothing was asked.
@@ -62,6 +72,7 @@ impl Asked {
             return Err(bad(format!("`heads` asks for {off}, which is switched off on this server")));
         }
         options.min_confidence = self.min_confidence.unwrap_or(options.min_confidence);
+        options.timeline = (self.timeline == Some(true)).then(Timeline::default);
         options.activity = self.activity.unwrap_or(options.activity);
         options.limits.accept_truncated = self.accept_truncated.unwrap_or(options.limits.accept_truncated);
         Ok(options)
@@ -126,10 +137,13 @@ mod tests {
 
     #[test]
     fn options_are_taken_and_the_engines_stay() {
-        let asked = of("model=xvector-cnn&min_confidence=0.6&activity=false&accept_truncated").unwrap();
-        assert_eq!(asked.model.as_deref(), Some("xvector-cnn"));
+        let asked =
+            of("timeline=true&per_channel=&model=xvector-cnn&min_confidence=0.6&activity=false&accept_truncated")
+                .unwrap();
+        assert_eq!((asked.model.as_deref(), asked.per_channel()), (Some("xvector-cnn"), true));
         let options = asked.options(&Options::default()).unwrap();
         assert_eq!((options.min_confidence, options.activity, options.limits.accept_truncated), (0.6, false, true));
+        assert_eq!(options.timeline, Some(Timeline::default()));
         let two = of("heads=age,%20emotion").unwrap().options(&Options::default()).unwrap();
         assert_eq!(two.heads, ActiveHeads { emotion: true, gender: false, age: true });
         let no_age = Options { heads: ActiveHeads { age: false, ..ActiveHeads::ALL }, ..Options::default() };

@@ -15,13 +15,15 @@ use super::pipe::{PipeEnd, PipeReader, SharedTurn, pipe};
 use super::problem::Problem;
 use super::service::Service;
 use super::turns::Turn;
-use crate::engine::{Embedding, Engine, Pace, Progress, Recording, Report};
+use crate::engine::{ChannelsReport, Embedding, Engine, NoAnswer, Pace, Progress, Recording, Report};
 use crate::error::{Error, Result};
 
 /// What is done with a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     Predict,
+    /// Each channel apart.
+    PredictChannels,
     Embed,
 }
 
@@ -30,7 +32,20 @@ pub(super) enum Work {
 #[serde(untagged)]
 pub(super) enum Done {
     Report(Box<Report>),
+    Channels(Box<ChannelsReport>),
     Embedding(Box<Embedding>),
+}
+
+impl Done {
+    /// Why the recording, or some of its channels, have no answer.
+    fn no_answers(&self) -> impl Iterator<Item = NoAnswer> + '_ {
+        let (whole, channels) = match self {
+            Self::Report(report) => (report.no_answer, &[][..]),
+            Self::Channels(report) => (None, report.per_channel.as_slice()),
+            Self::Embedding(_) => (None, &[][..]),
+        };
+        whole.into_iter().chain(channels.iter().filter_map(|channel| channel.no_answer))
+    }
 }
 
 /// A recording that is being answered. Dropped, it is stopped at its next step.
@@ -92,15 +107,20 @@ impl Conduct {
         service.admission.served(turn.had());
         let done = done.map_err(|error| self.problem(error, name))?;
         match &done {
-            Done::Report(report) => service.metrics.heard(report, turn.waited()),
+            Done::Report(report) => service.metrics.heard(report.duration_s, &report.timings_ms, turn.waited()),
+            Done::Channels(report) => service.metrics.heard(report.duration_s, &report.timings_ms, turn.waited()),
             Done::Embedding(embedding) => service.metrics.embedded(embedding.duration_s, turn.waited()),
         }
+        done.no_answers().for_each(|reason| service.metrics.not_answered(reason));
         Ok(done)
     }
 
     fn run(&mut self, engine: &Engine, recording: Recording) -> Result<Done> {
         match self.work {
             Work::Predict => engine.infer(recording, self).map(|report| Done::Report(Box::new(report))),
+            Work::PredictChannels => {
+                engine.infer_channels(recording, self).map(|report| Done::Channels(Box::new(report)))
+            }
             Work::Embed => engine.embed(recording, self).map(|found| Done::Embedding(Box::new(found))),
         }
     }

@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::Report;
+use crate::engine::{NoAnswer, Timings};
 
 /// Upper ends of the histograms' buckets, seconds.
 const BUCKETS_S: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
@@ -92,15 +92,16 @@ impl Metrics {
         self.counts().received_bytes += bytes;
     }
 
-    /// A recording was answered after it waited for its turns so long.
-    pub(super) fn heard(&self, report: &Report, waited: Duration) {
+    /// A recording, or one of its channels, has no answer.
+    pub(super) fn not_answered(&self, reason: NoAnswer) {
+        let name = serde_json::to_value(reason).ok().and_then(|value| value["reason"].as_str().map(str::to_owned));
+        *self.counts().no_answer.entry(name.unwrap_or_default()).or_default() += 1;
+    }
+
+    /// A recording of so many seconds was answered after it waited for its turns so long.
+    pub(super) fn heard(&self, seconds: f64, times: &Timings, waited: Duration) {
         let mut counts = self.counts();
-        counts.audio_s += report.duration_s;
-        if let Some(reason) = report.no_answer {
-            let name = serde_json::to_value(reason).ok().and_then(|value| value["reason"].as_str().map(str::to_owned));
-            *counts.no_answer.entry(name.unwrap_or_default()).or_default() += 1;
-        }
-        let times = &report.timings_ms;
+        counts.audio_s += seconds;
         let stages = [
             ("queue", 1e3 * waited.as_secs_f64()),
             ("decode", times.decode),

@@ -36,6 +36,7 @@ async fn answer(service: &Arc<Service>, work: Work, request: Request) -> Result<
     let engine = service.engine(upload.asked.model.as_deref())?;
     let options = upload.asked.options(engine.options())?;
     let engine = engine.with_options(options).map_err(|error| Problem::bad_request("bad_option", error.to_string()))?;
+    let work = if work == Work::Predict && upload.asked.per_channel() { Work::PredictChannels } else { work };
     let (mut job, end) = Job::start(service, place, engine, work, upload.name.clone())?;
     let answered = both(&mut upload, end, &mut job).await;
     service.metrics.received(upload.bytes());

@@ -42,11 +42,6 @@ impl Int8Variant {
             Self::Avx2 | Self::AvxVnni | Self::Avx512Vnni => false,
         }
     }
-
-    /// Whether the variant multiplies four pairs at once, which makes it faster than f32 products.
-    pub fn is_fast(self) -> bool {
-        matches!(self, Self::AvxVnni | Self::Avx512Vnni)
-    }
 }
 
 #[cfg(test)]
