@@ -24,7 +24,8 @@ use super::scale::{clock, tick_s};
 pub(super) const LEFT: f64 = 84.0;
 /// Width of a whole line.
 pub(super) const WIDTH: f64 = 1000.0;
-const RIGHT: f64 = 12.0;
+/// … and for half of the last tick.
+const RIGHT: f64 = 26.0;
 const TOP: f64 = 24.0;
 const WAVE: f64 = 46.0;
 const ROW: f64 = 19.0;
