@@ -56,6 +56,7 @@ pub mod eval;
 #[cfg(feature = "export")]
 pub mod export;
 #[cfg(any(feature = "eval", feature = "export"))]
+#[cfg_attr(not(feature = "eval"), allow(dead_code))] // plots that a timeline does not have
 mod html;
 #[cfg(feature = "import")]
 pub mod import;
