@@ -83,7 +83,8 @@ impl<'a> Smoother<'a> {
         // The part that holds most of it; of equal ones that in which most is speech.
         let part = shown.max_by_key(|part| (part.length, part.speech));
         let verdict = self.verdict(start, end, part);
-        let share = part.map_or(0.0, |part| (part.speech as f64 / (end - start) as f64).min(1.0));
+        // Of the part: a last stretch may be longer than any window that shows it.
+        let share = part.map_or(0.0, |part| part.speech as f64 / part.length.max(1) as f64);
         let seconds = |samples: usize| rounded(samples as f64 / f64::from(self.rate_hz), 6);
         let stretch = Stretch {
             start_s: seconds(start),

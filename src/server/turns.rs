@@ -180,7 +180,8 @@ mod tests {
             }
         });
         assert!(most.load(Ordering::SeqCst) <= 3);
-        assert_eq!((turns.state().free, turns.waiting()), (3, 0));
+        let free = turns.state().free;
+        assert_eq!((free, turns.waiting()), (3, 0));
     }
 
     /// The order in which those who wait come to their turn, by their names.
