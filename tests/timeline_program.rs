@@ -139,7 +139,7 @@ fn tiers_for_praat_have_no_gaps() {
     let number = |line: &str| line.split_once(" = ").unwrap().1.parse::<f64>().unwrap();
     let mut at = 0.0;
     let mut tiers_ended = 0;
-    for tier in text.split("class = ").skip(1) {
+    for tier in text.split("class = \"IntervalTier\"").skip(1) {
         let bounds: Vec<(bool, f64)> = tier
             .lines()
             .map(str::trim)
