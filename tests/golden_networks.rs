@@ -1,6 +1,6 @@
 //! The networks against PyTorch: layer by layer, then whole systems with every intermediate result.
 //!
-//! `tools/golden_networks.py` and `tools/golden_wavlm.py` made the files and say how. Tolerance: 2e-5 of a tensor's largest value, which is some hundred and seventy
+//! `tools/golden_networks.py` and `tools/golden_wavlm.py` made the files and say how. Tolerance: 3e-5 of a tensor's largest value, which is some two hundred and fifty
 //! times the spacing of f32 there: sums are taken in another order than PyTorch takes them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
 
