@@ -106,7 +106,7 @@ const BROKEN_KEYS: &[(&str, &str, &str)] = &[
     ("/frontend/window", "\"hamming\"", "`frontend.window`: unknown variant `hamming`"),
     ("/frontend/n_mels", "18446744073709551615", "`frontend.n_mels`"),
     ("/frontend/normalisation/scale_db", "0", "`frontend.normalisation.scale_db`"),
-    ("/representation/kind", "\"wavlm\"", "`representation.kind`: unknown kind `wavlm`"),
+    ("/representation/kind", "\"hubert\"", "`representation.kind`: unknown kind `hubert`"),
     ("/representation/layers/1/channels", "18446744073709551615", "`representation.layers[1].channels`"),
     ("/representation/layers/2/context", "[-1, 0, 2]", "`representation.layers[2].context`"),
     ("/representation/layers/2/context", "[0, 2147483647]", "`representation.layers[2].context`"),
