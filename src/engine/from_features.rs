@@ -14,7 +14,7 @@ impl Engine {
     /// Answers one window's features, `[frames, bands]` as the system's front-end gives them, as if their recording had been heard:
     /// through the same weighting, rounding and refusals. `name` stands for the recording in the report.
     ///
-    /// Fewer frames than the network needs are [`NoAnswer::TooShort`]. Silence cannot be told: features are relative to their clip.
+    /// Fewer frames than the network needs are [`NoAnswer::TooShort`](super::NoAnswer::TooShort). Silence cannot be told: features are relative to their clip.
     ///
     /// # Errors
     /// [`Error::Limit`] for more frames than a window holds, [`Error::Config`] for features of another size or that are not finite.

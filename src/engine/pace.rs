@@ -19,7 +19,7 @@ pub trait Pace {
     /// Called before each step. It may wait; nothing but the recording's own signal is held meanwhile, no network's scratch.
     ///
     /// # Errors
-    /// An error ends the recording, and is what [`Engine::infer_at`](super::Engine::infer_at) returns.
+    /// An error ends the recording, and is what [`Engine::infer`](super::Engine::infer) returns.
     fn step(&mut self, progress: &Progress) -> Result<()>;
 }
 
