@@ -19,7 +19,7 @@ and for the x-vector's pretraining, outside recordings at three speeds, degraded
     frames, degraded  uint8 [total, 128]   log-mel as CREMA-D's is kept, end to end; `start`, `length` [stretches]
     statistics [stretches, 1024], embedding [stretches, 192]: CAM++ on the clean stretch; `recording`, `speed` [stretches]
 
-No label of anybody is used. About 40 minutes on two cores; needs tools/requirements.txt.
+No label of anybody is used. About 45 minutes on two cores; needs tools/requirements.txt.
 """
 import argparse
 import json

@@ -1,7 +1,5 @@
 //! What is kept of a recording while it is answered: as much as the forms and files that were asked for need.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use persona_engine::engine::{Keeping, Listener, Stretch};
@@ -10,6 +8,7 @@ use persona_engine::{Error, Result};
 
 use super::args::InferArgs;
 use super::form::{Form, Told};
+use super::output::written;
 use super::timeline_args::output_of;
 
 /// One recording's listeners; nothing for what was not asked for.
@@ -97,14 +96,4 @@ impl Listener for Collected<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// Writes a file whole, or says which could not be written.
-fn written(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
-    let all = || {
-        let mut to = BufWriter::new(File::create(path)?);
-        write(&mut to)?;
-        Ok(to.flush()?)
-    };
-    all().map_err(|error: Error| Error::Config(format!("{}: not written: {error}", path.display())))
 }

@@ -1,9 +1,8 @@
 //! `persona-engine eval TABLE.csv`
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
 use clap::Args;
 use persona_engine::engine::{Engine, Options};
@@ -12,6 +11,7 @@ use persona_engine::{Error, Result};
 
 use super::Stop;
 use super::args::{PrecisionArg, system_in};
+use super::output::written;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -147,14 +147,4 @@ fn word(text: &str) -> Result<(String, String)> {
         Some((word, label)) if !word.trim().is_empty() => Ok((word.to_owned(), label.to_owned())),
         _ => Err(Error::Config(format!("`{text}`: WORD=LABEL was expected, such as calm=neutral"))),
     }
-}
-
-/// Writes a file whole, or says which could not be written.
-fn written(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
-    let all = || {
-        let mut to = BufWriter::new(File::create(path)?);
-        write(&mut to)?;
-        Ok(to.flush()?)
-    };
-    all().map_err(|error: Error| Error::Config(format!("{}: not written: {error}", path.display())))
 }

@@ -43,19 +43,8 @@ fn as_json(entry: &Entry) -> Value {
         "model": header.map(|h| h.manifest.name()),
         "sha256": header.map(|h| h.manifest.sha256()),
         "answers": header.map(|h| matches!(h.manifest, AnyManifest::System(_))),
-        "scores": header.and_then(headline).map(scores_json),
+        "scores": header.and_then(headline).map(Score::headline),
         "error": error,
-    })
-}
-
-fn scores_json(score: &Score) -> Value {
-    let measure = |measure: Option<Measure>| measure.map(|m| json!({"mean": m.mean, "std": m.std}));
-    json!({
-        "protocol": score.protocol,
-        "emotion_accuracy": measure(score.emotion_accuracy),
-        "gender_accuracy": measure(score.gender_accuracy),
-        "age_rmse": measure(score.age_rmse),
-        "age_mae": measure(score.age_mae),
     })
 }
 

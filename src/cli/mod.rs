@@ -22,6 +22,7 @@ mod import;
 mod infer;
 mod list;
 mod notice;
+mod output;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;

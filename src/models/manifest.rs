@@ -1,6 +1,6 @@
 //! The manifest: what a model file says of itself, in its header, as JSON under the key `persona`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -89,8 +89,21 @@ pub struct Score {
     pub more: Object,
 }
 
+impl Score {
+    /// The protocol and the four measures, each `{"mean", "std"}` or null, as JSON for those who list systems.
+    pub fn headline(&self) -> Value {
+        serde_json::json!({
+            "protocol": self.protocol,
+            "emotion_accuracy": self.emotion_accuracy,
+            "gender_accuracy": self.gender_accuracy,
+            "age_rmse": self.age_rmse,
+            "age_mae": self.age_mae,
+        })
+    }
+}
+
 /// A mean over folds.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Measure {
     /// Mean over the folds.
     pub mean: f64,

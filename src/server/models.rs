@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::service::{Service, name_of};
-use crate::engine::{AgeInterval, Engine, Measure, SCHEMA, Score};
+use crate::engine::{AgeInterval, Engine, SCHEMA, Score};
 
 pub(super) async fn models(State(service): State<Arc<Service>>) -> Json<Value> {
     let engines = service.engines();
@@ -18,7 +18,7 @@ pub(super) async fn models(State(service): State<Arc<Service>>) -> Json<Value> {
 fn as_json(engine: &Engine) -> Value {
     let manifest = engine.system().manifest();
     let heads = &manifest.heads;
-    let scores: Vec<Value> = manifest.scores.iter().map(score).collect();
+    let scores: Vec<Value> = manifest.scores.iter().map(Score::headline).collect();
     json!({
         "name": manifest.name,
         "sha256": manifest.sha256,
@@ -30,16 +30,5 @@ fn as_json(engine: &Engine) -> Value {
         "genders": heads.gender.labels,
         "age_interval_coverage": heads.age.interval.as_ref().map(AgeInterval::coverage),
         "scores": scores,
-    })
-}
-
-fn score(score: &Score) -> Value {
-    let measure = |measure: Option<Measure>| measure.map(|m| json!({"mean": m.mean, "std": m.std}));
-    json!({
-        "protocol": score.protocol,
-        "emotion_accuracy": measure(score.emotion_accuracy),
-        "gender_accuracy": measure(score.gender_accuracy),
-        "age_rmse": measure(score.age_rmse),
-        "age_mae": measure(score.age_mae),
     })
 }
