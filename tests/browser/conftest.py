@@ -94,6 +94,8 @@ def open_page(browser: Browser, url: str):
         context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, **options)
         page = context.new_page()
         watched = watch(page)
+        # Choosers are caught from the start: the order to catch them and a key that opens one may overtake each other.
+        page.on("filechooser", lambda chooser: None)
         page.goto(url)
         opened.append((context, watched))
         return ThePage(page)
