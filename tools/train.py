@@ -20,10 +20,9 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from persona import calibration, data, networks, scores, system_file, vectors
+from persona import calibration, data, networks, scores, system_file, training, tuning, vectors
 from persona.lines import LINES
 from persona.systems import SYSTEMS
-from persona.training import Run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROTOCOLS = {"fold_clip": 5, "fold_actor": 5, "fold_sentence": 6}
@@ -60,7 +59,7 @@ def fold_answers(name, of, clips, protocol, fold, args):
     path = args.runs / name / f"{protocol}-{fold}.npz"
     if not path.exists():
         train, test = data.split(clips, protocol, fold)
-        run = Run(SYSTEMS[name], of, clips, train, args.runs).run()
+        run = trained(name, of, clips, train, path.stem, args)
         answers = run.answers(test)
         arrays = {key: value.numpy() for key, value in answers.items()}
         if of.lines is not None:
@@ -72,6 +71,14 @@ def fold_answers(name, of, clips, protocol, fold, args):
         figures = scores.measure(**predictions(answers, clips, test))
         print(f"{name} {path.stem}: " + "  ".join(f"{k} {v:.2f}" for k, v in figures.items()), flush=True)
     return dict(np.load(path))
+
+
+def trained(name, of, clips, train, part, args):
+    """The run of a system on some clips. Systems on x-vectors learn together: the network stands under the name of `part`."""
+    system = SYSTEMS[name]
+    if system.representation["kind"] == "xvector":
+        return tuning.Run(system, of, train, args.runs / "xvector.pt", args.runs / "xvector" / f"{part}.pt").run()
+    return training.Run(system, of, clips, train).run()
 
 
 def predictions(answers, clips, index):
@@ -182,17 +189,10 @@ def keep(rows, path):
 def ship(name, of, clips, rows, apart, args):
     """Trains on all clips and writes the system file."""
     system, train = SYSTEMS[name], np.arange(len(clips.rows))
-    run = Run(system, of, clips, train, args.runs).run()
+    run = trained(name, of, clips, train, "all", args)
     whole = networks.Persona(system_file.bands(system.frontend), system.representation, system.shipped_trunk)
-    whole.trunk.load_state_dict(run.top.trunk.state_dict())
-    whole.heads.load_state_dict(run.top.heads.state_dict())
+    run.fill(whole)
     kind = system.representation["kind"]
-    if kind == "xvector":
-        whole.xvector.load_state_dict(torch.load(args.runs / "xvector.pt", weights_only=True))
-        whole.xvector.embedding.load_state_dict(run.top.embedding.state_dict())
-        whole.xvector.embedding_norm.load_state_dict(run.top.embedding_norm.state_dict())
-    else:
-        whole.representation.load_state_dict(run.top.standardise.state_dict())
     if kind == "campplus":
         whole.campplus.load_published(torch.load(args.runs / "campplus.pt", weights_only=True))
     fitted = fit(apart, clips)
