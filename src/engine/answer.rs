@@ -23,6 +23,11 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
+    /// How many threads share one window, where the network can.
+    pub(super) fn set_threads(&mut self, threads: usize) {
+        self.workspace.set_threads(threads);
+    }
+
     pub(super) fn new(system: &System) -> Result<Self> {
         let frontend = &system.manifest().frontend;
         let activity = Activity::new(frontend.sample_rate_hz(), ActivityOptions::default())?;

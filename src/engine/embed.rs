@@ -32,6 +32,8 @@ pub struct EmbedOptions {
     pub limits: Limits,
     /// What inputs without a header hold.
     pub raw: Option<RawFormat>,
+    /// Threads that share one window, where the network can use several: WavLM. 0 counts as 1.
+    pub threads: usize,
     /// The intermediate result to give instead of the representation, such as `campplus.taps.final`: one that is a vector.
     pub layer: Option<String>,
 }
@@ -100,7 +102,8 @@ impl EmbeddingEngine {
     fn embed(&self, recording: Recording) -> Result<Embedding> {
         let (decoder, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
         let layer = self.options.layer.as_deref();
-        run(self.model.embedder(), layer, &mut Unhindered, decoder, &name).map_err(|error| error.in_file(&name))
+        let worker = Worker::new(self.model.embedder(), layer, self.options.threads);
+        worker.and_then(|worker| run(worker, &mut Unhindered, decoder, &name)).map_err(|error| error.in_file(&name))
     }
 }
 
@@ -112,22 +115,16 @@ impl Engine {
     pub fn embed(&self, recording: Recording, pace: &mut dyn Pace) -> Result<Embedding> {
         let options = self.options();
         let (decoder, name) = recording.open(options.raw.as_ref(), &options.limits)?;
-        run(self.system().embedder(), None, pace, decoder, &name).map_err(|error| error.in_file(&name))
+        let worker = Worker::new(self.system().embedder(), None, options.threads);
+        worker.and_then(|worker| run(worker, pace, decoder, &name)).map_err(|error| error.in_file(&name))
     }
 }
 
 /// Windows of a recording to the mean of their vectors.
-fn run(
-    embedder: &Embedder,
-    layer: Option<&str>,
-    pace: &mut dyn Pace,
-    decoder: Decoder,
-    name: &str,
-) -> Result<Embedding> {
-    let manifest = embedder.manifest();
+fn run(mut worker: Worker<'_>, pace: &mut dyn Pace, decoder: Decoder, name: &str) -> Result<Embedding> {
+    let manifest = worker.embedder.manifest();
     let mut stream = SignalStream::new(decoder, Split::Mean, manifest.frontend.sample_rate_hz())?;
     let mut windows = Windows::new(manifest.frontend.window_samples(), None);
-    let mut worker = Worker::new(embedder, layer)?;
     let (mut ready, mut mean) = (Vec::new(), Mean::default());
     loop {
         pace.step(&stream.progress())?;
@@ -152,7 +149,7 @@ fn run(
         windows: mean.windows,
         model: manifest.name.clone(),
         model_sha256: manifest.sha256.chars().take(16).collect(),
-        layer: layer.unwrap_or("representation").to_owned(),
+        layer: worker.layer.unwrap_or("representation").to_owned(),
         embedding: mean.vector()?,
         warnings: heard.warnings,
     })
@@ -168,9 +165,11 @@ struct Worker<'e> {
 }
 
 impl<'e> Worker<'e> {
-    fn new(embedder: &'e Embedder, layer: Option<&'e str>) -> Result<Self> {
+    fn new(embedder: &'e Embedder, layer: Option<&'e str>, threads: usize) -> Result<Self> {
         let extractor = embedder.manifest().frontend.extractor()?;
-        Ok(Self { embedder, layer, extractor, workspace: EmbedderWorkspace::default(), features: Vec::new() })
+        let mut workspace = EmbedderWorkspace::default();
+        workspace.set_threads(threads);
+        Ok(Self { embedder, layer, extractor, workspace, features: Vec::new() })
     }
 
     /// Nothing for a window that has too few frames of speech for a network that sees no others.

@@ -51,7 +51,8 @@ pub fn write_model(kind: Kind, import: Import, path: &Path) -> Result<u64> {
 
 /// Header and tensors, one after the other.
 fn write(kind: Kind, import: &Import, out: &mut impl Write) -> Result<()> {
-    let tensors: BTreeMap<&str, &Tensor> = import.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let tensors: BTreeMap<&str, &Tensor> =
+        import.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let sha256 = tensors_sha256(tensors.iter().map(|(name, tensor)| (*name, Ok(bytes_of(tensor).into()))))?;
     let header = header(&tensors, &manifest(kind, import, &sha256))?;
     out.write_all(&(header.len() as u64).to_le_bytes())?;

@@ -27,6 +27,13 @@ pub struct EmbedderWorkspace {
     speech: Vec<bool>,
 }
 
+impl EmbedderWorkspace {
+    /// How many threads share one pass, where the network can: WavLM. One, unless told. No bit of the result depends on it.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.scratch.set_threads(threads);
+    }
+}
+
 impl Embedder {
     /// Takes the representation's tensors. Whatever is loaded from `weights` afterwards computes in the same precision.
     pub(crate) fn load(

@@ -35,6 +35,13 @@ pub struct Workspace {
     trunk: trunk::Scratch,
 }
 
+impl Workspace {
+    /// As [`EmbedderWorkspace::set_threads`].
+    pub fn set_threads(&mut self, threads: usize) {
+        self.embedder.set_threads(threads);
+    }
+}
+
 impl Model {
     /// From the bytes of a model file, in [`Precision::F32`].
     ///

@@ -89,7 +89,11 @@ fn json_object(path: &Path) -> Result<Map<String, Value>> {
 }
 
 /// transformers' files.
-fn published(weights: Weights<'_>, config: Map<String, Value>, preprocessor: Option<Map<String, Value>>) -> Result<Parts> {
+fn published(
+    weights: Weights<'_>,
+    config: Map<String, Value>,
+    preprocessor: Option<Map<String, Value>>,
+) -> Result<Parts> {
     let representation = config::representation(config)?;
     let frontend = config::frontend(preprocessor, &representation)?;
     let inside = weights.names().any(|name| name.starts_with(INSIDE));

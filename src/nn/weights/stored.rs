@@ -25,11 +25,7 @@ pub(super) enum Place<'a> {
     /// In memory.
     Memory(Cow<'a, [u8]>),
     /// In a file that was as long when it was opened.
-    File {
-        file: Arc<File>,
-        start: u64,
-        length: usize,
-    },
+    File { file: Arc<File>, start: u64, length: usize },
 }
 
 impl Stored<'_> {
