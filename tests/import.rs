@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use persona_engine::Error;
 use persona_engine::import::torch::{Checkpoint, Item};
-use persona_engine::import::{Import, Kind, model_file, state_dict};
+use persona_engine::import::{Import, Kind, model_file, state_dict, write_model};
 use persona_engine::models::{Embedder, EmbedderWorkspace, Model, System};
 use persona_engine::nn::{Precision, Weights};
 
@@ -154,6 +154,24 @@ fn a_stretch_without_speech_is_no_embedding() {
     let frames = network.manifest().frontend.extractor().unwrap().run(&[0.0; 16_000], &mut features);
     let message = network.embed(&features, frames, &mut EmbedderWorkspace::default()).unwrap_err().to_string();
     assert!(message.contains("0 of 200 frames hold speech"), "{message}");
+}
+
+#[test]
+fn a_model_is_written_whole_or_not_at_all() {
+    let folder = std::env::temp_dir().join(format!("persona-engine-{}-written", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("out.safetensors");
+    let read = || import(Kind::SpeechBrainXVector, &["speechbrain.ckpt"]);
+    let mut broken = read();
+    broken.tensors.pop();
+    let message = write_model(Kind::SpeechBrainXVector, broken, &path).unwrap_err().to_string();
+    assert!(message.contains("no such tensor") && !message.contains(".part"), "{message}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    let length = write_model(Kind::SpeechBrainXVector, read(), &path).unwrap();
+    let written = fs::read(&path).unwrap();
+    assert_eq!((length, &written), (written.len() as u64, &model_file(Kind::SpeechBrainXVector, &read()).unwrap()));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 // Hostile.

@@ -78,7 +78,8 @@ def table_of(path):
 
 def labelled(path):
     """The table's rows as the training takes clips."""
-    rows = list(csv.DictReader(path.open(newline="", encoding="utf-8-sig")))
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
     if len(rows) < FEWEST_CLIPS:
         raise SystemExit(f"{path}: {len(rows)} clips; at least {FEWEST_CLIPS} are needed to measure anything")
 
@@ -154,9 +155,7 @@ def heard(args, manifest, files):
         def embed(first):
             out = Path(folder) / f"{first}.npy"
             some = files[first : first + FILES_AT_ONCE]
-            done = subprocess.run([args.program, "embed", "--quiet", "--model", network, "-o", out, "--", *some], stderr=subprocess.PIPE, text=True)
-            if done.returncode:
-                raise SystemExit(done.stderr.strip())
+            told_by(args.program, "embed", "--quiet", "--model", network, "-o", out, "--", *some)
             print(f"heard {min(first + FILES_AT_ONCE, len(files)):,} of {len(files):,}", end="\r", file=sys.stderr)
             return np.load(out)
 
@@ -204,12 +203,27 @@ def with_top(tensors, top, representation):
 
 
 def write(path, manifest, tensors):
-    """A model file: it appears whole or not at all."""
+    """A model file."""
     tensors = {name: value.detach().contiguous() for name, value in tensors.items()}
     manifest = {**manifest, "sha256": system_file.tensors_sha256(tensors)}
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(save(tensors, metadata={"persona": json.dumps(manifest)}))
-    part.replace(path)
+    path.write_bytes(save(tensors, metadata={"persona": json.dumps(manifest)}))
+
+
+def write_taken(program, path, manifest, tensors):
+    """A system file that the program takes: it appears whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=path.resolve().parent, prefix=".") as folder:
+        part = Path(folder) / path.name
+        write(part, manifest, tensors)
+        told_by(program, "model", "show", part)
+        part.replace(path)
+
+
+def told_by(program, *arguments):
+    """What the program prints; where it fails, its message ends this script."""
+    done = subprocess.run([program, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr.strip())
+    return done.stdout
 
 
 def told(name, row):
@@ -241,6 +255,9 @@ def main():
         rows.append(train.row(name, protocol, answers[protocol], clips))
         print(told(name, rows[-1]), flush=True)
     fitted = train.fit(answers.get("fold_actor", next(iter(answers.values()))), clips)
+    if not np.all(np.diff(fitted["interval"]["knots_years"]) > 0):
+        print("all ages are answered alike: the file has no interval of age", file=sys.stderr)
+        fitted["interval"] = None
     run = Run(system, vectors, clips, np.arange(len(clips.rows)), None).run()
     tensors = with_top(tensors_of(args.network, manifest), run.top, manifest["representation"])
     of = {"table": table.name, "clips": len(clips.rows), "actors": sorted(set(clips.speaker.tolist())), "recipe": asdict(recipe)}
@@ -253,7 +270,7 @@ def main():
         "heads": system_file.heads(run.age_mean, run.age_scale, fitted, fitted["interval"]),
         "scores": [{key: value for key, value in row.items() if key != "per_fold"} for row in rows],
     }
-    write(args.output, manifest, tensors)
+    write_taken(args.program, args.output, manifest, tensors)
     print(f"{args.output}: written, {args.output.stat().st_size / 1e6:.1f} MB; it answers: {args.program} infer call.wav --model {args.output}")
 
 

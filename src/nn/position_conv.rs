@@ -87,7 +87,7 @@ impl PositionConv {
         let channels = self.channels();
         assert!(input.len() == frames * channels && output.len() == input.len(), "{} values", input.len());
         in_blocks(output, (channels, ROWS), scratches, |first, rows, scratch| {
-            self.run_block(input, first, rows, scratch)
+            self.run_block(input, first, rows, scratch);
         });
     }
 

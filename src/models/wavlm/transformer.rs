@@ -129,7 +129,9 @@ impl Layer {
         let normed = |rows: &mut [f32], from: &[f32], norm: Option<&LayerNorm>, threads: &mut [()]| {
             in_blocks(rows, (channels, ROWS), threads, |first, rows, ()| {
                 rows.copy_from_slice(&from[first * channels..][..rows.len()]);
-                norm.iter().for_each(|norm| norm.run(rows));
+                if let Some(norm) = norm {
+                    norm.run(rows);
+                }
             });
         };
         normed(input, x, norms_before.then_some(&self.attention_norm), threads);
