@@ -47,7 +47,7 @@ mod tests {
             let mut rows = vec![0.0; 2 * n];
             let mut seen = vec![Vec::new(); threads];
             in_blocks(&mut rows, (2, 4), &mut seen, |first, rows, seen| {
-                assert!(first % 4 == 0 && rows.len() <= 8);
+                assert!(first.is_multiple_of(4) && rows.len() <= 8);
                 rows.chunks_exact_mut(2).enumerate().for_each(|(i, row)| row[1] += (first + i) as f32);
                 seen.push(first);
             });
