@@ -1,5 +1,7 @@
 //! What becomes of a product's sums before they are written.
 
+use std::ops::Range;
+
 use super::dot::Variant;
 use super::vectors::for_each_width;
 
@@ -37,31 +39,60 @@ impl Finish<'_> {
         apply_by(Variant::best(), self, values, columns, stride);
     }
 
-    /// A piece of a row of sums, as long as `out`, whose first value is value `at` of the output and in column `column`. NaN stays NaN.
+    /// The end of a tile: rows of sums, of which `place.width` values are written to `out`. `sums` is left in any state. NaN stays NaN.
     ///
     /// # Panics
     ///
-    /// If what is added or the norm is shorter than the output.
+    /// If what is added, the norm or `out` is shorter than the place.
     #[inline(always)]
     #[allow(clippy::inline_always)] // so that it is compiled for the vectors of the product that ends with it
-    pub(super) fn write(self, sums: &[f32], out: &mut [f32], at: usize, column: usize) {
-        let columns = column..column + out.len();
+    pub(super) fn write(self, sums: &mut [[f32; PANEL]], out: &mut [f32], place: Place) {
+        for (r, row) in sums.iter_mut().enumerate() {
+            let (row, at) = (&mut row[..place.width], place.row(r));
+            self.end(row, at.start, place.column);
+            out[at].copy_from_slice(row);
+        }
+    }
+
+    /// In place on a piece of a row that begins at value `at` of the output, in column `column`.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn end(self, row: &mut [f32], at: usize, column: usize) {
+        let (values, columns) = (at..at + row.len(), column..column + row.len());
         match self {
-            Self::Linear => out.copy_from_slice(sums),
-            Self::Relu => out.iter_mut().zip(sums).for_each(|(y, sum)| *y = rectified(*sum)),
-            Self::AddRelu(other) => {
-                let other = &other[at..at + out.len()];
-                out.iter_mut().zip(sums).zip(other).for_each(|((y, sum), x)| *y = rectified(sum + x));
-            }
+            Self::Linear => {}
+            Self::Relu => row.iter_mut().for_each(|y| *y = rectified(*y)),
+            Self::AddRelu(other) => row.iter_mut().zip(&other[values]).for_each(|(y, x)| *y = rectified(*y + x)),
             Self::ReluNorm([scale, shift]) => {
                 let norm = scale[columns.clone()].iter().zip(&shift[columns]);
-                out.iter_mut().zip(sums).zip(norm).for_each(|((y, sum), (s, t))| *y = s * rectified(*sum) + t);
+                row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * rectified(*y) + t);
             }
             Self::LeakyReluNorm(slope, [scale, shift]) => {
                 let norm = scale[columns.clone()].iter().zip(&shift[columns]);
-                out.iter_mut().zip(sums).zip(norm).for_each(|((y, sum), (s, t))| *y = s * leaky(*sum, slope) + t);
+                row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * leaky(*y, slope) + t);
             }
         }
+    }
+}
+
+/// Columns of a product's tile.
+pub(super) const PANEL: usize = 32;
+
+/// Where the values of a tile stand in a layer's output: rows of `width`, the first at `at`, `stride` apart, from column `column` on.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) at: usize,
+    pub(super) stride: usize,
+    pub(super) column: usize,
+    pub(super) width: usize,
+}
+
+impl Place {
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn row(&self, r: usize) -> Range<usize> {
+        let at = self.at + r * self.stride;
+        at..at + self.width
     }
 }
 
@@ -69,21 +100,109 @@ for_each_width! {
     fn apply_by(finish: Finish<'_>, values: &mut [f32], columns: usize, stride: usize) {
         for (r, row) in values.chunks_mut(stride.max(1)).enumerate() {
             let Some(row) = row.get_mut(..columns) else { break };
-            match finish {
-                Finish::Linear => return,
-                Finish::Relu => row.iter_mut().for_each(|y| *y = rectified(*y)),
-                Finish::AddRelu(other) => {
-                    row.iter_mut().zip(&other[r * stride..]).for_each(|(y, x)| *y = rectified(*y + x));
-                }
-                Finish::ReluNorm([scale, shift]) => {
-                    let norm = scale.iter().zip(shift);
-                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * rectified(*y) + t);
-                }
-                Finish::LeakyReluNorm(slope, [scale, shift]) => {
-                    let norm = scale.iter().zip(shift);
-                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * leaky(*y, slope) + t);
+            finish.end(row, r * stride, 0);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86 {
+    #![allow(clippy::needless_range_loop)] // register blocks: the indices are unrolled, iterators would hide the pattern
+
+    use super::{Finish, PANEL, Place};
+    use std::arch::x86_64::{
+        __m512, __mmask16, _CMP_LT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_loadu_ps, _mm512_mask_mul_ps,
+        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    };
+
+    /// [`Finish::write`] with the sums in registers.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub(in crate::kernels) fn avx512<const R: usize>(
+        finish: Finish<'_>,
+        mut sums: [[__m512; 2]; R],
+        out: &mut [f32],
+        place: Place,
+    ) {
+        let zero = _mm512_setzero_ps();
+        match finish {
+            Finish::Linear => {}
+            Finish::Relu => {
+                for r in 0..R {
+                    sums[r] = sums[r].map(|y| rectified(y));
                 }
             }
+            Finish::AddRelu(other) => {
+                for r in 0..R {
+                    let x = load(&other[place.row(r)]);
+                    sums[r] = [0, 1].map(|half| rectified(_mm512_add_ps(sums[r][half], x[half])));
+                }
+            }
+            Finish::ReluNorm([scale, shift]) => {
+                let columns = place.column..place.column + place.width;
+                let (s, t) = (load(&scale[columns.clone()]), load(&shift[columns]));
+                for r in 0..R {
+                    let y = sums[r].map(|y| rectified(y));
+                    sums[r] = [0, 1].map(|half| _mm512_add_ps(_mm512_mul_ps(s[half], y[half]), t[half]));
+                }
+            }
+            Finish::LeakyReluNorm(slope, [scale, shift]) => {
+                let columns = place.column..place.column + place.width;
+                let (s, t) = (load(&scale[columns.clone()]), load(&shift[columns]));
+                let slope = _mm512_set1_ps(slope);
+                for r in 0..R {
+                    let leaky = |y| _mm512_mask_mul_ps(y, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(y, zero), slope, y);
+                    let y = sums[r].map(leaky);
+                    sums[r] = [0, 1].map(|half| _mm512_add_ps(_mm512_mul_ps(s[half], y[half]), t[half]));
+                }
+            }
+        }
+        for r in 0..R {
+            store(&mut out[place.row(r)], sums[r]);
+        }
+    }
+
+    /// `max(0, y)`; of NaN, the instruction gives its second operand.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn rectified(y: __m512) -> __m512 {
+        _mm512_max_ps(_mm512_setzero_ps(), y)
+    }
+
+    /// The halves of a panel of which there are `width` columns.
+    #[inline]
+    fn masks(width: usize) -> [__mmask16; 2] {
+        let all = ((1_u64 << width.min(PANEL)) - 1) as u32;
+        [all as u16, (all >> 16) as u16]
+    }
+
+    /// At most a panel's values, and zeros behind them.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub(in crate::kernels) fn load(values: &[f32]) -> [__m512; 2] {
+        if let Ok(all) = <&[f32; PANEL]>::try_from(values) {
+            // SAFETY: `all` has 32 values; the loads need no alignment.
+            return unsafe { [_mm512_loadu_ps(all.as_ptr()), _mm512_loadu_ps(all.as_ptr().add(16))] };
+        }
+        let [low, high] = masks(values.len());
+        let from = values.as_ptr();
+        // SAFETY: the masks let through as many values as there are; the others are not touched.
+        unsafe { [_mm512_maskz_loadu_ps(low, from), _mm512_maskz_loadu_ps(high, from.wrapping_add(16))] }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn store(out: &mut [f32], row: [__m512; 2]) {
+        let [low, high] = masks(out.len());
+        let to = out.as_mut_ptr();
+        // SAFETY: as in `load`.
+        unsafe {
+            _mm512_mask_storeu_ps(to, low, row[0]);
+            _mm512_mask_storeu_ps(to.wrapping_add(16), high, row[1]);
         }
     }
 }
@@ -105,18 +224,24 @@ fn leaky(x: f32, slope: f32) -> f32 {
 mod tests {
     use super::*;
 
+    fn panel(values: &[f32]) -> [f32; PANEL] {
+        let mut panel = [7.0; PANEL];
+        panel[..values.len()].copy_from_slice(values);
+        panel
+    }
+
     #[test]
     fn each_step_is_its_formula() {
         let sums = [1.0, -2.0, f32::NAN];
         let run = |finish: Finish<'_>| {
-            let mut out = [7.0; 3];
-            finish.from(1).write(&sums, &mut out, 1, 1);
-            assert!(out[2].is_nan(), "{finish:?}");
-            [out[0], out[1]]
+            let mut out = [7.0; 4];
+            finish.write(&mut [panel(&sums)], &mut out, Place { at: 1, stride: 0, column: 1, width: 3 });
+            assert!(out[0] == 7.0 && out[3].is_nan(), "{finish:?}");
+            [out[1], out[2]]
         };
         assert_eq!(run(Finish::Linear), [1.0, -2.0]);
         assert_eq!(run(Finish::Relu), [1.0, 0.0]);
-        assert_eq!(run(Finish::AddRelu(&[0.0, 9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
+        assert_eq!(run(Finish::AddRelu(&[9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
         assert_eq!(run(Finish::ReluNorm([&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -1.0]);
         assert_eq!(run(Finish::LeakyReluNorm(0.25, [&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -2.5]);
     }
@@ -135,9 +260,8 @@ mod tests {
             Finish::LeakyReluNorm(0.1, norm),
         ] {
             let (mut want, mut got) = (sums.clone(), sums.clone());
-            for at in [0, 4] {
-                finish.write(&sums[at..at + 3], &mut want[at..at + 3], at, 0);
-            }
+            let mut rows = [panel(&sums[..3]), panel(&sums[4..7])];
+            finish.write(&mut rows, &mut want, Place { at: 0, stride: 4, column: 0, width: 3 });
             for variant in Variant::ALL {
                 got.copy_from_slice(&sums);
                 apply_by(variant, finish, &mut got, 3, 4);

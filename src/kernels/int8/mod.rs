@@ -21,7 +21,7 @@ pub use product::{CodeRows, Output};
 pub use variant::Int8Variant;
 pub use weights::{Int8Weights, MAX_INPUTS};
 
-/// Columns of a panel of weights.
-const PANEL: usize = 32;
+use super::finish::PANEL;
+
 /// Codes that one instruction multiplies and adds up.
 const GROUP: usize = 4;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::variant::Int8Variant;
-use super::{GROUP, Int8Weights, PANEL};
-use crate::kernels::finish::Finish;
+use super::{GROUP, Int8Weights};
+use crate::kernels::finish::{Finish, PANEL, Place};
 
 /// Rows of the largest tile and of those for what is left where there are fewer.
 const ROWS: [usize; 4] = [10, 4, 2, 1];
@@ -159,21 +159,29 @@ impl Tile<'_> {
                 self.add_tap(r, j, &whole, sums);
             }
         }
-        self.finish(&sums, panel, first, out);
+        self.finish(&mut sums, panel, first, out);
+    }
+
+    /// The place of the scale of row `r` and tap `j`.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // compiled for the vectors of its caller
+    pub(super) fn scale_at(&self, r: usize, j: usize) -> usize {
+        r * self.scale_strides[0] + j * self.scale_strides[1]
     }
 
     /// `sums + scale · whole`, and `low · Σ w` where the row has a low.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // compiled for the vectors of its caller
+    #[allow(clippy::inline_always)]
     pub(super) fn add_tap(&self, r: usize, j: usize, whole: &[i32; PANEL], sums: &mut [f32; PANEL]) {
-        let at = r * self.scale_strides[0] + j * self.scale_strides[1];
+        let at = self.scale_at(r, j);
         let scale = self.scales[at];
         for (sum, whole) in sums.iter_mut().zip(whole) {
             *sum += *whole as f32 * scale;
         }
         if let Some(lows) = self.lows {
+            let low = lows[at];
             for (sum, of_weights) in sums.iter_mut().zip(&self.weight_sums[j]) {
-                *sum += lows[at] * of_weights;
+                *sum += low * of_weights;
             }
         }
     }
@@ -181,30 +189,27 @@ impl Tile<'_> {
     /// Scales the sums by the weights' scales, adds the bias, and writes what becomes of them.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) fn finish<const R: usize>(
-        &self,
-        sums: &[[f32; PANEL]; R],
-        panel: usize,
-        first: usize,
-        out: &mut Output<'_>,
-    ) {
+    pub(super) fn finish(&self, sums: &mut [[f32; PANEL]], panel: usize, first: usize, out: &mut Output<'_>) {
+        let place = out.place(panel, first);
+        let bias = &out.bias[place.column..place.column + place.width];
+        for row in &mut *sums {
+            for ((y, scale), b) in row.iter_mut().zip(self.weight_scales).zip(bias) {
+                *y = *y * scale + b;
+            }
+        }
+        out.finish.write(sums, out.values, place);
+    }
+}
+
+impl Output<'_> {
+    /// Where a tile of a panel goes, from row `first` on.
+    pub(super) fn place(&self, panel: usize, first: usize) -> Place {
         let column = panel * PANEL;
-        let width = PANEL.min(out.bias.len() - column);
-        let mut bias = [0.0; PANEL];
-        bias[..width].copy_from_slice(&out.bias[column..column + width]);
-        for (r, sums) in sums.iter().enumerate() {
-            let mut row = [0.0; PANEL];
-            for (((y, sum), scale), b) in row.iter_mut().zip(sums).zip(self.weight_scales).zip(&bias) {
-                *y = sum * scale + b;
-            }
-            let at = (first + r) * out.stride + column;
-            if width == PANEL {
-                let values: &mut [f32; PANEL] =
-                    (&mut out.values[at..at + PANEL]).try_into().unwrap_or_else(|_| unreachable!());
-                out.finish.write(&row, values, at, column);
-            } else {
-                out.finish.write(&row[..width], &mut out.values[at..at + width], at, column);
-            }
+        Place {
+            at: first * self.stride + column,
+            stride: self.stride,
+            column,
+            width: PANEL.min(self.bias.len() - column),
         }
     }
 }
