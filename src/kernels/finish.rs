@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-use super::dot::Variant;
-use super::vectors::for_each_width;
-
 /// The last step of a layer.
 #[derive(Clone, Copy, Debug)]
 pub enum Finish<'a> {
     /// Nothing.
     Linear,
+    /// What the output holds is added: a residual connection.
+    Add,
     /// ReLU.
     Relu,
     /// Values that lie as the output does are added, then ReLU: the end of a residual block.
@@ -30,13 +29,9 @@ impl Finish<'_> {
         }
     }
 
-    /// In place on a whole output of rows of `columns` values that begin `stride` values apart.
-    ///
-    /// # Panics
-    ///
-    /// If what is added or the norm is shorter than the output.
-    pub fn apply(self, values: &mut [f32], columns: usize, stride: usize) {
-        apply_by(Variant::best(), self, values, columns, stride);
+    /// Whether values may be written twice: not where what is there is added.
+    pub(super) fn may_repeat(self) -> bool {
+        !matches!(self, Self::Add)
     }
 
     /// The end of a tile: rows of sums, of which `place.width` values are written to `out`. `sums` is left in any state. NaN stays NaN.
@@ -47,30 +42,54 @@ impl Finish<'_> {
     #[inline(always)]
     #[allow(clippy::inline_always)] // so that it is compiled for the vectors of the product that ends with it
     pub(super) fn write(self, sums: &mut [[f32; PANEL]], out: &mut [f32], place: Place) {
+        let columns = place.column..place.column + place.width;
         for (r, row) in sums.iter_mut().enumerate() {
             let (row, at) = (&mut row[..place.width], place.row(r));
-            self.end(row, at.start, place.column);
+            match self {
+                Self::Linear => {}
+                Self::Add => row.iter_mut().zip(&out[at.clone()]).for_each(|(y, old)| *y += old),
+                Self::Relu => row.iter_mut().for_each(|y| *y = rectified(*y)),
+                Self::AddRelu(other) => {
+                    row.iter_mut().zip(&other[at.clone()]).for_each(|(y, x)| *y = rectified(*y + x))
+                }
+                Self::ReluNorm([scale, shift]) => {
+                    let norm = scale[columns.clone()].iter().zip(&shift[columns.clone()]);
+                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * rectified(*y) + t);
+                }
+                Self::LeakyReluNorm(slope, [scale, shift]) => {
+                    let norm = scale[columns.clone()].iter().zip(&shift[columns.clone()]);
+                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * leaky(*y, slope) + t);
+                }
+            }
             out[at].copy_from_slice(row);
         }
     }
+}
 
-    /// In place on a piece of a row that begins at value `at` of the output, in column `column`.
+/// Where the results go, and how they end.
+#[derive(Debug)]
+pub struct Output<'a> {
+    /// Row after row, each of as many values as there are outputs.
+    pub values: &'a mut [f32],
+    /// From one row to the next.
+    pub stride: usize,
+    /// Of each output.
+    pub bias: &'a [f32],
+    /// What becomes of the sums.
+    pub finish: Finish<'a>,
+}
+
+impl Output<'_> {
+    /// Where a tile of a panel goes, from row `first` on.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    fn end(self, row: &mut [f32], at: usize, column: usize) {
-        let (values, columns) = (at..at + row.len(), column..column + row.len());
-        match self {
-            Self::Linear => {}
-            Self::Relu => row.iter_mut().for_each(|y| *y = rectified(*y)),
-            Self::AddRelu(other) => row.iter_mut().zip(&other[values]).for_each(|(y, x)| *y = rectified(*y + x)),
-            Self::ReluNorm([scale, shift]) => {
-                let norm = scale[columns.clone()].iter().zip(&shift[columns]);
-                row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * rectified(*y) + t);
-            }
-            Self::LeakyReluNorm(slope, [scale, shift]) => {
-                let norm = scale[columns.clone()].iter().zip(&shift[columns]);
-                row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * leaky(*y, slope) + t);
-            }
+    pub(super) fn place(&self, panel: usize, first: usize) -> Place {
+        let column = panel * PANEL;
+        Place {
+            at: first * self.stride + column,
+            stride: self.stride,
+            column,
+            width: PANEL.min(self.bias.len() - column),
         }
     }
 }
@@ -93,15 +112,6 @@ impl Place {
     fn row(&self, r: usize) -> Range<usize> {
         let at = self.at + r * self.stride;
         at..at + self.width
-    }
-}
-
-for_each_width! {
-    fn apply_by(finish: Finish<'_>, values: &mut [f32], columns: usize, stride: usize) {
-        for (r, row) in values.chunks_mut(stride.max(1)).enumerate() {
-            let Some(row) = row.get_mut(..columns) else { break };
-            finish.end(row, r * stride, 0);
-        }
     }
 }
 
@@ -131,6 +141,12 @@ pub(super) mod x86 {
         let zero = _mm512_setzero_ps();
         match finish {
             Finish::Linear => {}
+            Finish::Add => {
+                for r in 0..R {
+                    let old = load(&out[place.row(r)]);
+                    sums[r] = [0, 1].map(|half| _mm512_add_ps(sums[r][half], old[half]));
+                }
+            }
             Finish::Relu => {
                 for r in 0..R {
                     sums[r] = sums[r].map(|y| rectified(y));
@@ -240,32 +256,43 @@ mod tests {
             [out[1], out[2]]
         };
         assert_eq!(run(Finish::Linear), [1.0, -2.0]);
+        assert_eq!(run(Finish::Add), [8.0, 5.0]);
         assert_eq!(run(Finish::Relu), [1.0, 0.0]);
         assert_eq!(run(Finish::AddRelu(&[9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
         assert_eq!(run(Finish::ReluNorm([&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -1.0]);
         assert_eq!(run(Finish::LeakyReluNorm(0.25, [&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -2.5]);
     }
 
+    /// Rows of a whole panel and of a piece of one, in registers and in memory.
+    #[cfg(target_arch = "x86_64")]
     #[test]
-    fn in_place_it_is_the_same_and_gaps_are_left_alone() {
-        let other: Vec<f32> = (0..8).map(|i| i as f32 - 4.0).collect();
-        let norm = [[1.5, -1.0, 2.0], [0.25, 0.5, -3.0]];
-        let sums: Vec<f32> = (0..8).map(|i| (i as f32 * 1.7).sin() * 3.0).collect();
-        let norm = [&norm[0][..], &norm[1][..]];
-        for finish in [
-            Finish::Linear,
-            Finish::Relu,
-            Finish::AddRelu(&other),
-            Finish::ReluNorm(norm),
-            Finish::LeakyReluNorm(0.1, norm),
-        ] {
-            let (mut want, mut got) = (sums.clone(), sums.clone());
-            let mut rows = [panel(&sums[..3]), panel(&sums[4..7])];
-            finish.write(&mut rows, &mut want, Place { at: 0, stride: 4, column: 0, width: 3 });
-            for variant in Variant::ALL {
-                got.copy_from_slice(&sums);
-                apply_by(variant, finish, &mut got, 3, 4);
-                assert_eq!(got, want, "{finish:?}, {variant:?}");
+    fn in_registers_it_has_the_same_bits() {
+        if !super::super::dot::Variant::Avx512.is_available() {
+            println!("AVX-512: not on this CPU");
+            return;
+        }
+        let noise = |n: usize, seed: f32| (0..n).map(|i| (i as f32 * 1.7 + seed).sin() * 3.0).collect::<Vec<_>>();
+        let (old, other, scale, shift) = (noise(90, 0.1), noise(90, 0.2), noise(50, 0.3), noise(50, 0.4));
+        let norm = [&scale[..], &shift[..]];
+        for width in [1, 7, 16, 17, 31, 32] {
+            let mut rows = [[0.0; PANEL]; 2];
+            rows.as_flattened_mut().copy_from_slice(&noise(2 * PANEL, 0.5));
+            rows[1][0] = f32::NAN;
+            let place = Place { at: 3, stride: 41, column: 9, width };
+            for finish in [
+                Finish::Linear,
+                Finish::Add,
+                Finish::Relu,
+                Finish::AddRelu(&other),
+                Finish::ReluNorm(norm),
+                Finish::LeakyReluNorm(0.1, norm),
+            ] {
+                let (mut want, mut got) = (old.clone(), old.clone());
+                // SAFETY: this CPU has AVX-512F, as was asked above.
+                unsafe { x86::avx512(finish, [x86::load(&rows[0]), x86::load(&rows[1])], &mut got, place) };
+                finish.write(&mut rows.clone(), &mut want, place);
+                let same = want.iter().zip(&got).all(|(x, y)| x.to_bits() == y.to_bits());
+                assert!(same, "{finish:?}, {width} columns");
             }
         }
     }

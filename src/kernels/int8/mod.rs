@@ -17,7 +17,7 @@ mod weights;
 mod x86;
 
 pub use codes::Codes;
-pub use product::{CodeRows, Output};
+pub use product::CodeRows;
 pub use variant::Int8Variant;
 pub use weights::{Int8Weights, MAX_INPUTS};
 

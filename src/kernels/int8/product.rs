@@ -4,10 +4,8 @@ use std::ops::Range;
 
 use super::variant::Int8Variant;
 use super::{GROUP, Int8Weights};
-use crate::kernels::finish::{Finish, PANEL, Place};
-
-/// Rows of the largest tile and of those for what is left where there are fewer.
-const ROWS: [usize; 4] = [10, 4, 2, 1];
+use crate::kernels::finish::{Output, PANEL};
+use crate::kernels::packed::tiles;
 
 /// Where the codes of each output row and tap lie. Rows may overlap.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +20,6 @@ pub struct CodeRows<'a> {
     pub lows: &'a [f32],
     /// Places from one output row's scale to the next one's, and from one tap's to the next one's.
     pub scale_strides: [usize; 2],
-}
-
-/// Where the results go, and how they end.
-#[derive(Debug)]
-pub struct Output<'a> {
-    /// Row after row, each of as many values as there are outputs.
-    pub values: &'a mut [f32],
-    /// From one row to the next.
-    pub stride: usize,
-    /// Of each output.
-    pub bias: &'a [f32],
-    /// What becomes of the sums.
-    pub finish: Finish<'a>,
 }
 
 /// What a tile's sums are made of.
@@ -75,21 +60,13 @@ impl Int8Weights {
         assert!(taps.end <= self.taps() && out.bias.len() == self.outputs(), "{taps:?}, {} biases", out.bias.len());
         assert!(rows <= 1 || out.stride >= self.outputs(), "rows overlap at stride {}", out.stride);
         for panel in 0..self.panels() {
-            let mut first = 0;
-            while first < rows {
-                let left = rows - first;
-                let height = ROWS.into_iter().find(|height| *height <= left).unwrap_or(1);
+            for (first, height) in tiles(rows, out.finish.may_repeat()) {
                 let tile = self.tile(x, &taps, panel, first);
                 match height {
                     10 => tile.run::<10>(variant, panel, first, &mut out),
                     4 => tile.run::<4>(variant, panel, first, &mut out),
                     2 => tile.run::<2>(variant, panel, first, &mut out),
                     _ => tile.run::<1>(variant, panel, first, &mut out),
-                }
-                first += height;
-                if first < rows && first + ROWS[0] > rows && rows >= ROWS[0] {
-                    // the last tile reaches back: its first rows are written twice, the same
-                    first = rows - ROWS[0];
                 }
             }
         }
@@ -201,23 +178,11 @@ impl Tile<'_> {
     }
 }
 
-impl Output<'_> {
-    /// Where a tile of a panel goes, from row `first` on.
-    pub(super) fn place(&self, panel: usize, first: usize) -> Place {
-        let column = panel * PANEL;
-        Place {
-            at: first * self.stride + column,
-            stride: self.stride,
-            column,
-            width: PANEL.min(self.bias.len() - column),
-        }
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::Codes;
     use super::*;
+    use crate::kernels::finish::Finish;
     use std::cell::Cell;
 
     thread_local! { static RAN: Cell<Option<Int8Variant>> = const { Cell::new(None) } }
@@ -320,6 +285,7 @@ pub(super) mod tests {
                         let sum = self.naive(&taps, i, o);
                         let want = match finish {
                             Finish::Linear => sum,
+                            Finish::Add => unreachable!(),
                             Finish::Relu => sum.max(0.0),
                             Finish::AddRelu(other) => (sum + f64::from(other[at])).max(0.0),
                             Finish::ReluNorm([s, t]) => f64::from(s[o]) * sum.max(0.0) + f64::from(t[o]),

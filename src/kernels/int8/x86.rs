@@ -8,8 +8,9 @@ use std::arch::x86_64::{
     _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
 };
 
-use super::product::{Output, Tile};
+use super::product::Tile;
 use super::{GROUP, PANEL};
+use crate::kernels::finish::Output;
 use crate::kernels::finish::x86::{self as finish, load};
 
 /// The four codes at `at`.
