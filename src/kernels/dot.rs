@@ -37,6 +37,7 @@ pub trait Float: Copy {
     unsafe fn load16(from: *const Self) -> std::arch::x86_64::__m512;
 }
 
+#[allow(clippy::inline_always)] // so that the loads are compiled for the vectors of their caller
 impl Float for f32 {
     #[inline(always)]
     fn widened(self) -> f32 {
@@ -58,6 +59,7 @@ impl Float for f32 {
     }
 }
 
+#[allow(clippy::inline_always)]
 impl Float for f16 {
     #[inline(always)]
     fn widened(self) -> f32 {
