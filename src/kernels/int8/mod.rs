@@ -9,6 +9,8 @@
 //! The inner sums are whole numbers and exact; the outer arithmetic is f32 multiplications and additions in one order, none of them fused. So every
 //! [`Int8Variant`] gives the same bits, and a row has the same ones in any company.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod codes;
 mod product;
 mod variant;

@@ -115,6 +115,11 @@ impl Tile<'_> {
             Int8Variant::Avx512Vnni if variant.is_available() => unsafe {
                 super::x86::avx512_vnni::<R>(self, panel, first, out);
             },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: the guard has just found that this CPU has `sdot`; the assertions above are what the function asks for.
+            Int8Variant::NeonDot if variant.is_available() => unsafe {
+                super::aarch64::neon_dot::<R>(self, panel, first, out);
+            },
             _ => self.portable::<R>(panel, first, out),
         }
     }
