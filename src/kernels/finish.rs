@@ -50,7 +50,7 @@ impl Finish<'_> {
                 Self::Add => row.iter_mut().zip(&out[at.clone()]).for_each(|(y, old)| *y += old),
                 Self::Relu => row.iter_mut().for_each(|y| *y = rectified(*y)),
                 Self::AddRelu(other) => {
-                    row.iter_mut().zip(&other[at.clone()]).for_each(|(y, x)| *y = rectified(*y + x))
+                    row.iter_mut().zip(&other[at.clone()]).for_each(|(y, x)| *y = rectified(*y + x));
                 }
                 Self::ReluNorm([scale, shift]) => {
                     let norm = scale[columns.clone()].iter().zip(&shift[columns.clone()]);

@@ -61,7 +61,9 @@ impl Linear {
         match &mut self.weight {
             Weight::F32(weight) => {
                 for (row, scale) in weight.chunks_exact_mut(self.inputs.max(1)).zip(norm.scale()) {
-                    row.iter_mut().for_each(|w| *w *= scale);
+                    for w in row {
+                        *w *= scale;
+                    }
                 }
             }
             Weight::F16(_, Some(scales)) => scales.iter_mut().zip(norm.scale()).for_each(|(s, scale)| *s *= scale),
