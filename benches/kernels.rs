@@ -1,5 +1,5 @@
 //! The inner loops, one thread: `cargo bench --bench kernels`. Items are multiplications and additions; their rate beside the machine's peak says how much is left.
-#![expect(missing_docs, reason = "a program, not an interface")]
+#![expect(clippy::unwrap_used, reason = "a bench stops at the first mistake")]
 
 use std::hint::black_box;
 
@@ -65,7 +65,7 @@ fn int8_product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
 /// 16 transforms.
 #[divan::bench(args = [400, 512, 1024])]
 fn sixteen_power_spectra(bencher: Bencher<'_, '_>, n: usize) {
-    let fft = RealFft::new(n).expect("a length that is planned");
+    let fft = RealFft::new(n).unwrap();
     let (mut signals, mut scratch) = (vec![Lanes::of(1.0); n], vec![Lanes::default(); n]);
     let mut powers = vec![Lanes::default(); fft.bins()];
     let operations = LANES * n * n.ilog2() as usize * 5 / 2;

@@ -74,7 +74,9 @@ impl MelFrames {
     #[cfg(test)]
     pub(super) fn soil(&mut self) {
         self.room.fill(f32::NAN);
-        [&mut self.frames, &mut self.powers, &mut self.bands].map(|lanes| lanes.fill(Lanes::of(f32::NAN)));
+        for lanes in [&mut self.frames, &mut self.powers, &mut self.bands] {
+            lanes.fill(Lanes::of(f32::NAN));
+        }
     }
 }
 

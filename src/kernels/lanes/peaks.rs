@@ -85,7 +85,9 @@ mod tests {
     #[test]
     fn what_is_no_number_is_no_peak() {
         let mut values = noise(9);
-        values.iter_mut().for_each(|x| x.0[4] = f32::NAN);
+        for x in &mut values {
+            x.0[4] = f32::NAN;
+        }
         assert_eq!(highest(&values, 1, 7, 0.0)[4], 0);
         assert!(sums_and_peaks(&values)[0].0[4].is_nan());
         assert_eq!(sums_and_peaks(&values)[1].0[4], 0.0);
