@@ -2,26 +2,28 @@
 
     python3 tools/load_test.py target/release/persona-engine [--model xvector-cnn] [--requests 10000]
 
-1. Throughput of 3 s clips with 1 and 2 workers, in turn with the engine's own (`infer` on the same clip, one process a worker, start-up taken off).
+1. Throughput of 3 s clips with 1 and 2 workers, in turn with the engine's own (`batch` on the same clip, a job for each worker, start-up taken off).
 2. Latency at half of that load, requests arriving at random times.
 3. Many requests at full load: errors, and memory before and after.
 4. Four times the load that it can bear: what is refused, what times out, and how long the next requests take.
 
-Prints a line for each, and JSON with --json. Standard library alone.
+The client is one thread over all connections, and its processor time is told: where server and client share two cores it is missing there. Prints a line for
+each, and JSON with --json. Standard library alone.
 """
 
 import argparse
+import collections
 import json
 import math
 import os
 import random
+import selectors
 import socket
 import statistics
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 
@@ -74,155 +76,192 @@ class Server:
         self.process.wait(60)
 
 
-class Client:
-    """A connection that is kept. `ask` gives the status, or the error's name."""
+class Connection:
+    """A connection that is kept, with at most one request on its way. `begin` and `go_on` give None while that lasts, then its status or its error's name."""
 
-    def __init__(self, port, body):
+    def __init__(self, port, body, selector):
         head = f"POST /v1/predict HTTP/1.1\r\nHost: load\r\nContent-Type: audio/wav\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.port, self.request, self.socket = port, head.encode() + body, None
+        self.port, self.request, self.selector, self.socket = port, memoryview(head.encode() + body), selector, None
 
-    def ask(self):
+    def begin(self, due):
+        self.due, self.began, self.left, self.received = due, time.perf_counter(), self.request, b""
         try:
             if self.socket is None:
                 self.socket = socket.create_connection(("127.0.0.1", self.port), TIME_OUT_S)
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.socket.sendall(self.request)
-            return self.answer()
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, len(self.request))
+                self.socket.setblocking(False)
+                self.selector.register(self.socket, selectors.EVENT_READ, self)
+            self.send()
         except OSError as error:
-            self.close()
-            return type(error).__name__
+            return self.close(type(error).__name__)
+
+    def send(self):
+        self.left = self.left[self.socket.send(self.left) :]
+        self.selector.modify(self.socket, selectors.EVENT_READ | (selectors.EVENT_WRITE if self.left else 0), self)
+
+    def go_on(self, events):
+        try:
+            if events & selectors.EVENT_READ:
+                received = self.socket.recv(65536)
+                if not received:
+                    return self.close("closed within an answer")
+                self.received += received
+                return self.answer()
+            self.send()
+        except OSError as error:
+            return self.close(type(error).__name__)
 
     def answer(self):
-        received = b""
-        while b"\r\n\r\n" not in received:
-            received += self.more()
-        head, body = received.split(b"\r\n\r\n", 1)
+        head, whole, body = self.received.partition(b"\r\n\r\n")
+        if not whole:
+            return None
         lines = head.decode().lower().split("\r\n")
-        length = next(int(line[15:]) for line in lines if line.startswith("content-length:"))
-        while len(body) < length:
-            body += self.more()
-        if "connection: close" in lines:
-            self.close()
-        return int(lines[0].split()[1])
+        if len(body) < next(int(line[15:]) for line in lines if line.startswith("content-length:")):
+            return None
+        status = int(lines[0].split()[1])
+        return self.close(status) if "connection: close" in lines or self.left else status
 
-    def more(self):
-        received = self.socket.recv(65536)
-        if not received:
-            raise ConnectionError("closed within an answer")
-        return received
-
-    def close(self):
+    def close(self, outcome):
         if self.socket is not None:
+            self.selector.unregister(self.socket)
             self.socket.close()
         self.socket = None
+        return outcome
 
 
 class Tally:
     """What came of requests: a count for each status or error, and seconds of those answered with 200."""
 
     def __init__(self):
-        self.lock, self.counts, self.seconds = threading.Lock(), {}, []
+        self.counts, self.seconds, self.wall_s, self.client_cpu_s = {}, [], 0.0, 0.0
 
     def add(self, outcome, seconds):
-        with self.lock:
-            self.counts[outcome] = self.counts.get(outcome, 0) + 1
-            if outcome == 200:
-                self.seconds.append(seconds)
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
+        if outcome == 200:
+            self.seconds.append(seconds)
+
+    def answered(self):
+        return self.counts.get(200, 0)
+
+    def answered_per_s(self):
+        return self.answered() / self.wall_s
 
     def quantile_ms(self, q):
         ordered = sorted(self.seconds)
-        return 1e3 * ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else math.nan
+        return round(1e3 * ordered[min(len(ordered) - 1, int(q * len(ordered)))], 1) if ordered else math.nan
 
     def errors(self):
         return {str(outcome): count for outcome, count in self.counts.items() if outcome not in (200, 429)}
 
 
-def run_threads(work, count):
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def drive(port, body, connections, arrivals):
+    """Sends a request at each of `arrivals` (seconds from now, in order), or later if no connection is free. Times count from the arrival on.
+    One thread does it all, and takes little of the processor from the server."""
+    tally, selector = Tally(), selectors.DefaultSelector()
+    idle = [Connection(port, body, selector) for _ in range(connections)]
+    busy, arrivals, began, cpu = set(), collections.deque(arrivals), time.perf_counter(), time.process_time()
+
+    def settle(connection, outcome):
+        if outcome is None:
+            return busy.add(connection)
+        busy.discard(connection)
+        idle.append(connection)
+        tally.add(outcome, time.perf_counter() - connection.due)
+
+    while arrivals or busy:
+        now = time.perf_counter()
+        while arrivals and idle and began + arrivals[0] <= now:
+            connection, due = idle.pop(), began + arrivals.popleft()
+            settle(connection, connection.begin(due if math.isfinite(due) else now))
+        wait = min(1.0, began + arrivals[0] - now) if arrivals and idle else 1.0
+        ready = selector.select(max(0.0, wait))
+        for key, events in ready:
+            settle(key.data, key.data.go_on(events))
+        if not ready:
+            for connection in [each for each in busy if now - each.began > TIME_OUT_S]:
+                settle(connection, connection.close("time-out"))
+    tally.wall_s, tally.client_cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    for connection in idle:
+        connection.close(None)
+    selector.close()
+    return tally
 
 
 def closed_loop(port, body, clients, requests):
-    """Each client asks again as soon as it is answered. Returns the tally and the wall time."""
-    tally, left, lock = Tally(), [requests], threading.Lock()
-
-    def work(_):
-        client = Client(port, body)
-        while True:
-            with lock:
-                if left[0] == 0:
-                    break
-                left[0] -= 1
-            began = time.perf_counter()
-            tally.add(client.ask(), time.perf_counter() - began)
-        client.close()
-
-    began = time.perf_counter()
-    run_threads(work, clients)
-    return tally, time.perf_counter() - began
+    """Each client asks again as soon as it is answered."""
+    return drive(port, body, clients, [-math.inf] * requests)
 
 
 def open_loop(port, body, rate, requests, clients, seed=0):
-    """Requests that arrive at random times, `rate` a second, whether earlier ones are answered or not (up to `clients` at once; who finds no client
-    free waits, and that counts)."""
-    tally, lock, times = Tally(), threading.Lock(), random.Random(seed)
-    arrivals, now = [], 0.0
+    """Requests that arrive at random times, `rate` a second, whether earlier ones are answered or not (up to `clients` at once; who finds none free
+    waits, and that counts)."""
+    times, now, arrivals = random.Random(seed), 0.0, []
     for _ in range(requests):
         now += times.expovariate(rate)
         arrivals.append(now)
-    arrivals.reverse()
-    began = time.perf_counter()
-
-    def work(_):
-        client = Client(port, body)
-        while True:
-            with lock:
-                if not arrivals:
-                    break
-                due = began + arrivals.pop()
-            time.sleep(max(0.0, due - time.perf_counter()))
-            tally.add(client.ask(), time.perf_counter() - due)
-        client.close()
-
-    run_threads(work, clients)
-    return tally, time.perf_counter() - began
+    return drive(port, body, clients, arrivals)
 
 
-def engine_alone(program, model, path, processes, clips):
-    """Clips a second of the engine without a server: `infer` in as many processes, each without its start-up (a run of one clip)."""
+def engine_alone(program, model, path, jobs, clips):
+    """Clips a second of the engine without a server: `batch` with as many jobs, without its start-up (a run of one clip a job)."""
 
     def run(count):
-        command = [program, "infer", "--quiet", "--json", "--model", model, *[path] * count]
+        command = [program, "batch", "-", "--quiet", "--jobs", str(jobs), "--model", model]
         began = time.perf_counter()
-        started = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(processes)]
-        for process in started:
-            process.wait()
+        subprocess.run(command, input=f"{path}\n" * count, stdout=subprocess.DEVNULL, text=True, check=True)
         return time.perf_counter() - began
 
-    return processes * (clips - 1) / (run(clips) - run(1))
+    return (clips - jobs) / (run(clips) - run(jobs))
 
 
 def throughput(arguments, body, path, workers):
     """Server and engine in turn, several rounds; the median of each and of their ratio."""
-    ours, alone, cpu = [], [], []
+    ours, alone, cpu, client = [], [], [], []
+    clips = arguments.clips * workers
     with Server(arguments.program, arguments.model, "--workers", str(workers)) as server:
         closed_loop(server.port, body, 2 * workers, 20)
         for _ in range(arguments.rounds):
-            alone.append(engine_alone(arguments.program, arguments.model, path, workers, arguments.clips))
+            alone.append(engine_alone(arguments.program, arguments.model, path, workers, clips))
             before = server.cpu_s()
-            tally, wall = closed_loop(server.port, body, 2 * workers, arguments.clips * workers)
-            cpu.append((server.cpu_s() - before) / (arguments.clips * workers))
-            ours.append(tally.counts.get(200, 0) / wall)
+            tally = closed_loop(server.port, body, 2 * workers, clips)
+            cpu.append((server.cpu_s() - before) / clips)
+            client.append(tally.client_cpu_s / clips)
+            ours.append(tally.answered_per_s())
     return {
         "workers": workers,
+        "in_flight": 2 * workers,
         "server_per_s": round(statistics.median(ours), 1),
-        "engine_per_s": round(statistics.median(alone), 1),
+        "batch_per_s": round(statistics.median(alone), 1),
         "ratio": round(statistics.median(o / a for o, a in zip(ours, alone)), 3),
         "server_cpu_ms_a_request": round(1e3 * statistics.median(cpu), 2),
+        "client_cpu_ms_a_request": round(1e3 * statistics.median(client), 2),
     }
+
+
+def under_load(server, body, requests, tell):
+    """Half the load that it can bear, many requests, four times what it can bear; `tell(name, value)` hears of each."""
+    closed_loop(server.port, body, 8, 200)
+    capacity = closed_loop(server.port, body, 8, 500).answered_per_s()
+    half = open_loop(server.port, body, capacity / 2, 1000, 32)
+    tell("half_load", {"per_s": round(capacity / 2, 1), "p50_ms": half.quantile_ms(0.5), "p99_ms": half.quantile_ms(0.99), "errors": half.errors()})
+
+    memory, answered, errors = [server.memory_mb()], 0, {}
+    for _ in range(4):
+        tally = closed_loop(server.port, body, 8, requests // 4)
+        answered += tally.answered()
+        errors.update(tally.errors())
+        memory.append(server.memory_mb())
+    tell("many", {"requests": requests, "answered": answered, "errors": errors, "memory_mb": [round(m, 1) for m in memory]})
+
+    over = open_loop(server.port, body, 4 * capacity, int(40 * capacity), 128)
+    after = closed_loop(server.port, body, 1, 20)
+    tell("overload", {
+        "offered_per_s": round(4 * capacity, 1), "answered": over.answered(), "answered_per_s": round(over.answered_per_s(), 1),
+        "refused_429": over.counts.get(429, 0), "errors": over.errors(), "p99_ms_of_answered": over.quantile_ms(0.99),
+        "after": {"first_ms": round(1e3 * after.seconds[0], 1) if after.seconds else None, "p50_ms": after.quantile_ms(0.5), "errors": after.errors()},
+        "memory_mb": round(server.memory_mb(), 1),
+    })
 
 
 def main():
@@ -231,7 +270,7 @@ def main():
     parser.add_argument("--model", default="xvector-cnn")
     parser.add_argument("--clips", type=int, default=200, help="clips a round of the throughput, for each worker")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--requests", type=int, default=10_000, help="0: throughput alone")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     body = clip()
@@ -247,34 +286,9 @@ def main():
             file.write(body)
         tell("throughput", [throughput(arguments, body, path, workers) for workers in (1, 2)])
 
-    with Server(arguments.program, arguments.model, "--workers", "2", "--queue", "16") as server:
-        closed_loop(server.port, body, 8, 200)
-        _, wall = closed_loop(server.port, body, 4, 500)
-        capacity = 500 / wall
-        half, _ = open_loop(server.port, body, capacity / 2, 1000, 32)
-        tell("half_load", {"per_s": round(capacity / 2, 1), "p50_ms": round(half.quantile_ms(0.5), 1), "p99_ms": round(half.quantile_ms(0.99), 1), "errors": half.errors()})
-
-        memory = [server.memory_mb()]
-        counts, errors = 0, {}
-        for _ in range(4):
-            tally, _ = closed_loop(server.port, body, 8, arguments.requests // 4)
-            counts += tally.counts.get(200, 0)
-            errors.update(tally.errors())
-            memory.append(server.memory_mb())
-        tell("many", {"requests": arguments.requests, "answered": counts, "errors": errors, "memory_mb": [round(m, 1) for m in memory]})
-
-        over, wall = open_loop(server.port, body, 4 * capacity, int(40 * capacity), 128)
-        after = Tally()
-        client = Client(server.port, body)
-        for _ in range(20):
-            began = time.perf_counter()
-            after.add(client.ask(), time.perf_counter() - began)
-        tell("overload", {
-            "offered_per_s": round(4 * capacity, 1), "answered": over.counts.get(200, 0), "answered_per_s": round(over.counts.get(200, 0) / wall, 1),
-            "refused_429": over.counts.get(429, 0), "errors": over.errors(), "p99_ms_of_answered": round(over.quantile_ms(0.99), 1),
-            "after": {"first_ms": round(1e3 * after.seconds[0], 1) if after.seconds else None, "p50_ms": round(after.quantile_ms(0.5), 1), "errors": after.errors()},
-            "memory_mb": round(server.memory_mb(), 1),
-        })
+    if arguments.requests:
+        with Server(arguments.program, arguments.model, "--workers", "2", "--queue", "16") as server:
+            under_load(server, body, arguments.requests, tell)
     if arguments.json:
         print(json.dumps(found))
     return 0

@@ -16,7 +16,7 @@ from recordings import SPEECH
 from the_page import ThePage
 
 START_S = 60
-WAIT_MS = 20_000  # machines that test are slow and busy
+WAIT_MS = 60_000  # machines that test are slow and busy
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -91,12 +91,16 @@ def open_page(browser: Browser, url: str):
     opened = []
 
     def open_one(scheme: str = "light", width: int = 1280, **options) -> ThePage:
-        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, **options)
+        look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}, "reduced_motion": "reduce"}
+        context = browser.new_context(**look, **options)
+        context.set_default_timeout(WAIT_MS)
         page = context.new_page()
         watched = watch(page)
-        # Choosers are caught from the start: the order to catch them and a key that opens one may overtake each other.
+        # `expect_file_chooser` sends the order to catch choosers and does not wait for it, and a key reaches the page by another way: it could open
+        # the chooser first. As long as somebody listens the order stands, so here it is given before there is anything to press.
         page.on("filechooser", lambda chooser: None)
         page.goto(url)
+        page.wait_for_function("document.querySelector('#about-systems').hasChildNodes()")
         opened.append((context, watched))
         return ThePage(page)
 

@@ -63,7 +63,8 @@ def test_answers(look, tmp_path, offered):
 def test_working_and_token(look):
     look.page.route("**/v1/predict*", lambda route: None)
     look.choose(SPEECH)
-    look.predict.click()
+    with look.page.expect_request("**/v1/predict*"):
+        look.predict.click()
     check(look, "working")
     look.cancel.click()
     look.page.route("**/v1/predict*", lambda route: route.fulfill(status=401, body="{}"))

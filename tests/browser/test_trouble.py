@@ -46,11 +46,20 @@ def answers(the_page, *replies):
 
 
 def test_a_busy_server_is_asked_again(the_page, report):
-    busy = (429, {"title": "Too Many Requests", "reason": "queue_full", "detail": "the queue is full"}, {"Retry-After": "2"})
-    answers(the_page, busy, (200, report, {}))
+    is_busy = True
+
+    def reply(route):
+        if is_busy:
+            refusal = {"title": "Too Many Requests", "reason": "queue_full", "detail": "the queue is full"}
+            route.fulfill(status=429, json=refusal, headers={"Retry-After": "2"})
+        else:
+            route.fulfill(json=report)
+
+    the_page.page.route(PREDICT, reply)
     the_page.choose(SPEECH)
     the_page.predict.click()
     expect(the_page.row("speech.wav")).to_contain_text("The server is busy; once more in 2 s")
+    is_busy = False
     expect(the_page.row("speech.wav")).to_contain_text("Anger 70.0")
 
 
@@ -92,11 +101,17 @@ def test_cancel(the_page, tmp_path):
 
 
 def test_removing_what_runs_lets_the_next_begin(the_page, report, tmp_path):
-    the_page.page.route(PREDICT, lambda route: None)
+    asked = []
+
+    def all_but_the_first(route):
+        asked.append(route)
+        if len(asked) > 1:
+            route.fulfill(json=report)
+
+    the_page.page.route(PREDICT, all_but_the_first)
     the_page.choose(SPEECH, silence(tmp_path / "second.wav"))
-    the_page.predict.click()
-    the_page.page.unroute(PREDICT)
-    answers(the_page, (200, report, {}))
+    with the_page.page.expect_request(PREDICT):
+        the_page.predict.click()
     the_page.page.get_by_role("button", name="Remove speech.wav").click()
     expect(the_page.row("second.wav")).to_contain_text("Anger 70.0")
     expect(the_page.rows).to_have_count(1)
