@@ -19,7 +19,7 @@ for_each_width! {
     #[expect(clippy::needless_bitwise_bool, reason = "no branch, so that it is vectorised")]
     fn highest_by(values: &[Lanes], first: usize, last: usize, cost: f32) -> Lanes {
         let (mut best, mut found) = ([f32::NEG_INFINITY; LANES], [0.0; LANES]);
-        for (place, around) in (0..=last).zip(values.windows(3)).skip(first - 1) {
+        for (place, around) in (0..last).zip(values.windows(3)).skip(first - 1) {
             let (before, at, after) = (&around[0].0, &around[1].0, &around[2].0);
             let (place, less) = ((place + 1) as f32, cost * (place + 1 - first) as f32);
             for l in 0..LANES {
