@@ -172,7 +172,7 @@ impl<'a> Weights<'a> {
     }
 
     /// All tensors that nobody took yet: name, type, shape, and the values' little-endian bytes.
-    pub(crate) fn stored(&self) -> impl Iterator<Item = (&str, Dtype, &[usize], &[u8])> {
+    pub fn stored(&self) -> impl Iterator<Item = (&str, Dtype, &[usize], &[u8])> {
         self.tensors.iter().map(|(name, stored)| (name.as_str(), stored.dtype, &stored.shape[..], &stored.bytes[..]))
     }
 
