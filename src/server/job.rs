@@ -1,9 +1,9 @@
-//! One recording on a thread of its own. Threads are as many as there are places; only those that have a turn compute.
+//! One recording, from its bytes to its answer, on a thread that computes. Threads are at most as many as there are places; only those that have a
+//! turn work.
 
 use std::io::{self, Cursor, ErrorKind, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, PoisonError};
 
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 
 use super::admission::Place;
 use super::limits::Limits;
-use super::pipe::{PipeEnd, PipeReader, SharedTurn, pipe};
+use super::pipe::{PipeEnd, PipeReader, pipe};
 use super::problem::Problem;
 use super::service::Service;
-use super::turns::Turn;
+use super::turns::SharedTurn;
 use crate::engine::{ChannelsReport, Embedding, Engine, NoAnswer, Pace, Progress, Recording, Report};
 use crate::error::{Error, Result};
 
@@ -50,45 +50,66 @@ impl Done {
 
 /// A recording that is being answered. Dropped, it is stopped at its next step.
 pub(super) struct Job {
-    pub(super) answer: oneshot::Receiver<Result<Done, Problem>>,
-    stopped: Arc<AtomicBool>,
+    answer: oneshot::Receiver<Result<Done, Problem>>,
+    signs: Arc<Signs>,
+}
+
+/// What the two sides of a job tell each other.
+#[derive(Default)]
+struct Signs {
+    /// Nobody waits for the answer.
+    stopped: AtomicBool,
+    /// A thread works on it, or did.
+    begun: AtomicBool,
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Release);
+        self.signs.stopped.store(true, Ordering::Release);
     }
 }
 
 impl Job {
-    /// Starts a thread that answers what is put into the pipe; it holds the place until it ends.
-    ///
-    /// # Errors
-    /// 503 where the system has no thread to give.
-    pub(super) fn start(
+    /// What answers the recording that is put into the pipe; it holds the place until it ends.
+    pub(super) fn new(
         service: &Arc<Service>,
         place: Place,
         engine: Engine,
         work: Work,
         name: String,
-    ) -> Result<(Self, PipeEnd), Problem> {
-        let turn = Arc::new(Mutex::new(Turn::new(&service.turns)));
-        let (end, reader) = pipe(Arc::clone(&turn));
+    ) -> (Self, PipeEnd) {
+        let (end, pipe) = pipe();
         let (tell, answer) = oneshot::channel();
-        let stopped = Arc::new(AtomicBool::new(false));
-        let service = Arc::clone(service);
-        let conduct = Conduct { work, turn, limits: service.limits.clone(), stopped: Arc::clone(&stopped) };
-        let run = move || {
+        let (signs, turns) = (Arc::<Signs>::default(), Arc::clone(&service.turns));
+        let (told, service) = (Arc::clone(&signs), Arc::clone(service));
+        let run = move |turn: &SharedTurn| {
+            told.begun.store(true, Ordering::Release);
+            let reader = pipe.reader(Arc::clone(turn));
+            let conduct = Conduct { work, turn: Arc::clone(turn), limits: service.limits.clone(), signs: told };
             // Whoever asked may be gone.
             let _ = tell.send(conduct.answer(&service, &engine, reader, &name));
             drop(place);
         };
-        thread::Builder::new().name("persona-job".into()).spawn(run).map_err(|error| {
-            let detail = format!("no thread could be started: {error}");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue_full", detail).after(1)
-        })?;
-        Ok((Self { answer, stopped }, end))
+        (Self { answer, signs }, end.when_filled(move || turns.begin(run)))
     }
+
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// What is wrong with the recording; 503 where the system had no thread to give; 500 for a fault of the program.
+    pub(super) async fn answer(&mut self) -> Result<Done, Problem> {
+        let ended = |_| Err(if self.signs.begun.load(Ordering::Acquire) { crashed() } else { no_thread() });
+        (&mut self.answer).await.unwrap_or_else(ended)
+    }
+}
+
+fn crashed() -> Problem {
+    Problem::failed("the recording's thread ended without an answer; this is a fault of the program")
+}
+
+fn no_thread() -> Problem {
+    let detail = "the system has no thread to give for this recording; try again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue_full", detail).after(1)
 }
 
 /// What a recording has to keep to: its turns, its limits, and that it ends when nobody waits for it.
@@ -96,14 +117,13 @@ struct Conduct {
     work: Work,
     turn: SharedTurn,
     limits: Limits,
-    stopped: Arc<AtomicBool>,
+    signs: Arc<Signs>,
 }
 
 impl Conduct {
     fn answer(mut self, service: &Service, engine: &Engine, reader: PipeReader, name: &str) -> Result<Done, Problem> {
         let done = self.recording(reader, name).and_then(|recording| self.run(engine, recording));
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        turn.leave();
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         service.admission.served(turn.had());
         let done = done.map_err(|error| self.problem(error, name))?;
         match &done {
@@ -148,7 +168,7 @@ impl Conduct {
     }
 
     fn check(&self, progress: &Progress) -> Result<()> {
-        if self.stopped.load(Ordering::Acquire) {
+        if self.signs.stopped.load(Ordering::Acquire) {
             return Err(Error::Io(io::Error::new(ErrorKind::Interrupted, "nobody waits for the answer")));
         }
         let seconds = self.limits.audio_seconds;

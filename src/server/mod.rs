@@ -5,7 +5,7 @@
 //!        ─ routes ─────▶ handler      request id, log, counts, token, origins
 //!        ─ admission ──▶ place        a bounded queue, or 429
 //!        ─ upload ─────▶ pipe         the body or a form's file, chunk by chunk, never whole and never on a disk
-//!        ─ job ────────▶ Report       a thread for each place, computing in turns
+//!        ─ job ────────▶ Report       on threads that compute in turns
 //! ```
 //!
 //! | file | concept |

@@ -1,4 +1,5 @@
-//! `GET /openapi.json`: what the server answers, for programs. The document is written by hand, and tests hold it against the code.
+//! `GET /openapi.json`: what the server answers, for programs. The document is written by hand; tests hold it against the code, and `tests/openapi/run`
+//! holds the running program against it.
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};

@@ -37,7 +37,7 @@ async fn answer(service: &Arc<Service>, work: Work, request: Request) -> Result<
     let options = upload.asked.options(engine.options())?;
     let engine = engine.with_options(options).map_err(|error| Problem::bad_request("bad_option", error.to_string()))?;
     let work = if work == Work::Predict && upload.asked.per_channel() { Work::PredictChannels } else { work };
-    let (mut job, end) = Job::start(service, place, engine, work, upload.name.clone())?;
+    let (mut job, end) = Job::new(service, place, engine, work, upload.name.clone());
     let answered = both(&mut upload, end, &mut job).await;
     service.metrics.received(upload.bytes());
     answered
@@ -52,17 +52,13 @@ async fn both(upload: &mut Upload, end: PipeEnd, job: &mut Job) -> Result<Done, 
         biased;
         pumped = &mut pumped => {
             pumped?;
-            return (&mut job.answer).await.unwrap_or_else(|_| Err(crashed()));
+            return job.answer().await;
         }
-        answer = &mut job.answer => answer.unwrap_or_else(|_| Err(crashed()))?,
+        answer = job.answer() => answer?,
     };
     // The recording was whole before the body was: what follows must still be a sound form.
     pumped.await?;
     Ok(done)
-}
-
-fn crashed() -> Problem {
-    Problem::failed("the recording's thread ended without an answer; this is a fault of the program")
 }
 
 fn out_of_time(service: &Service) -> Problem {

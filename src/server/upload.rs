@@ -88,16 +88,16 @@ impl Upload {
     ///
     /// # Errors
     /// Whatever is wrong with the body or the form.
-    pub(super) async fn pump(&mut self, end: PipeEnd) -> Result<(), Problem> {
+    pub(super) async fn pump(&mut self, mut end: PipeEnd) -> Result<(), Problem> {
         if self.form.is_none() {
             let mut listens = true;
             while let Some(chunk) = self.incoming.chunk().await? {
                 listens = listens && end.send(chunk).await;
             }
-            end.finish().await;
+            end.finish();
             return Ok(());
         }
-        self.pump_part(&end).await?;
+        self.pump_part(&mut end).await?;
         loop {
             match self.event().await? {
                 Event::End => break,
@@ -106,11 +106,11 @@ impl Upload {
             }
         }
         while self.incoming.chunk().await?.is_some() {}
-        end.finish().await;
+        end.finish();
         Ok(())
     }
 
-    async fn pump_part(&mut self, end: &PipeEnd) -> Result<(), Problem> {
+    async fn pump_part(&mut self, end: &mut PipeEnd) -> Result<(), Problem> {
         let mut listens = true;
         loop {
             match self.event().await? {
