@@ -58,9 +58,14 @@ fn in_f32_it_computes_with_what_the_codes_stand_for() {
         let after = quantized(&before).unwrap();
         let (want, got) = (layers(&load(&before, Some(Precision::F32))), layers(&load(&after, Some(Precision::F32))));
         assert_eq!(load(&after, Some(Precision::F32)).precision(), Precision::F32);
-        let (name_of_last, last) = want.last().unwrap();
-        let far = last.iter().zip(&got.last().unwrap().1).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(far > 0.0 && far < 0.5, "{name}, {name_of_last}: {far}");
+        let size = |values: &[f32]| values.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+        let differences = want.iter().zip(&got).map(|((layer, want), (_, got))| {
+            let far: Vec<f32> = want.iter().zip(got).map(|(a, b)| a - b).collect();
+            (layer, size(&far) / size(want))
+        });
+        let (layer, first) = differences.into_iter().find(|(_, far)| *far > 0.0).unwrap();
+        assert!(first < 0.05, "{name}, {layer}: {first} of its largest value");
+        assert!(got.iter().all(|(_, values)| values.iter().all(|x| x.is_finite())));
     }
 }
 
@@ -68,7 +73,7 @@ fn in_f32_it_computes_with_what_the_codes_stand_for() {
 fn the_file_is_smaller_and_says_what_it_was_made_from() {
     let before = read("weights/campplus-fcn.safetensors");
     let after = quantized(&before).unwrap();
-    assert!(after.len() * 100 < before.len() * 56, "{} of {} bytes", after.len(), before.len());
+    assert!(after.len() * 100 < before.len() * 74, "{} of {} bytes", after.len(), before.len());
     let (source, manifest) = (load(&before, None), load(&after, None));
     let (source, manifest) = (source.manifest(), manifest.manifest());
     assert_eq!(manifest.data["quantized_from_sha256"], source.sha256.as_str());

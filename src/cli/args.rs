@@ -175,7 +175,7 @@ pub(super) enum ModelCommand {
     Show(ShowArgs),
     /// Make a model file from another toolkit's checkpoint, without Python.
     Import(ImportArgs),
-    /// Make a model file that holds its weights as 8-bit codes: half the size, and the same answers as with --precision int8.
+    /// Make a smaller model file, its layers as 8-bit codes: the same answers as with --precision int8.
     Quantize(QuantizeArgs),
     /// Hold a model against what another implementation computed, layer by layer.
     Check(CheckArgs),
