@@ -80,13 +80,8 @@ impl Conv2d {
         eps: f64,
         precision: Precision,
     ) -> Result<Self> {
-        let name = format!("{conv}.weight");
-        let weight = weights.take(&name, &[outputs, inputs, kernel, kernel])?;
-        let layer = Self::new(&weight, &Norm::load(weights, norm, outputs, eps)?, stride, precision);
-        if matches!(layer.weights, TapWeights::Int8(_)) {
-            weights.note_codes(name);
-        }
-        Ok(layer)
+        let weight = weights.take(&format!("{conv}.weight"), &[outputs, inputs, kernel, kernel])?;
+        Ok(Self::new(&weight, &Norm::load(weights, norm, outputs, eps)?, stride, precision))
     }
 
     /// The picture that comes out of one.
