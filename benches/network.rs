@@ -114,7 +114,7 @@ fn file() -> Vec<u8> {
         pairs.map(|((name, shape), bytes)| (name, TensorView::new(Dtype::F16, shape.clone(), bytes).unwrap()))
     };
     let unsigned = serialize(views(), None).unwrap();
-    let sha256 = Weights::from_bytes(&unsigned).unwrap().sha256();
+    let sha256 = Weights::from_bytes(&unsigned).unwrap().sha256().unwrap();
     let persona = BTreeMap::from([("persona".to_owned(), manifest(&sha256).to_string())]);
     serialize(views(), Some(persona.into_iter().collect())).unwrap()
 }

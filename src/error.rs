@@ -75,6 +75,15 @@ impl Error {
         }
     }
 
+    /// What was wrong, without the file's name: for a file that the user never named.
+    #[must_use]
+    pub fn without_file(self) -> Self {
+        match self {
+            Self::InFile { source, .. } => *source,
+            other => other,
+        }
+    }
+
     /// One word for the kind of error, for programs that count: `not_found`, `permission_denied`, `cannot_read`, `malformed`, `unsupported`,
     /// `over_limit`, `model_file` or `configuration`.
     pub fn reason(&self) -> &'static str {

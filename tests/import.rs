@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use persona_engine::Error;
 use persona_engine::import::torch::{Checkpoint, Item};
-use persona_engine::import::{Kind, model_file, state_dict};
+use persona_engine::import::{Import, Kind, model_file, state_dict, write_model};
 use persona_engine::models::{Embedder, EmbedderWorkspace, Model, System};
 use persona_engine::nn::{Precision, Weights};
 
@@ -42,8 +42,16 @@ fn expected(file: &str, name: &str) -> Vec<f32> {
 }
 
 fn imported(kind: Kind, files: &[&str]) -> Embedder {
+    embedder(kind, &import(kind, files))
+}
+
+fn import(kind: Kind, files: &[&str]) -> Import {
     let files: Vec<PathBuf> = files.iter().map(|file| golden(file)).collect();
-    let bytes = model_file(kind, &kind.read(&files).unwrap()).unwrap();
+    kind.read(&files).unwrap()
+}
+
+fn embedder(kind: Kind, import: &Import) -> Embedder {
+    let bytes = model_file(kind, import).unwrap();
     match Model::from_bytes_in(&bytes, Some(Precision::F32)).unwrap() {
         Model::Embedder(embedder) => *embedder,
         Model::System(_) => panic!("an import has no heads"),
@@ -111,11 +119,59 @@ fn speechbrain_embeds_as_in_speechbrain() {
 fn kaldi_s_binary_and_text_embed_as_their_definition() {
     let features = expected("nnet3.safetensors", "features");
     for file in ["final.raw", "final.txt"] {
-        let network = imported(Kind::KaldiXVector, &[file, "mfcc.conf"]);
+        let network = import(Kind::KaldiXVector, &[file, "mfcc.conf"]).without_vad().unwrap();
+        let network = embedder(Kind::KaldiXVector, &network);
         assert_eq!((network.dim(), network.min_frames(), network.manifest().frontend.sample_rate_hz()), (6, 15, 8000));
         let got = network.embed(&features, features.len() / 5, &mut EmbedderWorkspace::default()).unwrap();
         assert_close(file, &got, &expected("nnet3.safetensors", "embedding"), 1e-4);
     }
+}
+
+/// Golden values: `tools/golden_nnet3.py`: features by kaldi-native-fbank, VAD, sliding mean and network in numpy by their definitions.
+#[test]
+fn kaldi_s_way_from_samples_drops_frames_without_speech() {
+    let of = |name: &str| expected("nnet3-vad.safetensors", name);
+    let (samples, mut features) = (of("samples"), Vec::new());
+    let mut files = vec!["final.raw", "mfcc.conf"];
+    for (vad_conf, embedding) in [(None, "embedding.recipe"), (Some("vad.conf"), "embedding.conf")] {
+        files.extend(vad_conf);
+        let network = imported(Kind::KaldiXVector, &files);
+        let frames = network.manifest().frontend.extractor().unwrap().run(&samples, &mut features);
+        assert_close("MFCC", &features, &of("features"), 1e-3);
+        let mut workspace = EmbedderWorkspace::default();
+        let seen = network.frames_seen(&features, frames, &mut workspace).unwrap();
+        assert_eq!(seen as f32, of(embedding.replace("embedding", "seen").as_str())[0]);
+        assert!(seen < frames && seen > 100, "{seen} of {frames}");
+        let got = network.embed(&features, frames, &mut workspace).unwrap();
+        assert_close(embedding, &got, &of(embedding), 1e-3);
+    }
+}
+
+#[test]
+fn a_stretch_without_speech_is_no_embedding() {
+    let network = imported(Kind::KaldiXVector, &["final.raw", "mfcc.conf"]);
+    let mut features = Vec::new();
+    let frames = network.manifest().frontend.extractor().unwrap().run(&[0.0; 4_000], &mut features);
+    let message = network.embed(&features, frames, &mut EmbedderWorkspace::default()).unwrap_err().to_string();
+    assert!(message.contains("0 of 50 frames hold speech"), "{message}");
+}
+
+#[test]
+fn a_model_is_written_whole_or_not_at_all() {
+    let folder = std::env::temp_dir().join(format!("persona-engine-{}-written", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("out.safetensors");
+    let read = || import(Kind::SpeechBrainXVector, &["speechbrain.ckpt"]);
+    let mut broken = read();
+    broken.tensors.pop();
+    let message = write_model(Kind::SpeechBrainXVector, broken, &path).unwrap_err().to_string();
+    assert!(message.contains("no such tensor") && !message.contains(".part"), "{message}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    let length = write_model(Kind::SpeechBrainXVector, read(), &path).unwrap();
+    let written = fs::read(&path).unwrap();
+    assert_eq!((length, &written), (written.len() as u64, &model_file(Kind::SpeechBrainXVector, &read()).unwrap()));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 // Hostile.

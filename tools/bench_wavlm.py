@@ -1,17 +1,19 @@
-"""Speed of WavLM on one thread, side by side: this engine, transformers on PyTorch, and ONNX Runtime, in turn in one run.
+"""Speed of WavLM, side by side: this engine, transformers on PyTorch, and ONNX Runtime, in turn in one run.
 
-    python tools/bench_wavlm.py target/release/persona-engine SPEECH.wav [--size base] [--seconds 10 60] [--rounds 5] [--folder FOLDER]
+    python tools/bench_wavlm.py prepare FOLDER SPEECH.wav [--size base] [--seconds 10 60]
+    python tools/bench_wavlm.py run FOLDER target/release/persona-engine [--size base] [--seconds 10] [--threads 1] [--rounds 5] [--precisions f32 int8]
 
-SPEECH: a 16 kHz recording; it is repeated to the longest length. Each reads the whole length as one window, which is the same computation; the weights
-are seeded random ones (speed does not depend on them). Printed are CPU seconds, which a busy machine changes little, as medians, and how many times this
-engine's they are (median of the rounds' ratios). Behind it stands the same audio in windows of 3 s, as `infer` takes long recordings: that is another
-computation, whose attention ends at the window's ends. Needs `pip install transformers onnx onnxruntime onnxscript`.
+SPEECH: a 16 kHz recording; it is repeated to each length. Each reads the whole length as one window, which is the same computation; the weights are
+seeded random ones (speed does not depend on them). Printed are seconds by the clock, so nothing else should run: the median, and how many times this
+engine's they are (median of the rounds' ratios). This engine's time is that from a file's bytes to its answer, of the second of two recordings in one
+process; the others' is that of the network alone. With --windows also this engine on the same audio in windows of 3 s, as `infer` takes long
+recordings of a system that tools/train_heads.py made: that is another computation, whose attention ends at the window's ends.
+Needs `pip install transformers onnx onnxruntime onnxscript`.
 """
 import argparse
-import resource
+import json
 import statistics
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,80 +24,90 @@ import torch
 
 import check_wavlm
 
-
-def cpu_of(command):
-    """CPU seconds of a program."""
-    spent = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-    before = spent()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return spent() - before
+RATE = 16000
 
 
-def ours(program, system, audio):
-    """CPU seconds of one more recording, from its bytes to its answer: what three take beyond one, halved."""
-    infer = [program, "infer", "--json", "--quiet", "--no-activity", "--model", system]
-    return (cpu_of([*infer, audio, audio, audio]) - cpu_of([*infer, audio])) / 2
+def prepare(folder, speech, size, lengths):
+    """System files with windows of 60 and 3 s, each length's audio, and the model as ONNX for it."""
+    model = check_wavlm.seeded(size)
+    for window in (60, 3):
+        check_wavlm.write_system(folder / f"windows-{window}", size, model, window_s=float(window))
+    samples, rate = soundfile.read(speech, dtype="float32")
+    assert rate == RATE and samples.ndim == 1, "a mono recording at 16 kHz"
+    for seconds in lengths:
+        signal = numpy.resize(samples, seconds * RATE)
+        soundfile.write(folder / f"{seconds}.wav", signal, RATE, subtype="FLOAT")
+        names = {"input_names": ["samples"], "output_names": ["hidden"]}
+        torch.onnx.export(model, (torch.from_numpy(signal)[None],), folder / f"{size}-{seconds}.onnx", dynamo=True, external_data=True, **names)
+
+
+def ours(program, system, audio, threads, precision):
+    """Seconds from a recording's bytes to its answer; a first one has warmed the process."""
+    options = ["--json", "--quiet", "--no-activity", "--threads", str(threads), "--precision", precision, "--model", system]
+    lines = subprocess.run([program, "infer", *options, audio, audio], check=True, capture_output=True, text=True).stdout.splitlines()
+    return json.loads(lines[1])["timings_ms"]["total"] / 1000
 
 
 def timed(run):
-    began = time.process_time()
+    began = time.perf_counter()
     run()
-    return time.process_time() - began
+    return time.perf_counter() - began
 
 
-def session_of(model, samples, path):
-    """The model as ONNX, for signals of this length."""
-    torch.onnx.export(model, (samples[None],), path, input_names=["samples"], output_names=["hidden"], dynamo=True, external_data=True)
+def competitors(arguments, seconds):
+    """{name: a function that takes the time of one pass}."""
+    folder, size, threads = arguments.folder, arguments.size, arguments.threads
+    audio = folder / f"{seconds}.wav"
+    samples = torch.from_numpy(soundfile.read(audio, dtype="float32")[0])[None]
+    system = lambda window: folder / f"windows-{window}" / f"wavlm-{size}.safetensors"
+    engine = lambda window, precision: lambda: ours(arguments.program, system(window), audio, threads, precision)
+    found = {f"this engine, {precision}": engine(60, precision) for precision in arguments.precisions}
+    model = check_wavlm.seeded(size)
+    model(samples[:, :RATE])
+    found[f"transformers on PyTorch {torch.__version__}"] = lambda: timed(lambda: model(samples))
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(["hidden"], {"samples": samples[None].numpy()})
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = onnxruntime.InferenceSession(folder / f"{size}-{seconds}.onnx", options, providers=["CPUExecutionProvider"])
+    feeds = {"samples": samples.numpy()}
+    session.run(["hidden"], feeds)
+    found[f"ONNX Runtime {onnxruntime.__version__}"] = lambda: timed(lambda: session.run(["hidden"], feeds))
+    if arguments.windows:
+        found["this engine in windows of 3 s (not the same)"] = engine(3, arguments.precisions[0])
+    return found
 
 
-def row(name, seconds, reference):
-    ratio = statistics.median(theirs / own for theirs, own in zip(seconds, reference))
-    print(f"  {name:44} {statistics.median(seconds):8.2f} s   {ratio:5.2f}   ({min(seconds):.2f} to {max(seconds):.2f})", flush=True)
+def run(arguments):
+    torch.set_num_threads(arguments.threads)
+    for seconds in arguments.seconds:
+        each = competitors(arguments, seconds)
+        taken = {name: [] for name in each}
+        for _ in range(arguments.rounds):
+            for name, pass_time in each.items():
+                taken[name].append(pass_time())
+        print(f"\nWavLM {arguments.size}, {seconds} s, {arguments.threads} thread(s), {arguments.rounds} rounds: median, times this engine's, range")
+        reference = next(iter(taken.values()))
+        for name, spent in taken.items():
+            ratio = statistics.median(theirs / own for theirs, own in zip(spent, reference))
+            print(f"  {name:44} {statistics.median(spent):8.2f} s   {ratio:5.2f}   ({min(spent):.2f} to {max(spent):.2f})", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", type=Path)
-    parser.add_argument("speech", type=Path)
+    parser.add_argument("step", choices=["prepare", "run"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("program", type=Path, metavar="SPEECH.wav|PROGRAM")
     parser.add_argument("--size", choices=check_wavlm.SIZES, default="base")
     parser.add_argument("--seconds", nargs="+", type=int, default=[10, 60])
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--without", nargs="+", choices=["pytorch", "onnx"], default=[])
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--precisions", nargs="+", default=["f32"])
+    parser.add_argument("--windows", action="store_true")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    folder = arguments.folder or Path(tempfile.mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
-    model = check_wavlm.seeded(arguments.size)
-    whole, _ = check_wavlm.write_system(folder / "whole", arguments.size, model, window_s=60.0)
-    windows, _ = check_wavlm.write_system(folder / "windows", arguments.size, model, window_s=3.0)
-    speech, rate = soundfile.read(arguments.speech, dtype="float32")
-    assert rate == 16000 and speech.ndim == 1, "a mono recording at 16 kHz"
-    for seconds in arguments.seconds:
-        samples = numpy.resize(speech, seconds * rate)
-        audio = folder / f"{seconds}.wav"
-        soundfile.write(audio, samples, rate, subtype="FLOAT")
-        samples = torch.from_numpy(samples)
-        competitors = {"this engine": lambda: ours(arguments.program, whole, audio)}
-        if "pytorch" not in arguments.without:
-            competitors[f"transformers on PyTorch {torch.__version__}"] = lambda: timed(lambda: model(samples[None]))
-        if "onnx" not in arguments.without:
-            session = session_of(model, samples, folder / f"{arguments.size}-{seconds}.onnx")
-            competitors[f"ONNX Runtime {onnxruntime.__version__}"] = lambda: timed(session)
-        competitors["this engine in windows of 3 s (not the same)"] = lambda: ours(arguments.program, windows, audio)
-        taken = {name: [] for name in competitors}
-        for turn in range(arguments.rounds + 1):  # the first warms up
-            for name, run in competitors.items():
-                spent = run()
-                if turn:
-                    taken[name].append(spent)
-        print(f"\nWavLM {arguments.size}, {seconds} s, one thread, {arguments.rounds} rounds: median CPU time, times this engine's, range")
-        for name, spent in taken.items():
-            row(name, spent, taken["this engine"])
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.step == "prepare":
+        prepare(arguments.folder, arguments.program, arguments.size, arguments.seconds)
+    else:
+        run(arguments)
 
 
 if __name__ == "__main__":

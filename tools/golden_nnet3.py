@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 """Golden values of the Kaldi importer: a small x-vector network with random weights as Kaldi writes it, and what it computes.
 
-    python tools/golden_nnet3.py        tests/golden/import/final.raw (binary), final.txt (text), mfcc.conf, nnet3.safetensors
+    python tools/golden_nnet3.py        tests/golden/import/final.raw (binary), final.txt (text), mfcc.conf, vad.conf, nnet3.safetensors, nnet3-vad.safetensors
 
 The files follow Kaldi's documented format (base/io-funcs, nnet3/nnet-nnet, the components' Write); the embedding is computed in numpy (f64) from the
 components' definitions, frame by frame: affine maps of appended frames, ReLU, batch norm in test mode, mean and standard deviation (variance
 floored), and the affine map tdnn6.affine; before that, the mean of a centred window of 300 frames is taken off, as apply-cmvn-sliding does.
-Needs numpy and safetensors alone. The same bytes every time.
+nnet3-vad.safetensors begins at samples: kaldi-native-fbank's MFCC of them, whose first coefficient is the log energy; the frames which compute-vad takes
+for speech by its documented definition, with both recipes' options and with those of vad.conf; then the mean of all frames is taken off, and only
+those frames go on. Needs numpy, safetensors and kaldi-native-fbank. The same bytes every time.
 """
 import json
 import struct
 from pathlib import Path
 
+import kaldi_native_fbank as knf
 import numpy as np
+from golden_frontend import speech_like
+from golden_kaldi import vad_energy
 from safetensors.numpy import save_file
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "import"
@@ -246,8 +251,46 @@ def sliding_mean_off(x, window=300):
     return out
 
 
-def forward(network, features):
-    x = sliding_mean_off(features)
+def utterance():
+    """[n] at 8 kHz, 4 s: two stretches of a voice, a soft one, and faint noise between; rounded to 16 bits, then to what f16 holds."""
+    rng = np.random.default_rng(21)
+    x = 1e-3 * rng.standard_normal(32000)
+    for start, gain in [(2000, 1.0), (14500, 0.8), (26000, 0.02)]:
+        voice = speech_like(9600)[::2] if gain < 0.1 else speech_like(18000)[::2]
+        x[start : start + len(voice)] += gain * voice
+    return (np.round(x * 32768) / 32768).astype(np.float16).astype(np.float32)
+
+
+def mfcc(samples):
+    """With the options of mfcc.conf: [frames, DIM]."""
+    options = knf.MfccOptions()
+    options.frame_opts.samp_freq, options.frame_opts.dither, options.frame_opts.snip_edges = 8000, 0.0, False
+    options.num_ceps = DIM
+    online = knf.OnlineMfcc(options)
+    online.accept_waveform(8000, (samples * 32768).tolist())
+    online.input_finished()
+    return np.array([online.get_frame(t) for t in range(online.num_frames_ready)])
+
+
+VAD = {"recipe": {"threshold": 5.5, "context": 2, "proportion": 0.12}, "conf": {"threshold": 4.0, "context": 5, "proportion": 0.6}}
+
+
+def from_samples(network):
+    samples = utterance()
+    features = mfcc(samples)
+    values = {"samples": samples.astype(np.float16), "features": features.astype(np.float32)}
+    for name, options in VAD.items():
+        speech = vad_energy(features[:, 0], **options) > 0
+        margin = np.abs(features[:, 0] - options["threshold"] - 0.5 * features[:, 0].mean(dtype=np.float64)).min()
+        assert margin > 1e-3, "no frame's energy lies so near the threshold that rounding decides"
+        values[f"seen.{name}"] = np.array([speech.sum()], np.float32)
+        values[f"embedding.{name}"] = forward(network, sliding_mean_off(features.astype(float))[speech]).astype(np.float32)
+        print(name, f"{speech.sum()} of {len(speech)} frames, margin {margin:.3f}")
+    return values
+
+
+def forward(network, x):
+    """Features without their mean to the embedding."""
     for name, context, _ in LAYERS:
         part, norm = network[f"{name}.affine"], network[f"{name}.batchnorm"]
         rows = []
@@ -267,8 +310,12 @@ def main():
     write(GOLDEN / "final.raw", network, binary=True)
     write(GOLDEN / "final.txt", network, binary=False)
     (GOLDEN / "mfcc.conf").write_text("--sample-frequency=8000 # telephone\n--num-ceps=5\n--snip-edges=false\n")
-    values = {"features": features.astype(np.float32), "embedding": forward(network, features).astype(np.float32)}
-    save_file(values, GOLDEN / "nnet3.safetensors", metadata={"golden": json.dumps({"made_by": "tools/golden_nnet3.py", "numpy": np.__version__})})
+    (GOLDEN / "vad.conf").write_text("--vad-energy-threshold=4 # more is speech\n--vad-frames-context=5\n")
+    signature = {"made_by": "tools/golden_nnet3.py", "numpy": np.__version__}
+    values = {"features": features.astype(np.float32), "embedding": forward(network, sliding_mean_off(features)).astype(np.float32)}
+    save_file(values, GOLDEN / "nnet3.safetensors", metadata={"golden": json.dumps(signature)})
+    signature["kaldi_native_fbank"] = knf.__version__
+    save_file(from_samples(network), GOLDEN / "nnet3-vad.safetensors", metadata={"golden": json.dumps(signature)})
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ pub(super) struct NetworkArgs {
     /// A vector on the way instead of the representation, such as xvector.pooling or campplus.taps.block1.
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
+    /// Threads that share one window of a WavLM, 1 unless asked; the vectors are the same bytes for any number.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
     /// Inputs have no header: ENCODING is s16le, s16be, s24le, s32le, f32le, u8, mulaw or alaw, RATE in Hz.
     #[arg(long, value_name = "ENCODING:RATE:CHANNELS")]
     raw: Option<RawFormat>,
@@ -70,7 +73,8 @@ Exit codes: 0 all embedded, 1 some input failed, 2 usage or set-up.";
 
 impl NetworkArgs {
     fn engine(&self) -> Result<EmbeddingEngine> {
-        let options = EmbedOptions { layer: self.layer.clone(), raw: self.raw.clone(), ..EmbedOptions::default() };
+        let (layer, raw, threads) = (self.layer.clone(), self.raw.clone(), usize::from(self.threads));
+        let options = EmbedOptions { layer, raw, threads, ..EmbedOptions::default() };
         EmbeddingEngine::new(model(self.model.as_deref())?, options)
     }
 }

@@ -22,6 +22,9 @@ pub(super) struct ImportArgs {
     /// The model file to be written.
     #[arg(long, short, value_name = "OUT.safetensors")]
     output: PathBuf,
+    /// kaldi-xvector: show the network all frames. Otherwise those without speech are dropped, as Kaldi's recipes do (energy VAD; vad.conf, or theirs).
+    #[arg(long)]
+    no_vad: bool,
     /// Replace the output if it exists.
     #[arg(long)]
     force: bool,
@@ -31,7 +34,7 @@ const EXAMPLES: &str = "\
 Examples:
   persona-engine model import campplus campplus_cn_en_common.pt -o campplus.safetensors
   persona-engine model import speechbrain-xvector embedding_model.ckpt -o xvect.safetensors
-  persona-engine model import kaldi-xvector final.raw mfcc.conf -o kaldi.safetensors
+  persona-engine model import kaldi-xvector final.raw mfcc.conf vad.conf -o kaldi.safetensors
   persona-engine model import wavlm model.safetensors config.json preprocessor_config.json -o wavlm.safetensors
   persona-engine model import wavlm WavLM-Large.pt -o wavlm.safetensors
 
@@ -46,7 +49,7 @@ pub(super) fn run(args: &ImportArgs, err: &mut dyn Write) -> Result<bool, Stop> 
 }
 
 /// The bytes written.
-fn import(args: &ImportArgs) -> Result<usize> {
+fn import(args: &ImportArgs) -> Result<u64> {
     let output = &args.output;
     let same =
         |file: &PathBuf| fs::canonicalize(file).ok().is_some_and(|file| fs::canonicalize(output).ok() == Some(file));
@@ -57,11 +60,10 @@ fn import(args: &ImportArgs) -> Result<usize> {
         return Err(Error::Config(format!("{}: exists; --force replaces it", output.display())));
     }
     let read = args.kind.read(&args.files)?;
+    let read = if args.no_vad { read.without_vad()? } else { read };
     let named = |error: Error| match args.files.first() {
         Some(file) => error.in_file(file),
         None => error,
     };
-    let file = import::model_file(args.kind, &read).map_err(named)?;
-    import::write_whole(output, &file)?;
-    Ok(file.len())
+    import::write_model(args.kind, read, output).map_err(named)
 }

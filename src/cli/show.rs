@@ -70,6 +70,7 @@ fn write_origin(out: &mut dyn Write, manifest: &RepresentationManifest) -> io::R
 fn frontend(frontend: &Frontend) -> String {
     let seconds = frontend.window_samples() as f64 / f64::from(frontend.sample_rate_hz());
     let rate_hz = frontend.sample_rate_hz();
+    let seen = if frontend.vad().is_some() { ", frames with speech alone" } else { "" };
     let (kind, columns) = match frontend {
         Frontend::Raw(_) => return format!("samples at {rate_hz} Hz, windows of {seconds} s"),
         Frontend::LogMel(_) => ("log-mel", "bands"),
@@ -77,7 +78,7 @@ fn frontend(frontend: &Frontend) -> String {
         Frontend::KaldiMfcc(_) => ("Kaldi MFCC", "coefficients"),
         Frontend::SpeechBrainFbank(_) => ("SpeechBrain fbank", "bands"),
     };
-    format!("{kind}, {} {columns} at {rate_hz} Hz, windows of {seconds} s", frontend.bands())
+    format!("{kind}, {} {columns} at {rate_hz} Hz, windows of {seconds} s{seen}", frontend.bands())
 }
 
 fn network(manifest: &Manifest) -> String {

@@ -24,6 +24,11 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
+    /// How many threads share one window, where the network can.
+    pub(super) fn set_threads(&mut self, threads: usize) {
+        self.workspace.set_threads(threads);
+    }
+
     pub(super) fn new(system: &System) -> Result<Self> {
         let frontend = &system.manifest().frontend;
         let activity = Activity::new(frontend.sample_rate_hz(), ActivityOptions::default())?;
@@ -116,7 +121,7 @@ impl Worker<'_> {
         answer.activity_time = began.elapsed();
         answer.outcome = match reason {
             Some(reason) => Outcome::Left(reason),
-            None => Outcome::Answered(self.run_network(window, &mut answer)?),
+            None => self.run_network(window, &mut answer)?,
         };
         Ok(answer)
     }
@@ -163,15 +168,19 @@ impl Worker<'_> {
         }
     }
 
-    fn run_network(&mut self, window: &Window, answer: &mut Answer) -> Result<Output> {
+    /// A network that drops frames without speech may have too few left.
+    fn run_network(&mut self, window: &Window, answer: &mut Answer) -> Result<Outcome> {
         let began = Instant::now();
         let Scratch { extractor, workspace, features, .. } = &mut *self.scratch;
         let frames = extractor.run(&window.samples, features);
         let between = Instant::now();
-        let output = self.system.forward_heads(features, frames, self.options.heads, workspace)?;
         answer.features_time = between - began;
+        if self.system.frames_seen(features, frames, workspace)? < self.system.min_frames() {
+            return Ok(Outcome::Left(NoAnswer::NoSpeech));
+        }
+        let output = self.system.forward_heads(features, frames, self.options.heads, workspace)?;
         answer.network_time = between.elapsed();
-        Ok(output)
+        Ok(Outcome::Answered(output))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Recordings to embeddings: the way of [`Engine`](super::Engine) up to the representation, with any model file.
 //!
 //! ```text
-//! recording ─▶ windows of up to frontend.window_s, the last one reaching back ─▶ a vector each ─▶ their mean, weighted by new samples
+//! recording ─▶ windows of up to frontend.window_s, the last one reaching back ─▶ a vector each ─▶ their mean, weighted by new frames seen
 //! ```
 //!
 //! Shipped systems have windows of 3 s, imported networks of 60 s, so that a shorter recording is one window, as in the toolkits that they come from.
-//! Every window counts, speech or not; no frames are dropped.
+//! Every window counts, speech or not, unless the recipe has an energy VAD (imported Kaldi networks): then frames without speech are dropped, a window
+//! counts by its share of speech, and one with too little is left out.
 
 use std::io::Read;
 use std::path::Path;
@@ -31,6 +32,8 @@ pub struct EmbedOptions {
     pub limits: Limits,
     /// What inputs without a header hold.
     pub raw: Option<RawFormat>,
+    /// Threads that share one window, where the network can use several: WavLM. 0 counts as 1.
+    pub threads: usize,
     /// The intermediate result to give instead of the representation, such as `campplus.taps.final`: one that is a vector.
     pub layer: Option<String>,
 }
@@ -99,7 +102,8 @@ impl EmbeddingEngine {
     fn embed(&self, recording: Recording) -> Result<Embedding> {
         let (decoder, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
         let layer = self.options.layer.as_deref();
-        run(self.model.embedder(), layer, &mut Unhindered, decoder, &name).map_err(|error| error.in_file(&name))
+        let worker = Worker::new(self.model.embedder(), layer, self.options.threads);
+        worker.and_then(|worker| run(worker, &mut Unhindered, decoder, &name)).map_err(|error| error.in_file(&name))
     }
 }
 
@@ -111,22 +115,16 @@ impl Engine {
     pub fn embed(&self, recording: Recording, pace: &mut dyn Pace) -> Result<Embedding> {
         let options = self.options();
         let (decoder, name) = recording.open(options.raw.as_ref(), &options.limits)?;
-        run(self.system().embedder(), None, pace, decoder, &name).map_err(|error| error.in_file(&name))
+        let worker = Worker::new(self.system().embedder(), None, options.threads);
+        worker.and_then(|worker| run(worker, pace, decoder, &name)).map_err(|error| error.in_file(&name))
     }
 }
 
 /// Windows of a recording to the mean of their vectors.
-fn run(
-    embedder: &Embedder,
-    layer: Option<&str>,
-    pace: &mut dyn Pace,
-    decoder: Decoder,
-    name: &str,
-) -> Result<Embedding> {
-    let manifest = embedder.manifest();
+fn run(mut worker: Worker<'_>, pace: &mut dyn Pace, decoder: Decoder, name: &str) -> Result<Embedding> {
+    let manifest = worker.embedder.manifest();
     let mut stream = SignalStream::new(decoder, Split::Mean, manifest.frontend.sample_rate_hz())?;
     let mut windows = Windows::new(manifest.frontend.window_samples(), None);
-    let mut worker = Worker::new(embedder, layer)?;
     let (mut ready, mut mean) = (Vec::new(), Mean::default());
     loop {
         pace.step(&stream.progress())?;
@@ -136,13 +134,14 @@ fn run(
         windows.push(stream.block(0).1, &mut |window| ready.push(window));
         for window in ready.drain(..) {
             pace.step(&stream.progress())?;
-            mean.add(&worker.embed(&window)?, window.fresh);
+            mean.take(worker.embed(&window)?, window.fresh);
         }
     }
     if let Some(window) = windows.last() {
-        mean.add(&worker.embed(&window)?, window.fresh);
+        mean.take(worker.embed(&window)?, window.fresh);
     }
-    let heard = stream.heard();
+    let mut heard = stream.heard();
+    heard.warnings.extend(mean.warning());
     Ok(Embedding {
         schema: SCHEMA,
         file: name.to_owned(),
@@ -150,7 +149,7 @@ fn run(
         windows: mean.windows,
         model: manifest.name.clone(),
         model_sha256: manifest.sha256.chars().take(16).collect(),
-        layer: layer.unwrap_or("representation").to_owned(),
+        layer: worker.layer.unwrap_or("representation").to_owned(),
         embedding: mean.vector()?,
         warnings: heard.warnings,
     })
@@ -166,12 +165,15 @@ struct Worker<'e> {
 }
 
 impl<'e> Worker<'e> {
-    fn new(embedder: &'e Embedder, layer: Option<&'e str>) -> Result<Self> {
+    fn new(embedder: &'e Embedder, layer: Option<&'e str>, threads: usize) -> Result<Self> {
         let extractor = embedder.manifest().frontend.extractor()?;
-        Ok(Self { embedder, layer, extractor, workspace: EmbedderWorkspace::default(), features: Vec::new() })
+        let mut workspace = EmbedderWorkspace::default();
+        workspace.set_threads(threads);
+        Ok(Self { embedder, layer, extractor, workspace, features: Vec::new() })
     }
 
-    fn embed(&mut self, window: &Window) -> Result<Vec<f32>> {
+    /// Nothing for a window that has too few frames of speech for a network that sees no others.
+    fn embed(&mut self, window: &Window) -> Result<Option<Vector>> {
         let frontend = &self.embedder.manifest().frontend;
         let least = frontend.samples_for(self.embedder.min_frames());
         if window.samples.len() < least {
@@ -180,6 +182,16 @@ impl<'e> Worker<'e> {
             return Err(Error::Config(format!("too short: {has:.3} s, the network needs at least {needs:.3} s")));
         }
         let frames = self.extractor.run(&window.samples, &mut self.features);
+        let seen = self.embedder.frames_seen(&self.features, frames, &mut self.workspace)?;
+        if seen < self.embedder.min_frames() {
+            return Ok(None);
+        }
+        let values = self.values(frames)?;
+        Ok(Some(Vector { values, seen: seen as f64 / frames as f64 }))
+    }
+
+    /// The representation or the layer that was asked for.
+    fn values(&mut self, frames: usize) -> Result<Vec<f32>> {
         let Some(layer) = self.layer else { return self.embedder.embed(&self.features, frames, &mut self.workspace) };
         let (mut found, mut vectors) = (None, Vec::new());
         let mut observer = |name: &str, shape: &[usize], values: &[f32]| {
@@ -197,27 +209,56 @@ impl<'e> Worker<'e> {
     }
 }
 
-/// Mean of vectors, each weighted by the samples that no other window holds. Sums are f64, in the order of the recording.
+/// What a window sounds like.
+struct Vector {
+    values: Vec<f32>,
+    /// Share of the window's frames that the network saw.
+    seen: f64,
+}
+
+/// Mean of vectors, each weighted by the samples that no other window holds, and by the share of them that the network saw. Sums are f64, in the order of the recording.
 #[derive(Default)]
 struct Mean {
     sums: Vec<f64>,
     weight: f64,
     windows: usize,
+    /// Windows left out.
+    without_speech: usize,
 }
 
 impl Mean {
-    fn add(&mut self, vector: &[f32], fresh: usize) {
+    fn take(&mut self, vector: Option<Vector>, fresh: usize) {
+        match vector {
+            Some(vector) => self.add(&vector.values, vector.seen * fresh as f64),
+            None => self.without_speech += 1,
+        }
+    }
+
+    fn add(&mut self, vector: &[f32], weight: f64) {
         self.sums.resize(vector.len(), 0.0);
         for (sum, value) in self.sums.iter_mut().zip(vector) {
-            *sum += fresh as f64 * f64::from(*value);
+            *sum += weight * f64::from(*value);
         }
-        self.weight += fresh as f64;
+        self.weight += weight;
         self.windows += 1;
+    }
+
+    /// What was left out.
+    fn warning(&self) -> Option<String> {
+        let all = self.windows + self.without_speech;
+        let left = self.without_speech;
+        (left > 0)
+            .then(|| format!("{left} of {all} windows hold no speech for this network's energy VAD and were left out"))
     }
 
     fn vector(&self) -> Result<Vec<f32>> {
         if self.windows == 0 {
-            return Err(Error::Config("too short: it holds no audio".into()));
+            let what = if self.without_speech > 0 {
+                "no speech: this network's energy VAD drops all or nearly all of it"
+            } else {
+                "too short: it holds no audio"
+            };
+            return Err(Error::Config(what.into()));
         }
         Ok(self.sums.iter().map(|sum| (sum / self.weight) as f32).collect())
     }
@@ -254,9 +295,15 @@ mod tests {
     fn the_mean_weighs_each_sample_once() {
         let mut mean = Mean::default();
         assert!(mean.vector().is_err());
-        mean.add(&[1.0, 0.0], 30);
-        mean.add(&[0.0, 4.0], 10);
+        let vector = |values: &[f32], seen| Some(Vector { values: values.to_vec(), seen });
+        mean.take(vector(&[1.0, 0.0], 1.0), 30);
+        mean.take(vector(&[0.0, 4.0], 0.5), 20);
+        assert_eq!((mean.vector().unwrap(), mean.warning()), (vec![0.75, 1.0], None));
+        mean.take(None, 40);
         assert_eq!(mean.vector().unwrap(), [0.75, 1.0]);
+        assert!(mean.warning().unwrap().starts_with("1 of 3 windows"));
+        let silent = Mean { without_speech: 1, ..Mean::default() };
+        assert!(silent.vector().unwrap_err().to_string().contains("no speech"));
     }
 
     fn of(embedding: &[f32]) -> Embedding {

@@ -1,6 +1,7 @@
 //! The threads that answer windows.
 //!
 //! Windows are shared out in runs and their answers handed on in the order of the windows, so the number of threads changes no bit of the result.
+//! A window that is alone has all threads, as far as its network can use them.
 
 use std::sync::PoisonError;
 
@@ -37,7 +38,9 @@ impl Engine {
         if self.options.threads == 1 || ready.len() == 1 {
             for task in ready.drain(..) {
                 pace.step(progress)?;
-                self.answer_run(&[task])?.into_iter().try_for_each(|(signal, answer)| take(signal, answer))?;
+                self.answer_run(&[task], self.options.threads)?
+                    .into_iter()
+                    .try_for_each(|(signal, answer)| take(signal, answer))?;
             }
             return Ok(());
         }
@@ -52,18 +55,19 @@ impl Engine {
     fn answer_together(&self, ready: &[Task]) -> Vec<Result<Vec<(usize, Answer)>>> {
         let share = ready.len().div_ceil(self.options.threads).max(1);
         std::thread::scope(|scope| {
-            let started: Vec<_> = ready.chunks(share).map(|run| scope.spawn(move || self.answer_run(run))).collect();
+            let started: Vec<_> = ready.chunks(share).map(|run| scope.spawn(move || self.answer_run(run, 1))).collect();
             let crashed = |_| Err(Error::Config("a worker thread ended early".into()));
             started.into_iter().map(|thread| thread.join().unwrap_or_else(crashed)).collect()
         })
     }
 
-    /// Answers windows one after the other, in scratch that lay idle or in new.
-    fn answer_run(&self, run: &[Task]) -> Result<Vec<(usize, Answer)>> {
+    /// Answers windows one after the other, each on so many threads, in scratch that lay idle or in new.
+    fn answer_run(&self, run: &[Task], threads: usize) -> Result<Vec<(usize, Answer)>> {
         // No result depends on what scratch holds, so one left by a thread that crashed is as good.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle().pop();
         let mut scratch = taken.map_or_else(|| Scratch::new(&self.system), Ok)?;
+        scratch.set_threads(threads);
         let (system, options, hop) = (&*self.system, &self.options, self.hop());
         let mut worker = Worker { system, options, hop, scratch: &mut scratch };
         let answers = run.iter().map(|(signal, window)| Ok((*signal, worker.answer(window)?))).collect();

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::kind::{Import, NO_LICENCE, Origin};
-use super::{shape, shown, state_dict};
+use super::kind::Import;
+use super::shape;
+use super::source::{Published, Source};
 use crate::error::{Error, Result};
-use crate::nn::weights::read_file;
 use crate::nn::{Tensor, Weights};
 
 /// Bands of the front-end, and how many of them the strided convolutions leave.
@@ -20,31 +20,21 @@ const HEAD_BANDS: usize = 10;
 /// The most blocks, and layers of a block.
 const MAX_COUNT: usize = 1_000;
 
-/// The checkpoint that is known by its checksum: 3D-Speaker's speech_campplus_sv_zh_en_16k-common_advanced.
-const KNOWN: &str = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199";
+/// What is known by its checksum.
+const PUBLISHED: Published = Published {
+    sha256: "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+    name: "campplus-zh-en",
+    licence: "Apache-2.0 (3D-Speaker)",
+    by: "3D-Speaker, iic/speech_campplus_sv_zh_en_16k-common_advanced",
+};
 
 /// Reads a checkpoint.
 pub(super) fn read(path: &Path) -> Result<Import> {
-    let bytes = read_file(path)?;
-    let mut weights = state_dict(&bytes).map_err(|error| error.in_file(path))?;
-    let origin = Origin::of(path, &bytes);
-    let known = origin.sha256 == KNOWN;
-    let (name, licence) = if known {
-        ("campplus-zh-en".to_owned(), "Apache-2.0 (3D-Speaker)".to_owned())
-    } else {
-        (shown(path).into_owned(), NO_LICENCE.to_owned())
-    };
-    let published = "3D-Speaker, iic/speech_campplus_sv_zh_en_16k-common_advanced";
-    convert(&mut weights)
-        .map(|(representation, tensors)| Import {
-            name,
-            licence,
-            data: origin.describe(known.then_some(published)),
-            frontend: frontend(),
-            representation,
-            tensors,
-        })
-        .map_err(|error| error.in_file(path))
+    let source = Source::open(path)?;
+    let converted = source.weights().and_then(|mut weights| convert(&mut weights));
+    let (representation, tensors) = converted.map_err(|error| error.in_file(path))?;
+    let (name, licence, data) = source.origin.describe(Some(&PUBLISHED));
+    Ok(Import { name, licence, data, frontend: frontend(), representation, tensors })
 }
 
 type Converted = (Value, Vec<(String, Tensor)>);

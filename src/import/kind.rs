@@ -1,15 +1,13 @@
 //! The kinds of network that can be imported.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::{Map, Value};
 
-use super::{campplus, nnet3, shown, speechbrain, wavlm};
+use super::{campplus, nnet3, speechbrain, wavlm};
 use crate::error::{Error, Result};
 use crate::nn::Tensor;
-use crate::nn::weights::hex;
 
 /// A kind of network, and of the files that hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +16,11 @@ pub enum Kind {
     CamPlusPlus,
     /// `speechbrain-xvector`: `embedding_model.ckpt` of SpeechBrain's x-vector network.
     SpeechBrainXVector,
-    /// `kaldi-xvector`: `final.raw` of Kaldi's nnet3 recipes and, as a second file, their `mfcc.conf`.
+    /// `kaldi-xvector`: `final.raw` of Kaldi's nnet3 recipes and, beside it, their `mfcc.conf` and `vad.conf`.
     KaldiXVector,
     /// `wavlm`: WavLM's files by Hugging Face's transformers, or a checkpoint of its own release.
     WavLm,
 }
-
-/// What is said of the licence where nothing is known of the file.
-pub(super) const NO_LICENCE: &str = "that of the imported file, which states none";
 
 /// What a kind's files are read into: everything that a model file of a representation holds.
 #[derive(Debug)]
@@ -42,6 +37,20 @@ pub struct Import {
     pub representation: Value,
     /// Tensors under this engine's names.
     pub tensors: Vec<(String, Tensor)>,
+}
+
+impl Import {
+    /// Leaves the front-end's energy VAD out: the network then sees all frames.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] where there is none.
+    pub fn without_vad(mut self) -> Result<Self> {
+        match self.frontend.as_object_mut().and_then(|frontend| frontend.remove("vad")) {
+            Some(_) => Ok(self),
+            None => Err(Error::Config("no energy VAD to be left out: only Kaldi's networks come with one".into())),
+        }
+    }
 }
 
 impl Kind {
@@ -67,8 +76,10 @@ impl Kind {
         match (self, files) {
             (Self::CamPlusPlus, [file]) => campplus::read(file),
             (Self::SpeechBrainXVector, [file]) => speechbrain::read(file),
-            (Self::KaldiXVector, [file, conf @ ..]) if conf.len() < 2 => nnet3::read(file, conf.first()),
-            (Self::KaldiXVector, _) => Err(self.wrong_number(files.len(), "final.raw and at most an mfcc.conf")),
+            (Self::KaldiXVector, [file, confs @ ..]) if confs.len() <= 2 => nnet3::read(file, confs),
+            (Self::KaldiXVector, _) => {
+                Err(self.wrong_number(files.len(), "final.raw and at most an mfcc.conf and a vad.conf"))
+            }
             (Self::WavLm, files) => wavlm::read(files),
             _ => Err(self.wrong_number(files.len(), "one file")),
         }
@@ -86,24 +97,5 @@ impl FromStr for Kind {
         let known: Vec<&str> = Self::ALL.iter().map(|kind| kind.name()).collect();
         let unknown = || Error::Config(format!("`{name}` is no kind of network; known are {}", known.join(", ")));
         Self::ALL.iter().copied().find(|kind| kind.name() == name).ok_or_else(unknown)
-    }
-}
-
-/// The file that a network comes from.
-pub(super) struct Origin {
-    file: String,
-    pub(super) sha256: String,
-}
-
-impl Origin {
-    pub(super) fn of(path: &Path, bytes: &[u8]) -> Self {
-        Self { file: shown(path).into_owned(), sha256: hex(&Sha256::digest(bytes)) }
-    }
-
-    /// The manifest's `data`; `published` names the network if the checksum does.
-    pub(super) fn describe(self, published: Option<&str>) -> Map<String, Value> {
-        let mut data = Map::from_iter([("file".into(), json!(self.file)), ("file sha256".into(), json!(self.sha256))]);
-        data.extend(published.map(|name| ("published".into(), json!(name))));
-        data
     }
 }

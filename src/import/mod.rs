@@ -9,7 +9,8 @@
 //! | [`torch`] | checkpoints of `torch.save`: a zip archive, a pickle of which nothing runs, tensors |
 //! | `kind` | the kinds of network that are known, and what one import is made of |
 //! | `campplus`, `speechbrain`, `nnet3`, `wavlm` | one kind each: sizes from shapes or configurations, names to names |
-//! | `output` | the model file: loaded once from memory before it appears, whole or not at all |
+//! | `source` | the file that tensors come from, and whose it is if its checksum is known |
+//! | `output` | the model file: loaded once before it appears, whole or not at all |
 //!
 //! What comes out is a *representation*: a network without heads. It embeds; a system is made of it by training heads on its vectors.
 
@@ -17,12 +18,13 @@ mod campplus;
 mod kind;
 mod nnet3;
 mod output;
+mod source;
 mod speechbrain;
 pub mod torch;
 mod wavlm;
 
 pub use kind::{Import, Kind};
-pub use output::{model_file, write_whole};
+pub use output::{model_file, write_model, write_whole};
 
 use std::borrow::Cow;
 

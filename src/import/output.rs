@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, TensorView, serialize};
-use serde_json::json;
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde_json::{Value, json};
 
 use super::kind::{Import, Kind};
 use crate::error::{Error, Result};
 use crate::models::manifest::FORMAT;
 use crate::models::{Manifest, Model};
-use crate::nn::{Tensor, Weights};
+use crate::nn::Tensor;
+use crate::nn::weights::tensors_sha256;
 
 /// The bytes of a model file, its tensors in f32. They were loaded once: what this returns is a file that the engine takes.
 ///
@@ -20,10 +21,50 @@ use crate::nn::{Tensor, Weights};
 ///
 /// Those of [`Model::from_bytes`].
 pub fn model_file(kind: Kind, import: &Import) -> Result<Vec<u8>> {
-    let bytes: BTreeMap<&str, (&[usize], Vec<u8>)> =
-        import.tensors.iter().map(|(name, tensor)| (name.as_str(), (tensor.shape(), bytes_of(tensor)))).collect();
-    let sha256 = serialised(&bytes, None).and_then(|file| Ok(Weights::from_bytes(&file)?.sha256()))?;
-    let manifest = json!({
+    let mut bytes = Vec::new();
+    write(kind, import, &mut bytes)?;
+    Model::from_bytes(&bytes)?;
+    Ok(bytes)
+}
+
+/// Writes that file, which appears when it is whole and was loaded once, or not at all. What stood there is replaced. Returns its length.
+/// Memory holds the network once, first as `import`, then as it was loaded.
+///
+/// # Errors
+///
+/// [`Error::Config`] where it cannot be written, naming it and what the system said; those of [`Model::open`].
+pub fn write_model(kind: Kind, import: Import, path: &Path) -> Result<u64> {
+    let part = Part::beside(path);
+    let written = part.create().map_err(Error::Io).and_then(|file| {
+        let mut buffered = BufWriter::new(&file);
+        write(kind, &import, &mut buffered)?;
+        buffered.flush()?;
+        file.sync_all()?;
+        Ok(file.metadata()?.len())
+    });
+    let length = written.map_err(|error| not_written(path, error))?;
+    drop(import);
+    Model::open(&part.0).map_err(Error::without_file)?;
+    fs::rename(&part.0, path).map_err(|error| not_written(path, error.into()))?;
+    Ok(length)
+}
+
+/// Header and tensors, one after the other.
+fn write(kind: Kind, import: &Import, out: &mut impl Write) -> Result<()> {
+    let tensors: BTreeMap<&str, &Tensor> =
+        import.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let sha256 = tensors_sha256(tensors.iter().map(|(name, tensor)| (*name, Ok(bytes_of(tensor).into()))))?;
+    let header = header(&tensors, &manifest(kind, import, &sha256))?;
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    for tensor in tensors.values() {
+        out.write_all(&bytes_of(tensor))?;
+    }
+    Ok(())
+}
+
+fn manifest(kind: Kind, import: &Import, sha256: &str) -> Value {
+    json!({
         "format": FORMAT,
         "name": import.name,
         "created_by": format!("persona-engine {} model import {}", env!("CARGO_PKG_VERSION"), kind.name()),
@@ -32,25 +73,35 @@ pub fn model_file(kind: Kind, import: &Import) -> Result<Vec<u8>> {
         "frontend": import.frontend,
         "representation": import.representation,
         "sha256": sha256,
-    });
-    let file = serialised(&bytes, Some(HashMap::from([(Manifest::KEY.to_owned(), manifest.to_string())])))?;
-    Model::from_bytes(&file)?;
-    Ok(file)
+    })
+}
+
+/// The JSON of a safetensors file, with spaces behind so that the tensors begin at a multiple of 8 bytes.
+fn header(tensors: &BTreeMap<&str, &Tensor>, manifest: &Value) -> Result<Vec<u8>> {
+    let failed = |error: &dyn std::fmt::Display| Error::malformed("model file", error.to_string());
+    let mut at = 0;
+    let place = |(name, tensor): (&&str, &&Tensor)| {
+        let start = at;
+        at += size_of_val(tensor.values());
+        (name.to_string(), TensorInfo { dtype: Dtype::F32, shape: tensor.shape().to_vec(), data_offsets: (start, at) })
+    };
+    let places = tensors.iter().map(place).collect();
+    let texts = HashMap::from([(Manifest::KEY.to_owned(), manifest.to_string())]);
+    let metadata = Metadata::new(Some(texts), places).map_err(|error| failed(&error))?;
+    let mut header = serde_json::to_vec(&metadata).map_err(|error| failed(&error))?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
 }
 
 fn bytes_of(tensor: &Tensor) -> Vec<u8> {
     tensor.values().iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn serialised(
-    tensors: &BTreeMap<&str, (&[usize], Vec<u8>)>,
-    header: Option<HashMap<String, String>>,
-) -> Result<Vec<u8>> {
-    let failed = |error: safetensors::SafeTensorError| Error::malformed("model file", error.to_string());
-    let views = tensors.iter().map(|(name, (shape, bytes))| {
-        TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (*name, view)).map_err(failed)
-    });
-    serialize(views.collect::<Result<Vec<_>>>()?, header).map_err(failed)
+fn not_written(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Io(error) => Error::Config(format!("{}: not written: {error}", path.display())),
+        other => other,
+    }
 }
 
 /// Writes a file so that it appears whole or not at all: beside its place first, then renamed. What stood there is replaced.
@@ -65,7 +116,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         file.sync_all()?;
         fs::rename(&part.0, path)
     });
-    written.map_err(|error| Error::Config(format!("{}: not written: {error}", path.display())))
+    written.map_err(|error| not_written(path, error.into()))
 }
 
 /// A file that is not whole yet. It goes when this does, unless it was renamed.

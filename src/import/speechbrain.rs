@@ -14,33 +14,33 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::kind::{Import, NO_LICENCE, Origin};
-use super::{shape, shown, state_dict};
+use super::kind::Import;
+use super::shape;
+use super::source::{Published, Source};
 use crate::error::{Error, Result};
-use crate::nn::weights::read_file;
 use crate::nn::{Tensor, Weights};
 
 /// Dilations of the frame-level layers: no shape tells them.
 const DILATIONS: [usize; 5] = [1, 2, 3, 1, 1];
 /// What SpeechBrain's pooling adds to standard deviations.
 const POOLING_EPS: f64 = 1e-5;
-/// `embedding_model.ckpt` of speechbrain/spkrec-xvect-voxceleb.
-const KNOWN: &str = "9d96cafa0ede1a84799b67dc9b5645f31f5b7d094e7e4775e5d5c12547883a93";
+/// What is known by its checksum.
+const PUBLISHED: Published = Published {
+    sha256: "9d96cafa0ede1a84799b67dc9b5645f31f5b7d094e7e4775e5d5c12547883a93",
+    name: "spkrec-xvect-voxceleb",
+    licence: "Apache-2.0 (SpeechBrain)",
+    by: "SpeechBrain, speechbrain/spkrec-xvect-voxceleb",
+};
 
 /// Reads a checkpoint.
 pub(super) fn read(path: &Path) -> Result<Import> {
-    let bytes = read_file(path)?;
-    let mut weights = state_dict(&bytes).map_err(|error| error.in_file(path))?;
-    let origin = Origin::of(path, &bytes);
-    let known = origin.sha256 == KNOWN;
-    let (name, licence) = if known {
-        ("spkrec-xvect-voxceleb".to_owned(), "Apache-2.0 (SpeechBrain)".to_owned())
-    } else {
-        (shown(path).into_owned(), NO_LICENCE.to_owned())
-    };
-    let converted = convert(&mut weights).and_then(|converted| weights.finish().map(|()| converted));
+    let source = Source::open(path)?;
+    let converted = source.weights().and_then(|mut weights| {
+        let converted = convert(&mut weights)?;
+        weights.finish().map(|()| converted)
+    });
     let (bands, representation, tensors) = converted.map_err(|error| error.in_file(path))?;
-    let data = origin.describe(known.then_some("SpeechBrain, speechbrain/spkrec-xvect-voxceleb"));
+    let (name, licence, data) = source.origin.describe(Some(&PUBLISHED));
     Ok(Import { name, licence, data, frontend: frontend(bands), representation, tensors })
 }
 

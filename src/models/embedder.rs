@@ -1,6 +1,8 @@
 //! Features to a vector: what every model file holds, with or without trunk and heads behind it.
 
+use crate::dsp::VadEnergy;
 use crate::error::{Error, Result};
+use crate::models::energy_vad::{EnergyVadRecipe, keep_speech};
 use crate::models::frontend::Normalisation;
 use crate::models::manifest::RepresentationManifest;
 use crate::models::probe::{Observer, Probe};
@@ -14,6 +16,7 @@ pub struct Embedder {
     precision: Precision,
     bands: usize,
     normalisation: Normalisation,
+    vad: Option<VadEnergy>,
     representation: Representation,
 }
 
@@ -21,6 +24,14 @@ pub struct Embedder {
 #[derive(Debug, Default)]
 pub struct EmbedderWorkspace {
     scratch: Scratch,
+    speech: Vec<bool>,
+}
+
+impl EmbedderWorkspace {
+    /// How many threads share one pass, where the network can: WavLM. One, unless told. No bit of the result depends on it.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.scratch.set_threads(threads);
+    }
 }
 
 impl Embedder {
@@ -34,9 +45,10 @@ impl Embedder {
         weights.set_precision(precision);
         let frontend = &manifest.frontend;
         let (bands, normalisation) = (frontend.bands(), frontend.normalisation());
+        let vad = frontend.vad().map(EnergyVadRecipe::plan).transpose()?;
         let window_frames = frontend.frames(frontend.window_samples());
         let representation = Representation::load(weights, &manifest.representation, bands, window_frames)?;
-        Ok(Self { manifest, precision, bands, normalisation, representation })
+        Ok(Self { manifest, precision, bands, normalisation, vad, representation })
     }
 
     /// With which numbers it computes.
@@ -59,11 +71,22 @@ impl Embedder {
         self.representation.min_frames()
     }
 
+    /// How many of the frames of `features` `[frames, bands]` the network sees: all, or where the recipe drops frames without speech, the others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for energies that are not finite.
+    pub fn frames_seen(&self, features: &[f32], frames: usize, workspace: &mut EmbedderWorkspace) -> Result<usize> {
+        let Some(vad) = &self.vad else { return Ok(frames) };
+        vad.run(features, self.bands, &mut workspace.speech)?;
+        Ok(workspace.speech.iter().filter(|speech| **speech).count())
+    }
+
     /// One stretch of sound: `features` is `[frames, bands]` as the front-end gives them; the recipe's normalisation happens here.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for fewer than [`Self::min_frames`] frames, for features of another size, or values that are not
+    /// [`Error::Config`] for fewer than [`Self::min_frames`] frames ([`Self::frames_seen`]), for features of another size, or values that are not
     /// finite; [`Error::Weights`] where a layer overflows.
     pub fn embed(&self, features: &[f32], frames: usize, workspace: &mut EmbedderWorkspace) -> Result<Vec<f32>> {
         let mut vector = vec![0.0; self.dim()];
@@ -104,10 +127,23 @@ impl Embedder {
         if !all_finite(features) {
             return Err(Error::Config("features that are not finite".into()));
         }
-        let scratch = &mut workspace.scratch;
+        let EmbedderWorkspace { scratch, speech } = workspace;
         let normalised = self.representation.input(scratch, features.len());
         normalised.copy_from_slice(features);
         self.normalisation.apply(normalised, self.bands);
-        self.representation.run(frames, scratch, vector, probe)
+        let seen = match &self.vad {
+            None => frames,
+            Some(vad) => {
+                vad.run(features, self.bands, speech)?;
+                keep_speech(normalised, self.bands, speech)
+            }
+        };
+        if seen < self.min_frames().min(frames) {
+            let least = self.min_frames();
+            return Err(Error::Config(format!(
+                "{seen} of {frames} frames hold speech: the network needs at least {least}"
+            )));
+        }
+        self.representation.run(seen, scratch, vector, probe)
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::dsp::{SlidingCmvn, SlidingCmvnOptions};
 use crate::error::Result;
+use crate::models::energy_vad::EnergyVadRecipe;
 use crate::models::kaldi_frontend::{KaldiFbankRecipe, KaldiMfccRecipe};
 use crate::models::raw_frontend::RawRecipe;
 use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
@@ -215,6 +216,14 @@ impl Frontend {
             }
             Self::SpeechBrainFbank(recipe) => Normalisation::plain(recipe.mean_over_time),
             Self::Raw(_) => Normalisation::plain(false),
+        }
+    }
+
+    /// How frames without speech are told, where the network must not see them.
+    pub fn vad(&self) -> Option<&EnergyVadRecipe> {
+        match self {
+            Self::KaldiMfcc(recipe) => recipe.vad.as_ref(),
+            _ => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::dsp::frame::{Edges, Grid};
 use crate::dsp::kaldi::{FbankOptions, FrameOptions, KaldiMfccOptions, MelOptions, SampleScale};
 use crate::dsp::window::WindowType;
 use crate::error::Result;
+use crate::models::energy_vad::EnergyVadRecipe;
 use crate::models::recipe::{within, wrong};
 
 /// `kaldi-fbank`: logarithms of mel band energies.
@@ -66,6 +67,9 @@ pub struct KaldiMfccRecipe {
     /// Instead of it: the frames of a centred window whose mean is taken off each frame (`apply-cmvn-sliding --center=true`).
     #[serde(default)]
     pub cmn_window: Option<usize>,
+    /// Which frames the network sees: those that hold speech by their log energy. All, if it is missing.
+    #[serde(default)]
+    pub vad: Option<EnergyVadRecipe>,
 }
 
 /// Kaldi's `FrameExtractionOptions`.
@@ -166,7 +170,11 @@ impl KaldiMfccRecipe {
         check(&self.frame_opts, &self.mel_opts, self.window_s)?;
         within("frontend.num_ceps", &self.num_ceps, 1..=self.mel_opts.num_bins)?;
         within("frontend.energy_floor", &self.energy_floor, 0.0..=f32::MAX)?;
-        within("frontend.cepstral_lifter", &self.cepstral_lifter, 0.0..=1e6)
+        within("frontend.cepstral_lifter", &self.cepstral_lifter, 0.0..=1e6)?;
+        if self.htk_compat && self.vad.is_some() {
+            return Err(wrong("frontend.vad", "needs the energy in column 0, where `htk_compat` does not have it"));
+        }
+        self.vad.as_ref().map_or(Ok(()), EnergyVadRecipe::check)
     }
 
     pub(super) fn options(&self) -> KaldiMfccOptions {

@@ -11,6 +11,7 @@
 pub mod age_interval;
 pub mod campplus;
 pub mod embedder;
+pub mod energy_vad;
 pub mod features;
 pub mod frontend;
 mod frontend_knobs;

@@ -75,6 +75,13 @@ pub(crate) struct Scratch {
     wavlm: wavlm::Scratch,
 }
 
+impl Scratch {
+    /// How many threads share one pass, where the network can: WavLM. No bit of the result depends on it.
+    pub(crate) fn set_threads(&mut self, threads: usize) {
+        self.wavlm.set_threads(threads);
+    }
+}
+
 impl Representation {
     /// Takes the representation's tensors. `window_frames`: frames of the longest window.
     pub(crate) fn load(

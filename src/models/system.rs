@@ -8,7 +8,6 @@ use crate::models::heads::{ActiveHeads, Heads, Output};
 use crate::models::manifest::{AnyManifest, Manifest, without_heads};
 use crate::models::probe::{Observer, Probe, room};
 use crate::models::trunk::{self, Trunk};
-use crate::nn::weights::read_file;
 use crate::nn::{Precision, Weights};
 
 /// What a model file holds.
@@ -36,6 +35,13 @@ pub struct Workspace {
     trunk: trunk::Scratch,
 }
 
+impl Workspace {
+    /// As [`EmbedderWorkspace::set_threads`].
+    pub fn set_threads(&mut self, threads: usize) {
+        self.embedder.set_threads(threads);
+    }
+}
+
 impl Model {
     /// From the bytes of a model file, in [`Precision::F32`].
     ///
@@ -55,7 +61,11 @@ impl Model {
     ///
     /// As [`Self::from_bytes`].
     pub fn from_bytes_in(bytes: &[u8], precision: Option<Precision>) -> Result<Self> {
-        let weights = Weights::from_bytes(bytes)?;
+        Self::of(Weights::from_bytes(bytes)?, precision)
+    }
+
+    /// From a model file's tensors, whose checksum is held first.
+    fn of(weights: Weights<'_>, precision: Option<Precision>) -> Result<Self> {
         let manifest = AnyManifest::of_header(weights.text(Manifest::KEY))?;
         weights.check_sha256(manifest.sha256())?;
         Self::load(weights, manifest, precision)
@@ -80,11 +90,11 @@ impl Model {
         Ok(model)
     }
 
-    /// From a file.
+    /// From a file, tensor by tensor: of its bytes memory holds one tensor's at a time.
     ///
     /// # Errors
     ///
-    /// As [`Self::from_bytes`] and [`read_file`]; every error names the file.
+    /// As [`Self::from_bytes`] and [`Weights::open`]; every error names the file.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_in(path, None)
     }
@@ -95,7 +105,7 @@ impl Model {
     ///
     /// As [`Self::open`].
     pub fn open_in(path: &Path, precision: Option<Precision>) -> Result<Self> {
-        Self::from_bytes_in(&read_file(path)?, precision).map_err(|error| error.in_file(path))
+        Self::of(Weights::open(path)?, precision).map_err(|error| error.in_file(path))
     }
 
     /// The way to the representation.
@@ -149,7 +159,7 @@ impl System {
     ///
     /// # Errors
     ///
-    /// As [`Self::from_bytes`] and [`read_file`]; every error names the file.
+    /// As [`Model::open`].
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_in(path, None)
     }
@@ -181,6 +191,15 @@ impl System {
     /// The shortest clip that the network can take, in frames.
     pub fn min_frames(&self) -> usize {
         self.embedder.min_frames()
+    }
+
+    /// As [`Embedder::frames_seen`].
+    ///
+    /// # Errors
+    ///
+    /// Likewise.
+    pub fn frames_seen(&self, features: &[f32], frames: usize, workspace: &mut Workspace) -> Result<usize> {
+        self.embedder.frames_seen(features, frames, &mut workspace.embedder)
     }
 
     /// Memory for one thread.

@@ -5,11 +5,14 @@
 //! every layer mixes all channels ([`tdnn`], [`frame_conv`], [`strided_conv`], [`attention`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`],
 //! [`max_pool`]). A [`picture`] of frames, bands and channels ([`conv2d`]) is the first with margins between its frames.
 //!
+//! What is worth several threads ([`attention`], [`position_conv`], and WavLM's layers around them) works on rows in [`blocks`].
+//!
 //! Sizes are the caller's business: a slice of the wrong length is a mistake in the program and panics. What comes from a file
 //! is checked where it is read ([`weights`]) and gives errors.
 
 pub mod activation;
 pub mod attention;
+pub mod blocks;
 pub mod conv1d;
 pub mod conv2d;
 pub mod frame_conv;
@@ -30,6 +33,7 @@ pub mod weights;
 pub use crate::kernels::finish::Finish;
 pub use activation::{add_row, all_finite, gelu, relu, sigmoid, softmax};
 pub use attention::{Attention, AttentionScratch, PositionBias};
+pub use blocks::in_blocks;
 pub use conv1d::{Conv1d, Conv1dOptions};
 pub use conv2d::Conv2d;
 pub use frame_conv::FrameConv;
@@ -39,7 +43,7 @@ pub use linear::Linear;
 pub use max_pool::MaxPool1d;
 pub use norm::Norm;
 pub use picture::Picture;
-pub use position_conv::PositionConv;
+pub use position_conv::{PositionConv, PositionScratch};
 pub use precision::{Precision, Scratch};
 pub use statistics::{StatisticsPooling, Variance};
 pub use strided_conv::StridedConv;

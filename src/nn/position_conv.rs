@@ -2,7 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::gelu::gelu;
-use crate::nn::{StridedConv, Tensor, Weights};
+use crate::nn::{StridedConv, Tensor, Weights, in_blocks};
+
+/// Rows that a thread computes at a time.
+const ROWS: usize = 256;
 
 /// The convolutional position embedding of wav2vec 2.0 (Baevski et al. 2020, section 2) on `[frames, channels]`:
 ///
@@ -18,6 +21,14 @@ pub struct PositionConv {
     taps: usize,
     /// One for each group.
     groups: Vec<StridedConv>,
+}
+
+/// What a thread needs beside input and output; whatever it holds.
+#[derive(Clone, Debug, Default)]
+pub struct PositionScratch {
+    /// One group's columns of the frames that a block sees, with zeros around.
+    padded: Vec<f32>,
+    of_group: Vec<f32>,
 }
 
 impl PositionConv {
@@ -67,25 +78,37 @@ impl PositionConv {
         self.groups.iter().map(StridedConv::outputs).sum()
     }
 
-    /// `[frames, channels]` → the same shape. `padded` and `of_group` are work space, whatever they hold.
+    /// Of `input`, `[frames, channels]`, added to `output` of the same shape. There are as many threads as scratches.
     ///
     /// # Panics
     ///
-    /// If a slice has another length.
-    pub fn run_adding(&self, rows: &mut [f32], frames: usize, padded: &mut Vec<f32>, of_group: &mut Vec<f32>) {
+    /// If a slice has another length, or there is no scratch.
+    pub fn run_adding(&self, input: &[f32], frames: usize, output: &mut [f32], scratches: &mut [PositionScratch]) {
         let channels = self.channels();
-        assert!(rows.len() == frames * channels, "{} values for {frames} frames", rows.len());
+        assert!(input.len() == frames * channels && output.len() == input.len(), "{} values", input.len());
+        in_blocks(output, (channels, ROWS), scratches, |first, rows, scratch| {
+            self.run_block(input, first, rows, scratch);
+        });
+    }
+
+    /// The rows from `first` on.
+    fn run_block(&self, input: &[f32], first: usize, rows: &mut [f32], scratch: &mut PositionScratch) {
+        let (channels, PositionScratch { padded, of_group }) = (self.channels(), scratch);
         let width = channels / self.groups.len().max(1);
-        let before = self.taps / 2 * width;
+        let (count, frames) = (rows.len() / channels, input.len() / channels);
+        // the frames that these rows see, as far as there are any, and where they stand among the zeros around
+        let seen = first.saturating_sub(self.taps / 2)..frames.min(first + count + self.taps - 1 - self.taps / 2);
+        let before = (seen.start + self.taps / 2 - first) * width;
         padded.clear();
-        padded.resize((frames + self.taps - 1) * width, 0.0);
-        of_group.resize(frames * width, 0.0);
+        padded.resize((count + self.taps - 1) * width, 0.0);
+        of_group.resize(count * width, 0.0);
         for (g, conv) in self.groups.iter().enumerate() {
             let columns = g * width..(g + 1) * width;
-            for (to, row) in padded[before..].chunks_exact_mut(width).zip(rows.chunks_exact(channels)) {
+            let seen = input[seen.start * channels..seen.end * channels].chunks_exact(channels);
+            for (to, row) in padded[before..].chunks_exact_mut(width).zip(seen) {
                 to.copy_from_slice(&row[columns.clone()]);
             }
-            conv.run(padded, frames + self.taps - 1, of_group);
+            conv.run(padded, count + self.taps - 1, of_group);
             gelu(of_group);
             for (row, from) in rows.chunks_exact_mut(channels).zip(of_group.chunks_exact(width)) {
                 row[columns.clone()].iter_mut().zip(from).for_each(|(x, y)| *x += y);
@@ -137,13 +160,14 @@ mod tests {
     #[test]
     fn equals_the_formula_for_odd_and_even_taps() {
         for (channels, groups, taps) in [(6, 2, 4), (6, 3, 5), (4, 1, 1), (3, 3, 8), (40, 1, 2)] {
-            for frames in [0, 1, 2, 7, 19] {
+            for frames in [0, 1, 2, 7, 19, ROWS, 2 * ROWS + 5] {
                 let shape = [channels, channels / groups, taps];
                 let weight = Tensor::new(&shape, noise(shape.iter().product(), 0.1));
                 let (bias, x) = (noise(channels, 0.2), noise(frames * channels, 0.3));
                 let layer = PositionConv::new(&weight, &bias, groups);
                 let mut rows = x.clone();
-                layer.run_adding(&mut rows, frames, &mut vec![f32::NAN; 3], &mut vec![f32::NAN; 500]);
+                let dirty = PositionScratch { padded: vec![f32::NAN; 3], of_group: vec![f32::NAN; 500] };
+                layer.run_adding(&x, frames, &mut rows, &mut [dirty.clone(), dirty]);
                 for (n, got) in rows.iter().enumerate() {
                     let mut want = [naive(&weight, &bias, groups, &x, (n / channels, n % channels)) as f32];
                     gelu(&mut want);

@@ -8,22 +8,25 @@
 //! file's size, never its claims; types are F16, BF16 and F32; every value must be finite; and [`Weights::finish`] refuses what nobody took.
 
 mod header;
+mod stored;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
 use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::nn::{Precision, Tensor, all_finite};
 
 pub use header::Header;
+
+use stored::{Place, Stored};
 
 /// The largest model file that is read: 2 GiB. WavLM Large in f32 is 1.2.
 pub const MAX_FILE_BYTES: u64 = 1 << 31;
@@ -53,7 +56,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// A regular file of a size that is read, and that size. Its kind is asked before it is opened: opening a pipe would wait for its writer.
-fn open_regular(path: &Path) -> Result<(File, u64)> {
+pub(crate) fn open_regular(path: &Path) -> Result<(File, u64)> {
     let kind = std::fs::metadata(path)?;
     if !kind.is_file() {
         let what = if kind.is_dir() { "a directory" } else { "no regular file" };
@@ -66,14 +69,6 @@ fn open_regular(path: &Path) -> Result<(File, u64)> {
 
 fn too_large(actual: u64) -> Error {
     Error::Limit { what: "model file's size in bytes", actual, limit: MAX_FILE_BYTES }
-}
-
-/// One tensor as it lies in the file.
-#[derive(Debug)]
-struct Stored<'a> {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Cow<'a, [u8]>,
 }
 
 /// A model file's tensors that nobody took yet, and its header's texts.
@@ -99,9 +94,31 @@ impl<'a> Weights<'a> {
             let (start, end) = info.data_offsets;
             let bytes =
                 data.get(start..end).ok_or_else(|| malformed(format!("tensor `{name}` lies outside the file")))?;
-            tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), bytes: bytes.into() });
+            let place = Place::Memory(bytes.into());
+            tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), place });
         }
         Ok(Self { precision: Precision::F32, texts: header::texts(&header), tensors })
+    }
+
+    /// Reads a file's header; a tensor's bytes are read when it is asked for, so that memory holds one of them at a time.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read_file`] and [`Self::from_bytes`], with the path.
+    pub fn open(path: &Path) -> Result<Self> {
+        let read = || {
+            let (mut file, file_bytes) = open_regular(path)?;
+            let (header, data) = header::read(&mut file, file_bytes)?;
+            let file = Arc::new(file);
+            let stored = |info: &TensorInfo| {
+                let (start, end) = info.data_offsets;
+                let place = Place::File { file: Arc::clone(&file), start: data + start as u64, length: end - start };
+                Stored { dtype: info.dtype, shape: info.shape.clone(), place }
+            };
+            let tensors = header.tensors().into_iter().map(|(name, info)| (name, stored(info))).collect();
+            Ok(Self { precision: Precision::F32, texts: header::texts(&header), tensors })
+        };
+        read().map_err(|error: Error| error.in_file(path))
     }
 
     /// Layers that are loaded from here compute in this precision, where they can; in [`Precision::F32`] unless told.
@@ -127,7 +144,7 @@ impl<'a> Weights<'a> {
                 let (expected, actual) = (format!("{dtype:?} of shape {shape:?}"), format!("{} bytes", bytes.len()));
                 return Err(Error::Weights { name, expected, actual });
             }
-            all.insert(name, Stored { dtype, shape, bytes });
+            all.insert(name, Stored { dtype, shape, place: Place::Memory(bytes) });
         }
         Ok(Self { precision: Precision::F32, texts: BTreeMap::new(), tensors: all })
     }
@@ -148,23 +165,21 @@ impl<'a> Weights<'a> {
     }
 
     /// SHA-256, in hex, over the tensors that nobody took yet, in the order of their names: name, a 0 byte, the bytes stored.
-    pub fn sha256(&self) -> String {
-        let mut digest = Sha256::new();
-        for (name, stored) in &self.tensors {
-            digest.update(name.as_bytes());
-            digest.update([0]);
-            digest.update(&stored.bytes);
-        }
-        hex(&digest.finalize())
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where a file cannot be read any more.
+    pub fn sha256(&self) -> Result<String> {
+        tensors_sha256(self.tensors.iter().map(|(name, stored)| (name.as_str(), stored.bytes())))
     }
 
     /// Holds [`Self::sha256`] against the one that the file's maker wrote down.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] where they differ: the file was damaged on its way.
+    /// [`Error::Malformed`] where they differ: the file was damaged on its way. [`Error::Io`] where it cannot be read any more.
     pub fn check_sha256(&self, expected: &str) -> Result<()> {
-        let actual = self.sha256();
+        let actual = self.sha256()?;
         if actual.eq_ignore_ascii_case(expected) {
             return Ok(());
         }
@@ -178,7 +193,7 @@ impl<'a> Weights<'a> {
     /// # Errors
     ///
     /// [`Error::Weights`] names the tensor if it is missing (or was taken before), has another shape, another type than
-    /// F16, BF16 or F32, or a value that is not finite.
+    /// F16, BF16 or F32, or a value that is not finite; [`Error::Io`] where its file cannot be read any more.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let wrong = |expected: String, actual: String| Error::Weights { name: name.to_owned(), expected, actual };
         let Some(stored) = self.tensors.remove(name) else {
@@ -187,7 +202,7 @@ impl<'a> Weights<'a> {
         if stored.shape != shape {
             return Err(wrong(format!("shape {shape:?}"), format!("shape {:?}", stored.shape)));
         }
-        let Some(values) = stored.to_f32() else {
+        let Some(values) = stored.to_f32()? else {
             return Err(wrong("type F16, BF16 or F32".into(), format!("{:?}", stored.dtype)));
         };
         if !all_finite(&values) {
@@ -215,32 +230,15 @@ impl<'a> Weights<'a> {
     }
 }
 
-impl Stored<'_> {
-    /// The values, or `None` for a type that is not read. The header's checks have made the bytes as many as the shape needs.
-    fn to_f32(&self) -> Option<Vec<f32>> {
-        match self.dtype {
-            Dtype::F32 => Some(self.bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-            Dtype::F16 => Some(widened(&self.bytes, |block| f16::from_le_bytes(*block))),
-            Dtype::BF16 => Some(widened(&self.bytes, |block| bf16::from_le_bytes(*block))),
-            _ => None,
-        }
+/// SHA-256, in hex, over tensors in the order in which they come, that of their names: name, a 0 byte, the bytes stored.
+pub(crate) fn tensors_sha256<'t>(tensors: impl Iterator<Item = (&'t str, Result<Cow<'t, [u8]>>)>) -> Result<String> {
+    let mut digest = Sha256::new();
+    for (name, bytes) in tensors {
+        digest.update(name.as_bytes());
+        digest.update([0]);
+        digest.update(&bytes?);
     }
-}
-
-/// 16-bit floats as f32, a block after the other: nothing but the result is written to memory.
-fn widened<H: Copy + Default>(bytes: &[u8], read: impl Fn(&[u8; 2]) -> H) -> Vec<f32>
-where
-    [H]: HalfFloatSliceExt,
-{
-    const BLOCK: usize = 1024;
-    let stored = bytes.as_chunks::<2>().0;
-    let mut values = vec![0.0; stored.len()];
-    for (from, to) in stored.chunks(BLOCK).zip(values.chunks_mut(BLOCK)) {
-        let mut block = [H::default(); BLOCK];
-        block.iter_mut().zip(from).for_each(|(half, bytes)| *half = read(bytes));
-        block[..to.len()].convert_to_f32_slice(to);
-    }
-    values
+    Ok(hex(&digest.finalize()))
 }
 
 /// Lower-case hexadecimal digits.
@@ -258,6 +256,7 @@ fn malformed(what: String) -> Error {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use half::{bf16, f16};
     use safetensors::tensor::{TensorView, serialize};
 
     type Part<'a> = (&'a str, Dtype, &'a [usize], Vec<u8>);
@@ -389,6 +388,40 @@ pub(crate) mod tests {
         bytes.resize(MAX_HEADER_BYTES as usize + 100, b' ');
         bytes[..8].copy_from_slice(&(MAX_HEADER_BYTES + 1).to_le_bytes());
         assert!(matches!(Weights::from_bytes(&bytes), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn a_file_gives_the_tensors_of_its_bytes() {
+        let bf16_bytes: Vec<u8> = [3.0_f32, -2.5].iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect();
+        let bytes = file_of(&[
+            ("a", Dtype::F32, &[1, 2], f32_bytes(&[0.1, 0.2])),
+            ("b", Dtype::BF16, &[2], bf16_bytes),
+            ("c", Dtype::F32, &[0, 3], vec![]),
+        ]);
+        let path = std::env::temp_dir().join(format!("persona-engine-{}-opened", std::process::id()));
+        std::fs::write(&path, &bytes).unwrap();
+        let (mut opened, mut read) = (Weights::open(&path).unwrap(), Weights::from_bytes(&bytes).unwrap());
+        assert_eq!(opened.sha256().unwrap(), read.sha256().unwrap());
+        for (name, shape) in [("b", vec![2]), ("a", vec![1, 2])] {
+            assert_eq!(opened.take(name, &shape).unwrap().values(), read.take(name, &shape).unwrap().values());
+        }
+        // cut while it is open
+        File::options().write(true).open(&path).unwrap().set_len(20).unwrap();
+        assert!(opened.take("c", &[0, 3]).is_ok() && opened.finish().is_ok());
+        let error = Weights::open(&path).unwrap_err();
+        assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_shrinks_under_the_reader_is_an_error() {
+        let path = std::env::temp_dir().join(format!("persona-engine-{}-shrinks", std::process::id()));
+        std::fs::write(&path, file(&[("a", &[2], &[1.0, 2.0])])).unwrap();
+        let mut weights = Weights::open(&path).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(70).unwrap();
+        assert!(matches!(weights.sha256().unwrap_err(), Error::Io(_)));
+        assert!(matches!(weights.take("a", &[2]).unwrap_err(), Error::Io(_)));
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Parts {
     /// The file with the right checksum.
     pub(crate) fn signed(&self) -> Vec<u8> {
         let mut parts = self.clone();
-        parts.manifest["sha256"] = Weights::from_bytes(&self.unsigned()).unwrap().sha256().into();
+        parts.manifest["sha256"] = Weights::from_bytes(&self.unsigned()).unwrap().sha256().unwrap().into();
         parts.unsigned()
     }
 

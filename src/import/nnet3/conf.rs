@@ -1,4 +1,4 @@
-//! The features of a Kaldi network: an `mfcc.conf`, or those of the recipe that has as many coefficients.
+//! The features of a Kaldi network: an `mfcc.conf`, or those of the recipe that has as many coefficients; and its energy VAD: a `vad.conf`, or the recipes'.
 
 use serde_json::{Value, json};
 
@@ -28,17 +28,38 @@ pub(super) fn of_recipe(dim: usize) -> Result<Value> {
 /// The manifest's `frontend` of an `mfcc.conf`: lines `--key=value`, Kaldi's defaults for the rest; no dither.
 pub(super) fn frontend(conf: &str, dim: usize) -> Result<Value> {
     let mut recipe = defaults();
-    for line in conf.lines() {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        if !line.is_empty() {
-            set(&mut recipe, line)?;
-        }
-    }
+    options(conf).try_for_each(|line| set(&mut recipe, line, of_mfcc))?;
     let ceps = recipe["num_ceps"].as_u64();
     if ceps == Some(dim as u64) {
         return Ok(recipe);
     }
     Err(Error::Config(format!("`--num-ceps` is {}, the network's input has {dim} values a frame", recipe["num_ceps"])))
+}
+
+/// Whether a file holds the options of `compute-vad`, not those of the features.
+pub(super) fn is_of_vad(conf: &str) -> bool {
+    options(conf).any(|line| line.starts_with("--vad-"))
+}
+
+/// The manifest's `frontend.vad` of a `vad.conf`, Kaldi's defaults for what it leaves out.
+pub(super) fn vad(conf: &str) -> Result<Value> {
+    let mut recipe = json!({
+        "vad_energy_threshold": 5.0, "vad_energy_mean_scale": 0.5, "vad_frames_context": 0, "vad_proportion_threshold": 0.6,
+    });
+    options(conf).try_for_each(|line| set(&mut recipe, line, of_vad))?;
+    Ok(recipe)
+}
+
+/// That of both recipes (`conf/vad.conf` of egs/voxceleb/v2 and egs/sre16/v2).
+pub(super) fn vad_of_recipe() -> Value {
+    json!({
+        "vad_energy_threshold": 5.5, "vad_energy_mean_scale": 0.5, "vad_frames_context": 2, "vad_proportion_threshold": 0.12,
+    })
+}
+
+/// Lines with an option, without what is said behind them.
+fn options(conf: &str) -> impl Iterator<Item = &str> {
+    conf.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty())
 }
 
 /// Kaldi's `MfccOptions`.
@@ -54,11 +75,42 @@ fn defaults() -> Value {
     })
 }
 
-fn set(recipe: &mut Value, line: &str) -> Result<()> {
-    let unread = || malformed(format!("`{}` is no line of an mfcc.conf", brief(line)));
+/// Sets the value of a line's option. `place` says where a key's value stands: nowhere for one that changes nothing.
+fn set(recipe: &mut Value, line: &str, place: fn(&str) -> Option<&'static str>) -> Result<()> {
+    let unread = || malformed(format!("`{}` is no line of an mfcc.conf or vad.conf", brief(line)));
     let (key, value) = line.strip_prefix("--").and_then(|line| line.split_once('=')).ok_or_else(unread)?;
     let (key, value) = (key.trim(), value.trim());
-    let pointer = match key {
+    let pointer =
+        place(key).ok_or_else(|| Error::Unsupported(format!("`--{}` of an mfcc.conf or vad.conf", brief(key))))?;
+    if pointer.is_empty() {
+        return Ok(());
+    }
+    let place = recipe.pointer_mut(pointer).ok_or_else(unread)?;
+    *place = match place {
+        Value::Bool(_) => Value::Bool(value.parse().map_err(|_| unread())?),
+        Value::String(_) => Value::String(value.to_owned()),
+        Value::Number(old) if old.is_u64() => {
+            json!(value.parse::<f64>().ok().filter(|v| v.fract() == 0.0).ok_or_else(unread)? as u64)
+        }
+        _ => json!(value.parse::<f64>().map_err(|_| unread())?),
+    };
+    Ok(())
+}
+
+/// Where the manifest has an option of `vad.conf`.
+fn of_vad(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "vad-energy-threshold" => "/vad_energy_threshold",
+        "vad-energy-mean-scale" => "/vad_energy_mean_scale",
+        "vad-frames-context" => "/vad_frames_context",
+        "vad-proportion-threshold" => "/vad_proportion_threshold",
+        _ => return None,
+    })
+}
+
+/// Where the manifest has an option of `mfcc.conf`.
+fn of_mfcc(key: &str) -> Option<&'static str> {
+    Some(match key {
         "sample-frequency" => "/frame_opts/samp_freq",
         "frame-shift" => "/frame_opts/frame_shift_ms",
         "frame-length" => "/frame_opts/frame_length_ms",
@@ -78,19 +130,9 @@ fn set(recipe: &mut Value, line: &str) -> Result<()> {
         "cepstral-lifter" => "/cepstral_lifter",
         "htk-compat" => "/htk_compat",
         // noise, which would make the same recording another each time; and rates are always converted
-        "dither" | "allow-downsample" | "allow-upsample" => return Ok(()),
-        _ => return Err(Error::Unsupported(format!("`--{}` of an mfcc.conf", brief(key)))),
-    };
-    let place = recipe.pointer_mut(pointer).ok_or_else(unread)?;
-    *place = match place {
-        Value::Bool(_) => Value::Bool(value.parse().map_err(|_| unread())?),
-        Value::String(_) => Value::String(value.to_owned()),
-        Value::Number(old) if old.is_u64() => {
-            json!(value.parse::<f64>().ok().filter(|v| v.fract() == 0.0).ok_or_else(unread)? as u64)
-        }
-        _ => json!(value.parse::<f64>().map_err(|_| unread())?),
-    };
-    Ok(())
+        "dither" | "allow-downsample" | "allow-upsample" => "",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -125,5 +167,21 @@ mod tests {
             assert!(message.contains(what), "{message}");
         }
         assert!(frontend("--num-ceps=13", 20).unwrap_err().to_string().contains("20 values"));
+    }
+
+    #[test]
+    fn a_vad_conf_is_told_from_an_mfcc_conf() {
+        let conf = "--vad-energy-threshold=4.5 # softer\n--vad-frames-context=3\n";
+        assert!(is_of_vad(conf) && !is_of_vad("# --vad-energy-threshold=5\n--num-ceps=20"));
+        let recipe = vad(conf).unwrap();
+        assert_eq!((&recipe["vad_energy_threshold"], &recipe["vad_frames_context"]), (&json!(4.5), &json!(3)));
+        assert_eq!(recipe["vad_proportion_threshold"], 0.6);
+        for (line, what) in [
+            ("--vad-frames-context=few", "few"),
+            ("--vad-energy=3", "`--vad-energy`"),
+            ("--num-ceps=5", "`--num-ceps`"),
+        ] {
+            assert!(vad(line).unwrap_err().to_string().contains(what));
+        }
     }
 }

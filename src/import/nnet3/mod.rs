@@ -13,7 +13,7 @@
 //! the network is followed back to its input: affine, ReLU, batch norm, again and again. Batch norm is in test mode, as
 //! `nnet3-xvector-compute` sets it.
 //!
-//! A final.raw says nothing of its features: a second file, the recipe's `mfcc.conf`, does.
+//! A final.raw says nothing of its features: the recipe's `mfcc.conf` does, and its `vad.conf` which of their frames the network sees.
 //!
 //! Source: Kaldi's `nnet3/nnet-nnet`, `nnet-simple-component`, `nnet-normalize-component`, `nnet-general-component`.
 
@@ -28,35 +28,47 @@ use std::path::{Path, PathBuf};
 
 use component::Component;
 use reader::Reader;
+use serde_json::Value;
 
-use super::kind::{Import, NO_LICENCE, Origin};
+use super::kind::Import;
 use super::shown;
+use super::source::Origin;
 use crate::error::{Error, Result};
 use crate::nn::weights::read_file;
 
 /// The most components: the recipes have 27.
 const MAX_COMPONENTS: i64 = 10_000;
 
-/// Reads a network and, if it is there, its `mfcc.conf`.
-pub(super) fn read(path: &Path, conf: Option<&PathBuf>) -> Result<Import> {
+/// Reads a network and, if they are there, its `mfcc.conf` and `vad.conf`, in any order.
+pub(super) fn read(path: &Path, confs: &[PathBuf]) -> Result<Import> {
     let bytes = read_file(path)?;
     let (bands, representation, tensors) =
         Nnet::read(&bytes).and_then(|nnet| network::convert(&nnet)).map_err(|error| error.in_file(path))?;
-    let frontend = match conf {
-        Some(conf) => {
-            let text = read_file(conf)?;
-            conf::frontend(&String::from_utf8_lossy(&text), bands).map_err(|error| error.in_file(conf))?
+    let frontend = frontend(path, confs, bands)?;
+    let (name, licence, data) = Origin::of(path, &bytes).describe(None);
+    Ok(Import { name, licence, data, frontend, representation, tensors })
+}
+
+/// The recipe's features and VAD, or what the files beside the network say of them.
+fn frontend(path: &Path, confs: &[PathBuf], bands: usize) -> Result<Value> {
+    let (mut features, mut vad) = (None, None);
+    for file in confs {
+        let text = String::from_utf8_lossy(&read_file(file)?).into_owned();
+        let (place, read) = if conf::is_of_vad(&text) {
+            (&mut vad, conf::vad(&text))
+        } else {
+            (&mut features, conf::frontend(&text, bands))
+        };
+        if place.replace(read.map_err(|error| error.in_file(file))?).is_some() {
+            return Err(Error::Config(format!("`{}` is a second file of its kind", shown(file))));
         }
+    }
+    let mut features = match features {
+        Some(features) => features,
         None => conf::of_recipe(bands).map_err(|error| error.in_file(path))?,
     };
-    Ok(Import {
-        name: shown(path).into_owned(),
-        licence: NO_LICENCE.into(),
-        data: Origin::of(path, &bytes).describe(None),
-        frontend,
-        representation,
-        tensors,
-    })
+    features["vad"] = vad.unwrap_or_else(conf::vad_of_recipe);
+    Ok(features)
 }
 
 /// The component and the input of a node; an input node has none.

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::kind::{Import, NO_LICENCE, Origin};
-use super::torch::{self, Checkpoint};
-use super::{shown, state_dict};
+use super::kind::Import;
+use super::shown;
+use super::source::Source;
 use crate::error::{Error, Result};
 use crate::nn::weights::read_file;
 use crate::nn::{Tensor, Weights};
@@ -43,20 +43,19 @@ struct Parts {
 /// Reads a network's files, in any order.
 pub(super) fn read(files: &[PathBuf]) -> Result<Import> {
     let Files { weights: path, config, preprocessor } = sort(files)?;
-    let bytes = read_file(path)?;
-    let origin = Origin::of(path, &bytes);
+    let source = Source::open(path)?;
     let has_config = config.is_some(); // all of transformers' networks lie in files of one name
     let parts = match config {
-        Some(config) => published(&bytes, config, preprocessor),
-        None => released(&bytes),
+        Some(config) => source.weights().and_then(|weights| published(weights, config, preprocessor)),
+        None => released(&source),
     };
     let Parts { frontend, representation, tensors, left } = parts.map_err(|error| error.in_file(path))?;
-    let mut data = origin.describe(None);
+    let (file, licence, mut data) = source.origin.describe(None);
     if !left.is_empty() {
         data.insert("left out".into(), json!(left));
     }
-    let name = if has_config { "wavlm".to_owned() } else { shown(path).into_owned() };
-    Ok(Import { name, licence: NO_LICENCE.to_owned(), data, frontend, representation, tensors })
+    let name = if has_config { "wavlm".to_owned() } else { file };
+    Ok(Import { name, licence, data, frontend, representation, tensors })
 }
 
 /// JSON files by their keys, and the one other file.
@@ -90,10 +89,13 @@ fn json_object(path: &Path) -> Result<Map<String, Value>> {
 }
 
 /// transformers' files.
-fn published(bytes: &[u8], config: Map<String, Value>, preprocessor: Option<Map<String, Value>>) -> Result<Parts> {
+fn published(
+    weights: Weights<'_>,
+    config: Map<String, Value>,
+    preprocessor: Option<Map<String, Value>>,
+) -> Result<Parts> {
     let representation = config::representation(config)?;
     let frontend = config::frontend(preprocessor, &representation)?;
-    let weights = state_dict(bytes)?;
     let inside = weights.names().any(|name| name.starts_with(INSIDE));
     let name = |name: &str| match name.strip_prefix(INSIDE) {
         None if inside => None,
@@ -110,13 +112,10 @@ fn with_old_weight_norm(name: &str) -> String {
 }
 
 /// The release's checkpoint.
-fn released(bytes: &[u8]) -> Result<Parts> {
+fn released(source: &Source<'_>) -> Result<Parts> {
     let missing = "a WavLM without its configuration: give config.json beside it. (A checkpoint of the release has `cfg` and `model`.)";
     let missing = || Error::Unsupported(missing.into());
-    if !torch::is_checkpoint(bytes) {
-        return Err(missing());
-    }
-    let checkpoint = Checkpoint::from_bytes(bytes)?;
+    let checkpoint = source.checkpoint()?.ok_or_else(missing)?;
     let (cfg, model) = checkpoint.root().get("cfg").zip(checkpoint.root().get("model")).ok_or_else(missing)?;
     let (frontend, representation) = original::recipes(cfg)?;
     let (tensors, left) = take_all(checkpoint.tensors(model)?, original::renamed)?;

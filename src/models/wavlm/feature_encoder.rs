@@ -3,7 +3,7 @@
 use super::recipe::{FeatureNorm, WavLmRecipe};
 use crate::error::Result;
 use crate::models::probe::{Probe, room};
-use crate::nn::{GroupNormConv, LayerNorm, StridedConv, Weights, gelu};
+use crate::nn::{GroupNormConv, LayerNorm, StridedConv, Weights, gelu, in_blocks};
 
 /// Frames that come out of one stretch. The first convolution gives 64 times as many, and all weights are read once for each stretch.
 const STRETCH: usize = 32;
@@ -34,14 +34,15 @@ enum Layer {
     OverChannels(StridedConv, LayerNorm),
 }
 
-/// Work space; grows to the longest stretch.
+/// Work space of one thread; grows to the longest stretch.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     from: Vec<f32>,
     to: Vec<f32>,
-    /// The planned norm over time: a scale and a shift for each channel.
-    norm: [Vec<f32>; 2],
 }
+
+/// The planned norm over time: a scale and a shift for each channel.
+type OverTime = [Vec<f32>; 2];
 
 impl FeatureEncoder {
     /// Takes the tensors `{prefix}.conv_layers.…`.
@@ -102,49 +103,53 @@ impl FeatureEncoder {
     }
 
     /// `samples` → `output`, `[frames_out, outputs]`. Shows each layer's result as `{prefix}.conv_layers.0` and so on; for that the signal is
-    /// one stretch.
+    /// one stretch. There are as many threads as scratches.
     pub(super) fn run(
         &self,
         samples: &[f32],
         prefix: &str,
         output: &mut [f32],
-        scratch: &mut Scratch,
+        scratches: &mut [Scratch],
         probe: &mut Probe<'_, '_>,
     ) -> Result<()> {
-        self.plan(samples, scratch);
-        let (total, outputs) = (self.frames_out(samples.len()), self.outputs());
-        if probe.is_watched() {
-            let last = self.run_stretch(samples, scratch, |i, shape, values| {
-                probe.pass(&format!("{prefix}.conv_layers.{i}"), shape, values)
-            })?;
+        let (norm, outputs) = (self.plan(samples), self.outputs());
+        if let (true, [scratch, ..]) = (probe.is_watched(), &mut *scratches) {
+            let mut passed = Ok(());
+            let last = self.run_stretch(samples, &norm, scratch, |i, shape, values| {
+                if passed.is_ok() {
+                    passed = probe.pass(&format!("{prefix}.conv_layers.{i}"), shape, values);
+                }
+            });
             output.copy_from_slice(last);
-            return Ok(());
+            return passed;
         }
-        for first in (0..total).step_by(STRETCH) {
-            let count = STRETCH.min(total - first);
+        in_blocks(output, (outputs, STRETCH), scratches, |first, rows, scratch| {
+            let count = rows.len() / outputs;
             let stretch = &samples[first * self.hop()..][..(count - 1) * self.hop() + self.reach()];
-            let last = self.run_stretch(stretch, scratch, |_, _, _| Ok(()))?;
-            output[first * outputs..(first + count) * outputs].copy_from_slice(last);
-        }
+            rows.copy_from_slice(self.run_stretch(stretch, &norm, scratch, |_, _, _| ()));
+        });
         Ok(())
     }
 
-    /// The norm over time, from the whole signal.
-    fn plan(&self, samples: &[f32], scratch: &mut Scratch) {
+    /// The norm over time, from the whole signal; nothing where there is none.
+    fn plan(&self, samples: &[f32]) -> OverTime {
+        let mut norm = OverTime::default();
         if let Some(Layer::OverTime(layer)) = self.layers.first() {
-            let [scale, shift] = scratch.norm.each_mut().map(|values| room(values, layer.conv().outputs()));
+            let [scale, shift] = norm.each_mut().map(|values| room(values, layer.conv().outputs()));
             layer.plan(samples, samples.len(), scale, shift);
         }
+        norm
     }
 
     /// All layers on one stretch; the last one's output.
     fn run_stretch<'s>(
         &self,
         samples: &[f32],
+        [scale, shift]: &OverTime,
         scratch: &'s mut Scratch,
-        mut show: impl FnMut(usize, &[usize], &[f32]) -> Result<()>,
-    ) -> Result<&'s [f32]> {
-        let Scratch { from, to, norm: [scale, shift] } = scratch;
+        mut show: impl FnMut(usize, &[usize], &[f32]),
+    ) -> &'s [f32] {
+        let Scratch { from, to } = scratch;
         let (mut from, mut to) = (from, to);
         room(from, samples.len()).copy_from_slice(samples);
         let mut frames = samples.len();
@@ -167,11 +172,11 @@ impl FeatureEncoder {
                     gelu(output);
                 }
             }
-            show(i, &[count, conv.outputs()], output)?;
+            show(i, &[count, conv.outputs()], output);
             frames = count;
             (from, to) = (to, from);
         }
-        Ok(&from[..frames * self.outputs()])
+        &from[..frames * self.outputs()]
     }
 }
 

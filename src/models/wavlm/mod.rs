@@ -40,12 +40,21 @@ pub struct WavLm {
 pub(crate) struct Scratch {
     /// Normalised samples.
     pub(crate) samples: Vec<f32>,
-    encoder: feature_encoder::Scratch,
+    /// One for each thread.
+    encoder: Vec<feature_encoder::Scratch>,
     /// `[frames, channels of the encoder]`.
     encoded: Vec<f32>,
     /// `[frames, channels]`.
     hidden: Vec<f32>,
     transformer: transformer::Scratch,
+}
+
+impl Scratch {
+    /// How many threads share the work: one, unless told. No bit of the result depends on it.
+    pub(crate) fn set_threads(&mut self, threads: usize) {
+        self.encoder.resize_with(threads.max(1), feature_encoder::Scratch::default);
+        self.transformer.set_threads(threads.max(1));
+    }
 }
 
 impl WavLm {
@@ -87,6 +96,9 @@ impl WavLm {
     ) -> Result<()> {
         if samples < self.min_samples() {
             return Err(Error::Config(format!("{samples} samples: the network needs at least {}", self.min_samples())));
+        }
+        if scratch.encoder.is_empty() {
+            scratch.set_threads(1);
         }
         let Scratch { samples: signal, encoder, encoded, hidden, transformer } = scratch;
         let (frames, channels) = (self.encoder.frames_out(samples), self.dim());

@@ -3,9 +3,12 @@
 use super::recipe::WavLmRecipe;
 use crate::error::Result;
 use crate::models::probe::{Probe, room};
-use crate::nn::{Attention, AttentionScratch, LayerNorm, PositionBias, PositionConv, StridedConv, Weights, gelu};
+use crate::nn::{
+    Attention, AttentionScratch, LayerNorm, PositionBias, PositionConv, PositionScratch, StridedConv, Weights, gelu,
+    in_blocks,
+};
 
-/// Frames that go through the dense layers at a time: what lies between the two is 4 MB at 4,096 channels, whatever the length.
+/// Frames that go through the dense layers at a time on each thread: what lies between the two is 4 MB at 4,096 channels, whatever the length.
 const ROWS: usize = 256;
 
 /// `[frames, channels]` → the same shape, layer by layer.
@@ -39,10 +42,18 @@ pub(super) struct Scratch {
     bias: Vec<f32>,
     /// `[frames, channels]`: what a part of a layer reads beside what it is added to.
     input: Vec<f32>,
-    /// `[ROWS, intermediate]`.
-    between: Vec<f32>,
-    padded: Vec<f32>,
-    of_group: Vec<f32>,
+    /// `[ROWS, intermediate]` for each thread.
+    between: Vec<Vec<f32>>,
+    /// One for each thread.
+    position: Vec<PositionScratch>,
+}
+
+impl Scratch {
+    pub(super) fn set_threads(&mut self, threads: usize) {
+        self.attention.set_threads(threads);
+        self.between.resize_with(threads, Vec::new);
+        self.position.resize_with(threads, PositionScratch::default);
+    }
 }
 
 impl Transformer {
@@ -78,7 +89,9 @@ impl Transformer {
         probe: &mut Probe<'_, '_>,
     ) -> Result<()> {
         let shape = [frames, self.position.channels()];
-        self.position.run_adding(x, frames, &mut scratch.padded, &mut scratch.of_group);
+        let input = room(&mut scratch.input, x.len());
+        input.copy_from_slice(x);
+        self.position.run_adding(input, frames, x, &mut scratch.position);
         if !self.norms_before {
             self.norm.run(x);
         }
@@ -111,35 +124,39 @@ impl Layer {
     }
 
     fn run(&self, x: &mut [f32], frames: usize, norms_before: bool, scratch: &mut Scratch) {
+        let (channels, threads) = (self.dense_norm.channels(), &mut vec![(); scratch.between.len()][..]);
         let input = room(&mut scratch.input, x.len());
-        input.copy_from_slice(x);
-        if norms_before {
-            self.attention_norm.run(input);
-        }
+        let normed = |rows: &mut [f32], from: &[f32], norm: Option<&LayerNorm>, threads: &mut [()]| {
+            in_blocks(rows, (channels, ROWS), threads, |first, rows, ()| {
+                rows.copy_from_slice(&from[first * channels..][..rows.len()]);
+                if let Some(norm) = norm {
+                    norm.run(rows);
+                }
+            });
+        };
+        normed(input, x, norms_before.then_some(&self.attention_norm), threads);
         self.attention.run_adding(input, frames, &scratch.bias, x, &mut scratch.attention);
-        if !norms_before {
-            self.attention_norm.run(x);
-        }
-        input.copy_from_slice(x);
         if norms_before {
-            self.dense_norm.run(input);
+            normed(input, x, Some(&self.dense_norm), threads);
+        } else {
+            normed(input, x, Some(&self.attention_norm), threads);
+            x.copy_from_slice(input);
         }
-        self.run_dense(input, x, &mut scratch.between);
-        if !norms_before {
-            self.dense_norm.run(x);
-        }
+        in_blocks(x, (channels, ROWS), &mut scratch.between, |first, x, between| {
+            self.run_dense(&input[first * channels..][..x.len()], x, between);
+            if !norms_before {
+                self.dense_norm.run(x);
+            }
+        });
     }
 
-    /// `x += dense1(gelu(dense0(input)))`.
+    /// Of some frames: `x += dense1(gelu(dense0(input)))`.
     fn run_dense(&self, input: &[f32], x: &mut [f32], between: &mut Vec<f32>) {
         let [first, second] = &self.dense;
-        let channels = first.inputs();
-        for (input, x) in input.chunks(ROWS * channels).zip(x.chunks_mut(ROWS * channels)) {
-            let rows = input.len() / channels;
-            let between = room(between, rows * first.outputs());
-            first.run(input, rows, between);
-            gelu(between);
-            second.run_adding(between, rows, x);
-        }
+        let rows = input.len() / first.inputs();
+        let between = room(between, rows * first.outputs());
+        first.run(input, rows, between);
+        gelu(between);
+        second.run_adding(between, rows, x);
     }
 }

@@ -9,9 +9,9 @@ pub use position_bias::PositionBias;
 use crate::error::Result;
 use crate::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
 use crate::kernels::softmax::exp_biased;
-use crate::nn::{StridedConv, Tensor, Weights};
+use crate::nn::{StridedConv, Tensor, Weights, in_blocks};
 
-/// Queries whose weights over all keys are held at once: 1 KB for each key.
+/// Queries whose weights over all keys are held at once: 1 KB for each key. What a thread does at a time.
 const QUERIES: usize = 256;
 
 /// Multi-head self-attention (Vaswani et al. 2017) whose scores have a bias for the distance, times a gate of the query:
@@ -22,7 +22,7 @@ const QUERIES: usize = 256;
 /// y = W_o · (Σ_u softmax_u(s)[h, t, u] · v[u, h]) + b_o
 /// ```
 ///
-/// The scores of all frames with each other are never held: 256 rows of one head at a time, and the bias is read from a table of
+/// The scores of all frames with each other are never held: 256 rows of one head at a time on each thread, and the bias is read from a table of
 /// distances. So memory grows with the frames, not with their square.
 #[derive(Clone, Debug)]
 pub struct Attention {
@@ -41,10 +41,17 @@ pub struct AttentionScratch {
     qkv: Vec<f32>,
     /// `[frames, heads]`.
     gates: Vec<f32>,
-    /// `[QUERIES, frames]`.
-    scores: Vec<f32>,
+    /// `[QUERIES, frames]` for each thread.
+    scores: Vec<Vec<f32>>,
     /// `[frames, channels]`.
     context: Vec<f32>,
+}
+
+impl AttentionScratch {
+    /// How many threads share the work: one, unless told.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.scores.resize_with(threads.max(1), Vec::new);
+    }
 }
 
 impl Attention {
@@ -96,24 +103,34 @@ impl Attention {
         assert!(input.len() == frames * channels && output.len() == input.len());
         assert!(bias.len() == self.heads * (2 * frames).saturating_sub(1), "{} values of bias", bias.len());
         let AttentionScratch { qkv, gates, scores, context } = scratch;
+        if scores.is_empty() {
+            scores.push(Vec::new());
+        }
+        let threads = &mut vec![(); scores.len()][..];
         qkv.resize(frames * 3 * channels, 0.0);
-        self.qkv.run(input, frames, qkv);
+        in_blocks(qkv, (3 * channels, QUERIES), threads, |first, rows, ()| {
+            let count = rows.len() / (3 * channels);
+            self.qkv.run(&input[first * channels..][..count * channels], count, rows);
+        });
         gates.resize(frames * self.heads, 0.0);
         self.gate.run(input, gates);
-        scores.resize(QUERIES.min(frames) * frames, 0.0);
         context.resize(frames * channels, 0.0);
-        for head in 0..self.heads {
-            let distances = 2 * frames - usize::from(frames > 0);
-            let bias = &bias[head * distances..(head + 1) * distances];
-            for first in (0..frames).step_by(QUERIES) {
-                let queries = first..frames.min(first + QUERIES);
-                self.attend(head, queries, frames, [qkv, gates, bias], scores, context);
+        let distances = (2 * frames).saturating_sub(1);
+        in_blocks(context, (channels, QUERIES), scores, |first, context, scores| {
+            let queries = first..first + context.len() / channels;
+            scores.resize(queries.len() * frames, 0.0);
+            for head in 0..self.heads {
+                let bias = &bias[head * distances..(head + 1) * distances];
+                self.attend(head, queries.clone(), frames, [qkv, gates, bias], scores, context);
             }
-        }
-        self.out.run_adding(context, frames, output);
+        });
+        in_blocks(output, (channels, QUERIES), threads, |first, rows, ()| {
+            let count = rows.len() / channels;
+            self.out.run_adding(&context[first * channels..][..count * channels], count, rows);
+        });
     }
 
-    /// Some queries of one head: their columns of `context`.
+    /// Some queries of one head: their columns of `context`, which holds these queries' rows.
     fn attend(
         &self,
         head: usize,
@@ -135,7 +152,7 @@ impl Attention {
         for ((scores, t), sum) in scores.chunks_exact_mut(frames).zip(queries.clone()).zip(&mut sums) {
             *sum = exp_biased(scores, &bias[frames - 1 - t..][..frames], gates[t * self.heads + head]);
         }
-        let own = &mut context[queries.start * channels + head * dim..];
+        let own = &mut context[head * dim..];
         let weights = Matrix::row_major(scores, (count, frames));
         gemm(weights, values, MatrixMut::new(own, (count, dim), channels), Product::Replaces);
         for (row, sum) in own.chunks_mut(channels).zip(&sums[..count]) {
@@ -244,13 +261,14 @@ mod tests {
         layer.run_adding(&[], 0, &[], &mut [], &mut scratch);
     }
 
-    /// Scratch that held other clips, filled with NaN, changes nothing.
+    /// Scratch that held other clips, filled with NaN, changes nothing; nor does a second thread.
     #[test]
     fn a_used_scratch_changes_no_bit() {
         let (layer, bias) = Parts::new(12, 3).layer();
         let dirty = || vec![f32::NAN; 9_000];
-        let mut used = AttentionScratch { qkv: dirty(), gates: dirty(), scores: dirty(), context: dirty() };
-        for frames in [20, 3, 40] {
+        let mut used =
+            AttentionScratch { qkv: dirty(), gates: dirty(), scores: vec![dirty(), dirty()], context: dirty() };
+        for frames in [20, 3, 2 * QUERIES + 7] {
             let x = noise(frames * 12, 0.3);
             let mut table = Vec::new();
             bias.table(frames, &mut table);

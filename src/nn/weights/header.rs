@@ -27,9 +27,10 @@ impl Header {
     pub fn open(path: &Path) -> Result<Self> {
         let read = || {
             let (mut file, file_bytes) = open_regular(path)?;
-            Self::read(&mut file, file_bytes)
+            let (metadata, _) = self::read(&mut file, file_bytes)?;
+            Ok(Self { texts: texts(&metadata), file_bytes })
         };
-        read().map_err(|error| error.in_file(path))
+        read().map_err(|error: Error| error.in_file(path))
     }
 
     /// The header of a whole file in memory.
@@ -43,19 +44,6 @@ impl Header {
         Ok(Self { texts: texts(&metadata), file_bytes: bytes.len() as u64 })
     }
 
-    fn read(file: &mut File, file_bytes: u64) -> Result<Self> {
-        let mut first = [0; LENGTH_BYTES];
-        file.read_exact(&mut first).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => too_short(file_bytes),
-            _ => Error::Io(error),
-        })?;
-        let length = header_length(first, file_bytes)?;
-        let mut header = vec![0; length];
-        file.read_exact(&mut header)?;
-        let metadata = parse(&header, file_bytes - LENGTH_BYTES as u64 - length as u64)?;
-        Ok(Self { texts: texts(&metadata), file_bytes })
-    }
-
     /// A text of the header's `__metadata__`.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.texts.get(key).map(String::as_str)
@@ -65,6 +53,20 @@ impl Header {
     pub fn file_bytes(&self) -> u64 {
         self.file_bytes
     }
+}
+
+/// The header of a file, and where its tensors begin.
+pub(super) fn read(file: &mut File, file_bytes: u64) -> Result<(Metadata, u64)> {
+    let mut first = [0; LENGTH_BYTES];
+    file.read_exact(&mut first).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => too_short(file_bytes),
+        _ => Error::Io(error),
+    })?;
+    let length = header_length(first, file_bytes)?;
+    let mut header = vec![0; length];
+    file.read_exact(&mut header)?;
+    let data = LENGTH_BYTES as u64 + length as u64;
+    Ok((parse(&header, file_bytes - data)?, data))
 }
 
 /// Header and tensors, by the length in the first eight bytes.

@@ -1,0 +1,104 @@
+//! The file that a network's tensors come from: a torch checkpoint or a safetensors file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::shown;
+use super::torch::{self, Checkpoint};
+use crate::error::{Error, Result};
+use crate::nn::Weights;
+use crate::nn::weights::{hex, open_regular, read_file};
+
+/// What is said of the licence where nothing is known of the file.
+pub(super) const NO_LICENCE: &str = "that of the imported file, which states none";
+
+/// A file, told from others by its checksum. Of a checkpoint the bytes are held; a safetensors file is read tensor by tensor.
+pub(super) struct Source<'p> {
+    path: &'p Path,
+    checkpoint: Option<Vec<u8>>,
+    pub(super) origin: Origin,
+}
+
+impl<'p> Source<'p> {
+    pub(super) fn open(path: &'p Path) -> Result<Self> {
+        let mut first = Vec::new();
+        let checkpoint = open_regular(path).and_then(|(file, _)| {
+            file.take(8).read_to_end(&mut first)?;
+            torch::is_checkpoint(&first).then(|| read_file(path)).transpose()
+        });
+        let checkpoint = checkpoint.map_err(|error| error.in_file(path))?;
+        let origin = match &checkpoint {
+            Some(bytes) => Origin::of(path, bytes),
+            None => Origin::of_file(path)?,
+        };
+        Ok(Self { path, checkpoint, origin })
+    }
+
+    /// The network's tensors.
+    pub(super) fn weights(&self) -> Result<Weights<'_>> {
+        match &self.checkpoint {
+            Some(bytes) => Checkpoint::from_bytes(bytes)?.state_dict(),
+            None => Weights::open(self.path),
+        }
+    }
+
+    /// The checkpoint, if it is one.
+    pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint<'_>>> {
+        self.checkpoint.as_deref().map(Checkpoint::from_bytes).transpose()
+    }
+}
+
+/// A file that is known by its checksum.
+pub(super) struct Published {
+    pub(super) sha256: &'static str,
+    /// What the network is called.
+    pub(super) name: &'static str,
+    pub(super) licence: &'static str,
+    /// Who published it where.
+    pub(super) by: &'static str,
+}
+
+/// The checksum of a file that memory need not hold.
+fn sha256_of(path: &Path) -> io::Result<String> {
+    let (mut file, mut digest, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hex(&digest.finalize())),
+            read => digest.update(&block[..read]),
+        }
+    }
+}
+
+/// Name and checksum of a file.
+pub(super) struct Origin {
+    file: String,
+    sha256: String,
+}
+
+impl Origin {
+    pub(super) fn of(path: &Path, bytes: &[u8]) -> Self {
+        Self { file: shown(path).into_owned(), sha256: hex(&Sha256::digest(bytes)) }
+    }
+
+    fn of_file(path: &Path) -> Result<Self> {
+        let sha256 = sha256_of(path).map_err(|error| Error::Io(error).in_file(path))?;
+        Ok(Self { file: shown(path).into_owned(), sha256 })
+    }
+
+    /// The network's name, licence and the manifest's `data`: those of the published network, if this is its file.
+    pub(super) fn describe(self, published: Option<&Published>) -> (String, String, Map<String, Value>) {
+        let data = Map::from_iter([("file".into(), json!(self.file)), ("file sha256".into(), json!(self.sha256))]);
+        match published.filter(|published| published.sha256 == self.sha256) {
+            None => (self.file, NO_LICENCE.to_owned(), data),
+            Some(Published { name, licence, by, .. }) => {
+                let mut data = data;
+                data.insert("published".into(), json!(by));
+                ((*name).to_owned(), (*licence).to_owned(), data)
+            }
+        }
+    }
+}
