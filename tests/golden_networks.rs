@@ -14,6 +14,9 @@ use persona_engine::nn::{
 use serde_json::Value;
 
 const TOLERANCE: f64 = 3e-5;
+/// Of the shipped systems, whose layers are many: PyTorch's own f32 is up to 2.3e-5 from its f64 there (campplus-fcn, heads.gender), and this engine's
+/// may be as far on the other side.
+const TOLERANCE_OF_SHIPPED: f64 = 6e-5;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -142,9 +145,9 @@ fn compare(system: &Path, outputs: &Path) -> Vec<(String, f64)> {
     differences
 }
 
-fn assert_all_close(differences: &[(String, f64)]) {
+fn assert_all_close(differences: &[(String, f64)], tolerance: f64) {
     for (name, worst) in differences {
-        assert!(*worst <= TOLERANCE, "{name}: {worst:.1e} of the largest value");
+        assert!(*worst <= tolerance, "{name}: {worst:.1e} of the largest value");
     }
 }
 
@@ -163,7 +166,7 @@ fn tiny_systems_are_pytorchs_at_every_step() {
             &folder().join(format!("{name}.safetensors")),
             &folder().join(format!("{name}-outputs.safetensors")),
         );
-        assert_all_close(&differences);
+        assert_all_close(&differences, TOLERANCE);
         assert_eq!(differences.len(), steps, "{name}: results compared");
     }
 }
@@ -178,7 +181,7 @@ fn shipped_systems_are_pytorchs() {
             eprintln!("skipped: {} or {} is not there", system.display(), outputs.display());
             continue;
         }
-        assert_all_close(&compare(&system, &outputs));
+        assert_all_close(&compare(&system, &outputs), TOLERANCE_OF_SHIPPED);
     }
 }
 
@@ -201,7 +204,7 @@ fn systems_of_full_width_are_pytorchs() {
         for (name, worst) in &differences {
             eprintln!("  {name:45} {worst:.1e} of the largest value");
         }
-        assert_all_close(&differences);
+        assert_all_close(&differences, TOLERANCE);
     }
 }
 

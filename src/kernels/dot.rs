@@ -12,6 +12,77 @@
 //! The order of additions depends on the variant and on the length alone, never on where the slices lie in memory: the same
 //! values give the same bits on one CPU, and agree between CPUs within the bound above.
 
+use half::f16;
+
+/// A float that a vector is made of: f32, or f16, of which twice as many come from memory in the same time. A product with it has the bits of the
+/// product with the f32 that it is.
+pub trait Float: Copy {
+    /// As f32, exactly.
+    fn widened(self) -> f32;
+
+    /// 8 values.
+    ///
+    /// # Safety
+    ///
+    /// There are 8 at `from`, and the CPU has AVX2 and F16C.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn load8(from: *const Self) -> std::arch::x86_64::__m256;
+
+    /// 16 values.
+    ///
+    /// # Safety
+    ///
+    /// There are 16 at `from`, and the CPU has AVX-512F.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn load16(from: *const Self) -> std::arch::x86_64::__m512;
+}
+
+#[allow(clippy::inline_always)] // so that the loads are compiled for the vectors of their caller
+impl Float for f32 {
+    #[inline(always)]
+    fn widened(self) -> f32 {
+        self
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load8(from: *const Self) -> std::arch::x86_64::__m256 {
+        // SAFETY: the caller says that they are there; the load needs no alignment.
+        unsafe { std::arch::x86_64::_mm256_loadu_ps(from) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load16(from: *const Self) -> std::arch::x86_64::__m512 {
+        // SAFETY: as above.
+        unsafe { std::arch::x86_64::_mm512_loadu_ps(from) }
+    }
+}
+
+#[allow(clippy::inline_always)]
+impl Float for f16 {
+    #[inline(always)]
+    fn widened(self) -> f32 {
+        self.to_f32()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load8(from: *const Self) -> std::arch::x86_64::__m256 {
+        use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps};
+        // SAFETY: the caller says that they are there, 16 bytes of them; the load needs no alignment.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load16(from: *const Self) -> std::arch::x86_64::__m512 {
+        use std::arch::x86_64::{_mm256_loadu_si256, _mm512_cvtph_ps};
+        // SAFETY: as above, 32 bytes.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+}
+
 /// A way to compute the product: an instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
@@ -45,7 +116,9 @@ impl Variant {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw"),
             #[cfg(not(target_arch = "x86_64"))]
@@ -59,11 +132,11 @@ impl Variant {
     /// # Panics
     /// If the lengths differ.
     #[inline]
-    pub fn dots<const N: usize>(self, a: &[f32], b: [&[f32]; N]) -> [f32; N] {
+    pub fn dots<W: Float, const N: usize>(self, a: &[f32], b: [&[W]; N]) -> [f32; N] {
         assert!(b.iter().all(|b| b.len() == a.len()), "dot product of vectors of different lengths");
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the guard has just found that this CPU has AVX2 and FMA.
+            // SAFETY: the guard has just found that this CPU has AVX2, FMA and F16C.
             Self::Avx2 if self.is_available() => unsafe { x86::avx2(a, b) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the guard has just found that this CPU has AVX-512F.
@@ -78,7 +151,7 @@ impl Variant {
 /// # Panics
 /// If the lengths differ.
 #[inline]
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot<W: Float>(a: &[f32], b: &[W]) -> f32 {
     Variant::best().dots(a, [b])[0]
 }
 
@@ -88,12 +161,12 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// # Panics
 /// If the lengths differ.
 #[inline]
-pub fn dots<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
+pub fn dots<W: Float, const N: usize>(a: &[f32], b: [&[W]; N]) -> [f32; N] {
     Variant::best().dots(a, b)
 }
 
 /// 16 partial sums; compilers turn the inner loop into the vectors that the target always has (SSE2, NEON).
-fn portable(a: &[f32], b: &[f32]) -> f32 {
+fn portable<W: Float>(a: &[f32], b: &[W]) -> f32 {
     const LANES: usize = 16;
     #[cfg(test)]
     tests::note(Variant::Portable);
@@ -102,7 +175,7 @@ fn portable(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
     for (x, y) in a_blocks.iter().zip(b_blocks) {
         for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
+            sums[lane] += x[lane] * y[lane].widened();
         }
     }
     let mut width = LANES / 2;
@@ -117,40 +190,41 @@ fn portable(a: &[f32], b: &[f32]) -> f32 {
 
 /// The few elements after the last whole vector.
 #[inline]
-fn rest(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
+fn rest<W: Float>(a: &[f32], b: &[W]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y.widened()).sum()
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     #![allow(clippy::needless_range_loop)] // register blocks: the indices are unrolled, iterators would hide the pattern
 
-    use super::rest;
+    use super::{Float, rest};
     use std::arch::x86_64::{
         __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm256_add_ps,
-        _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
-        _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_reduce_add_ps, _mm512_setzero_ps,
+        _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_setzero_ps, _mm512_add_ps,
+        _mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_setzero_ps,
     };
 
     /// Vectors of partial sums for each product: one fused multiply-add takes 4 cycles, and two can start in each.
     const SUMS: usize = 4;
 
     /// The 8 elements of `x` from `at` on.
-    #[target_feature(enable = "avx2,fma")]
-    fn load8(x: &[f32], at: usize) -> __m256 {
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn load8<W: Float>(x: &[W], at: usize) -> __m256 {
         debug_assert!(at + 8 <= x.len());
-        // SAFETY: the callers' loops keep at + 8 within the length that all slices share (asserted in `dots`); the load needs
-        // no alignment.
-        unsafe { _mm256_loadu_ps(x.as_ptr().add(at)) }
+        // SAFETY: the callers' loops keep at + 8 within the length that all slices share (asserted in `dots`); this function's features are
+        // those that are asked for.
+        unsafe { W::load8(x.as_ptr().add(at)) }
     }
 
     /// The 16 elements of `x` from `at` on.
     #[target_feature(enable = "avx512f")]
-    fn load16(x: &[f32], at: usize) -> __m512 {
+    #[inline]
+    fn load16<W: Float>(x: &[W], at: usize) -> __m512 {
         debug_assert!(at + 16 <= x.len());
-        // SAFETY: the callers' loops keep at + 16 within the length that all slices share (asserted in `dots`); the load needs
-        // no alignment.
-        unsafe { _mm512_loadu_ps(x.as_ptr().add(at)) }
+        // SAFETY: as in `load8`.
+        unsafe { W::load16(x.as_ptr().add(at)) }
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -160,8 +234,8 @@ mod x86 {
         _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
     }
 
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn avx2<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn avx2<W: Float, const N: usize>(a: &[f32], b: [&[W]; N]) -> [f32; N] {
         #[cfg(test)]
         super::tests::note(super::Variant::Avx2);
         let mut out = [0.0; N];
@@ -176,9 +250,9 @@ mod x86 {
         out
     }
 
-    #[target_feature(enable = "avx2,fma")]
+    #[target_feature(enable = "avx2,fma,f16c")]
     #[inline]
-    fn avx2_few<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
+    fn avx2_few<W: Float, const N: usize>(a: &[f32], b: [&[W]; N]) -> [f32; N] {
         let (vectors, n) = (a.len() / 8, a.len());
         let mut sums = [[_mm256_setzero_ps(); SUMS]; N];
         for block in 0..vectors / SUMS {
@@ -205,7 +279,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f")]
-    pub(super) fn avx512<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
+    pub(super) fn avx512<W: Float, const N: usize>(a: &[f32], b: [&[W]; N]) -> [f32; N] {
         #[cfg(test)]
         super::tests::note(super::Variant::Avx512);
         let (vectors, n) = (a.len() / 16, a.len());
@@ -253,7 +327,7 @@ mod tests {
             |flag: &str| cpuinfo.lines().any(|l| l.starts_with("flags") && l.split_whitespace().any(|f| f == flag));
         match variant {
             Variant::Portable => true,
-            Variant::Avx2 => has("avx2") && has("fma"),
+            Variant::Avx2 => has("avx2") && has("fma") && has("f16c"),
             Variant::Avx512 => has("avx512f") && has("avx512bw"),
         }
     }
@@ -285,6 +359,21 @@ mod tests {
                 // The bound of the page above, for the fewest lanes.
                 let bound = (n as f64 / 16.0 + 20.0) * size / f64::from(1 << 24);
                 assert!((f64::from(got) - exact).abs() <= bound, "{variant:?}, n = {n}: {got} against {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn halves_have_the_bits_of_the_floats_that_they_are() {
+        for variant in Variant::ALL {
+            for n in [0, 1, 7, 8, 17, 63, 65, 300, 1001] {
+                let a = noise(n, 8);
+                let halves: Vec<f16> = noise(n, 9).into_iter().map(f16::from_f32).collect();
+                let floats: Vec<f32> = halves.iter().map(|x| x.to_f32()).collect();
+                RAN.set(None);
+                let got = variant.dots(&a, [&halves[..], &halves[..]]);
+                assert!(RAN.get() == Some(if variant.is_available() { variant } else { Variant::Portable }));
+                assert_eq!(got, variant.dots(&a, [&floats[..], &floats[..]]), "{variant:?}, n = {n}");
             }
         }
     }

@@ -1,13 +1,14 @@
 //! What becomes of a product's sums before they are written.
 
-use super::dot::Variant;
-use super::vectors::for_each_width;
+use std::ops::Range;
 
 /// The last step of a layer.
 #[derive(Clone, Copy, Debug)]
 pub enum Finish<'a> {
     /// Nothing.
     Linear,
+    /// What the output holds is added: a residual connection.
+    Add,
     /// ReLU.
     Relu,
     /// Values that lie as the output does are added, then ReLU: the end of a residual block.
@@ -28,62 +29,196 @@ impl Finish<'_> {
         }
     }
 
-    /// In place on a whole output of rows of `columns` values that begin `stride` values apart.
-    ///
-    /// # Panics
-    ///
-    /// If what is added or the norm is shorter than the output.
-    pub fn apply(self, values: &mut [f32], columns: usize, stride: usize) {
-        apply_by(Variant::best(), self, values, columns, stride);
+    /// Whether values may be written twice: not where what is there is added.
+    pub(super) fn may_repeat(self) -> bool {
+        !matches!(self, Self::Add)
     }
 
-    /// A piece of a row of sums, as long as `out`, whose first value is value `at` of the output and in column `column`. NaN stays NaN.
+    /// The end of a tile: rows of sums, of which `place.width` values are written to `out`. `sums` is left in any state. NaN stays NaN.
     ///
     /// # Panics
     ///
-    /// If what is added or the norm is shorter than the output.
+    /// If what is added, the norm or `out` is shorter than the place.
     #[inline(always)]
     #[allow(clippy::inline_always)] // so that it is compiled for the vectors of the product that ends with it
-    pub(super) fn write(self, sums: &[f32], out: &mut [f32], at: usize, column: usize) {
-        let columns = column..column + out.len();
-        match self {
-            Self::Linear => out.copy_from_slice(sums),
-            Self::Relu => out.iter_mut().zip(sums).for_each(|(y, sum)| *y = rectified(*sum)),
-            Self::AddRelu(other) => {
-                let other = &other[at..at + out.len()];
-                out.iter_mut().zip(sums).zip(other).for_each(|((y, sum), x)| *y = rectified(sum + x));
+    pub(super) fn write(self, sums: &mut [[f32; PANEL]], out: &mut [f32], place: Place) {
+        let columns = place.column..place.column + place.width;
+        for (r, row) in sums.iter_mut().enumerate() {
+            let (row, at) = (&mut row[..place.width], place.row(r));
+            match self {
+                Self::Linear => {}
+                Self::Add => row.iter_mut().zip(&out[at.clone()]).for_each(|(y, old)| *y += old),
+                Self::Relu => row.iter_mut().for_each(|y| *y = rectified(*y)),
+                Self::AddRelu(other) => {
+                    row.iter_mut().zip(&other[at.clone()]).for_each(|(y, x)| *y = rectified(*y + x));
+                }
+                Self::ReluNorm([scale, shift]) => {
+                    let norm = scale[columns.clone()].iter().zip(&shift[columns.clone()]);
+                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * rectified(*y) + t);
+                }
+                Self::LeakyReluNorm(slope, [scale, shift]) => {
+                    let norm = scale[columns.clone()].iter().zip(&shift[columns.clone()]);
+                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * leaky(*y, slope) + t);
+                }
             }
-            Self::ReluNorm([scale, shift]) => {
-                let norm = scale[columns.clone()].iter().zip(&shift[columns]);
-                out.iter_mut().zip(sums).zip(norm).for_each(|((y, sum), (s, t))| *y = s * rectified(*sum) + t);
-            }
-            Self::LeakyReluNorm(slope, [scale, shift]) => {
-                let norm = scale[columns.clone()].iter().zip(&shift[columns]);
-                out.iter_mut().zip(sums).zip(norm).for_each(|((y, sum), (s, t))| *y = s * leaky(*sum, slope) + t);
-            }
+            out[at].copy_from_slice(row);
         }
     }
 }
 
-for_each_width! {
-    fn apply_by(finish: Finish<'_>, values: &mut [f32], columns: usize, stride: usize) {
-        for (r, row) in values.chunks_mut(stride.max(1)).enumerate() {
-            let Some(row) = row.get_mut(..columns) else { break };
-            match finish {
-                Finish::Linear => return,
-                Finish::Relu => row.iter_mut().for_each(|y| *y = rectified(*y)),
-                Finish::AddRelu(other) => {
-                    row.iter_mut().zip(&other[r * stride..]).for_each(|(y, x)| *y = rectified(*y + x));
-                }
-                Finish::ReluNorm([scale, shift]) => {
-                    let norm = scale.iter().zip(shift);
-                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * rectified(*y) + t);
-                }
-                Finish::LeakyReluNorm(slope, [scale, shift]) => {
-                    let norm = scale.iter().zip(shift);
-                    row.iter_mut().zip(norm).for_each(|(y, (s, t))| *y = s * leaky(*y, slope) + t);
+/// Where the results go, and how they end.
+#[derive(Debug)]
+pub struct Output<'a> {
+    /// Row after row, each of as many values as there are outputs.
+    pub values: &'a mut [f32],
+    /// From one row to the next.
+    pub stride: usize,
+    /// Of each output.
+    pub bias: &'a [f32],
+    /// What becomes of the sums.
+    pub finish: Finish<'a>,
+}
+
+impl Output<'_> {
+    /// Where a tile of a panel goes, from row `first` on.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(super) fn place(&self, panel: usize, first: usize) -> Place {
+        let column = panel * PANEL;
+        Place {
+            at: first * self.stride + column,
+            stride: self.stride,
+            column,
+            width: PANEL.min(self.bias.len() - column),
+        }
+    }
+}
+
+/// Columns of a product's tile.
+pub(super) const PANEL: usize = 32;
+
+/// Where the values of a tile stand in a layer's output: rows of `width`, the first at `at`, `stride` apart, from column `column` on.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) at: usize,
+    pub(super) stride: usize,
+    pub(super) column: usize,
+    pub(super) width: usize,
+}
+
+impl Place {
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn row(&self, r: usize) -> Range<usize> {
+        let at = self.at + r * self.stride;
+        at..at + self.width
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86 {
+    #![allow(clippy::needless_range_loop)] // register blocks: the indices are unrolled, iterators would hide the pattern
+
+    use super::{Finish, PANEL, Place};
+    use std::arch::x86_64::{
+        __m512, __mmask16, _CMP_LT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_loadu_ps, _mm512_mask_mul_ps,
+        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    };
+
+    /// [`Finish::write`] with the sums in registers.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub(in crate::kernels) fn avx512<const R: usize>(
+        finish: Finish<'_>,
+        mut sums: [[__m512; 2]; R],
+        out: &mut [f32],
+        place: Place,
+    ) {
+        let zero = _mm512_setzero_ps();
+        match finish {
+            Finish::Linear => {}
+            Finish::Add => {
+                for r in 0..R {
+                    let old = load(&out[place.row(r)]);
+                    sums[r] = [0, 1].map(|half| _mm512_add_ps(sums[r][half], old[half]));
                 }
             }
+            Finish::Relu => {
+                for r in 0..R {
+                    sums[r] = sums[r].map(|y| rectified(y));
+                }
+            }
+            Finish::AddRelu(other) => {
+                for r in 0..R {
+                    let x = load(&other[place.row(r)]);
+                    sums[r] = [0, 1].map(|half| rectified(_mm512_add_ps(sums[r][half], x[half])));
+                }
+            }
+            Finish::ReluNorm([scale, shift]) => {
+                let columns = place.column..place.column + place.width;
+                let (s, t) = (load(&scale[columns.clone()]), load(&shift[columns]));
+                for r in 0..R {
+                    let y = sums[r].map(|y| rectified(y));
+                    sums[r] = [0, 1].map(|half| _mm512_add_ps(_mm512_mul_ps(s[half], y[half]), t[half]));
+                }
+            }
+            Finish::LeakyReluNorm(slope, [scale, shift]) => {
+                let columns = place.column..place.column + place.width;
+                let (s, t) = (load(&scale[columns.clone()]), load(&shift[columns]));
+                let slope = _mm512_set1_ps(slope);
+                for r in 0..R {
+                    let leaky = |y| _mm512_mask_mul_ps(y, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(y, zero), slope, y);
+                    let y = sums[r].map(leaky);
+                    sums[r] = [0, 1].map(|half| _mm512_add_ps(_mm512_mul_ps(s[half], y[half]), t[half]));
+                }
+            }
+        }
+        for r in 0..R {
+            store(&mut out[place.row(r)], sums[r]);
+        }
+    }
+
+    /// `max(0, y)`; of NaN, the instruction gives its second operand.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn rectified(y: __m512) -> __m512 {
+        _mm512_max_ps(_mm512_setzero_ps(), y)
+    }
+
+    /// The halves of a panel of which there are `width` columns.
+    #[inline]
+    fn masks(width: usize) -> [__mmask16; 2] {
+        let all = ((1_u64 << width.min(PANEL)) - 1) as u32;
+        [all as u16, (all >> 16) as u16]
+    }
+
+    /// At most a panel's values, and zeros behind them.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub(in crate::kernels) fn load(values: &[f32]) -> [__m512; 2] {
+        if let Ok(all) = <&[f32; PANEL]>::try_from(values) {
+            // SAFETY: `all` has 32 values; the loads need no alignment.
+            return unsafe { [_mm512_loadu_ps(all.as_ptr()), _mm512_loadu_ps(all.as_ptr().add(16))] };
+        }
+        let [low, high] = masks(values.len());
+        let from = values.as_ptr();
+        // SAFETY: the masks let through as many values as there are; the others are not touched.
+        unsafe { [_mm512_maskz_loadu_ps(low, from), _mm512_maskz_loadu_ps(high, from.wrapping_add(16))] }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn store(out: &mut [f32], row: [__m512; 2]) {
+        let [low, high] = masks(out.len());
+        let to = out.as_mut_ptr();
+        // SAFETY: as in `load`.
+        unsafe {
+            _mm512_mask_storeu_ps(to, low, row[0]);
+            _mm512_mask_storeu_ps(to.wrapping_add(16), high, row[1]);
         }
     }
 }
@@ -105,43 +240,59 @@ fn leaky(x: f32, slope: f32) -> f32 {
 mod tests {
     use super::*;
 
+    fn panel(values: &[f32]) -> [f32; PANEL] {
+        let mut panel = [7.0; PANEL];
+        panel[..values.len()].copy_from_slice(values);
+        panel
+    }
+
     #[test]
     fn each_step_is_its_formula() {
         let sums = [1.0, -2.0, f32::NAN];
         let run = |finish: Finish<'_>| {
-            let mut out = [7.0; 3];
-            finish.from(1).write(&sums, &mut out, 1, 1);
-            assert!(out[2].is_nan(), "{finish:?}");
-            [out[0], out[1]]
+            let mut out = [7.0; 4];
+            finish.write(&mut [panel(&sums)], &mut out, Place { at: 1, stride: 0, column: 1, width: 3 });
+            assert!(out[0] == 7.0 && out[3].is_nan(), "{finish:?}");
+            [out[1], out[2]]
         };
         assert_eq!(run(Finish::Linear), [1.0, -2.0]);
+        assert_eq!(run(Finish::Add), [8.0, 5.0]);
         assert_eq!(run(Finish::Relu), [1.0, 0.0]);
-        assert_eq!(run(Finish::AddRelu(&[0.0, 9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
+        assert_eq!(run(Finish::AddRelu(&[9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
         assert_eq!(run(Finish::ReluNorm([&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -1.0]);
         assert_eq!(run(Finish::LeakyReluNorm(0.25, [&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -2.5]);
     }
 
+    /// Rows of a whole panel and of a piece of one, in registers and in memory.
+    #[cfg(target_arch = "x86_64")]
     #[test]
-    fn in_place_it_is_the_same_and_gaps_are_left_alone() {
-        let other: Vec<f32> = (0..8).map(|i| i as f32 - 4.0).collect();
-        let norm = [[1.5, -1.0, 2.0], [0.25, 0.5, -3.0]];
-        let sums: Vec<f32> = (0..8).map(|i| (i as f32 * 1.7).sin() * 3.0).collect();
-        let norm = [&norm[0][..], &norm[1][..]];
-        for finish in [
-            Finish::Linear,
-            Finish::Relu,
-            Finish::AddRelu(&other),
-            Finish::ReluNorm(norm),
-            Finish::LeakyReluNorm(0.1, norm),
-        ] {
-            let (mut want, mut got) = (sums.clone(), sums.clone());
-            for at in [0, 4] {
-                finish.write(&sums[at..at + 3], &mut want[at..at + 3], at, 0);
-            }
-            for variant in Variant::ALL {
-                got.copy_from_slice(&sums);
-                apply_by(variant, finish, &mut got, 3, 4);
-                assert_eq!(got, want, "{finish:?}, {variant:?}");
+    fn in_registers_it_has_the_same_bits() {
+        if !super::super::dot::Variant::Avx512.is_available() {
+            println!("AVX-512: not on this CPU");
+            return;
+        }
+        let noise = |n: usize, seed: f32| (0..n).map(|i| (i as f32 * 1.7 + seed).sin() * 3.0).collect::<Vec<_>>();
+        let (old, other, scale, shift) = (noise(90, 0.1), noise(90, 0.2), noise(50, 0.3), noise(50, 0.4));
+        let norm = [&scale[..], &shift[..]];
+        for width in [1, 7, 16, 17, 31, 32] {
+            let mut rows = [[0.0; PANEL]; 2];
+            rows.as_flattened_mut().copy_from_slice(&noise(2 * PANEL, 0.5));
+            rows[1][0] = f32::NAN;
+            let place = Place { at: 3, stride: 41, column: 9, width };
+            for finish in [
+                Finish::Linear,
+                Finish::Add,
+                Finish::Relu,
+                Finish::AddRelu(&other),
+                Finish::ReluNorm(norm),
+                Finish::LeakyReluNorm(0.1, norm),
+            ] {
+                let (mut want, mut got) = (old.clone(), old.clone());
+                // SAFETY: this CPU has AVX-512F, as was asked above.
+                unsafe { x86::avx512(finish, [x86::load(&rows[0]), x86::load(&rows[1])], &mut got, place) };
+                finish.write(&mut rows.clone(), &mut want, place);
+                let same = want.iter().zip(&got).all(|(x, y)| x.to_bits() == y.to_bits());
+                assert!(same, "{finish:?}, {width} columns");
             }
         }
     }

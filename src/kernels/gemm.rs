@@ -26,21 +26,6 @@ impl<'a> Matrix<'a> {
         Self { values, shape, strides }
     }
 
-    /// (rows, columns).
-    pub(super) fn shape(&self) -> (usize, usize) {
-        self.shape
-    }
-
-    /// The values and the distance between rows, of a matrix whose columns are neighbours.
-    ///
-    /// # Panics
-    ///
-    /// If they are not.
-    pub(super) fn rows_of_neighbours(&self) -> (&'a [f32], usize) {
-        assert!(self.strides.1 == 1, "columns {} apart are no neighbours", self.strides.1);
-        (self.values, self.strides.0)
-    }
-
     /// Rows one after the other.
     ///
     /// # Panics
@@ -69,11 +54,6 @@ impl<'a> MatrixMut<'a> {
         assert!(reach(shape, (row_stride, 1)) <= values.len(), "{shape:?} leaves {} elements", values.len());
         assert!(shape.0 <= 1 || row_stride >= shape.1, "rows of {} columns overlap at stride {row_stride}", shape.1);
         Self { values, shape, row_stride }
-    }
-
-    /// Values, (rows, columns), and the distance between rows.
-    pub(super) fn into_parts(self) -> (&'a mut [f32], (usize, usize), usize) {
-        (self.values, self.shape, self.row_stride)
     }
 }
 

@@ -1,26 +1,52 @@
-//! Products with a matrix that stays the same, such as a layer's weights: `C[m, n] (+)= A[m, k] · B[k, n]` with B laid out once, as it is read.
+//! Products with weights that stay the same, in f32: rows of values times a layer's weights, all taps, and what becomes of the sums.
 //!
-//! B lies in panels of 32 columns, row after row, zeros behind the last column. A few rows of A times one panel is a tile of C whose sums stay in
-//! registers for all of k. A is read where it lies: its rows may overlap or have gaps, but its columns must be neighbours. Beside
-//! [`super::gemm`], which lays out both matrices anew in each call, this pays where B is large and A has few rows, or B is narrow.
+//! ```text
+//! y[i, o] = bias[o] + Σ_j Σ_l W[j, l, o] · x[i · row stride + j · tap stride + l]        j over taps, l over the inputs of one
+//! ```
 //!
-//! Each sum runs over k in order, on its own, so a row of C is the same in any company; with AVX2 and AVX-512 (fused multiply-add) also bit by bit
-//! the same, and with plain code within k roundings.
+//! The weights are laid out once, as they are read: panels of 32 outputs; in a panel tap after tap; in a tap input after input, zeros behind the last
+//! output. A few rows times one panel is a tile, whose sums stay in registers over all taps and end there ([`Finish`](super::finish::Finish)).
+//! The input is read where it lies: its rows may overlap or have gaps, so no convolution copies its windows. Beside [`super::gemm`], which lays
+//! out both matrices anew in each call, this pays where the weights are many and the rows are few, or the outputs are.
+//!
+//! Each sum runs over taps and inputs in order, on its own, so a row is the same in any company; with AVX2 and AVX-512 (fused multiply-add) also bit by
+//! bit the same, and with plain code within as many roundings as there are products.
+
+use std::ops::Range;
 
 use super::dot::Variant;
-use super::gemm::{Matrix, MatrixMut, Product};
+use super::finish::{Output, PANEL};
 
-/// Columns of a panel.
-const PANEL: usize = 32;
-/// Rows of the largest tile, of the middle one, and of the smallest.
-const ROWS: [usize; 3] = [8, 4, 1];
+/// Rows of the largest tile and of those for what is left where there are fewer.
+const ROWS: [usize; 4] = [10, 4, 2, 1];
 
-/// A matrix `[rows, columns]` to multiply from the right.
+/// Weights `[taps, inputs, outputs]`.
 #[derive(Clone, Debug)]
 pub struct Packed {
-    shape: (usize, usize),
-    /// Panel after panel, each `[rows, PANEL]`.
+    shape: [usize; 3],
+    /// Panel after panel, each `[taps, inputs, PANEL]`.
     panels: Vec<[f32; PANEL]>,
+}
+
+/// Where the values of each output row and tap lie. Rows may overlap.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// Values from those of the first row on.
+    pub values: &'a [f32],
+    /// Values from one output row's to the next one's, and from one tap's to the next one's.
+    pub strides: [usize; 2],
+}
+
+/// What a tile's sums are made of.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    /// Values from those of the first row and tap on.
+    values: &'a [f32],
+    strides: [usize; 2],
+    taps: usize,
+    inputs: usize,
+    /// Of all taps, `[taps · inputs, PANEL]`.
+    weights: &'a [[f32; PANEL]],
 }
 
 impl Packed {
@@ -28,14 +54,14 @@ impl Packed {
     ///
     /// # Panics
     ///
-    /// If there are not `rows · columns` values.
-    pub fn new(values: &[f32], shape: (usize, usize)) -> Self {
-        let (rows, columns) = shape;
-        assert!(Some(values.len()) == rows.checked_mul(columns), "{} values are no {shape:?}", values.len());
-        let mut panels = Vec::with_capacity(columns.div_ceil(PANEL) * rows);
-        for first in (0..columns).step_by(PANEL) {
-            let width = PANEL.min(columns - first);
-            for row in values.chunks_exact(columns) {
+    /// If there are not `taps · inputs · outputs` values.
+    pub fn new(values: &[f32], shape: [usize; 3]) -> Self {
+        let [taps, inputs, outputs] = shape;
+        assert!(values.len() == taps * inputs * outputs, "{} values are no {shape:?}", values.len());
+        let mut panels = Vec::with_capacity(outputs.div_ceil(PANEL) * taps * inputs);
+        for first in (0..outputs).step_by(PANEL) {
+            let width = PANEL.min(outputs - first);
+            for row in values.chunks_exact(outputs) {
                 let mut padded = [0.0; PANEL];
                 padded[..width].copy_from_slice(&row[first..first + width]);
                 panels.push(padded);
@@ -44,159 +70,192 @@ impl Packed {
         Self { shape, panels }
     }
 
-    /// `C = A · self` or `C = C + A · self`.
+    /// Taps.
+    pub fn taps(&self) -> usize {
+        self.shape[0]
+    }
+
+    /// `rows` rows of output from the taps `taps`; the first of them reads the values at 0.
     ///
     /// # Panics
     ///
-    /// If the shapes do not fit, or A's columns are not neighbours.
-    pub fn multiply(&self, a: Matrix<'_>, c: MatrixMut<'_>, product: Product) {
-        self.multiply_by(Variant::best(), a, c, product);
+    /// If `x` has too few values, `out` too few, its rows overlap, or its bias is not one value an output.
+    pub fn run(&self, x: Rows<'_>, taps: Range<usize>, rows: usize, out: Output<'_>) {
+        self.run_by(Variant::best(), x, taps, rows, out);
     }
 
-    fn multiply_by(&self, variant: Variant, a: Matrix<'_>, c: MatrixMut<'_>, product: Product) {
-        let (k, n) = self.shape;
-        let (rows, stride) = a.rows_of_neighbours();
-        let (values, shape, c_stride) = c.into_parts();
-        assert!(a.shape() == (shape.0, k) && shape.1 == n, "{:?} · {:?} is not {shape:?}", a.shape(), self.shape);
-        if k == 0 {
-            return clear_unless_added(values, shape, c_stride, product);
-        }
-        for (p, panel) in self.panels.chunks_exact(k).enumerate() {
-            let columns = p * PANEL..n.min((p + 1) * PANEL);
-            let mut i = 0;
-            while i < shape.0 {
-                let height = ROWS.into_iter().find(|height| i + height <= shape.0).unwrap_or(1);
-                let x = &rows[i * stride..];
-                let y = &mut values[i * c_stride + columns.start..];
-                let width = columns.len();
+    fn run_by(&self, variant: Variant, x: Rows<'_>, taps: Range<usize>, rows: usize, mut out: Output<'_>) {
+        let [all_taps, inputs, outputs] = self.shape;
+        assert!(taps.end <= all_taps && out.bias.len() == outputs, "{taps:?}, {} biases", out.bias.len());
+        assert!(rows <= 1 || out.stride >= outputs, "rows overlap at stride {}", out.stride);
+        for panel in 0..outputs.div_ceil(PANEL) {
+            let weights = &self.panels[(panel * all_taps + taps.start) * inputs..];
+            for (first, height) in tiles(rows, out.finish.may_repeat()) {
+                let values = &x.values[(first * x.strides[0]).min(x.values.len())..];
+                let tile = Tile { values, strides: x.strides, taps: taps.len(), inputs, weights };
                 match height {
-                    8 => write(&tile::<8>(variant, x, stride, panel), y, c_stride, width, product),
-                    4 => write(&tile::<4>(variant, x, stride, panel), y, c_stride, width, product),
-                    _ => write(&tile::<1>(variant, x, stride, panel), y, c_stride, width, product),
+                    10 => tile.run::<10>(variant, panel, first, &mut out),
+                    4 => tile.run::<4>(variant, panel, first, &mut out),
+                    2 => tile.run::<2>(variant, panel, first, &mut out),
+                    _ => tile.run::<1>(variant, panel, first, &mut out),
                 }
-                i += height;
             }
         }
     }
 }
 
-/// The product over no columns of A is zero.
-fn clear_unless_added(values: &mut [f32], (rows, columns): (usize, usize), stride: usize, product: Product) {
-    if product == Product::Replaces {
-        (0..rows).for_each(|i| values[i * stride..i * stride + columns].fill(0.0));
-    }
+/// First row and height of each tile of `rows` rows. If rows may be written twice, the same, the last large tile reaches back over rows of the one
+/// before it, which takes less time than smaller tiles.
+pub(super) fn tiles(rows: usize, may_repeat: bool) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let left = rows - first;
+        if may_repeat && (1..ROWS[0]).contains(&left) && rows >= ROWS[0] {
+            first = rows;
+            return Some((rows - ROWS[0], ROWS[0]));
+        }
+        let height = ROWS.into_iter().find(|height| *height <= left)?;
+        first += height;
+        Some((first - height, height))
+    })
 }
 
-/// Puts a tile into C.
-fn write<const R: usize>(tile: &[[f32; PANEL]; R], c: &mut [f32], stride: usize, width: usize, product: Product) {
-    for (r, sums) in tile.iter().enumerate() {
-        let row = &mut c[r * stride..r * stride + width];
-        match product {
-            Product::Replaces => row.copy_from_slice(&sums[..width]),
-            Product::Adds => row.iter_mut().zip(sums).for_each(|(c, sum)| *c += sum),
+impl Tile<'_> {
+    /// R rows of a panel's outputs.
+    #[inline]
+    fn run<const R: usize>(&self, variant: Variant, panel: usize, first: usize, out: &mut Output<'_>) {
+        let last = (R - 1) * self.strides[0] + self.taps.saturating_sub(1) * self.strides[1];
+        assert!(self.taps * self.inputs == 0 || self.values.len() >= last + self.inputs, "too few values");
+        assert!(self.weights.len() >= self.taps * self.inputs);
+        match variant {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the guard has just found that this CPU has AVX2 and FMA; the assertions above are what the function asks for.
+            Variant::Avx2 if variant.is_available() => unsafe { x86::avx2::<R>(self, panel, first, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above, with AVX-512F.
+            Variant::Avx512 if variant.is_available() => unsafe { x86::avx512::<R>(self, panel, first, out) },
+            _ => self.portable::<R>(panel, first, out),
         }
     }
-}
 
-/// R rows of A, `stride` apart, times a panel; each row has as many values as the panel has rows.
-#[inline]
-fn tile<const R: usize>(variant: Variant, a: &[f32], stride: usize, panel: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
-    assert!(a.len() >= (R - 1) * stride + panel.len(), "{R} rows of {} at stride {stride}", panel.len());
-    match variant {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the guard has just found that this CPU has AVX2 and FMA.
-        Variant::Avx2 if variant.is_available() => unsafe { x86::avx2(a, stride, panel) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the guard has just found that this CPU has AVX-512F.
-        Variant::Avx512 if variant.is_available() => unsafe { x86::avx512(a, stride, panel) },
-        _ => portable(a, stride, panel),
-    }
-}
-
-fn portable<const R: usize>(a: &[f32], stride: usize, panel: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
-    #[cfg(test)]
-    tests::note(Variant::Portable);
-    let mut sums = [[0.0; PANEL]; R];
-    for (l, b) in panel.iter().enumerate() {
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let x = a[r * stride + l];
-            sums.iter_mut().zip(b).for_each(|(sum, b)| *sum += x * b);
+    fn portable<const R: usize>(&self, panel: usize, first: usize, out: &mut Output<'_>) {
+        #[cfg(test)]
+        tests::note(Variant::Portable);
+        let mut sums = [[0.0; PANEL]; R];
+        for (j, weights) in self.weights.chunks_exact(self.inputs.max(1)).take(self.taps).enumerate() {
+            for (l, w) in weights.iter().enumerate() {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let x = self.values[r * self.strides[0] + j * self.strides[1] + l];
+                    sums.iter_mut().zip(w).for_each(|(sum, w)| *sum += x * w);
+                }
+            }
         }
+        finish(&mut sums, panel, first, out);
     }
-    sums
+}
+
+/// Adds the bias, and writes what becomes of the sums.
+#[inline(always)]
+#[allow(clippy::inline_always)] // compiled for the vectors of its caller
+fn finish(sums: &mut [[f32; PANEL]], panel: usize, first: usize, out: &mut Output<'_>) {
+    let place = out.place(panel, first);
+    let bias = &out.bias[place.column..place.column + place.width];
+    for row in &mut *sums {
+        row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+    }
+    out.finish.write(sums, out.values, place);
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     #![allow(clippy::needless_range_loop)] // register blocks: the indices are unrolled, iterators would hide the pattern
 
-    use super::PANEL;
+    use super::{Output, PANEL, Tile, finish};
+    use crate::kernels::finish::x86::{self as end, load};
     use std::arch::x86_64::{
-        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
     };
 
-    /// A value of A.
-    #[inline]
-    fn at(a: &[f32], i: usize) -> f32 {
-        debug_assert!(i < a.len());
-        // SAFETY: the callers' rows r < R and columns l < panel.len() give i = r · stride + l ≤ (R − 1) · stride + panel.len() − 1,
-        // which `tile` has asserted to lie inside.
-        unsafe { *a.get_unchecked(i) }
+    /// A value of the input.
+    ///
+    /// # Safety
+    ///
+    /// There is one at `i`.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    unsafe fn at(values: &[f32], i: usize) -> f32 {
+        debug_assert!(i < values.len());
+        // SAFETY: the caller says so.
+        unsafe { *values.get_unchecked(i) }
     }
 
-    /// Two vectors of sums for each row: 16 of 32 registers for 8 rows.
+    /// Two vectors of sums for each row: 20 of 32 registers for 10 rows.
+    ///
+    /// # Safety
+    ///
+    /// The tile has the values and weights of R rows and all its taps.
     #[target_feature(enable = "avx512f")]
-    pub(super) fn avx512<const R: usize>(a: &[f32], stride: usize, panel: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
+    pub(super) unsafe fn avx512<const R: usize>(tile: &Tile<'_>, panel: usize, first: usize, out: &mut Output<'_>) {
         #[cfg(test)]
         super::tests::note(super::Variant::Avx512);
         let mut sums = [[_mm512_setzero_ps(); 2]; R];
-        for (l, b) in panel.iter().enumerate() {
-            // SAFETY: b has 32 values, of which these are the first and the last 16; the loads need no alignment.
-            let b = unsafe { [_mm512_loadu_ps(b.as_ptr()), _mm512_loadu_ps(b.as_ptr().add(16))] };
-            for r in 0..R {
-                let x = _mm512_set1_ps(at(a, r * stride + l));
-                sums[r] = [_mm512_fmadd_ps(x, b[0], sums[r][0]), _mm512_fmadd_ps(x, b[1], sums[r][1])];
+        for j in 0..tile.taps {
+            for (l, w) in tile.weights[j * tile.inputs..][..tile.inputs].iter().enumerate() {
+                // SAFETY: w has 32 values, of which these are the first and the last 16; the loads need no alignment.
+                let w = unsafe { [_mm512_loadu_ps(w.as_ptr()), _mm512_loadu_ps(w.as_ptr().add(16))] };
+                for r in 0..R {
+                    // SAFETY: row r < R, tap j < taps and input l < inputs lie inside, says the caller.
+                    let x = unsafe { at(tile.values, r * tile.strides[0] + j * tile.strides[1] + l) };
+                    let x = _mm512_set1_ps(x);
+                    sums[r] = [_mm512_fmadd_ps(x, w[0], sums[r][0]), _mm512_fmadd_ps(x, w[1], sums[r][1])];
+                }
             }
         }
-        let mut out = [[0.0; PANEL]; R];
+        let place = out.place(panel, first);
+        let bias = load(&out.bias[place.column..place.column + place.width]);
         for r in 0..R {
-            // SAFETY: a row of `out` has 32 values.
-            unsafe {
-                _mm512_storeu_ps(out[r].as_mut_ptr(), sums[r][0]);
-                _mm512_storeu_ps(out[r].as_mut_ptr().add(16), sums[r][1]);
-            }
+            sums[r] = [0, 1].map(|half| _mm512_add_ps(sums[r][half], bias[half]));
         }
-        out
+        end::avx512(out.finish, sums, out.values, place);
     }
 
     /// A quarter of the panel at a time: one vector of sums for each row.
+    ///
+    /// # Safety
+    ///
+    /// As [`avx512`].
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn avx2<const R: usize>(a: &[f32], stride: usize, panel: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
+    pub(super) unsafe fn avx2<const R: usize>(tile: &Tile<'_>, panel: usize, first: usize, out: &mut Output<'_>) {
         #[cfg(test)]
         super::tests::note(super::Variant::Avx2);
-        let mut out = [[0.0; PANEL]; R];
-        for first in (0..PANEL).step_by(8) {
+        let mut rows = [[0.0; PANEL]; R];
+        for column in (0..PANEL).step_by(8) {
             let mut sums = [_mm256_setzero_ps(); R];
-            for (l, b) in panel.iter().enumerate() {
-                // SAFETY: first + 8 ≤ 32, the length of b; the load needs no alignment.
-                let b = unsafe { _mm256_loadu_ps(b.as_ptr().add(first)) };
-                for r in 0..R {
-                    sums[r] = _mm256_fmadd_ps(_mm256_set1_ps(at(a, r * stride + l)), b, sums[r]);
+            for j in 0..tile.taps {
+                for (l, w) in tile.weights[j * tile.inputs..][..tile.inputs].iter().enumerate() {
+                    // SAFETY: column + 8 ≤ 32, the length of w; the load needs no alignment.
+                    let w = unsafe { _mm256_loadu_ps(w.as_ptr().add(column)) };
+                    for r in 0..R {
+                        // SAFETY: row r < R, tap j < taps and input l < inputs lie inside, says the caller.
+                        let x = unsafe { at(tile.values, r * tile.strides[0] + j * tile.strides[1] + l) };
+                        sums[r] = _mm256_fmadd_ps(_mm256_set1_ps(x), w, sums[r]);
+                    }
                 }
             }
             for r in 0..R {
-                // SAFETY: first + 8 ≤ 32, the length of a row of `out`.
-                unsafe { _mm256_storeu_ps(out[r].as_mut_ptr().add(first), sums[r]) };
+                // SAFETY: column + 8 ≤ 32, the length of a row; the store needs no alignment.
+                unsafe { _mm256_storeu_ps(rows[r].as_mut_ptr().add(column), sums[r]) };
             }
         }
-        out
+        finish(&mut rows, panel, first, out);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::finish::Finish;
     use std::cell::Cell;
 
     thread_local! { static RAN: Cell<Option<Variant>> = const { Cell::new(None) } }
@@ -213,42 +272,68 @@ mod tests {
             .collect()
     }
 
-    /// Against the definition in f64; rows of A begin `stride` values apart, rows of C five more than they are long.
-    fn check(variant: Variant, (m, k, n): (usize, usize, usize), stride: usize) {
-        let (a, b) = (noise(m.saturating_sub(1) * stride + k, 1), noise(k * n, 2));
-        let packed = Packed::new(&b, (k, n));
-        let c_stride = n + 5;
-        for product in [Product::Replaces, Product::Adds] {
-            let mut c = vec![if product == Product::Adds { 2.0 } else { f32::NAN }; m * c_stride];
-            let before = c[..1.min(c.len())].to_vec();
-            let view = MatrixMut::new(&mut c, (m, n), c_stride);
-            RAN.set(None);
-            packed.multiply_by(variant, Matrix::new(&a, (m, k), (stride, 1)), view, product);
-            let ran = if variant.is_available() { variant } else { Variant::Portable };
-            assert!(m * k * n == 0 || RAN.get() == Some(ran), "{variant:?}: another variant ran");
-            for (at, got) in c.iter().enumerate() {
-                let (i, j) = (at / c_stride, at % c_stride);
-                if j >= n {
-                    assert_eq!(got.to_bits(), before[0].to_bits(), "written beside the matrix");
-                    continue;
-                }
-                let sum: f64 = (0..k).map(|l| f64::from(a[i * stride + l]) * f64::from(b[l * n + j])).sum();
-                let want = if product == Product::Adds { sum + 2.0 } else { sum };
-                assert!(
-                    (want - f64::from(*got)).abs() < 1e-6 * (1.0 + k as f64),
-                    "{variant:?} {m} {k} {n}: {want} {got}"
-                );
-            }
-        }
+    struct Case {
+        shape: [usize; 3],
+        weights: Vec<f32>,
+        values: Vec<f32>,
+        strides: [usize; 2],
+        bias: Vec<f32>,
+        rows: usize,
     }
 
-    #[test]
-    fn equals_the_definition_around_the_tiles() {
-        for variant in Variant::ALL {
-            for m in [0, 1, 3, 4, 7, 8, 9, 21] {
-                for k in [0, 1, 2, 33, 300] {
-                    for n in [0, 1, 31, 32, 33, 70] {
-                        check(variant, (m, k, n), k);
+    impl Case {
+        fn new(shape: [usize; 3], strides: [usize; 2], rows: usize) -> Self {
+            let [taps, inputs, outputs] = shape;
+            let reach = rows.saturating_sub(1) * strides[0] + (taps - 1) * strides[1] + inputs;
+            let weights = noise(taps * inputs * outputs, 2);
+            Self { shape, weights, values: noise(reach, 1), strides, bias: noise(outputs, 3), rows }
+        }
+
+        /// Rows of output five values farther apart than they are long; `old` is what they held.
+        fn run(&self, variant: Variant, taps: Range<usize>, finish: Finish<'_>, old: f32) -> Vec<f32> {
+            let stride = self.shape[2] + 5;
+            let mut values = vec![old; self.rows * stride];
+            RAN.set(None);
+            let out = Output { values: &mut values, stride, bias: &self.bias, finish };
+            let x = Rows { values: &self.values, strides: self.strides };
+            Packed::new(&self.weights, self.shape).run_by(variant, x, taps, self.rows, out);
+            let ran = if variant.is_available() { variant } else { Variant::Portable };
+            assert!(self.rows * self.shape[2] == 0 || RAN.get() == Some(ran), "{variant:?}: another variant ran");
+            values
+        }
+
+        /// The formula of the page above, in f64; the first of the taps reads the values at 0.
+        fn naive(&self, taps: &Range<usize>, i: usize, o: usize) -> f64 {
+            let [_, inputs, outputs] = self.shape;
+            let mut sum = f64::from(self.bias[o]);
+            for (place, j) in taps.clone().enumerate() {
+                for l in 0..inputs {
+                    let x = self.values[i * self.strides[0] + place * self.strides[1] + l];
+                    sum += f64::from(x) * f64::from(self.weights[(j * inputs + l) * outputs + o]);
+                }
+            }
+            sum
+        }
+
+        fn check(&self, variant: Variant) {
+            let [taps, inputs, outputs] = self.shape;
+            for taps in [0..taps, 1.min(taps - 1)..taps] {
+                for (finish, old) in [(Finish::Linear, f32::NAN), (Finish::Relu, f32::NAN), (Finish::Add, 2.0)] {
+                    for (at, got) in self.run(variant, taps.clone(), finish, old).into_iter().enumerate() {
+                        let (i, o) = (at / (outputs + 5), at % (outputs + 5));
+                        if o >= outputs {
+                            assert_eq!(got.to_bits(), old.to_bits(), "written beside the rows");
+                            continue;
+                        }
+                        let sum = self.naive(&taps, i, o);
+                        let want = match finish {
+                            Finish::Relu => sum.max(0.0),
+                            Finish::Add => 2.0 + sum,
+                            _ => sum,
+                        };
+                        let bound = 1e-6 * (2 + taps.len() * inputs) as f64;
+                        let far = (want - f64::from(got)).abs();
+                        assert!(far < bound, "{variant:?} {:?} {finish:?}: {want} {got}", self.shape);
                     }
                 }
             }
@@ -256,44 +341,60 @@ mod tests {
     }
 
     #[test]
-    fn rows_may_overlap_or_lie_apart() {
+    fn every_variant_equals_the_formula_around_the_tiles() {
         for variant in Variant::ALL {
-            check(variant, (13, 30, 33), 7);
-            check(variant, (13, 30, 33), 50);
-        }
-    }
-
-    #[test]
-    fn a_row_is_the_same_in_any_company() {
-        let (a, b) = (noise(21 * 77, 3), noise(77 * 40, 4));
-        let packed = Packed::new(&b, (77, 40));
-        for variant in Variant::ALL {
-            let product = |rows: usize| {
-                let mut c = vec![0.0; rows * 40];
-                let out = MatrixMut::new(&mut c, (rows, 40), 40);
-                packed.multiply_by(variant, Matrix::row_major(&a, (rows, 77)), out, Product::Replaces);
-                c
-            };
-            let whole = product(21);
-            for rows in [1, 4, 5, 8, 13] {
-                assert_eq!(product(rows), whole[..rows * 40], "{variant:?}, {rows} rows");
+            for rows in [0, 1, 2, 3, 7, 9, 10, 11, 25] {
+                for shape in [[1, 1, 1], [1, 0, 5], [3, 2, 31], [2, 33, 32], [1, 300, 70], [5, 7, 33]] {
+                    Case::new(shape, [shape[1], 3 * shape[1]], rows).check(variant);
+                }
             }
         }
     }
 
     #[test]
-    #[should_panic(expected = "neighbours")]
-    fn columns_with_gaps_are_refused() {
-        let mut c = [0.0; 4];
-        let a = Matrix::new(&[0.0; 12], (2, 2), (4, 2));
-        Packed::new(&[0.0; 4], (2, 2)).multiply(a, MatrixMut::new(&mut c, (2, 2), 2), Product::Replaces);
+    fn rows_and_taps_may_overlap_or_lie_apart() {
+        for variant in Variant::ALL {
+            Case::new([3, 30, 33], [7, 11], 13).check(variant);
+            Case::new([3, 30, 33], [50, 200], 13).check(variant);
+        }
     }
 
     #[test]
-    #[should_panic(expected = "is not")]
-    fn shapes_that_do_not_fit_are_refused() {
-        let mut c = [0.0; 4];
-        let a = Matrix::row_major(&[0.0; 6], (2, 3));
-        Packed::new(&[0.0; 4], (2, 2)).multiply(a, MatrixMut::new(&mut c, (2, 2), 2), Product::Replaces);
+    fn a_row_is_the_same_in_any_company() {
+        for variant in Variant::ALL {
+            let product =
+                |rows| Case { rows, ..Case::new([2, 77, 40], [77, 77], 21) }.run(variant, 0..2, Finish::Relu, 0.0);
+            let whole = product(21);
+            for rows in [1, 4, 5, 8, 13] {
+                assert_eq!(product(rows), whole[..rows * 45], "{variant:?}, {rows} rows");
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_cover_each_row_and_repeat_only_where_they_may() {
+        for rows in 0..40 {
+            for may_repeat in [false, true] {
+                let mut seen = vec![0; rows];
+                for (first, height) in tiles(rows, may_repeat) {
+                    seen[first..first + height].iter_mut().for_each(|n| *n += 1);
+                }
+                assert!(seen.iter().all(|n| *n == 1 || may_repeat && *n == 2), "{rows}: {seen:?}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "too few values")]
+    fn values_that_do_not_reach_are_refused() {
+        let x = Rows { values: &[0.0; 7], strides: [4, 0] };
+        let out = Output { values: &mut [0.0; 4], stride: 2, bias: &[0.0; 2], finish: Finish::Linear };
+        Packed::new(&[0.0; 8], [1, 4, 2]).run(x, 0..1, 2, out);
+    }
+
+    #[test]
+    #[should_panic(expected = "are no")]
+    fn a_shape_of_other_size_is_refused() {
+        Packed::new(&[0.0; 4], [1, 2, 3]);
     }
 }

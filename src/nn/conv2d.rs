@@ -1,14 +1,12 @@
 //! Convolution over frames and bands.
 
-use crate::error::Result;
-use crate::kernels::finish::Finish;
-use crate::kernels::gemm::{Matrix, MatrixMut, Product};
-use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS, Output};
-use crate::kernels::packed::Packed;
-use crate::nn::{Norm, Picture, Precision, Scratch, Tensor, Weights};
+use std::ops::Range;
 
-/// Values of a tile of frames: what is added up in several passes stays in the second-level cache.
-const TILE: usize = 1 << 15;
+use crate::error::Result;
+use crate::kernels::finish::{Finish, Output};
+use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS};
+use crate::kernels::packed::{Packed, Rows};
+use crate::nn::{Image, Keep, Norm, Picture, Precision, Tensor, Weights};
 
 /// PyTorch's `nn.Conv2d` with a square kernel of 1 or 3, half of it as padding, strided over the bands alone, and the batch norm behind it:
 ///
@@ -16,7 +14,7 @@ const TILE: usize = 1 << 15;
 /// y[t, f, o] = b[o] + Σ_u Σ_v Σ_i W[o, i, v, u] · x[t + u − half, f · stride + v − half, i]
 /// ```
 ///
-/// with `x` zero outside the picture. In a [`Picture`] the taps over the bands are neighbours: a kernel's column is one matrix product whose
+/// with `x` zero outside the picture. In a [`Picture`] the taps over the bands are neighbours: a kernel's columns are taps of a product whose
 /// rows overlap, and no window is ever written out.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
@@ -30,7 +28,7 @@ pub struct Conv2d {
 /// For each tap over the frames `[kernel · inputs, outputs]`.
 #[derive(Clone, Debug)]
 enum TapWeights {
-    F32(Vec<Packed>),
+    F32(Packed),
     Int8(Int8Weights),
 }
 
@@ -50,15 +48,14 @@ impl Conv2d {
         let weights = if precision == Precision::Int8 && width <= MAX_INPUTS {
             TapWeights::Int8(int8_taps(weight, norm))
         } else {
-            let tap = |u: usize| {
-                let mut packed = Vec::with_capacity(width * outputs);
-                for (v, i) in (0..kernel).flat_map(|v| (0..inputs).map(move |i| (v, i))) {
+            let mut packed = Vec::with_capacity(kernel * width * outputs);
+            for (u, v) in (0..kernel).flat_map(|u| (0..kernel).map(move |v| (u, v))) {
+                for i in 0..inputs {
                     let at = |o: usize| ((o * inputs + i) * kernel + v) * kernel + u;
                     packed.extend((0..outputs).map(|o| weight.values()[at(o)] * norm.scale()[o]));
                 }
-                Packed::new(&packed, (width, outputs))
-            };
-            TapWeights::F32((0..kernel).map(tap).collect())
+            }
+            TapWeights::F32(Packed::new(&packed, [kernel, width, outputs]))
         };
         Self { inputs, kernel, stride, weights, bias: norm.shift().to_vec() }
     }
@@ -89,89 +86,107 @@ impl Conv2d {
         Picture { frames: input.frames, bands: input.bands.div_ceil(self.stride), channels: self.bias.len() }
     }
 
-    /// A picture of `sizes` → one of [`Self::picture_out`]. In [`Precision::Int8`] nothing in the input may be negative: negative values count as 0.
+    /// A picture of `sizes` → one of [`Self::picture_out`], of which is kept what is asked for. In [`Precision::Int8`] the input's codes are read, else
+    /// its values. What is coded must not be negative: negative values count as 0.
     ///
     /// # Panics
     ///
-    /// If a slice is not as long as its picture, or the picture has other channels than the weights.
-    pub fn run(&self, input: &[f32], sizes: Picture, output: &mut [f32], finish: Finish<'_>, scratch: &mut Scratch) {
+    /// If the input is not of these sizes, or has other channels than the weights.
+    pub fn run(&self, input: &Image, sizes: Picture, output: &mut Image, keep: Keep, finish: Finish<'_>) {
         let out = self.picture_out(sizes);
-        assert!(sizes.channels == self.inputs && input.len() == sizes.len() && output.len() == out.len());
+        assert!(sizes.channels == self.inputs, "{} channels for {} inputs", sizes.channels, self.inputs);
         match &self.weights {
-            TapWeights::F32(taps) => self.run_f32(taps, input, sizes, output, finish),
+            TapWeights::F32(weights) if keep == Keep::Values => {
+                let values = output.room(out.len());
+                self.run_f32(weights, &input.values, sizes, (0..out.frames, values), finish);
+            }
+            TapWeights::F32(weights) => frame_by_frame(out, output, keep, |t, values| {
+                let finish = finish.from(out.frame(t) - out.frame(0));
+                self.run_f32(weights, &input.values, sizes, (t..t + 1, values), finish);
+            }),
             TapWeights::Int8(weights) => {
-                scratch.codes.write_positive(input.chunks_exact(sizes.frame_stride().max(1)), sizes.frame_stride());
-                // the margin behind the last frame
-                scratch.codes.append_zeros(sizes.channels);
-                self.run_int8(weights, &scratch.codes, sizes, output, finish);
+                assert!(input.codes.scales().len() == sizes.frames, "codes of another picture");
+                frame_by_frame(out, output, keep, |t, values| {
+                    self.run_int8(weights, &input.codes, sizes, (t, values), finish.from(out.frame(t)));
+                });
             }
         }
-        out.clear_margins(output, 0, out.frames);
-    }
-
-    fn run_f32(&self, taps: &[Packed], input: &[f32], sizes: Picture, output: &mut [f32], finish: Finish<'_>) {
-        let out = self.picture_out(sizes);
-        let step = (TILE / out.frame_stride().max(1)).max(1);
-        for from in (0..out.frames).step_by(step) {
-            let to = out.frames.min(from + step);
-            for row in output[out.frame(from)..out.frame(to)].chunks_exact_mut(self.bias.len().max(1)) {
-                row.copy_from_slice(&self.bias);
-            }
-            for (u, tap) in taps.iter().enumerate() {
-                self.add_tap((u, tap), (from, to), input, sizes, output);
-            }
-            let tile = &mut output[out.frame(from)..out.frame(to)];
-            finish.from(out.frame(from)).apply(tile, out.channels, out.channels);
+        if keep != Keep::Codes {
+            out.clear_margins(&mut output.values, 0, out.frames);
         }
     }
 
-    /// Adds what tap `u` over the frames makes of the input to the frames `from..to` of the output.
-    fn add_tap(
+    /// Some frames of the output, of which the first begins behind one margin in `values`. Without a stride, the frames that read the same taps are one
+    /// product: the margins between them are rows like any other, and cleared in the end.
+    fn run_f32(
         &self,
-        (u, tap): (usize, &Packed),
-        (from, to): (usize, usize),
-        x: &[f32],
+        weights: &Packed,
+        input: &[f32],
         sizes: Picture,
-        y: &mut [f32],
+        (frames, values): (Range<usize>, &mut [f32]),
+        finish: Finish<'_>,
     ) {
-        let half = self.kernel / 2;
-        let from = from.max(half.saturating_sub(u));
-        let to = to.min((sizes.frames + half).saturating_sub(u));
-        if from >= to {
-            return;
-        }
-        let out = self.picture_out(sizes);
-        let first = |t: usize| sizes.frame(t + u - half) - half * sizes.channels;
-        let width = self.kernel * self.inputs;
-        let mut product = |t: usize, rows: usize| {
-            let a = Matrix::new(&x[first(t)..], (rows, width), (self.stride * self.inputs, 1));
-            let c = MatrixMut::new(&mut y[out.frame(t)..], (rows, out.channels), out.channels);
-            tap.multiply(a, c, Product::Adds);
-        };
-        if self.stride == 1 {
-            // the margins between the frames are rows like any other, and cleared in the end
-            product(from, (to - from) * (out.bands + 1) - 1);
-        } else {
-            (from..to).for_each(|t| product(t, out.bands));
+        let (out, half) = (self.picture_out(sizes), self.kernel / 2);
+        let strides = [self.stride * self.inputs, sizes.frame_stride()];
+        let mut t = frames.start;
+        while t < frames.end {
+            let taps = self.taps_inside(t, sizes.frames);
+            let all_taps = self.stride == 1 && taps.len() == self.kernel;
+            let count = if all_taps { (out.frames - half).min(frames.end) - t } else { 1 };
+            let rows = Rows { values: &input[sizes.frame(t + taps.start - half) - half * sizes.channels..], strides };
+            let from = out.frame(t - frames.start);
+            let (values, finish) = (&mut values[from..], finish.from(from));
+            let end = Output { values, stride: out.channels, bias: &self.bias, finish };
+            weights.run(rows, taps, count * (out.bands + 1) - 1, end);
+            t += count;
         }
     }
 
-    /// Frame by frame, as each frame of codes has its scale. A frame's codes begin with the margin before it.
-    fn run_int8(&self, weights: &Int8Weights, codes: &Codes, sizes: Picture, output: &mut [f32], finish: Finish<'_>) {
+    /// The taps of frame `t` that read one of so many frames.
+    fn taps_inside(&self, t: usize, frames: usize) -> Range<usize> {
+        let half = self.kernel / 2;
+        half.saturating_sub(t)..self.kernel.min(frames + half - t)
+    }
+
+    /// One frame of the output: `values` begins with the margin before it. A frame's codes begin with the margin before it, too, and have a scale.
+    fn run_int8(
+        &self,
+        weights: &Int8Weights,
+        codes: &Codes,
+        sizes: Picture,
+        (t, values): (usize, &mut [f32]),
+        finish: Finish<'_>,
+    ) {
         let (out, half) = (self.picture_out(sizes), self.kernel / 2);
-        for t in 0..out.frames {
-            let taps = half.saturating_sub(t)..self.kernel.min(sizes.frames + half - t);
-            let first = t + taps.start - half;
-            let x = CodeRows {
-                codes: &codes.codes()[sizes.frame(first) - half * sizes.channels..],
-                code_strides: [self.stride * sizes.channels, sizes.frame_stride()],
-                scales: &codes.scales()[first..],
-                lows: codes.lows(),
-                scale_strides: [0, 1],
-            };
-            let from = out.frame(t);
-            let (values, finish) = (&mut output[from..], finish.from(from));
-            weights.run(&x, taps, out.bands, Output { values, stride: out.channels, bias: &self.bias, finish });
+        let taps = self.taps_inside(t, sizes.frames);
+        let first = t + taps.start - half;
+        let x = CodeRows {
+            codes: &codes.codes()[sizes.frame(first) - half * sizes.channels..],
+            code_strides: [self.stride * sizes.channels, sizes.frame_stride()],
+            scales: &codes.scales()[first..],
+            lows: codes.lows(),
+            scale_strides: [0, 1],
+        };
+        let values = &mut values[out.channels..];
+        weights.run(&x, taps, out.bands, Output { values, stride: out.channels, bias: &self.bias, finish });
+    }
+}
+
+/// Makes each frame of a picture (`make` is given its number and values, which begin with the margin before it) and codes it while it is in the
+/// first-level cache. Where values are not kept, each frame is made in the place of the one before.
+fn frame_by_frame(out: Picture, image: &mut Image, keep: Keep, mut make: impl FnMut(usize, &mut [f32])) {
+    let (frame, margin) = (out.frame_stride(), out.channels);
+    image.room(if keep == Keep::Codes { frame + margin } else { out.len() });
+    if keep != Keep::Values {
+        image.begin_codes(out);
+    }
+    for t in 0..out.frames {
+        let from = if keep == Keep::Codes { 0 } else { t * frame };
+        let values = &mut image.values[from..from + frame];
+        values[..margin].fill(0.0);
+        make(t, values);
+        if keep != Keep::Values {
+            image.codes.write_positive_row(t, values);
         }
     }
 }
@@ -216,12 +231,14 @@ mod tests {
             }
         }
 
-        fn input(&self) -> Vec<f32> {
-            let mut values = vec![0.0; self.sizes.len()];
+        fn input(&self) -> Image {
+            let mut image = Image::default();
+            let values = image.room(self.sizes.len());
             for (t, row) in self.x.chunks(self.sizes.frame_len()).enumerate() {
                 values[self.sizes.frame(t)..][..row.len()].copy_from_slice(row);
             }
-            values
+            image.encode(self.sizes);
+            image
         }
 
         /// The formula, in f64.
@@ -241,30 +258,46 @@ mod tests {
             sum * f64::from(self.norm.scale()[o]) + f64::from(self.norm.shift()[o])
         }
 
+        /// Codes are those of the values, whether these are kept or not.
+        fn check_codes(&self, layer: &Conv2d, finish: Finish<'_>) {
+            let [mut values, mut codes, mut both] = [(); 3].map(|()| Image::default());
+            layer.run(&self.input(), self.sizes, &mut values, Keep::Values, finish);
+            layer.run(&self.input(), self.sizes, &mut codes, Keep::Codes, finish);
+            layer.run(&self.input(), self.sizes, &mut both, Keep::Both, finish);
+            assert_eq!(both.values, values.values);
+            values.encode(layer.picture_out(self.sizes));
+            for image in [codes, both] {
+                assert_eq!((image.codes.codes(), image.codes.scales()), (values.codes.codes(), values.codes.scales()));
+            }
+        }
+
         fn check(&self, precision: Precision) {
             let layer = Conv2d::new(&self.weight, &self.norm, self.stride, precision);
             let out = layer.picture_out(self.sizes);
             let other = noise(out.len(), 0.5);
             let others = out.without_margins(&other);
-            let mut y = vec![f32::NAN; out.len()];
+            let mut image = Image::default();
             // half a step of the weights' and of the activations' codes, in each product; both are at most 1 here
             let products = (layer.kernel * layer.kernel * layer.inputs) as f64;
             let step = if precision == Precision::Int8 { 0.5 / 127.0 + 0.5 / 255.0 } else { 0.0 };
             for finish in [Finish::Linear, Finish::Relu, Finish::AddRelu(&other)] {
-                layer.run(&self.input(), self.sizes, &mut y, finish, &mut Scratch::default());
-                for (n, got) in out.without_margins(&y).iter().enumerate() {
+                image.room(out.len()).fill(f32::NAN);
+                layer.run(&self.input(), self.sizes, &mut image, Keep::Values, finish);
+                let y = &image.values;
+                self.check_codes(&layer, finish);
+                for (n, got) in out.without_margins(y).iter().enumerate() {
                     let (t, f, o) = (n / out.channels / out.bands, n / out.channels % out.bands, n % out.channels);
                     let sum = self.naive(t, f, o);
                     let want = match finish {
                         Finish::Linear => sum,
                         Finish::Relu => sum.max(0.0),
                         Finish::AddRelu(_) => (sum + f64::from(others[n])).max(0.0),
-                        Finish::ReluNorm(_) | Finish::LeakyReluNorm(..) => unreachable!(),
+                        _ => unreachable!(),
                     };
                     let far = (want - f64::from(*got)).abs();
                     assert!(far < 1e-4 + step * products, "{precision:?} {:?} {finish:?}: {want} {got}", self.sizes);
                 }
-                let inside: f64 = out.without_margins(&y).iter().map(|y| f64::from(y.abs())).sum();
+                let inside: f64 = out.without_margins(y).iter().map(|y| f64::from(y.abs())).sum();
                 assert!((y.iter().map(|y| f64::from(y.abs())).sum::<f64>() - inside).abs() < 1e-6, "margins are 0");
             }
         }
@@ -286,19 +319,13 @@ mod tests {
     }
 
     #[test]
-    fn tiles_join_without_a_seam() {
-        let case = Case::new([32, 3, 3, 1, 300, 40]);
-        const { assert!(300 * 41 * 32 > 8 * TILE) };
-        case.check(Precision::F32);
-        Case::new([32, 3, 3, 2, 300, 40]).check(Precision::F32);
-    }
-
-    #[test]
     fn no_frames_are_no_work() {
         let case = Case::new([4, 2, 3, 1, 0, 5]);
         for precision in [Precision::F32, Precision::Int8] {
             let layer = Conv2d::new(&case.weight, &case.norm, 1, precision);
-            layer.run(&[0.0; 2], case.sizes, &mut [0.0; 4], Finish::Relu, &mut Scratch::default());
+            for keep in [Keep::Values, Keep::Codes, Keep::Both] {
+                layer.run(&case.input(), case.sizes, &mut Image::default(), keep, Finish::Relu);
+            }
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::kernels::finish::Finish;
-use crate::kernels::gemm::{Matrix, MatrixMut, Product};
-use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS, Output};
-use crate::kernels::packed::Packed;
+use crate::kernels::finish::{Finish, Output};
+use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS};
+use crate::kernels::packed::{Packed, Rows};
 use crate::nn::tdnn::{int8_taps, taps_inputs_outputs};
 use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
 
@@ -16,9 +15,9 @@ use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
 /// y[t, o] = b[o] + Σ_i Σ_j W[o, i, j] · x[t · stride + (j − half) · dilation, i]        half = (taps − 1) / 2
 /// ```
 ///
-/// with `x` zero outside its frames: the padding is `half · dilation`, so that without a stride as many frames come out as go in. In
-/// [`Precision::F32`] each tap is one matrix product, added to the ones before; in [`Precision::Int8`] all taps are one. Rows of input and output may
-/// lie in wider matrices: a dense block's layer writes its columns beside those that it read.
+/// with `x` zero outside its frames: the padding is `half · dilation`, so that without a stride as many frames come out as go in. Outputs
+/// that read the same taps are one product. Rows of input and output may lie in wider matrices: a dense block's layer writes its columns beside those
+/// that it read.
 #[derive(Clone, Debug)]
 pub struct FrameConv {
     inputs: usize,
@@ -31,13 +30,12 @@ pub struct FrameConv {
 
 #[derive(Clone, Debug)]
 enum TapWeights {
-    /// Each `[inputs, outputs]`.
-    F32(Vec<Packed>),
+    F32(Packed),
     Int8(Int8Weights),
 }
 
-/// Frames of which an activation is made and multiplied at a time: they stay in the second-level cache.
-const TILE: usize = 32;
+/// Frames of which an activation is made and multiplied at a time: four of the products' tiles, which stay in the second-level cache.
+const TILE: usize = 40;
 
 impl FrameConv {
     /// `weight` is `[outputs, inputs, taps]`; `norm` is folded into it. More inputs than [`MAX_INPUTS`] are computed in [`Precision::F32`] whatever is
@@ -59,9 +57,7 @@ impl FrameConv {
             for row in turned.chunks_exact_mut(outputs.max(1)) {
                 row.iter_mut().zip(factors).for_each(|(w, factor)| *w *= factor);
             }
-            let size = inputs * outputs;
-            let tap = |j: usize| Packed::new(&turned[j * size..(j + 1) * size], (inputs, outputs));
-            TapWeights::F32((0..taps).map(tap).collect())
+            TapWeights::F32(Packed::new(&turned, [taps, inputs, outputs]))
         };
         let bias = norm.map_or(vec![0.0; outputs], |norm| norm.shift().to_vec());
         Self { inputs, taps, stride, dilation, weights, bias }
@@ -117,7 +113,9 @@ impl FrameConv {
         scratch: &mut Scratch,
     ) {
         match &self.weights {
-            TapWeights::F32(taps) => self.run_f32(taps, (input, input_stride), frames, (output, output_stride), finish),
+            TapWeights::F32(weights) => {
+                self.run_f32(weights, (input, input_stride), frames, (output, output_stride), finish);
+            }
             TapWeights::Int8(weights) => {
                 scratch.codes.write(rows(input, input_stride, frames, self.inputs), self.inputs);
                 self.run_int8(weights, &scratch.codes, frames, (output, output_stride), finish);
@@ -142,14 +140,14 @@ impl FrameConv {
         let channels = self.inputs;
         assert!(norm.channels() == channels && self.taps == 1 && self.stride == 1, "a linear map behind its norm");
         match &self.weights {
-            TapWeights::F32(taps) => {
+            TapWeights::F32(weights) => {
                 scratch.values.resize(TILE.min(frames) * channels, 0.0);
                 for first in (0..frames).step_by(TILE) {
                     let count = TILE.min(frames - first);
                     let active = &mut scratch.values[..count * channels];
                     norm.run_relu(&input[first * input_stride..], input_stride, count, active);
                     let out = (&mut output[first * output_stride..], output_stride);
-                    self.run_f32(taps, (active, channels), count, out, finish.from(first * output_stride));
+                    self.run_f32(weights, (active, channels), count, out, finish.from(first * output_stride));
                 }
             }
             TapWeights::Int8(weights) => {
@@ -162,31 +160,21 @@ impl FrameConv {
 
     fn run_f32(
         &self,
-        taps: &[Packed],
+        weights: &Packed,
         (input, input_stride): (&[f32], usize),
         frames: usize,
         (output, output_stride): (&mut [f32], usize),
         finish: Finish<'_>,
     ) {
-        let (inputs, outputs, frames_out) = (self.inputs, self.outputs(), self.frames_out(frames));
-        for row in output.chunks_mut(output_stride.max(1)).take(frames_out) {
-            row[..outputs].copy_from_slice(&self.bias);
+        let strides = [self.stride * input_stride, self.dilation * input_stride];
+        for Run { outputs, taps, first } in self.runs(frames) {
+            let from = outputs.start * output_stride;
+            let (values, finish) = (&mut output[from..], finish.from(from));
+            let out = Output { values, stride: output_stride, bias: &self.bias, finish };
+            weights.run(Rows { values: &input[first * input_stride..], strides }, taps, outputs.len(), out);
         }
-        for (j, tap) in taps.iter().enumerate() {
-            let at = self.outputs_reading_inside(j, frames);
-            if at.is_empty() {
-                continue;
-            }
-            let first = at.start * self.stride + j * self.dilation - self.padding();
-            let x = Matrix::new(&input[first * input_stride..], (at.len(), inputs), (self.stride * input_stride, 1));
-            let y = MatrixMut::new(&mut output[at.start * output_stride..], (at.len(), outputs), output_stride);
-            tap.multiply(x, y, Product::Adds);
-        }
-        let written = output.len().min(frames_out * output_stride);
-        finish.apply(&mut output[..written], outputs, output_stride);
     }
 
-    /// Outputs that read the same taps are one product.
     fn run_int8(
         &self,
         weights: &Int8Weights,
@@ -195,12 +183,7 @@ impl FrameConv {
         (output, output_stride): (&mut [f32], usize),
         finish: Finish<'_>,
     ) {
-        let mut t = 0;
-        while t < self.frames_out(frames) {
-            let taps = self.taps_inside(t, frames);
-            let rest = t + 1..self.frames_out(frames);
-            let same = 1 + rest.take_while(|later| self.taps_inside(*later, frames) == taps).count();
-            let first = t * self.stride + taps.start * self.dilation - self.padding();
+        for Run { outputs, taps, first } in self.runs(frames) {
             let x = CodeRows {
                 codes: &codes.codes()[first * self.inputs..],
                 code_strides: [self.stride * self.inputs, self.dilation * self.inputs],
@@ -208,23 +191,30 @@ impl FrameConv {
                 lows: codes.lows().get(first..).unwrap_or_default(),
                 scale_strides: [self.stride, self.dilation],
             };
-            let from = t * output_stride;
+            let from = outputs.start * output_stride;
             let (values, finish) = (&mut output[from..], finish.from(from));
-            weights.run(&x, taps, same, Output { values, stride: output_stride, bias: &self.bias, finish });
-            t += same;
+            let out = Output { values, stride: output_stride, bias: &self.bias, finish };
+            weights.run(&x, taps, outputs.len(), out);
         }
+    }
+
+    /// All outputs, those that read the same taps together.
+    fn runs(&self, frames: usize) -> impl Iterator<Item = Run> {
+        let mut t = 0;
+        std::iter::from_fn(move || {
+            let end = self.frames_out(frames);
+            if t == end {
+                return None;
+            }
+            let (from, taps) = (t, self.taps_inside(t, frames));
+            t += 1 + (t + 1..end).take_while(|later| self.taps_inside(*later, frames) == taps).count();
+            let first = from * self.stride + taps.start * self.dilation - self.padding();
+            Some(Run { outputs: from..t, taps, first })
+        })
     }
 
     fn padding(&self) -> usize {
         self.taps / 2 * self.dilation
-    }
-
-    /// The outputs `t` with `0 ≤ t · stride + tap · dilation − padding < frames`.
-    fn outputs_reading_inside(&self, tap: usize, frames: usize) -> Range<usize> {
-        let offset = tap * self.dilation;
-        let start = self.padding().saturating_sub(offset).div_ceil(self.stride);
-        let end = (frames + self.padding()).saturating_sub(offset).div_ceil(self.stride);
-        start..end.min(self.frames_out(frames)).max(start)
     }
 
     /// The taps of output `t` that read inside the frames: never none, as the one in the middle does.
@@ -234,6 +224,13 @@ impl FrameConv {
         let end = (frames + self.padding()).saturating_sub(place).div_ceil(self.dilation);
         start..end.min(self.taps).max(start)
     }
+}
+
+/// Outputs that read the same taps, and the frame that the first tap of the first of them reads.
+struct Run {
+    outputs: Range<usize>,
+    taps: Range<usize>,
+    first: usize,
 }
 
 /// The first `length` values of `frames` rows.

@@ -1,5 +1,7 @@
 //! The dense layer: `y = W · x + b`.
 
+use half::f16;
+
 use crate::error::Result;
 use crate::kernels::dot::dot;
 use crate::nn::{Norm, Tensor, Weights};
@@ -7,12 +9,20 @@ use crate::nn::{Norm, Tensor, Weights};
 /// PyTorch's `nn.Linear`: weight `[outputs, inputs]`, bias `[outputs]`.
 ///
 /// Made for one vector or few: each row of the weight is read once and multiplied with every input vector, and an answer is
-/// the same in any company. For the many frames of a [`crate::nn::Tdnn`] a matrix product is faster.
+/// the same in any company. What takes the time is reading the weight, so one that is stored in f16 stays so. For the many frames of a
+/// [`crate::nn::Tdnn`] a matrix product is faster.
 #[derive(Clone, Debug)]
 pub struct Linear {
     inputs: usize,
-    weight: Vec<f32>,
+    weight: Weight,
     bias: Vec<f32>,
+}
+
+#[derive(Clone, Debug)]
+enum Weight {
+    F32(Vec<f32>),
+    /// And what each output is multiplied with before its bias is added, if anything.
+    F16(Vec<f16>, Option<Vec<f32>>),
 }
 
 impl Linear {
@@ -22,7 +32,7 @@ impl Linear {
     pub fn new(weight: Tensor, bias: Vec<f32>) -> Self {
         let &[outputs, inputs] = weight.shape() else { panic_shape(weight.shape()) };
         assert!(outputs == bias.len(), "{outputs} outputs, {} values of bias", bias.len());
-        Self { inputs, weight: weight.into_values(), bias }
+        Self { inputs, weight: Weight::F32(weight.into_values()), bias }
     }
 
     /// Takes `{prefix}.weight` and `{prefix}.bias`.
@@ -31,12 +41,16 @@ impl Linear {
     ///
     /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
     pub fn load(weights: &mut Weights<'_>, prefix: &str, inputs: usize, outputs: usize) -> Result<Self> {
-        let weight = weights.take(&format!("{prefix}.weight"), &[outputs, inputs])?;
-        let bias = weights.take(&format!("{prefix}.bias"), &[outputs])?;
-        Ok(Self::new(weight, bias.into_values()))
+        let name = format!("{prefix}.weight");
+        let weight = match weights.take_f16(&name, &[outputs, inputs])? {
+            Some(weight) => Weight::F16(weight, None),
+            None => Weight::F32(weights.take(&name, &[outputs, inputs])?.into_values()),
+        };
+        let bias = weights.take(&format!("{prefix}.bias"), &[outputs])?.into_values();
+        Ok(Self { inputs, weight, bias })
     }
 
-    /// One layer for this one and a batch norm behind it: `s · (W · x + b) + t = (s · W) · x + (s · b + t)`.
+    /// One layer for this one and a batch norm behind it: `s · (W · x + b) + t = s · W · x + (s · b + t)`.
     ///
     /// # Panics
     ///
@@ -44,10 +58,16 @@ impl Linear {
     #[must_use]
     pub fn followed_by(mut self, norm: &Norm) -> Self {
         assert!(norm.channels() == self.outputs(), "{} channels behind {} outputs", norm.channels(), self.outputs());
-        for (row, scale) in self.weight.chunks_exact_mut(self.inputs.max(1)).zip(norm.scale()) {
-            for w in row {
-                *w *= scale;
+        match &mut self.weight {
+            Weight::F32(weight) => {
+                for (row, scale) in weight.chunks_exact_mut(self.inputs.max(1)).zip(norm.scale()) {
+                    for w in row {
+                        *w *= scale;
+                    }
+                }
             }
+            Weight::F16(_, Some(scales)) => scales.iter_mut().zip(norm.scale()).for_each(|(s, scale)| *s *= scale),
+            Weight::F16(_, scales) => *scales = Some(norm.scale().to_vec()),
         }
         for ((b, scale), shift) in self.bias.iter_mut().zip(norm.scale()).zip(norm.shift()) {
             *b = scale * *b + shift;
@@ -74,9 +94,15 @@ impl Linear {
         let (inputs, outputs) = (self.inputs, self.outputs());
         assert!(input.len() == rows * inputs && output.len() == rows * outputs);
         for (o, bias) in self.bias.iter().enumerate() {
-            let weight = &self.weight[o * inputs..(o + 1) * inputs];
+            let of_output = o * inputs..(o + 1) * inputs;
             for r in 0..rows {
-                output[r * outputs + o] = dot(weight, &input[r * inputs..(r + 1) * inputs]) + bias;
+                let x = &input[r * inputs..(r + 1) * inputs];
+                output[r * outputs + o] = bias
+                    + match &self.weight {
+                        Weight::F32(weight) => dot(x, &weight[of_output.clone()]),
+                        Weight::F16(weight, None) => dot(x, &weight[of_output.clone()]),
+                        Weight::F16(weight, Some(scales)) => scales[o] * dot(x, &weight[of_output.clone()]),
+                    };
             }
         }
     }
@@ -126,6 +152,28 @@ mod tests {
         layer.clone().followed_by(&norm).run(&x, 1, &mut folded);
         for (a, f) in apart.iter().zip(&folded) {
             assert!((a - f).abs() < 1e-6);
+        }
+    }
+
+    /// The layer of a file with halves has the bits of the one with the same weights as floats; with a norm behind it, nearly.
+    #[test]
+    fn halves_are_as_floats() {
+        let (inputs, outputs) = (70, 9);
+        let halves: Vec<f16> = noise(inputs * outputs, 0.1).into_iter().map(f16::from_f32).collect();
+        let floats = halves.iter().map(|w| w.to_f32()).collect();
+        let (bias, x) = (noise(outputs, 0.2), noise(inputs, 0.3));
+        let wide = Linear::new(Tensor::new(&[outputs, inputs], floats), bias.clone());
+        let narrow = Linear { inputs, weight: Weight::F16(halves, None), bias };
+        let of = |layer: &Linear| {
+            let mut y = vec![f32::NAN; outputs];
+            layer.run(&x, 1, &mut y);
+            y
+        };
+        assert_eq!(of(&narrow), of(&wide));
+        let norm = Norm::new(noise(outputs, 0.4), noise(outputs, 0.5));
+        let (narrow, wide) = (narrow.followed_by(&norm).followed_by(&norm), wide.followed_by(&norm).followed_by(&norm));
+        for (x, y) in of(&narrow).iter().zip(of(&wide)) {
+            assert!((x - y).abs() < 1e-5, "{x} {y}");
         }
     }
 }

@@ -42,7 +42,7 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use max_pool::MaxPool1d;
 pub use norm::Norm;
-pub use picture::Picture;
+pub use picture::{Image, Keep, Picture};
 pub use position_conv::{PositionConv, PositionScratch};
 pub use precision::{Precision, Scratch};
 pub use statistics::{StatisticsPooling, Variance};

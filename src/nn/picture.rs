@@ -1,5 +1,7 @@
 //! How a picture of frames, bands and channels lies in memory, so that convolutions over it need no copies.
 
+use crate::kernels::int8::Codes;
+
 /// The sizes of a picture, and the places of its values: channels are neighbours, then bands, then frames, and between the last band of a frame
 /// and the first of the next stands one margin of zeros, as before the first frame and behind the last:
 ///
@@ -76,6 +78,54 @@ impl Picture {
     /// If `values` is shorter than the picture.
     pub fn without_margins(&self, values: &[f32]) -> Vec<f32> {
         (0..self.frames).flat_map(|t| &values[self.frame(t)..][..self.frame_len()]).copied().collect()
+    }
+}
+
+/// A picture on its way between layers: its values, its codes for a layer of [`Precision::Int8`](crate::nn::Precision), or both, as its maker was asked
+/// to [`Keep`].
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// As [`Picture`] lays them out. They may be more than the picture needs.
+    pub values: Vec<f32>,
+    /// A row for each frame, which begins with the margin before it, and the codes of the margin behind the last.
+    pub(super) codes: Codes,
+}
+
+/// What the reader of an [`Image`] needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Values.
+    Values,
+    /// Codes; each frame's values are made, coded and forgotten.
+    Codes,
+    /// Both.
+    Both,
+}
+
+impl Image {
+    /// At least so many values, whatever they are.
+    pub fn room(&mut self, values: usize) -> &mut [f32] {
+        if self.values.len() < values {
+            self.values.resize(values, 0.0);
+        }
+        &mut self.values[..values]
+    }
+
+    /// Codes of a picture whose values are there; none of them is negative.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn encode(&mut self, sizes: Picture) {
+        self.begin_codes(sizes);
+        for (t, row) in self.values[..sizes.len()].chunks_exact(sizes.frame_stride().max(1)).enumerate() {
+            self.codes.write_positive_row(t, row);
+        }
+    }
+
+    /// Room for the codes of a picture.
+    pub(super) fn begin_codes(&mut self, sizes: Picture) {
+        self.codes.begin_positive(sizes.frames, sizes.frame_stride(), sizes.channels);
     }
 }
 

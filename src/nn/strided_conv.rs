@@ -1,8 +1,8 @@
 //! Convolution over frames without padding, one matrix product; with one tap, a dense layer for many frames.
 
 use crate::error::Result;
-use crate::kernels::gemm::{Matrix, MatrixMut, Product};
-use crate::kernels::packed::Packed;
+use crate::kernels::finish::{Finish, Output};
+use crate::kernels::packed::{Packed, Rows};
 use crate::nn::tdnn::taps_inputs_outputs;
 use crate::nn::{Tensor, Weights};
 
@@ -19,7 +19,7 @@ pub struct StridedConv {
     inputs: usize,
     taps: usize,
     stride: usize,
-    /// `[taps · inputs, outputs]`.
+    /// One tap of `taps · inputs`.
     weight: Packed,
     bias: Vec<f32>,
 }
@@ -36,7 +36,7 @@ impl StridedConv {
         let (inputs, taps) = (shape[1], shape[2]);
         assert!(inputs > 0 && taps > 0 && stride > 0, "{shape:?}, stride {stride}");
         let turned = taps_inputs_outputs(weight.values(), [outputs, inputs, taps]);
-        Self { inputs, taps, stride, weight: Packed::new(&turned, (taps * inputs, outputs)), bias }
+        Self { inputs, taps, stride, weight: Packed::new(&turned, [1, taps * inputs, outputs]), bias }
     }
 
     /// A dense layer: `weight` is `[outputs, inputs]`, `bias` `[outputs]`.
@@ -120,11 +120,7 @@ impl StridedConv {
     ///
     /// If a slice has another length.
     pub fn run(&self, input: &[f32], frames: usize, output: &mut [f32]) {
-        assert!(output.len() == self.frames_out(frames) * self.outputs());
-        for row in output.chunks_exact_mut(self.outputs().max(1)) {
-            row.copy_from_slice(&self.bias);
-        }
-        self.product(input, frames, output);
+        self.product(input, frames, output, Finish::Linear);
     }
 
     /// As [`Self::run`], added to what `output` holds: a residual connection.
@@ -133,18 +129,14 @@ impl StridedConv {
     ///
     /// As [`Self::run`].
     pub fn run_adding(&self, input: &[f32], frames: usize, output: &mut [f32]) {
-        assert!(output.len() == self.frames_out(frames) * self.outputs());
-        for row in output.chunks_exact_mut(self.outputs().max(1)) {
-            row.iter_mut().zip(&self.bias).for_each(|(y, b)| *y += b);
-        }
-        self.product(input, frames, output);
+        self.product(input, frames, output, Finish::Add);
     }
 
-    fn product(&self, input: &[f32], frames: usize, output: &mut [f32]) {
+    fn product(&self, input: &[f32], frames: usize, output: &mut [f32], finish: Finish<'_>) {
         let (rows, outputs) = (self.frames_out(frames), self.outputs());
-        assert!(input.len() == frames * self.inputs, "{} values for {frames} frames", input.len());
-        let x = Matrix::new(input, (rows, self.taps * self.inputs), (self.stride * self.inputs, 1));
-        self.weight.multiply(x, MatrixMut::new(output, (rows, outputs), outputs), Product::Adds);
+        assert!(input.len() == frames * self.inputs && output.len() == rows * outputs, "{frames} frames");
+        let x = Rows { values: input, strides: [self.stride * self.inputs, 0] };
+        self.weight.run(x, 0..1, rows, Output { values: output, stride: outputs, bias: &self.bias, finish });
     }
 }
 

@@ -1,10 +1,9 @@
 //! Time-delay layer: an affine map of a context of frames, ReLU, batch norm.
 
 use crate::error::Result;
-use crate::kernels::finish::Finish;
-use crate::kernels::gemm::{Matrix, MatrixMut, Product};
-use crate::kernels::int8::{CodeRows, Int8Weights, MAX_INPUTS, Output};
-use crate::kernels::packed::Packed;
+use crate::kernels::finish::{Finish, Output};
+use crate::kernels::int8::{CodeRows, Int8Weights, MAX_INPUTS};
+use crate::kernels::packed::{Packed, Rows};
 use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
 
 /// One frame-level layer of an x-vector network (Snyder et al. 2018, table 1; the order of Kaldi's relu-batchnorm layers):
@@ -18,9 +17,7 @@ use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
 /// `[frames, inputs]` → `[frames − (taps − 1) · dilation, outputs]`: no padding, so that frame `t` of the output belongs to
 /// the middle of its context. The affine map is PyTorch's `nn.Conv1d(inputs, outputs, taps, dilation)`.
 ///
-/// Nothing is copied: in [`Precision::F32`] with dilation 1 a context is one row of `taps × inputs` neighbours, and rows that overlap make the
-/// input matrix of a single product. With gaps between the taps, each tap's product is added to the ones before. In [`Precision::Int8`] each frame has
-/// its scale, and all taps are one product.
+/// Nothing is copied: all taps are one product, which reads each context where it lies. In [`Precision::Int8`] each frame has its scale.
 #[derive(Clone, Debug)]
 pub struct Tdnn {
     inputs: usize,
@@ -34,8 +31,7 @@ pub struct Tdnn {
 
 #[derive(Clone, Debug)]
 enum TapWeights {
-    /// With neighbouring taps one, `[taps · inputs, outputs]`; with gaps between them one for each, `[inputs, outputs]`.
-    F32(Vec<Packed>),
+    F32(Packed),
     Int8(Int8Weights),
 }
 
@@ -54,10 +50,7 @@ impl Tdnn {
         let weight = if precision == Precision::Int8 && inputs <= MAX_INPUTS {
             TapWeights::Int8(int8_taps(weight.values(), &vec![1.0; outputs], shape))
         } else {
-            let (products, width) = if dilation == 1 { (1, taps * inputs) } else { (taps, inputs) };
-            let turned = taps_inputs_outputs(weight.values(), shape);
-            let of_product = |j: usize| &turned[j * width * outputs..][..width * outputs];
-            TapWeights::F32((0..products).map(|j| Packed::new(of_product(j), (width, outputs))).collect())
+            TapWeights::F32(Packed::new(&taps_inputs_outputs(weight.values(), shape), [taps, inputs, outputs]))
         };
         Self { inputs, taps, dilation, weight, bias, negative_slope: 0.0, norm }
     }
@@ -109,21 +102,21 @@ impl Tdnn {
         assert!(frames >= self.reach(), "{frames} frames for a context of {}", self.reach() + 1);
         let frames_out = frames - self.reach();
         assert!(input.len() == frames * inputs && output.len() == frames_out * outputs);
+        let (taps, strides) = (0..self.taps, [inputs, self.dilation * inputs]);
+        let out = Output { values: output, stride: outputs, bias: &self.bias, finish: self.finish() };
         match &self.weight {
-            TapWeights::F32(weight) => self.run_f32(weight, input, frames_out, output),
+            TapWeights::F32(weight) => weight.run(Rows { values: input, strides }, taps, frames_out, out),
             TapWeights::Int8(weight) => {
                 let codes = &mut scratch.codes;
                 codes.write(input.chunks_exact(inputs.max(1)), inputs);
                 let x = CodeRows {
                     codes: codes.codes(),
-                    code_strides: [inputs, self.dilation * inputs],
+                    code_strides: strides,
                     scales: codes.scales(),
                     lows: codes.lows(),
                     scale_strides: [1, self.dilation],
                 };
-                let finish = self.finish();
-                let out = Output { values: output, stride: outputs, bias: &self.bias, finish };
-                weight.run(&x, 0..self.taps, frames_out, out);
+                weight.run(&x, taps, frames_out, out);
             }
         }
     }
@@ -135,18 +128,6 @@ impl Tdnn {
         } else {
             Finish::LeakyReluNorm(self.negative_slope, norm)
         }
-    }
-
-    fn run_f32(&self, weights: &[Packed], input: &[f32], frames_out: usize, output: &mut [f32]) {
-        let (inputs, outputs) = (self.inputs, self.outputs());
-        let width = if self.dilation == 1 { self.taps * inputs } else { inputs };
-        output.chunks_exact_mut(outputs.max(1)).for_each(|row| row.copy_from_slice(&self.bias));
-        for (j, weights) in weights.iter().enumerate() {
-            let from = &input[(j * self.dilation * inputs).min(input.len())..];
-            let x = Matrix::new(from, (frames_out, width), (inputs, 1));
-            weights.multiply(x, MatrixMut::new(output, (frames_out, outputs), outputs), Product::Adds);
-        }
-        self.finish().apply(output, outputs, outputs);
     }
 }
 

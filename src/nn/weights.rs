@@ -17,6 +17,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use half::f16;
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use sha2::{Digest, Sha256};
@@ -195,21 +196,47 @@ impl<'a> Weights<'a> {
     /// [`Error::Weights`] names the tensor if it is missing (or was taken before), has another shape, another type than
     /// F16, BF16 or F32, or a value that is not finite; [`Error::Io`] where its file cannot be read any more.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let wrong = |expected: String, actual: String| Error::Weights { name: name.to_owned(), expected, actual };
-        let Some(stored) = self.tensors.remove(name) else {
-            return Err(wrong(format!("shape {shape:?}"), "no such tensor".into()));
-        };
-        if stored.shape != shape {
-            return Err(wrong(format!("shape {shape:?}"), format!("shape {:?}", stored.shape)));
-        }
+        let stored = self.remove(name, shape)?;
         let Some(values) = stored.to_f32()? else {
-            return Err(wrong("type F16, BF16 or F32".into(), format!("{:?}", stored.dtype)));
+            return Err(wrong(name, "type F16, BF16 or F32".into(), format!("{:?}", stored.dtype)));
         };
         if !all_finite(&values) {
             let at = values.iter().position(|v| !v.is_finite()).unwrap_or_default();
-            return Err(wrong("finite values".into(), format!("{} at index {at} of {}", values[at], values.len())));
+            let what = format!("{} at index {at} of {}", values[at], values.len());
+            return Err(wrong(name, "finite values".into(), what));
         }
         Ok(Tensor::new(shape, values))
+    }
+
+    /// Takes a tensor out as it is stored, if it is of type F16; leaves another one there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::take`].
+    pub fn take_f16(&mut self, name: &str, shape: &[usize]) -> Result<Option<Vec<f16>>> {
+        if self.tensors.get(name).is_none_or(|stored| stored.dtype != Dtype::F16) {
+            return Ok(None);
+        }
+        let stored = self.remove(name, shape)?;
+        let values: Vec<f16> = stored.bytes()?.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b)).collect();
+        // the infinities and NaN have the largest bits
+        let largest = values.iter().fold(0, |most, v| most.max(v.to_bits() & 0x7fff));
+        if largest >= f16::INFINITY.to_bits() {
+            let at = values.iter().position(|v| !v.is_finite()).unwrap_or_default();
+            let what = format!("{} at index {at} of {}", values[at], values.len());
+            return Err(wrong(name, "finite values".into(), what));
+        }
+        Ok(Some(values))
+    }
+
+    fn remove(&mut self, name: &str, shape: &[usize]) -> Result<Stored<'a>> {
+        let Some(stored) = self.tensors.remove(name) else {
+            return Err(wrong(name, format!("shape {shape:?}"), "no such tensor".into()));
+        };
+        if stored.shape != shape {
+            return Err(wrong(name, format!("shape {shape:?}"), format!("shape {:?}", stored.shape)));
+        }
+        Ok(stored)
     }
 
     /// To be called when everything was taken.
@@ -228,6 +255,10 @@ impl<'a> Weights<'a> {
             }),
         }
     }
+}
+
+fn wrong(name: &str, expected: String, actual: String) -> Error {
+    Error::Weights { name: name.to_owned(), expected, actual }
 }
 
 /// SHA-256, in hex, over tensors in the order in which they come, that of their names: name, a 0 byte, the bytes stored.

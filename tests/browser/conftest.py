@@ -100,7 +100,8 @@ def open_page(browser: Browser, url: str):
         # the chooser first. As long as somebody listens the order stands, so here it is given before there is anything to press.
         page.on("filechooser", lambda chooser: None)
         page.goto(url)
-        page.wait_for_function("document.querySelector('#about-systems').hasChildNodes()")
+        # Not `wait_for_function`: its later looks are refused by the page's policy, which forbids `eval`.
+        expect(page.locator("#about-systems > *").first).to_be_attached()
         opened.append((context, watched))
         return ThePage(page)
 

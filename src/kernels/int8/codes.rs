@@ -116,10 +116,23 @@ impl Codes {
         }
     }
 
-    /// So many codes of 0 behind the last row.
-    pub fn append_zeros(&mut self, count: usize) {
-        self.values.truncate(self.values.len().saturating_sub(SPARE));
-        self.values.resize(self.values.len() + count + SPARE, 0);
+    /// Room for rows of values that are not negative, of `length` codes each, which [`Self::write_positive_row`] then writes; and `behind` codes of 0
+    /// behind the last.
+    pub fn begin_positive(&mut self, rows: usize, length: usize, behind: usize) {
+        self.values.resize(rows * length + behind + SPARE, 0);
+        self.values[rows * length..].fill(0);
+        self.scales.resize(rows, 0.0);
+        self.lows.clear();
+    }
+
+    /// One of the rows. Negative values would become 0.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row of this length.
+    pub fn write_positive_row(&mut self, row: usize, values: &[f32]) {
+        let codes = &mut self.values[row * values.len()..][..values.len()];
+        self.scales[row] = encode_positive(Variant::best(), values, codes);
     }
 
     fn resize(&mut self, rows: usize, length: usize) {
@@ -152,11 +165,13 @@ for_each_width! {
 for_each_width! {
     /// Codes of `max(0, scale · x + shift)`; returns their scale. `values` is scratch of the row's length.
     fn encode_norm_relu(row: &[f32], norm: [&[f32]; 2], values: &mut [f32], codes: &mut [u8]) -> f32 {
+        let mut most = 0;
         for (((y, x), s), t) in values.iter_mut().zip(row).zip(norm[0]).zip(norm[1]) {
             let normed = s * x + t;
             *y = if normed < 0.0 { 0.0 } else { normed };
+            most = most.max(y.to_bits() & 0x7fff_ffff);
         }
-        let (scale, inverse) = scale_and_inverse(largest(values));
+        let (scale, inverse) = scale_and_inverse(f32::from_bits(most));
         round(values, inverse, codes);
         scale
     }
@@ -286,6 +301,18 @@ mod tests {
         for variant in Variant::ALL {
             assert_eq!(of(variant), of(Variant::Portable), "{variant:?}");
         }
+    }
+
+    #[test]
+    fn rows_one_by_one_are_as_all_together() {
+        let x: Vec<f32> = noise(5 * 17, 0.8).iter().map(|x| x.abs()).collect();
+        let (mut want, mut got) = (Codes::default(), Codes::default());
+        got.write(noise(300, 0.9).chunks(30), 30);
+        want.write_positive(x.chunks(17), 17);
+        got.begin_positive(5, 17, 4);
+        x.chunks(17).enumerate().for_each(|(t, row)| got.write_positive_row(t, row));
+        assert_eq!((&got.scales, got.lows.len()), (&want.scales, 0));
+        assert_eq!((&got.values[..85], &got.values[85..]), (&want.values[..85], &[0; 4 + SPARE][..]));
     }
 
     #[test]

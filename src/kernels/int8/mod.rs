@@ -9,6 +9,8 @@
 //! The inner sums are whole numbers and exact; the outer arithmetic is f32 multiplications and additions in one order, none of them fused. So every
 //! [`Int8Variant`] gives the same bits, and a row has the same ones in any company.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod codes;
 mod product;
 mod variant;
@@ -17,11 +19,11 @@ mod weights;
 mod x86;
 
 pub use codes::Codes;
-pub use product::{CodeRows, Output};
+pub use product::CodeRows;
 pub use variant::Int8Variant;
 pub use weights::{Int8Weights, MAX_INPUTS};
 
-/// Columns of a panel of weights.
-const PANEL: usize = 32;
+use super::finish::PANEL;
+
 /// Codes that one instruction multiplies and adds up.
 const GROUP: usize = 4;

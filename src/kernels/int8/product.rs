@@ -3,11 +3,9 @@
 use std::ops::Range;
 
 use super::variant::Int8Variant;
-use super::{GROUP, Int8Weights, PANEL};
-use crate::kernels::finish::Finish;
-
-/// Rows of the largest tile and of those for what is left where there are fewer.
-const ROWS: [usize; 4] = [10, 4, 2, 1];
+use super::{GROUP, Int8Weights};
+use crate::kernels::finish::{Output, PANEL};
+use crate::kernels::packed::tiles;
 
 /// Where the codes of each output row and tap lie. Rows may overlap.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +20,6 @@ pub struct CodeRows<'a> {
     pub lows: &'a [f32],
     /// Places from one output row's scale to the next one's, and from one tap's to the next one's.
     pub scale_strides: [usize; 2],
-}
-
-/// Where the results go, and how they end.
-#[derive(Debug)]
-pub struct Output<'a> {
-    /// Row after row, each of as many values as there are outputs.
-    pub values: &'a mut [f32],
-    /// From one row to the next.
-    pub stride: usize,
-    /// Of each output.
-    pub bias: &'a [f32],
-    /// What becomes of the sums.
-    pub finish: Finish<'a>,
 }
 
 /// What a tile's sums are made of.
@@ -75,21 +60,13 @@ impl Int8Weights {
         assert!(taps.end <= self.taps() && out.bias.len() == self.outputs(), "{taps:?}, {} biases", out.bias.len());
         assert!(rows <= 1 || out.stride >= self.outputs(), "rows overlap at stride {}", out.stride);
         for panel in 0..self.panels() {
-            let mut first = 0;
-            while first < rows {
-                let left = rows - first;
-                let height = ROWS.into_iter().find(|height| *height <= left).unwrap_or(1);
+            for (first, height) in tiles(rows, out.finish.may_repeat()) {
                 let tile = self.tile(x, &taps, panel, first);
                 match height {
                     10 => tile.run::<10>(variant, panel, first, &mut out),
                     4 => tile.run::<4>(variant, panel, first, &mut out),
                     2 => tile.run::<2>(variant, panel, first, &mut out),
                     _ => tile.run::<1>(variant, panel, first, &mut out),
-                }
-                first += height;
-                if first < rows && first + ROWS[0] > rows && rows >= ROWS[0] {
-                    // the last tile reaches back: its first rows are written twice, the same
-                    first = rows - ROWS[0];
                 }
             }
         }
@@ -138,6 +115,11 @@ impl Tile<'_> {
             Int8Variant::Avx512Vnni if variant.is_available() => unsafe {
                 super::x86::avx512_vnni::<R>(self, panel, first, out);
             },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: the guard has just found that this CPU has `sdot`; the assertions above are what the function asks for.
+            Int8Variant::NeonDot if variant.is_available() => unsafe {
+                super::aarch64::neon_dot::<R>(self, panel, first, out);
+            },
             _ => self.portable::<R>(panel, first, out),
         }
     }
@@ -159,21 +141,29 @@ impl Tile<'_> {
                 self.add_tap(r, j, &whole, sums);
             }
         }
-        self.finish(&sums, panel, first, out);
+        self.finish(&mut sums, panel, first, out);
+    }
+
+    /// The place of the scale of row `r` and tap `j`.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // compiled for the vectors of its caller
+    pub(super) fn scale_at(&self, r: usize, j: usize) -> usize {
+        r * self.scale_strides[0] + j * self.scale_strides[1]
     }
 
     /// `sums + scale · whole`, and `low · Σ w` where the row has a low.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // compiled for the vectors of its caller
+    #[allow(clippy::inline_always)]
     pub(super) fn add_tap(&self, r: usize, j: usize, whole: &[i32; PANEL], sums: &mut [f32; PANEL]) {
-        let at = r * self.scale_strides[0] + j * self.scale_strides[1];
+        let at = self.scale_at(r, j);
         let scale = self.scales[at];
         for (sum, whole) in sums.iter_mut().zip(whole) {
             *sum += *whole as f32 * scale;
         }
         if let Some(lows) = self.lows {
+            let low = lows[at];
             for (sum, of_weights) in sums.iter_mut().zip(&self.weight_sums[j]) {
-                *sum += lows[at] * of_weights;
+                *sum += low * of_weights;
             }
         }
     }
@@ -181,31 +171,15 @@ impl Tile<'_> {
     /// Scales the sums by the weights' scales, adds the bias, and writes what becomes of them.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) fn finish<const R: usize>(
-        &self,
-        sums: &[[f32; PANEL]; R],
-        panel: usize,
-        first: usize,
-        out: &mut Output<'_>,
-    ) {
-        let column = panel * PANEL;
-        let width = PANEL.min(out.bias.len() - column);
-        let mut bias = [0.0; PANEL];
-        bias[..width].copy_from_slice(&out.bias[column..column + width]);
-        for (r, sums) in sums.iter().enumerate() {
-            let mut row = [0.0; PANEL];
-            for (((y, sum), scale), b) in row.iter_mut().zip(sums).zip(self.weight_scales).zip(&bias) {
-                *y = sum * scale + b;
-            }
-            let at = (first + r) * out.stride + column;
-            if width == PANEL {
-                let values: &mut [f32; PANEL] =
-                    (&mut out.values[at..at + PANEL]).try_into().unwrap_or_else(|_| unreachable!());
-                out.finish.write(&row, values, at, column);
-            } else {
-                out.finish.write(&row[..width], &mut out.values[at..at + width], at, column);
+    pub(super) fn finish(&self, sums: &mut [[f32; PANEL]], panel: usize, first: usize, out: &mut Output<'_>) {
+        let place = out.place(panel, first);
+        let bias = &out.bias[place.column..place.column + place.width];
+        for row in &mut *sums {
+            for ((y, scale), b) in row.iter_mut().zip(self.weight_scales).zip(bias) {
+                *y = *y * scale + b;
             }
         }
+        out.finish.write(sums, out.values, place);
     }
 }
 
@@ -213,6 +187,7 @@ impl Tile<'_> {
 pub(super) mod tests {
     use super::super::Codes;
     use super::*;
+    use crate::kernels::finish::Finish;
     use std::cell::Cell;
 
     thread_local! { static RAN: Cell<Option<Int8Variant>> = const { Cell::new(None) } }
@@ -315,6 +290,7 @@ pub(super) mod tests {
                         let sum = self.naive(&taps, i, o);
                         let want = match finish {
                             Finish::Linear => sum,
+                            Finish::Add => unreachable!(),
                             Finish::Relu => sum.max(0.0),
                             Finish::AddRelu(other) => (sum + f64::from(other[at])).max(0.0),
                             Finish::ReluNorm([s, t]) => f64::from(s[o]) * sum.max(0.0) + f64::from(t[o]),

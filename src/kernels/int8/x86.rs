@@ -4,12 +4,14 @@
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_dpbusd_avx_epi32, _mm256_loadu_si256, _mm256_madd_epi16,
     _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi16, _mm256_srai_epi16,
-    _mm256_srli_epi16, _mm256_storeu_si256, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_storeu_si512,
+    _mm256_srli_epi16, _mm256_storeu_si256, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_loadu_si512,
+    _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
 };
 
-use super::product::{Output, Tile};
+use super::product::Tile;
 use super::{GROUP, PANEL};
+use crate::kernels::finish::Output;
+use crate::kernels::finish::x86::{self as finish, load};
 
 /// The four codes at `at`.
 ///
@@ -33,7 +35,7 @@ unsafe fn four(codes: &[u8], at: usize) -> i32 {
 pub(super) unsafe fn avx512_vnni<const R: usize>(tile: &Tile<'_>, panel: usize, first: usize, out: &mut Output<'_>) {
     #[cfg(test)]
     super::product::tests::note(super::Int8Variant::Avx512Vnni);
-    let mut sums = [[0.0; PANEL]; R];
+    let mut sums = [[_mm512_setzero_ps(); 2]; R];
     for j in 0..tile.taps {
         let mut whole = [[_mm512_setzero_si512(); 2]; R];
         let weights = &tile.weights[j * tile.groups..][..tile.groups];
@@ -48,16 +50,27 @@ pub(super) unsafe fn avx512_vnni<const R: usize>(tile: &Tile<'_>, panel: usize, 
             }
         }
         for r in 0..R {
-            let mut row = [0_i32; PANEL];
-            // SAFETY: `row` has 32 values.
-            unsafe {
-                _mm512_storeu_si512(row.as_mut_ptr().cast(), whole[r][0]);
-                _mm512_storeu_si512(row.as_mut_ptr().add(16).cast(), whole[r][1]);
+            let scale = _mm512_set1_ps(tile.scales[tile.scale_at(r, j)]);
+            for (sum, whole) in sums[r].iter_mut().zip(whole[r]) {
+                *sum = _mm512_add_ps(*sum, _mm512_mul_ps(_mm512_cvtepi32_ps(whole), scale));
             }
-            tile.add_tap(r, j, &row, &mut sums[r]);
+        }
+        if let Some(lows) = tile.lows {
+            let of_weights = load(&tile.weight_sums[j]);
+            for r in 0..R {
+                let low = _mm512_set1_ps(lows[tile.scale_at(r, j)]);
+                for (sum, of_weights) in sums[r].iter_mut().zip(of_weights) {
+                    *sum = _mm512_add_ps(*sum, _mm512_mul_ps(low, of_weights));
+                }
+            }
         }
     }
-    tile.finish(&sums, panel, first, out);
+    let place = out.place(panel, first);
+    let (scale, bias) = (load(tile.weight_scales), load(&out.bias[place.column..place.column + place.width]));
+    for r in 0..R {
+        sums[r] = [0, 1].map(|half| _mm512_add_ps(_mm512_mul_ps(sums[r][half], scale[half]), bias[half]));
+    }
+    finish::avx512(out.finish, sums, out.values, place);
 }
 
 /// As [`avx512_vnni`], a quarter of the panel at a time: one vector of sums for each row.
@@ -86,7 +99,7 @@ pub(super) unsafe fn avx_vnni<const R: usize>(tile: &Tile<'_>, panel: usize, fir
         }
         (0..R).for_each(|r| tile.add_tap(r, j, &whole[r], &mut sums[r]));
     }
-    tile.finish(&sums, panel, first, out);
+    tile.finish(&mut sums, panel, first, out);
 }
 
 /// As [`avx_vnni`]. Codes and weights are widened to 16 bits, those at even and at odd places apart; a product of two pairs then fits 32 bits, where
@@ -121,7 +134,7 @@ pub(super) unsafe fn avx2<const R: usize>(tile: &Tile<'_>, panel: usize, first: 
         }
         (0..R).for_each(|r| tile.add_tap(r, j, &whole[r], &mut sums[r]));
     }
-    tile.finish(&sums, panel, first, out);
+    tile.finish(&mut sums, panel, first, out);
 }
 
 /// Weights of eight outputs.

@@ -1,8 +1,8 @@
 //! The front-end convolutions: features as a picture of one channel, through residual blocks that narrow it from all bands to an eighth.
 
 use crate::error::Result;
-use crate::models::probe::{Probe, room};
-use crate::nn::{self, Conv2d, Finish, Picture, Precision, Weights};
+use crate::models::probe::Probe;
+use crate::nn::{Conv2d, Finish, Image, Keep, Picture, Precision, Weights};
 
 /// `[frames, bands]` → `[frames, ceil(bands / 8), channels]` as a [`Picture`].
 #[derive(Debug)]
@@ -10,6 +10,7 @@ pub(super) struct Head {
     first: Conv2d,
     blocks: Vec<(String, Residual)>,
     last: Conv2d,
+    precision: Precision,
 }
 
 /// `relu(conv2(relu(conv1(x))) + shortcut(x))`, a batch norm behind each convolution. The first convolution and the shortcut are strided over
@@ -24,11 +25,10 @@ struct Residual {
 /// Pictures on their way.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    pub(super) x: Vec<f32>,
-    y: Vec<f32>,
-    inner: Vec<f32>,
-    around: Vec<f32>,
-    layer: nn::Scratch,
+    pub(super) x: Image,
+    y: Image,
+    inner: Image,
+    around: Image,
 }
 
 /// The stride of each layer and of the last convolution, over bands.
@@ -59,7 +59,7 @@ impl Head {
                 blocks.push((name, block));
             }
         }
-        Ok(Self { first, blocks, last })
+        Ok(Self { first, blocks, last, precision })
     }
 
     /// The picture that comes out of `[frames, bands]`.
@@ -78,25 +78,29 @@ impl Head {
         scratch: &mut Scratch,
         probe: &mut Probe<'_, '_>,
     ) -> Result<Picture> {
-        let Scratch { x, y, inner, around, layer } = scratch;
+        let Scratch { x, y, inner, around } = scratch;
+        let (for_one, for_all) = match self.precision {
+            Precision::F32 => (Keep::Values, Keep::Values),
+            Precision::Int8 => (Keep::Codes, Keep::Both),
+        };
         let mut sizes = Picture { frames, bands, channels: 1 };
-        sizes.write(features, room(y, sizes.len()));
-        sizes = step(&self.first, sizes, y, x, Finish::Relu, layer);
+        sizes.write(features, y.room(sizes.len()));
+        sizes = step(&self.first, sizes, y, x, for_all, Finish::Relu);
         pass(&format!("{prefix}.conv1"), sizes, x, probe)?;
         for (name, block) in &self.blocks {
-            let inside = step(&block.conv1, sizes, x, inner, Finish::Relu, layer);
+            let inside = step(&block.conv1, sizes, x, inner, for_one, Finish::Relu);
             let shortcut = if let Some(shortcut) = &block.shortcut {
-                step(shortcut, sizes, x, around, Finish::Linear, layer);
+                step(shortcut, sizes, x, around, Keep::Values, Finish::Linear);
                 &*around
             } else {
                 &*x
             };
-            let finish = Finish::AddRelu(&shortcut[..inside.len()]);
-            sizes = step(&block.conv2, inside, inner, y, finish, layer);
+            let finish = Finish::AddRelu(&shortcut.values[..inside.len()]);
+            sizes = step(&block.conv2, inside, inner, y, for_all, finish);
             std::mem::swap(x, y);
             pass(name, sizes, x, probe)?;
         }
-        sizes = step(&self.last, sizes, x, y, Finish::Relu, layer);
+        sizes = step(&self.last, sizes, x, y, Keep::Values, Finish::Relu);
         std::mem::swap(x, y);
         pass(&format!("{prefix}.conv2"), sizes, x, probe)?;
         Ok(sizes)
@@ -124,20 +128,12 @@ impl Residual {
     }
 }
 
-fn step(
-    layer: &Conv2d,
-    sizes: Picture,
-    from: &[f32],
-    to: &mut Vec<f32>,
-    finish: Finish<'_>,
-    scratch: &mut nn::Scratch,
-) -> Picture {
-    let out = layer.picture_out(sizes);
-    layer.run(&from[..sizes.len()], sizes, room(to, out.len()), finish, scratch);
-    out
+fn step(layer: &Conv2d, sizes: Picture, from: &Image, to: &mut Image, keep: Keep, finish: Finish<'_>) -> Picture {
+    layer.run(from, sizes, to, keep, finish);
+    layer.picture_out(sizes)
 }
 
-fn pass(name: &str, sizes: Picture, values: &[f32], probe: &mut Probe<'_, '_>) -> Result<()> {
-    let rows = (0..sizes.frames).map(|t| &values[sizes.frame(t)..][..sizes.frame_len()]);
+fn pass(name: &str, sizes: Picture, image: &Image, probe: &mut Probe<'_, '_>) -> Result<()> {
+    let rows = (0..sizes.frames).map(|t| &image.values[sizes.frame(t)..][..sizes.frame_len()]);
     probe.pass_rows(name, &[sizes.frames, sizes.bands, sizes.channels], rows)
 }

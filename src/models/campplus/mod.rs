@@ -131,12 +131,12 @@ impl CamPlusPlus {
         let Scratch { frames: features, head, dense, block, next, pooled } = scratch;
         let features = &features[..frames * self.bands];
         let picture = self.head.run(features, (frames, self.bands), &format!("{PREFIX}.head"), head, probe)?;
-        self.tap_head(picture, &head.x, output, probe)?;
+        self.tap_head(picture, &head.x.values, output, probe)?;
         let Some(tdnn) = &self.tdnn else { return Ok(()) };
         let frames_out = tdnn.frames_out(frames);
         let mut stride = self.blocks.first().map_or(tdnn.outputs(), Block::width);
         let rows = room(block, frames_out * stride);
-        let from = (&head.x[picture.frame(0)..picture.len()], picture.frame_stride());
+        let from = (&head.x.values[picture.frame(0)..picture.len()], picture.frame_stride());
         tdnn.run(from, frames, (rows, stride), Finish::Relu, &mut dense.layer);
         let channels = tdnn.outputs();
         let frames = frames_out;
