@@ -4,6 +4,7 @@
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 use persona_engine::dsp::kaldi::MelOptions;
+use persona_engine::dsp::{Activity, ActivityOptions, Bandwidth};
 use persona_engine::dsp::{
     Cmvn, Fbank, FbankOptions, KaldiMfcc, KaldiMfccOptions, LogMel, LogMelOptions, Mfcc, MfccOptions,
 };
@@ -88,6 +89,21 @@ fn speechbrain_fbank_60_s(bencher: Bencher<'_, '_>, n_mels: usize) {
     let mut fbank = SpeechBrainFbank::new(SpeechBrainFbankOptions { n_mels, ..Default::default() }).unwrap();
     let mut output = Vec::new();
     bencher.bench_local(|| fbank.run(&input, &mut output));
+}
+
+/// The detector of speech, window by window.
+#[divan::bench]
+fn activity_60_s(bencher: Bencher<'_, '_>) {
+    let input = noise(16_000 * SECONDS);
+    let mut activity = Activity::new(16_000, ActivityOptions::default()).unwrap();
+    bencher.bench_local(|| input.chunks(WINDOW).map(|window| activity.run(window).frames).sum::<usize>());
+}
+
+#[divan::bench]
+fn bandwidth_60_s(bencher: Bencher<'_, '_>) {
+    let input = noise(16_000 * SECONDS);
+    let mut bandwidth = Bandwidth::new(16_000);
+    bencher.bench_local(|| input.chunks(4096).for_each(|block| bandwidth.push(block)));
 }
 
 /// 60 s of 80 bands.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// layer → the layers that it may use. `engine` takes the model file's reader from `nn::weights` and nothing else of `nn`.
+/// layer → the layers that it may use. `engine` takes the model file's reader from `nn::weights` and nothing else of `nn`; the program asks for its
+/// memory by `kernels::memory`.
 const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("kernels", &["error"]),
@@ -23,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("eval", &["engine", "models", "nn::weights", "html", "error"]),
     ("export", &["engine", "html", "error"]),
     ("server", &["engine", "error"]),
-    ("cli", &["engine", "eval", "export", "import", "server", "error"]),
+    ("cli", &["engine", "eval", "export", "import", "server", "kernels::memory", "error"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

@@ -35,6 +35,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use persona_engine::engine::ActiveHeads;
+use persona_engine::kernels::memory::prefer_large_pages;
 use persona_engine::{Error, Result};
 
 use args::{Arguments, Command, InferArgs, ModelCommand};
@@ -56,12 +57,24 @@ impl From<io::Error> for Stop {
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    if !runs_for_long(&arguments) {
+        prefer_large_pages();
+    }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let done = match &arguments.command {
         None => tell(ActiveHeads::ALL, &mut out, &mut err),
         Some(command) => run_command(command, &mut out, &mut err),
     };
     ended(done.and_then(|all_answered| out.flush().map(|()| all_answered).map_err(Stop::from)), &mut err)
+}
+
+/// Whether memory that is not needed any more should go back to the system.
+fn runs_for_long(arguments: &Arguments) -> bool {
+    match arguments.command {
+        #[cfg(feature = "serve")]
+        Some(Command::Serve(_)) => true,
+        _ => false,
+    }
 }
 
 fn run_command(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {

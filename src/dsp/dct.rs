@@ -9,6 +9,7 @@
 use std::f64::consts::PI;
 
 use crate::kernels::dot::dot;
+use crate::kernels::lanes::sums::Stretches;
 
 /// The first `n_out` rows of the transform's matrix for inputs of N = `n_in`.
 #[derive(Clone, Debug)]
@@ -31,6 +32,13 @@ impl Dct {
             (scale * (PI * k as f64 * (i as f64 + 0.5) / n).cos()) as f32
         };
         Self { n_in, rows: (0..n_out * n_in).map(|at| weight(at / n_in, at % n_in)).collect() }
+    }
+
+    /// The matrix for 16 inputs at once, each coefficient times its scale.
+    pub(crate) fn scaled(&self, scales: &[f32]) -> Stretches {
+        let rows = self.rows.chunks_exact(self.n_in).zip(scales);
+        let rows: Vec<Vec<f32>> = rows.map(|(row, scale)| row.iter().map(|w| w * scale).collect()).collect();
+        Stretches::new(self.n_in, rows.iter().map(|row| (0, &row[..])))
     }
 
     /// Coefficients of `x` `[n_in]` to `out` `[n_out]`.

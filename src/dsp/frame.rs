@@ -14,6 +14,11 @@
 //!
 //! A mirrored signal shorter than a frame is reflected as often as needed: it has the period 2 n.
 
+use std::ops::Range;
+
+use crate::kernels::lanes::transpose::gather;
+use crate::kernels::lanes::{LANES, Lanes};
+
 /// Which frames there are, and what they see beyond the signal: the table of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edges {
@@ -81,6 +86,27 @@ impl Grid {
         }
     }
 
+    /// Frames `frames`, at most 16, side by side: sample i of them to `lanes[i]`; lanes without a frame are zeros. `room` is work space.
+    ///
+    /// # Panics
+    /// If `lanes` has another length than a frame.
+    pub(crate) fn gather(&self, samples: &[f32], frames: Range<usize>, room: &mut Vec<f32>, lanes: &mut [Lanes]) {
+        let inside = |lane: usize| {
+            let first = usize::try_from(self.first_sample(frames.start + lane)).ok()?;
+            samples.get(first..first + self.length).filter(|_| lane < frames.len())
+        };
+        room.resize(LANES * self.length, 0.0);
+        for (lane, row) in room.chunks_exact_mut(self.length).enumerate().filter(|(lane, _)| inside(*lane).is_none()) {
+            if lane < frames.len() {
+                self.copy(samples, frames.start + lane, row);
+            } else {
+                row.fill(0.0);
+            }
+        }
+        let row = |lane: usize| inside(lane).unwrap_or(&room[lane * self.length..(lane + 1) * self.length]);
+        gather(std::array::from_fn(row), lanes);
+    }
+
     /// Sample `i`, also outside the signal. A signal without samples is 0 throughout.
     fn sample(&self, samples: &[f32], i: isize) -> f32 {
         let n = samples.len() as isize;
@@ -110,6 +136,16 @@ impl Framing {
     pub fn new(window: Vec<f32>, hop_length: usize) -> Self {
         assert!(window.len().is_multiple_of(2), "an even window has a centre");
         Self { grid: Grid::new(window.len(), hop_length, Edges::CentredZeros), window }
+    }
+
+    /// The window.
+    pub(crate) fn window(&self) -> &[f32] {
+        &self.window
+    }
+
+    /// Where the frames lie.
+    pub(crate) fn grid(&self) -> Grid {
+        self.grid
     }
 
     /// Frames of a signal of `n_samples`: 1 + floor(n_samples / hop_length), so at least one.
@@ -188,6 +224,25 @@ mod tests {
                             (0..length).map(|i| naive_sample(edges, &samples, first + i as isize)).collect();
                         assert_eq!(frame, want, "{edges:?}, length {length}, hop {hop}, n {n}, frame {t}");
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn side_by_side_they_are_the_copies() {
+        for edges in [Edges::CentredZeros, Edges::Snip, Edges::Mirrored] {
+            let grid = Grid::new(20, 7, edges);
+            let samples: Vec<f32> = (1..=150).map(|i| (i * i) as f32).collect();
+            let (mut lanes, mut room) = (vec![Lanes::of(f32::NAN); 20], vec![f32::NAN; 3]);
+            for frames in [0..16, 5..10, 12..grid.count(150), 3..3] {
+                grid.gather(&samples, frames.clone(), &mut room, &mut lanes);
+                for lane in 0..LANES {
+                    let mut want = vec![0.0; 20];
+                    if lane < frames.len() {
+                        grid.copy(&samples, frames.start + lane, &mut want);
+                    }
+                    assert!((0..20).all(|i| lanes[i].0[lane] == want[i]), "{edges:?}, {frames:?}, lane {lane}");
                 }
             }
         }

@@ -16,6 +16,8 @@
 //! So Kaldi's triangles have straight sides in mel, and SpeechBrain's are symmetric in Hz.
 
 use super::mel_scale::MelScale;
+use crate::kernels::lanes::Lanes;
+use crate::kernels::lanes::sums::Stretches;
 
 /// One triangle, on the axis of its bank.
 #[derive(Clone, Copy, Debug)]
@@ -34,20 +36,11 @@ impl Triangle {
     }
 }
 
-/// The bins that a triangle covers, and where its weights lie.
-#[derive(Clone, Copy, Debug)]
-struct Band {
-    first_bin: usize,
-    first_weight: usize,
-    width: usize,
-}
-
 /// The matrix `[n_mels, bins]` of triangles, stored without its zeros (98 % of it at 128 bands and 513 bins).
 #[derive(Clone, Debug)]
 pub struct MelBank {
-    bands: Vec<Band>,
-    weights: Vec<f32>,
-    bins: usize,
+    matrix: Stretches,
+    empty_band: Option<usize>,
 }
 
 /// Frequencies of the bins of a spectrum of `n_fft` samples, Hz.
@@ -89,38 +82,34 @@ impl MelBank {
 
     /// Triangles over bins at the increasing places `axis`.
     fn from_triangles(axis: &[f64], triangles: impl Iterator<Item = Triangle>) -> Self {
-        let mut bank = Self { bands: Vec::new(), weights: Vec::new(), bins: axis.len() };
-        for triangle in triangles {
-            let first_bin = axis.partition_point(|x| *x <= triangle.low);
-            let first_weight = bank.weights.len();
-            let covered = axis.iter().skip(first_bin).take_while(|x| **x < triangle.high);
-            bank.weights.extend(covered.map(|x| triangle.at(*x) as f32));
-            bank.bands.push(Band { first_bin, first_weight, width: bank.weights.len() - first_weight });
-        }
-        bank
+        let rows: Vec<(usize, Vec<f32>)> = triangles
+            .map(|triangle| {
+                let first_bin = axis.partition_point(|x| *x <= triangle.low);
+                let covered = axis.iter().skip(first_bin).take_while(|x| **x < triangle.high);
+                (first_bin, covered.map(|x| triangle.at(*x) as f32).collect())
+            })
+            .collect();
+        let empty_band = rows.iter().position(|(_, weights)| weights.is_empty());
+        let rows = rows.iter().map(|(first_bin, weights)| (*first_bin, &weights[..]));
+        Self { matrix: Stretches::new(axis.len(), rows), empty_band }
     }
 
     /// n_mels.
     pub fn bands(&self) -> usize {
-        self.bands.len()
+        self.matrix.rows()
     }
 
     /// The first band, from 0, whose triangle meets no bin.
     pub fn empty_band(&self) -> Option<usize> {
-        self.bands.iter().position(|band| band.width == 0)
+        self.empty_band
     }
 
-    /// Band powers of `power` `[bins]` to `out` `[n_mels]`.
+    /// Band powers of 16 spectra: `powers` `[bins]` to `out` `[n_mels]`.
     ///
     /// # Panics
     /// If a length is not the planned one.
-    pub fn run(&self, power: &[f32], out: &mut [f32]) {
-        assert_eq!((power.len(), out.len()), (self.bins, self.bands()), "spectrum and bands have the planned lengths");
-        for (sum, band) in out.iter_mut().zip(&self.bands) {
-            let weights = &self.weights[band.first_weight..band.first_weight + band.width];
-            let bins = &power[band.first_bin..band.first_bin + band.width];
-            *sum = weights.iter().zip(bins).map(|(w, p)| w * p).sum();
-        }
+    pub fn run(&self, powers: &[Lanes], out: &mut [Lanes]) {
+        self.matrix.run(powers, out);
     }
 }
 
@@ -131,11 +120,11 @@ mod tests {
 
     fn assert_equals_dense(bank: &MelBank, dense: &[Vec<f64>]) {
         let power: Vec<f32> = noise(dense[0].len(), 3).iter().map(|x| x * x).collect();
-        let mut got = vec![f32::NAN; dense.len()];
-        bank.run(&power, &mut got);
+        let mut got = vec![Lanes::of(f32::NAN); dense.len()];
+        bank.run(&power.iter().map(|p| Lanes::of(*p)).collect::<Vec<_>>(), &mut got);
         for (row, got) in dense.iter().zip(&got) {
             let want: f64 = row.iter().zip(&power).map(|(w, p)| w * f64::from(*p)).sum();
-            approx::assert_relative_eq!(f64::from(*got), want, max_relative = 3e-6, epsilon = 1e-12);
+            approx::assert_relative_eq!(f64::from(got.0[7]), want, max_relative = 3e-6, epsilon = 1e-12);
         }
     }
 
@@ -163,10 +152,10 @@ mod tests {
     fn every_triangle_has_area_one_over_hz() {
         // A finely sampled spectrum, so that the sum over bins is the area.
         let bank = MelBank::slaney(16_000, 1 << 16, 40, 0.0, 8000.0);
-        let mut areas = vec![0.0; 40];
-        bank.run(&vec![16_000.0 / 65_536.0; (1 << 15) + 1], &mut areas);
+        let mut areas = vec![Lanes::default(); 40];
+        bank.run(&vec![Lanes::of(16_000.0 / 65_536.0); (1 << 15) + 1], &mut areas);
         for area in areas {
-            approx::assert_relative_eq!(area, 1.0, max_relative = 1e-3);
+            approx::assert_relative_eq!(area.0[0], 1.0, max_relative = 1e-3);
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | [`frame`] | `[n]`, frame number | one frame `[n_fft]` |
 //! | [`spectrum`] | `[n_fft]` | power spectrum `[n_fft / 2 + 1]` |
 //! | [`mel_scale`] | Hz | mel |
-//! | [`mel`] | `[n_fft / 2 + 1]` | mel bands `[n_mels]` |
+//! | [`mel`] | `[n_fft / 2 + 1]` of 16 frames | mel bands `[n_mels]` of each |
 //! | [`logmel`] | `[n]` | `[frames, n_mels]`, dB below the clip's maximum |
 //! | [`dct`] | `[n_mels]` | `[n_mfcc]` |
 //! | [`delta`] | `[frames, dim]` | how each column changes, `[frames, dim]` |
@@ -47,7 +47,7 @@
 //! # Bad samples
 //!
 //! The audio reader deals with NaN and infinite samples before they come here. If one does come, no step turns it into a
-//! plausible number: the resampler gives NaN wherever its filter touches it; [`logmel`], [`mfcc`] and [`speechbrain`], whose values are
+//! plausible number: the resampler gives NaN wherever its filter touches it, and for at most 31 outputs around; [`logmel`], [`mfcc`] and [`speechbrain`], whose values are
 //! relative to the loudest, give NaN throughout; [`kaldi`] gives NaN for the frames that see it, [`cmvn`] for the columns whose mean
 //! does, and [`vad_energy`] an error.
 
@@ -62,11 +62,14 @@ mod kaiser;
 pub mod kaldi;
 pub mod logmel;
 pub mod mel;
+mod mel_frames;
 pub mod mel_scale;
 pub mod mfcc;
 mod options;
 mod phases;
 pub mod resample;
+mod rounds;
+mod spectra;
 pub mod spectrum;
 pub mod speechbrain;
 pub mod vad_energy;

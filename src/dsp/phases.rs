@@ -7,7 +7,7 @@
 //! ```
 //!
 //! with H inputs on either side. There are L phases r / L. When L rows of 2H weights are few enough they are all stored
-//! (*exact*). When they are not (44,101 Hz to 16,000 Hz would need 16,000 rows), Q + 1 phases are stored and the result is
+//! (*exact*; `dsp/rounds.rs` lays them out). When they are not (44,101 Hz to 16,000 Hz would need 16,000 rows), Q + 1 phases are stored and the result is
 //! interpolated linearly between the two neighbours (*interpolated*).
 //!
 //! # Error of the interpolation
@@ -19,7 +19,7 @@
 //! together (two signs, Σ 1 / i² = π² / 6) stay below 3.2e-6, −110 dB, even if they fell on one frequency.
 
 use super::kaiser::KaiserSinc;
-use crate::kernels::dot::{dot, dots};
+use crate::kernels::dot::dots;
 
 /// Phases stored per period of the lower rate when the table is interpolated: the 1 / δ of the error analysis.
 const INTERPOLATED_PHASES: f64 = 512.0;
@@ -93,40 +93,23 @@ impl Phases {
         2 * self.half
     }
 
+    /// Whether there is a row for each phase at which an output can lie: row r for phase r / L.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.stored == self.up
+    }
+
     /// The output at phase `remainder` / `up` after the input `around[half − 1]`; `around` is `[2 · half]`, `remainder` < `up`.
     pub(crate) fn output(&self, remainder: u64, around: &[f32]) -> f32 {
-        let (left, right, fraction) = self.neighbours(remainder);
-        if fraction == 0.0 {
-            return dot(left, around);
-        }
-        let [y, z] = dots(around, [left, right]);
+        let fine = remainder * self.stored; // rates are below 2³², so this and `up` are exact
+        let fraction = (fine % self.up) as f32 / self.up as f32;
+        let left = fine / self.up;
+        let right = if fraction == 0.0 { left } else { left + 1 };
+        let [y, z] = dots(around, [self.row(left), self.row(right)]);
         (1.0 - fraction) * y + fraction * z
     }
 
-    /// Four outputs at the same phase, each with the bits of [`Phases::output`].
-    pub(crate) fn four_outputs(&self, remainder: u64, around: [&[f32]; 4]) -> [f32; 4] {
-        let (left, right, fraction) = self.neighbours(remainder);
-        let mut y = dots(left, around);
-        if fraction != 0.0 {
-            for (y, z) in y.iter_mut().zip(dots(right, around)) {
-                *y = (1.0 - fraction) * *y + fraction * z;
-            }
-        }
-        y
-    }
-
-    /// The stored rows on either side of phase `remainder` / `up`, and how far it lies between them, 0 to 1. In an exact table
-    /// it lies on a row.
-    fn neighbours(&self, remainder: u64) -> (&[f32], &[f32], f32) {
-        if self.stored == self.up {
-            return (self.row(remainder), &[], 0.0);
-        }
-        let fine = remainder * self.stored; // rates are below 2³², so this and `up` are exact
-        let fraction = (fine % self.up) as f32 / self.up as f32;
-        (self.row(fine / self.up), self.row(fine / self.up + 1), fraction)
-    }
-
-    fn row(&self, row: u64) -> &[f32] {
+    /// The weights at phase `row` / `stored`, `[2 · half]`.
+    pub(crate) fn row(&self, row: u64) -> &[f32] {
         let start = row as usize * self.length();
         &self.rows[start..start + self.length()]
     }

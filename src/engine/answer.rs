@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::models::{FeatureExtractor, Output, System, Workspace};
 
 use super::input::is_clipped;
+use super::level::level_dbfs;
 use super::options::Options;
 use super::report::NoAnswer;
 use super::windows::Window;
@@ -183,26 +184,6 @@ impl Worker<'_> {
     }
 }
 
-/// Samples of a block whose level is taken: 20 ms at 16 kHz, a period of the lowest voices and more.
-const LEVEL_BLOCK: usize = 320;
-
-/// The level that a tenth of the stretch passes, in dB below full scale; −∞ for a constant.
-///
-/// Of each block it is the root mean square around the block's own mean: a constant offset is as silent as zeros. The loudest tenth is left
-/// out because a click, or the edge where an offset begins and the resampler rings, is no voice either.
-fn level_dbfs(samples: &[f32]) -> f64 {
-    let mut variances: Vec<f64> = samples.chunks(LEVEL_BLOCK).map(variance).collect();
-    variances.sort_by(|a, b| b.total_cmp(a));
-    let left_out = variances.len() / 10 + 1;
-    10.0 * variances.get(left_out).or(variances.last()).map_or(f64::NEG_INFINITY, |variance| variance.log10())
-}
-
-fn variance(block: &[f32]) -> f64 {
-    let n = block.len() as f64;
-    let mean = block.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-    block.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n
-}
-
 /// The recording's answer as windows come: the mean of their probabilities and of their ages, each weighted by its new samples.
 ///
 /// The mean of probabilities is the share of the recording that a label is expected to hold, so a long recording of two moods shows both.
@@ -316,31 +297,5 @@ fn accumulate(sums: &mut Option<Vec<f64>>, values: &[f32], weight: f64) {
     sums.resize(values.len(), 0.0);
     for (sum, &value) in sums.iter_mut().zip(values) {
         *sum += weight * f64::from(value);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_offset_is_silent_and_a_full_scale_sine_is_3_db_down() {
-        assert_eq!(level_dbfs(&[0.25; 1000]), f64::NEG_INFINITY);
-        assert_eq!(level_dbfs(&[]), f64::NEG_INFINITY);
-        let sine: Vec<f32> = (0..16_000).map(|i| (i as f32 * 0.1).sin()).collect();
-        approx::assert_abs_diff_eq!(level_dbfs(&sine), -3.01, epsilon = 0.1);
-        let three_steps: Vec<f32> = (0..1000).map(|i| if i % 2 == 0 { 3.3 } else { -3.3 } / 32768.0).collect();
-        approx::assert_abs_diff_eq!(level_dbfs(&three_steps), -80.0, epsilon = 0.1);
-    }
-
-    #[test]
-    fn a_tenth_of_the_blocks_decides() {
-        let with_blocks_of_sound = |blocks: usize| {
-            let sounds = |i: usize| i < blocks * LEVEL_BLOCK;
-            let samples: Vec<f32> = (0..48_000).map(|i| if sounds(i) { (i as f32).sin() } else { 0.1 }).collect();
-            level_dbfs(&samples)
-        };
-        assert_eq!(with_blocks_of_sound(16), f64::NEG_INFINITY);
-        assert!(with_blocks_of_sound(17) > -10.0);
     }
 }

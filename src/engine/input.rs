@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::dsp::Bandwidth;
 
+use super::level::sum;
 use super::verdict::rounded;
 
 /// Samples of this magnitude or more count as clipped. The largest code of µ-law is 0.980, of A-law 0.984, of 8 bits 0.992; a recording that
@@ -44,7 +45,7 @@ impl InputMeter {
     pub(super) fn push(&mut self, interleaved: &[f32], mono: &[f32]) {
         self.clipped += interleaved.iter().filter(|x| is_clipped(**x)).count() as u64;
         self.samples += interleaved.len() as u64;
-        self.sum += mono.iter().map(|&x| f64::from(x)).sum::<f64>();
+        self.sum += sum(mono, |x| x);
         self.mono += mono.len() as u64;
         self.bandwidth.push(mono);
     }

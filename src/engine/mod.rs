@@ -8,6 +8,7 @@
 //! | `recording` | where a recording comes from |
 //! | `stream` | a recording as signals at the network's rate, as they come |
 //! | `lane` | one signal that is answered apart: a channel, or the mean of all |
+//! | `level` | sums over samples, and their level |
 //! | `input` | facts about the recording: clipping, bandwidth, offset, noise |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
 //! | `pool` | the threads that answer windows |
@@ -40,6 +41,7 @@ mod folders;
 mod from_features;
 mod input;
 mod lane;
+mod level;
 mod listener;
 mod nearest;
 mod options;

@@ -16,6 +16,18 @@ for_each_width! {
     }
 }
 
+/// The largest magnitude; 0 of no values, NaN if one is NaN.
+pub fn largest_magnitude(values: &[f32]) -> f32 {
+    f32::from_bits(largest_magnitude_by(Variant::best(), values))
+}
+
+for_each_width! {
+    // magnitudes are in the order of their bits, and NaN is beyond infinity
+    fn largest_magnitude_by(values: &[f32]) -> u32 {
+        values.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff))
+    }
+}
+
 /// `sums[i] += x[i]` in f64: sums over rows, one after the other.
 ///
 /// # Panics

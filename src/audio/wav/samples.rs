@@ -1,6 +1,4 @@
-//! Sample words to f32: integers by hound, floats by IEEE 754, G.711 by table.
-
-use hound::{Sample, SampleFormat};
+//! Sample words to f32: integers, floats by IEEE 754, G.711 by table.
 
 use super::format::Coding;
 use crate::audio::g711;
@@ -8,20 +6,19 @@ use crate::error::{Error, Result};
 
 /// Decodes whole samples and appends them; what is left over of `bytes` is ignored.
 ///
-/// Integers are divided by 2^(bits-1) of their container. Float NaN and infinity are passed on: the caller knows which
-/// frame they belong to.
+/// Integers are divided by 2^(bits-1) of their container; those of 8 bits are unsigned, 128 is silence. Float NaN and infinity are passed on: the
+/// caller knows which frame they belong to.
 pub(in crate::audio) fn decode(coding: Coding, bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
     match coding {
         Coding::Int { bytes: width, valid_bits } => {
             if valid_bits < 8 * width {
                 check_justification(bytes, width, valid_bits)?;
             }
-            // The width as a constant lets the compiler fold hound's choice by width out of the loop: four times faster.
             match width {
-                1 => integers::<1>(bytes, out)?,
-                2 => integers::<2>(bytes, out)?,
-                3 => integers::<3>(bytes, out)?,
-                _ => integers::<4>(bytes, out)?,
+                1 => scaled::<1>(bytes, out, |[byte]| i32::from(byte) - 128),
+                2 => scaled::<2>(bytes, out, |word| i32::from(i16::from_le_bytes(word))),
+                3 => scaled::<3>(bytes, out, of_three),
+                _ => scaled::<4>(bytes, out, i32::from_le_bytes),
             }
         }
         Coding::Float32 => out.extend(bytes.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word))),
@@ -33,20 +30,14 @@ pub(in crate::audio) fn decode(coding: Coding, bytes: &[u8], out: &mut Vec<f32>)
 }
 
 /// Words of `WIDTH` bytes, scaled so that full scale is 1.0.
-fn integers<const WIDTH: usize>(bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
+fn scaled<const WIDTH: usize>(bytes: &[u8], out: &mut Vec<f32>, integer: impl Fn([u8; WIDTH]) -> i32) {
     let scale = 1.0 / (1_u64 << (8 * WIDTH - 1)) as f32;
-    out.reserve(bytes.len() / WIDTH);
-    for word in bytes.as_chunks::<WIDTH>().0 {
-        out.push(integer(word, WIDTH as u16)? as f32 * scale);
-    }
-    Ok(())
+    out.extend(bytes.as_chunks::<WIDTH>().0.iter().map(|&word| integer(word) as f32 * scale));
 }
 
-/// One little-endian word of `width` bytes, sign extended (8 bits: unsigned on disk, 128 is silence).
-#[inline]
-fn integer(mut word: &[u8], width: u16) -> Result<i32> {
-    i32::read(&mut word, SampleFormat::Int, width, 8 * width)
-        .map_err(|e| Error::malformed("WAV", format!("a sample of {width} bytes cannot be read: {e}")))
+/// Little-endian, sign extended.
+fn of_three([low, middle, high]: [u8; 3]) -> i32 {
+    i32::from_le_bytes([0, low, middle, high]) >> 8
 }
 
 /// Refuses words that are right-justified in their container.
@@ -58,7 +49,13 @@ fn check_justification(bytes: &[u8], width: u16, valid_bits: u16) -> Result<()> 
     let (low, half) = ((1_i64 << spare) - 1, 1_i64 << (valid_bits - 1));
     let (mut below, mut fits) = (false, true);
     for word in bytes.chunks_exact(usize::from(width)) {
-        let word = i64::from(integer(word, width)?);
+        let word = match *word {
+            [a] => i64::from(a) - 128,
+            [a, b] => i64::from(i16::from_le_bytes([a, b])),
+            [a, b, c] => i64::from(of_three([a, b, c])),
+            [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
+            _ => return Ok(()),
+        };
         below |= word & low != 0;
         fits &= (-half..half).contains(&word);
     }

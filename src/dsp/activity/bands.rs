@@ -7,17 +7,24 @@
 //!
 //! Sharp edges, because what counts is change from frame to frame. Lower rates have their last edge at 0.45 of the rate.
 
+use crate::kernels::lanes::Lanes;
+use crate::kernels::lanes::sums::Stretches;
+use crate::kernels::lanes::transpose::scatter;
+use crate::kernels::logarithm::LogScale;
+
 /// Bands.
 pub(super) const N_BANDS: usize = 16;
 const LOW_HZ: f64 = 100.0;
 const HIGH_HZ: f64 = 7200.0;
-/// Added to a band's power: −200 dB of a full scale sample, so that digital silence has a logarithm.
-const FLOOR: f32 = 1e-20;
+/// Powers below this count as this: −200 dB of a full scale sample, so that digital silence has a logarithm.
+const LEVEL: LogScale =
+    LogScale { floor: 1e-20, factor: 10.0 * std::f32::consts::LOG10_E, less: 0.0, least: f32::NEG_INFINITY };
 
-/// The bins of each band.
+/// The bins of each band, as sums over spectra.
 #[derive(Debug, Clone)]
 pub(super) struct Bands {
-    edges: [usize; N_BANDS + 1],
+    sums: Stretches,
+    levels: [Lanes; N_BANDS],
 }
 
 impl Bands {
@@ -29,15 +36,19 @@ impl Bands {
             let hz = 700.0 * (10_f64.powf((low + (high - low) * b as f64 / N_BANDS as f64) / 2595.0) - 1.0);
             (hz * length as f64 / rate).ceil() as usize
         };
-        Self { edges: std::array::from_fn(edge) }
+        let (bins, edges): (usize, [usize; N_BANDS + 1]) = (length / 2 + 1, std::array::from_fn(edge));
+        let ones = vec![1.0; bins];
+        let inside = edges.windows(2).map(|edge| (edge[0], ones.get(edge[0]..edge[1]).unwrap_or_default()));
+        Self { sums: Stretches::new(bins, inside), levels: [Lanes::default(); N_BANDS] }
     }
 
-    /// Appends the levels `[N_BANDS]` of one power spectrum, dB.
-    pub(super) fn append(&self, power: &[f32], levels: &mut Vec<f32>) {
-        for edge in self.edges.windows(2) {
-            let inside = power.get(edge[0]..edge[1]).unwrap_or_default();
-            levels.push(10.0 * (inside.iter().sum::<f32>() + FLOOR).log10());
-        }
+    /// Appends the levels `[N_BANDS]` of the first `count` of 16 power spectra, dB.
+    pub(super) fn append(&mut self, powers: &[Lanes], count: usize, levels: &mut Vec<f32>) {
+        self.sums.run(powers, &mut self.levels);
+        LEVEL.run(Lanes::flat(&mut self.levels));
+        let first = levels.len();
+        levels.resize(first + count * N_BANDS, 0.0);
+        scatter(&self.levels, &mut levels[first..]);
     }
 }
 
@@ -51,12 +62,14 @@ mod tests {
 
     #[test]
     fn a_line_stands_in_its_band_alone() {
-        let bands = Bands::new(1024, 16_000);
+        let mut bands = Bands::new(1024, 16_000);
         for (bin, band) in [(7, 0), (64, 5), (300, 13), (460, 15)] {
-            let mut power = vec![0.0; 513];
-            power[bin] = 100.0;
+            let mut powers = vec![Lanes::default(); 513];
+            powers[bin].0[1] = 100.0;
             let mut levels = Vec::new();
-            bands.append(&power, &mut levels);
+            bands.append(&powers, 2, &mut levels);
+            assert_eq!(levels.len(), 2 * N_BANDS);
+            let levels = levels.split_off(N_BANDS);
             let loud: Vec<usize> = (0..N_BANDS).filter(|&b| levels[b] > -100.0).collect();
             assert_eq!(loud, [band], "bin {bin}");
             approx::assert_abs_diff_eq!(levels[band], 20.0, epsilon = 1e-4);
@@ -66,9 +79,9 @@ mod tests {
     #[test]
     fn every_rate_has_bands_that_hold_bins() {
         for (length, rate) in [(256, 4_000), (512, 8_000), (1024, 16_000), (3072, 48_000)] {
-            let bands = Bands::new(length, rate);
-            assert!(bands.edges.is_sorted_by(|a, b| a < b), "{rate} Hz: {:?}", bands.edges);
-            assert!(bands.edges[N_BANDS] <= length / 2);
+            let mut levels = Vec::new();
+            Bands::new(length, rate).append(&vec![Lanes::of(1.0); length / 2 + 1], 1, &mut levels);
+            assert!(levels.iter().all(|level| *level > -1e-3), "{rate} Hz: {levels:?}");
         }
     }
 }

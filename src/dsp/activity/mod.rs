@@ -28,9 +28,13 @@ pub use options::ActivityOptions;
 use std::ops::Range;
 
 use super::frame::{Edges, Grid};
-use super::spectrum::PowerSpectrum;
+use super::spectra::PowerSpectra;
 use super::window::hann_periodic;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::kernels::lanes::fft::RealFft;
+use crate::kernels::lanes::frames::multiply;
+use crate::kernels::lanes::peaks::sums_and_peaks;
+use crate::kernels::lanes::{LANES, Lanes};
 
 use bands::Bands;
 use evidence::Tracks;
@@ -49,12 +53,13 @@ pub struct Activity {
     window: Vec<f32>,
     grid: Grid,
     hop_length: usize,
-    spectrum: PowerSpectrum,
+    spectra: PowerSpectra,
     bands: Bands,
     periodicity: Periodicity,
     first_bin: usize,
-    frame: Vec<f32>,
-    power: Vec<f32>,
+    room: Vec<f32>,
+    frames: Vec<Lanes>,
+    powers: Vec<Lanes>,
     tracks: Tracks,
 }
 
@@ -66,21 +71,24 @@ impl Activity {
     pub fn new(sample_rate_hz: u32, options: ActivityOptions) -> Result<Self> {
         options.check(sample_rate_hz)?;
         let rate = sample_rate_hz as usize;
-        let length = rate * FRAME_MS / 1000 / 4 * 4;
+        let length = frame_length(rate);
         let hop_length = rate * HOP_MS / 1000;
         let bin_hz = f64::from(sample_rate_hz) / length as f64;
-        let spectrum = PowerSpectrum::new(length);
+        let spectra = PowerSpectra::new(length);
+        let periodicity = Periodicity::new(length, sample_rate_hz)
+            .ok_or_else(|| Error::Config(format!("speech activity: no frames of 64 ms at {sample_rate_hz} Hz")))?;
         Ok(Self {
             window: hann_periodic(length),
             grid: Grid::new(length, hop_length, Edges::Snip),
             hop_length,
             bands: Bands::new(length, sample_rate_hz),
-            periodicity: Periodicity::new(length, sample_rate_hz),
+            periodicity,
             first_bin: (LOWEST_HZ / bin_hz).ceil() as usize,
-            frame: vec![0.0; length],
-            power: vec![0.0; spectrum.bins()],
+            room: Vec::new(),
+            frames: vec![Lanes::default(); length],
+            powers: vec![Lanes::default(); spectra.bins()],
             tracks: Tracks::default(),
-            spectrum,
+            spectra,
             options,
         })
     }
@@ -98,11 +106,13 @@ impl Activity {
     /// Judges one window. A window shorter than a frame holds no evidence. NaN samples are no speech.
     pub fn run(&mut self, samples: &[f32]) -> Evidence {
         self.tracks.clear();
-        for t in 0..self.grid.count(samples.len()) {
-            self.grid.copy(samples, t, &mut self.frame);
-            self.frame.iter_mut().zip(&self.window).for_each(|(x, w)| *x *= w);
-            self.spectrum.run(&mut self.frame, &mut self.power);
-            self.track();
+        let count = self.grid.count(samples.len());
+        for first in (0..count).step_by(LANES) {
+            let frames = first..count.min(first + LANES);
+            self.grid.gather(samples, frames.clone(), &mut self.room, &mut self.frames);
+            multiply(&mut self.frames, &self.window);
+            self.spectra.run(&mut self.frames, &mut self.powers);
+            self.track(frames.len());
         }
         self.tracks.evidence(&self.options)
     }
@@ -121,19 +131,28 @@ impl Activity {
         (frames * self.hop_length).min(part.len())
     }
 
-    /// Takes the current spectrum down.
-    fn track(&mut self) {
-        let audible = &self.power[self.first_bin.min(self.power.len())..];
-        let (total, peak) = audible.iter().fold((0.0_f32, 0.0_f32), |(sum, peak), &p| (sum + p, peak.max(p)));
+    /// Takes the first `count` of the current spectra down.
+    fn track(&mut self, count: usize) {
+        let audible = &self.powers[self.first_bin.min(self.powers.len())..];
+        let [totals, peaks] = sums_and_peaks(audible);
+        let periods = self.periodicity.run(&self.powers);
         let n = self.window.len() as f64;
-        // A Hann window keeps 3/8 of the power; one side of the spectrum holds half of n times that (Parseval).
-        let level = 10.0 * (f64::from(total) * 16.0 / (3.0 * n * n) + f64::MIN_POSITIVE).log10();
-        let period = self.periodicity.run(&self.power);
-        self.tracks.levels.push(level as f32);
-        self.tracks.peak_shares.push(if total > 0.0 { peak / total } else { 1.0 });
-        self.tracks.periods.push(period);
-        self.bands.append(&self.power, &mut self.tracks.bands);
+        for (lane, period) in periods.into_iter().enumerate().take(count) {
+            let (total, peak) = (totals.0[lane], peaks.0[lane]);
+            // A Hann window keeps 3/8 of the power; one side of the spectrum holds half of n times that (Parseval).
+            let level = 10.0 * (f64::from(total) * 16.0 / (3.0 * n * n) + f64::MIN_POSITIVE).log10();
+            self.tracks.levels.push(level as f32);
+            self.tracks.peak_shares.push(if total > 0.0 { peak / total } else { 1.0 });
+            self.tracks.periods.push(period);
+        }
+        self.bands.append(&self.powers, count, &mut self.tracks.bands);
     }
+}
+
+/// The longest frame of at most [`FRAME_MS`] that can be transformed quickly, and half of it too: a multiple of 4 without large prime factors.
+fn frame_length(rate_hz: usize) -> usize {
+    let longest = rate_hz * FRAME_MS / 1000 / 4;
+    4 * (1..=longest).rev().find(|quarter| RealFft::plans(2 * quarter)).unwrap_or(longest)
 }
 
 #[cfg(test)]

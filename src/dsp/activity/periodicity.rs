@@ -8,13 +8,11 @@
 //! ```
 //!
 //! Formants above 2.5 kHz say nothing about the pitch, so r is computed at half the rate. The circular sum folds lag N − l onto l; a
-//! Hann window leaves under 0.5 % of its power so far out.
+//! Hann window leaves under 0.5 % of its power so far out. As P is real and even, the sum over k is a forward transform, too.
 
-use std::fmt;
-use std::sync::Arc;
-
-use realfft::num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner};
+use crate::kernels::lanes::fft::RealFft;
+use crate::kernels::lanes::peaks::highest;
+use crate::kernels::lanes::{LANES, Lanes};
 
 /// Where pitch is looked for, Hz: a low man's creak to a child's shout.
 const LOWEST_PITCH_HZ: f64 = 60.0;
@@ -35,12 +33,13 @@ pub(super) struct Period {
 }
 
 /// Plan and scratch.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Periodicity {
-    inverse: Arc<dyn ComplexToReal<f32>>,
-    input: Vec<Complex<f32>>,
-    output: Vec<f32>,
-    scratch: Vec<Complex<f32>>,
+    fft: RealFft,
+    /// The power spectrum and its mirror image.
+    even: Vec<Lanes>,
+    scratch: Vec<Lanes>,
+    correlation: Vec<Lanes>,
     /// 1 / w[l], for the lags that are looked at and one more.
     unfade: Vec<f32>,
     bins: (usize, usize),
@@ -50,64 +49,57 @@ pub(super) struct Periodicity {
 }
 
 impl Periodicity {
-    /// Plans for power spectra of Hann windowed frames of `length` samples, a multiple of 4.
-    pub(super) fn new(length: usize, sample_rate_hz: u32) -> Self {
+    /// Plans for power spectra of Hann windowed frames of `length` samples; nothing if half of that is no length that [`RealFft`] plans.
+    pub(super) fn new(length: usize, sample_rate_hz: u32) -> Option<Self> {
         let half = length / 2;
         let rate_hz = f64::from(sample_rate_hz) / 2.0;
-        let inverse = RealFftPlanner::<f32>::new().plan_fft_inverse(half);
+        let fft = RealFft::new(half)?;
         let bin = |hz: f64| hz * length as f64 / f64::from(sample_rate_hz);
         let lags = ((rate_hz / HIGHEST_PITCH_HZ) as usize, (rate_hz / LOWEST_PITCH_HZ) as usize);
-        Self {
-            input: inverse.make_input_vec(),
-            output: inverse.make_output_vec(),
-            scratch: inverse.make_scratch_vec(),
-            inverse,
+        Some(Self {
+            even: vec![Lanes::default(); half],
+            scratch: vec![Lanes::default(); half],
+            correlation: vec![Lanes::default(); fft.bins()],
+            fft,
             unfade: fading(length).step_by(2).take(lags.1 + 2).map(|w| (1.0 / w) as f32).collect(),
             bins: (bin(LOW_HZ).ceil() as usize, (bin(HIGH_HZ) as usize).min(half / 2)),
             lags,
             rate_hz,
-        }
+        })
     }
 
-    /// The period of a frame with this power spectrum.
-    pub(super) fn run(&mut self, power: &[f32]) -> Period {
-        let none = Period { strength: 0.0, semitones: 0.0 };
-        self.correlate(power);
-        let zero = self.output[0];
-        if !(zero > 0.0 && zero.is_finite()) {
-            return none;
+    /// The periods of 16 frames with these power spectra.
+    pub(super) fn run(&mut self, powers: &[Lanes]) -> [Period; LANES] {
+        self.correlate(powers);
+        let zero = self.correlation[0];
+        for (r, unfade) in self.correlation.iter_mut().zip(&self.unfade) {
+            r.0.iter_mut().zip(zero.0).for_each(|(r, zero)| *r *= unfade / zero);
         }
-        self.output.iter_mut().zip(&self.unfade).for_each(|(r, unfade)| *r *= unfade / zero);
-        let Some(lag) = self.best_lag() else { return none };
-        let (before, at, after) = (self.output[lag - 1], self.output[lag], self.output[lag + 1]);
+        let (first, last) = self.lags;
+        let cost = (LAG_COST * 16_000.0 / self.rate_hz) as f32;
+        let found = highest(&self.correlation[..last + 2], first, last, cost);
+        std::array::from_fn(|lane| {
+            let periodic = zero.0[lane] > 0.0 && zero.0[lane].is_finite() && found[lane] > 0;
+            if periodic { self.period(found[lane], lane) } else { Period { strength: 0.0, semitones: 0.0 } }
+        })
+    }
+
+    /// The period of a frame whose highest maximum is at `lag`.
+    fn period(&self, lag: usize, lane: usize) -> Period {
+        let [before, at, after] = [lag - 1, lag, lag + 1].map(|lag| self.correlation[lag].0[lane]);
         let period_s = (lag as f64 + vertex(before, at, after)) / self.rate_hz;
         Period { strength: at, semitones: (12.0 * (1.0 / (50.0 * period_s)).log2()) as f32 }
     }
 
-    /// Unnormalised autocorrelation to `output`.
-    fn correlate(&mut self, power: &[f32]) {
-        self.input.fill(Complex::default());
-        let (low, high) = self.bins;
-        for (z, &p) in self.input.iter_mut().zip(power).take(high + 1).skip(low) {
-            z.re = p;
+    /// Unnormalised autocorrelation to `correlation`.
+    fn correlate(&mut self, powers: &[Lanes]) {
+        let (half, (low, high)) = (self.even.len(), self.bins);
+        self.even.fill(Lanes::default());
+        for (k, power) in powers.iter().enumerate().take(high + 1).skip(low) {
+            self.even[k] = *power;
+            self.even[half - k] = *power;
         }
-        let done = self.inverse.process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch);
-        debug_assert!(done.is_ok(), "lengths are the plan's own, the ends are real");
-    }
-
-    /// The lag of the largest local maximum, longer ones at a cost.
-    fn best_lag(&self) -> Option<usize> {
-        let (first, last) = self.lags;
-        let cost = (LAG_COST * 16_000.0 / self.rate_hz) as f32;
-        let is_peak = |l: &usize| self.output[*l] > self.output[l - 1] && self.output[*l] >= self.output[l + 1];
-        let score = |l: usize| self.output[l] - cost * (l - first) as f32;
-        (first..=last).filter(is_peak).max_by(|&a, &b| score(a).total_cmp(&score(b)))
-    }
-}
-
-impl fmt::Debug for Periodicity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Periodicity").field("bins", &self.bins).field("lags", &self.lags).finish_non_exhaustive()
+        self.fft.real_parts(&mut self.even, &mut self.scratch, &mut self.correlation);
     }
 }
 
@@ -144,7 +136,9 @@ mod tests {
             hann_periodic(N).iter().enumerate().map(|(i, w)| w * samples(i as f64 / 16_000.0) as f32).collect();
         let mut power = vec![0.0; N / 2 + 1];
         PowerSpectrum::new(N).run(&mut frame, &mut power);
-        Periodicity::new(N, 16_000).run(&power)
+        let mut powers = vec![Lanes::of(1.0); power.len()];
+        powers.iter_mut().zip(power).for_each(|(lanes, p)| lanes.0[6] = p);
+        Periodicity::new(N, 16_000).unwrap().run(&powers)[6]
     }
 
     fn buzz(f0: f64) -> impl Fn(f64) -> f64 {
@@ -192,14 +186,14 @@ mod tests {
     #[test]
     fn the_correlation_equals_its_definition() {
         let power: Vec<f32> = noise(N / 2 + 1, 9).iter().map(|x| x * x).collect();
-        let mut plan = Periodicity::new(N, 16_000);
-        plan.correlate(&power);
+        let mut plan = Periodicity::new(N, 16_000).unwrap();
+        plan.correlate(&power.iter().map(|p| Lanes::of(*p)).collect::<Vec<_>>());
         let naive = |l: usize| -> f64 {
             (4..=160).map(|k| f64::from(power[k]) * (std::f64::consts::TAU * (k * l) as f64 / 512.0).cos()).sum::<f64>()
                 * 2.0
         };
         for l in 0..=133 {
-            approx::assert_abs_diff_eq!(f64::from(plan.output[l]), naive(l), epsilon = 1e-4 * naive(0));
+            approx::assert_abs_diff_eq!(f64::from(plan.correlation[l].0[3]), naive(l), epsilon = 1e-4 * naive(0));
         }
     }
 }

@@ -5,10 +5,13 @@
 //! B[b] = Σ_k bank[b, k] · P[k]                                  bank: MelBank::kaldi
 //! ```
 
+use std::ops::Range;
+
 use crate::dsp::mel::MelBank;
 use crate::dsp::options;
-use crate::dsp::spectrum::PowerSpectrum;
+use crate::dsp::spectra::PowerSpectra;
 use crate::error::{Error, Result};
+use crate::kernels::lanes::Lanes;
 
 use super::frames::{Energy, FrameOptions, Frames};
 
@@ -72,11 +75,11 @@ impl MelOptions {
 #[derive(Clone, Debug)]
 pub(super) struct Bands {
     frames: Frames,
-    spectrum: PowerSpectrum,
+    spectra: PowerSpectra,
     bank: MelBank,
     use_power: bool,
-    frame: Vec<f32>,
-    power: Vec<f32>,
+    lanes: Vec<Lanes>,
+    powers: Vec<Lanes>,
 }
 
 impl Bands {
@@ -90,14 +93,14 @@ impl Bands {
     ) -> Result<Self> {
         options::check(recipe, &frame.knobs())?;
         mel.check(recipe, frame)?;
-        let spectrum = PowerSpectrum::new(frame.n_fft());
+        let spectra = PowerSpectra::new(frame.n_fft());
         Ok(Self {
             frames: Frames::new(frame, energy),
             bank: mel.bank(recipe, frame)?,
             use_power,
-            frame: vec![0.0; frame.n_fft()],
-            power: vec![0.0; spectrum.bins()],
-            spectrum,
+            lanes: vec![Lanes::default(); frame.n_fft()],
+            powers: vec![Lanes::default(); spectra.bins()],
+            spectra,
         })
     }
 
@@ -110,21 +113,23 @@ impl Bands {
         self.bank.bands()
     }
 
-    /// Band energies of frame `t` to `bands` `[num_bins]`; returns the frame's log energy.
-    pub(super) fn write(&mut self, samples: &[f32], t: usize, bands: &mut [f32]) -> f32 {
-        let log_energy = self.frames.write(samples, t, &mut self.frame);
-        self.spectrum.run(&mut self.frame, &mut self.power);
+    /// Band energies of `frames`, at most 16, side by side to `bands` `[num_bins]`; returns the frames' log energies.
+    pub(super) fn write(&mut self, samples: &[f32], frames: Range<usize>, bands: &mut [Lanes]) -> Lanes {
+        let log_energies = self.frames.write(samples, frames, &mut self.lanes);
+        self.spectra.run(&mut self.lanes, &mut self.powers);
         if !self.use_power {
-            self.power.iter_mut().for_each(|p| *p = p.sqrt());
+            for p in Lanes::flat(&mut self.powers) {
+                *p = p.sqrt();
+            }
         }
-        self.bank.run(&self.power, bands);
-        log_energy
+        self.bank.run(&self.powers, bands);
+        log_energies
     }
 
     /// Fills the work space with NaN: nothing of an earlier frame may reach the next.
     #[cfg(test)]
     pub(super) fn soil(&mut self) {
-        self.frame.fill(f32::NAN);
-        self.power.fill(f32::NAN);
+        self.lanes.fill(Lanes::of(f32::NAN));
+        self.powers.fill(Lanes::of(f32::NAN));
     }
 }

@@ -7,12 +7,16 @@
 //!
 //! The energy is column 0, before the bands, or the last one with `htk_compat`.
 
+use std::ops::Range;
+
 use crate::dsp::options;
 use crate::error::Result;
+use crate::kernels::lanes::transpose::scatter;
+use crate::kernels::lanes::{LANES, Lanes};
 
 use super::bands::{Bands, MelOptions};
 use super::frames::{Energy, FrameOptions};
-use super::{at_least, energy_floor_knob, ln_floored, void_unless_finite};
+use super::{LN_FLOORED, at_least, energy_floor_knob, void_unless_finite};
 
 /// Kaldi's `FbankOptions`; the defaults are Kaldi's.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +70,7 @@ impl Default for FbankOptions {
 pub struct Fbank {
     options: FbankOptions,
     bands: Bands,
+    columns: Vec<Lanes>,
 }
 
 impl Fbank {
@@ -77,7 +82,8 @@ impl Fbank {
         let energy = Energy::wanted(options.use_energy, options.raw_energy);
         options::check("fbank", &[energy_floor_knob(options.energy_floor)])?;
         let bands = Bands::new("fbank", &options.frame_opts, &options.mel_opts, options.use_power, energy)?;
-        Ok(Self { options, bands })
+        let columns = vec![Lanes::default(); bands.bands() + usize::from(options.use_energy)];
+        Ok(Self { options, bands, columns })
     }
 
     /// The recipe.
@@ -98,27 +104,28 @@ impl Fbank {
     /// `samples` `[n]` of full scale ±1 to `out` `[frames, dim]`. What `out` held before is replaced; nothing is allocated if
     /// its capacity suffices.
     pub fn run(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        let dim = self.dim();
-        out.resize(self.frames(samples.len()) * dim, 0.0);
-        for (t, row) in out.chunks_exact_mut(dim).enumerate() {
-            self.write(samples, t, row);
+        let (dim, count) = (self.dim(), self.frames(samples.len()));
+        out.resize(count * dim, 0.0);
+        for (first, rows) in (0..).step_by(LANES).zip(out.chunks_mut(LANES * dim)) {
+            self.measure(samples, first..count.min(first + LANES));
+            scatter(&self.columns, rows);
+            rows.chunks_exact_mut(dim).for_each(void_unless_finite);
         }
     }
 
-    fn write(&mut self, samples: &[f32], t: usize, row: &mut [f32]) {
+    /// The columns of at most 16 frames, side by side.
+    fn measure(&mut self, samples: &[f32], frames: Range<usize>) {
         let FbankOptions { use_energy, htk_compat, use_log_fbank, energy_floor, .. } = self.options;
         let first_band = usize::from(use_energy && !htk_compat);
-        let bands = &mut row[first_band..first_band + self.bands.bands()];
-        let log_energy = self.bands.write(samples, t, bands);
+        let bands = &mut self.columns[first_band..first_band + self.bands.bands()];
+        let log_energies = self.bands.write(samples, frames, bands);
         if use_log_fbank {
-            for band in bands {
-                *band = ln_floored(*band);
-            }
+            LN_FLOORED.run(Lanes::flat(bands));
         }
         if use_energy {
-            row[if htk_compat { self.bands.bands() } else { 0 }] = at_least(log_energy, energy_floor);
+            let column = if htk_compat { self.bands.bands() } else { 0 };
+            self.columns[column].0 = log_energies.0.map(|energy| at_least(energy, energy_floor));
         }
-        void_unless_finite(row);
     }
 }
 

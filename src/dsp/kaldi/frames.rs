@@ -11,14 +11,16 @@
 //! N = floor(samp_freq / 1000 · frame_length_ms), the shift likewise. y is followed by zeros up to the next power of two
 //! (`round_to_power_of_two`).
 
+use std::ops::Range;
+
 use crate::dsp::frame::{Edges, Grid};
 use crate::dsp::options::Knob;
 use crate::dsp::spectrum::MAX_N_FFT;
 use crate::dsp::window::WindowType;
-use crate::kernels::dot::dot;
-use crate::kernels::reduce::sum;
+use crate::kernels::lanes::Lanes;
+use crate::kernels::lanes::frames::{emphasise, energies, scale_and_centre};
 
-use super::ln_floored;
+use super::LN_FLOORED;
 
 /// What samples of ±1 are multiplied with before anything else. It moves log energies by a constant, but for the floor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,7 +128,7 @@ impl FrameOptions {
 /// Which energy of a frame is wanted beside its samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Energy {
-    /// None; it comes out as 0.
+    /// None.
     Unused,
     /// Before pre-emphasis and window.
     Raw,
@@ -154,8 +156,7 @@ pub(super) struct Frames {
     remove_dc_offset: bool,
     preemph_coeff: f32,
     energy: Energy,
-    /// x of the page.
-    raw: Vec<f32>,
+    room: Vec<f32>,
 }
 
 impl Frames {
@@ -170,7 +171,7 @@ impl Frames {
             remove_dc_offset: options.remove_dc_offset,
             preemph_coeff: options.preemph_coeff,
             energy,
-            raw: vec![0.0; length],
+            room: Vec::new(),
         }
     }
 
@@ -178,30 +179,17 @@ impl Frames {
         self.grid.count(n_samples)
     }
 
-    /// Writes frame `t` to `frame` `[n_fft]`, all of which is overwritten, and returns the log energy that was asked for.
-    pub(super) fn write(&mut self, samples: &[f32], t: usize, frame: &mut [f32]) -> f32 {
-        self.grid.copy(samples, t, &mut self.raw);
-        self.raw.iter_mut().for_each(|x| *x *= self.scale);
-        if self.remove_dc_offset {
-            let mean = sum(&self.raw) / self.raw.len() as f32;
-            self.raw.iter_mut().for_each(|x| *x -= mean);
-        }
-        let (windowed, padding) = frame.split_at_mut(self.raw.len());
-        self.emphasise_and_window(windowed);
-        padding.fill(0.0);
-        match self.energy {
-            Energy::Unused => 0.0,
-            Energy::Raw => ln_floored(dot(&self.raw, &self.raw)),
-            Energy::Windowed => ln_floored(dot(windowed, windowed)),
-        }
-    }
-
-    fn emphasise_and_window(&self, frame: &mut [f32]) {
-        let (x, w, c) = (&self.raw, &self.window, self.preemph_coeff);
-        frame[0] = (x[0] - c * x[0]) * w[0];
-        for (((y, now), before), w) in frame[1..].iter_mut().zip(&x[1..]).zip(x).zip(&w[1..]) {
-            *y = (now - c * before) * w;
-        }
+    /// Writes `frames`, at most 16, side by side to `lanes` `[n_fft]`, all of which is overwritten, and returns the log energies that were asked for.
+    pub(super) fn write(&mut self, samples: &[f32], frames: Range<usize>, lanes: &mut [Lanes]) -> Lanes {
+        let (lanes, padding) = lanes.split_at_mut(self.window.len());
+        padding.fill(Lanes::default());
+        self.grid.gather(samples, frames, &mut self.room, lanes);
+        scale_and_centre(lanes, self.scale, self.remove_dc_offset);
+        let raw = if self.energy == Energy::Raw { energies(lanes) } else { Lanes::default() };
+        emphasise(lanes, self.preemph_coeff, &self.window);
+        let mut energies = if self.energy == Energy::Windowed { energies(lanes) } else { raw };
+        LN_FLOORED.run(&mut energies.0);
+        energies
     }
 }
 
@@ -243,9 +231,12 @@ mod tests {
         let samples = [1.0, 3.0, 2.0, 6.0];
         let mut frame = [f32::NAN; 4];
         let write = |options: &FrameOptions, energy, frame: &mut [f32; 4]| {
-            Frames::new(options, energy).write(&samples, 0, frame)
+            let mut lanes = [Lanes::of(f32::NAN); 4];
+            let energies = Frames::new(options, energy).write(&samples, 0..1, &mut lanes);
+            *frame = lanes.map(|lanes| lanes.0[0]);
+            energies.0[0]
         };
-        assert_eq!(write(&small(4.0), Energy::Unused, &mut frame), 0.0);
+        write(&small(4.0), Energy::Unused, &mut frame);
         assert_eq!(frame, samples);
         write(&small(3.0), Energy::Unused, &mut frame);
         assert_eq!(frame, [1.0, 3.0, 2.0, 0.0]);

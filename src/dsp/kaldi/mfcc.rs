@@ -9,14 +9,18 @@
 //! energy, is multiplied with √2.
 
 use std::f64::consts::{PI, SQRT_2};
+use std::ops::Range;
 
 use crate::dsp::dct::Dct;
 use crate::dsp::options;
 use crate::error::{Error, Result};
+use crate::kernels::lanes::sums::Stretches;
+use crate::kernels::lanes::transpose::scatter;
+use crate::kernels::lanes::{LANES, Lanes};
 
 use super::bands::{Bands, MelOptions};
 use super::frames::{Energy, FrameOptions};
-use super::{at_least, energy_floor_knob, ln_floored, void_unless_finite};
+use super::{LN_FLOORED, at_least, energy_floor_knob, void_unless_finite};
 
 /// Kaldi's `MfccOptions`; the defaults are Kaldi's.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,10 +96,12 @@ impl KaldiMfccOptions {
 pub struct KaldiMfcc {
     options: KaldiMfccOptions,
     bands: Bands,
-    dct: Dct,
-    scales: Vec<f32>,
-    /// `[num_bins]` of one frame.
-    log_bands: Vec<f32>,
+    /// The cosine transform, liftered.
+    dct: Stretches,
+    /// `[num_bins]`.
+    log_bands: Vec<Lanes>,
+    /// `[num_ceps]`.
+    columns: Vec<Lanes>,
 }
 
 impl KaldiMfcc {
@@ -108,9 +114,9 @@ impl KaldiMfcc {
         let bands = Bands::new("Kaldi MFCC", &options.frame_opts, &options.mel_opts, true, energy)?;
         options.check()?;
         Ok(Self {
-            dct: Dct::new(bands.bands(), options.num_ceps),
-            scales: options.scales(),
-            log_bands: vec![0.0; bands.bands()],
+            dct: Dct::new(bands.bands(), options.num_ceps).scaled(&options.scales()),
+            log_bands: vec![Lanes::default(); bands.bands()],
+            columns: vec![Lanes::default(); options.num_ceps],
             bands,
             options,
         })
@@ -128,33 +134,34 @@ impl KaldiMfcc {
 
     /// Columns: num_ceps.
     pub fn dim(&self) -> usize {
-        self.scales.len()
+        self.columns.len()
     }
 
     /// `samples` `[n]` of full scale ±1 to `out` `[frames, num_ceps]`. What `out` held before is replaced; nothing is allocated
     /// if its capacity suffices.
     pub fn run(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        let dim = self.dim();
-        out.resize(self.frames(samples.len()) * dim, 0.0);
-        for (t, row) in out.chunks_exact_mut(dim).enumerate() {
-            self.write(samples, t, row);
+        let (dim, count) = (self.dim(), self.frames(samples.len()));
+        out.resize(count * dim, 0.0);
+        for (first, rows) in (0..).step_by(LANES).zip(out.chunks_mut(LANES * dim)) {
+            self.measure(samples, first..count.min(first + LANES));
+            scatter(&self.columns, rows);
+            for row in rows.chunks_exact_mut(dim) {
+                if self.options.htk_compat {
+                    row.rotate_left(1);
+                }
+                void_unless_finite(row);
+            }
         }
     }
 
-    fn write(&mut self, samples: &[f32], t: usize, row: &mut [f32]) {
-        let log_energy = self.bands.write(samples, t, &mut self.log_bands);
-        self.log_bands.iter_mut().for_each(|band| *band = ln_floored(*band));
-        self.dct.run(&self.log_bands, row);
-        for (coefficient, scale) in row.iter_mut().zip(&self.scales) {
-            *coefficient *= scale;
-        }
+    /// The coefficients of at most 16 frames, side by side.
+    fn measure(&mut self, samples: &[f32], frames: Range<usize>) {
+        let log_energies = self.bands.write(samples, frames, &mut self.log_bands);
+        LN_FLOORED.run(Lanes::flat(&mut self.log_bands));
+        self.dct.run(&self.log_bands, &mut self.columns);
         if self.options.use_energy {
-            row[0] = at_least(log_energy, self.options.energy_floor);
+            self.columns[0].0 = log_energies.0.map(|energy| at_least(energy, self.options.energy_floor));
         }
-        if self.options.htk_compat {
-            row.rotate_left(1);
-        }
-        void_unless_finite(row);
     }
 }
 
@@ -235,7 +242,8 @@ mod tests {
             let mut out = Vec::new();
             for n in LENGTHS {
                 plan.bands.soil();
-                plan.log_bands.fill(f32::NAN);
+                plan.log_bands.fill(Lanes::of(f32::NAN));
+                plan.columns.fill(Lanes::of(f32::NAN));
                 out.fill(f32::NAN);
                 plan.run(&noise(n, 62), &mut out);
                 assert_eq!(out, run(&options, &noise(n, 62)), "{name}");

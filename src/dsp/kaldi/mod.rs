@@ -32,11 +32,10 @@ pub use frames::{FrameOptions, SampleScale};
 pub use mfcc::{KaldiMfcc, KaldiMfccOptions};
 
 use super::options::Knob;
+use crate::kernels::logarithm::LogScale;
 
 /// Natural logarithm of an energy, which counts as 2⁻²³ (`FLT_EPSILON`) at least. NaN stays NaN.
-fn ln_floored(energy: f32) -> f32 {
-    if energy < f32::EPSILON { f32::EPSILON.ln() } else { energy.ln() }
-}
+const LN_FLOORED: LogScale = LogScale { floor: f32::EPSILON, factor: 1.0, less: 0.0, least: f32::NEG_INFINITY };
 
 /// Kaldi's `energy_floor`: log energies under ln(floor) are raised to it; a floor of 0 changes nothing.
 fn at_least(log_energy: f32, energy_floor: f32) -> f32 {
