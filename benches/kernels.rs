@@ -5,14 +5,14 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use persona_engine::kernels::finish::Finish;
+use persona_engine::kernels::finish::{Finish, Output};
 use persona_engine::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
-use persona_engine::kernels::int8::{CodeRows, Codes, Int8Weights, Output};
+use persona_engine::kernels::int8::{CodeRows, Codes, Int8Weights};
 use persona_engine::kernels::lanes::fft::RealFft;
 use persona_engine::kernels::lanes::transpose::{gather, scatter};
 use persona_engine::kernels::lanes::{LANES, Lanes};
 use persona_engine::kernels::logarithm::LogScale;
-use persona_engine::kernels::packed::Packed;
+use persona_engine::kernels::packed::{Packed, Rows};
 
 fn main() {
     divan::main();
@@ -28,9 +28,11 @@ fn noise(n: usize) -> Vec<f32> {
 
 #[divan::bench(args = PRODUCTS)]
 fn packed_product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
-    let (a, b, mut c) = (noise(m * k), Packed::new(&noise(k * n), (k, n)), vec![0.0; m * n]);
+    let (a, b, mut c) = (noise(m * k), Packed::new(&noise(k * n), [1, k, n]), vec![0.0; m * n]);
+    let bias = vec![0.0; n];
     bencher.counter(ItemsCount::new(2 * m * k * n)).bench_local(|| {
-        b.multiply(Matrix::row_major(black_box(&a), (m, k)), MatrixMut::new(&mut c, (m, n), n), Product::Replaces);
+        let out = Output { values: &mut c, stride: n, bias: &bias, finish: Finish::Relu };
+        b.run(Rows { values: black_box(&a), strides: [k, 0] }, 0..1, m, out);
     });
 }
 

@@ -29,7 +29,7 @@ pub const MAX_RATE_HZ: u32 = 384_000;
 /// Inputs taken into the buffer at a time. Bounds the memory, whatever the length of the chunk.
 const BLOCK: usize = 8_192;
 /// Rounds are computed so many at a time, until the signal ends: the matrix product's largest tile.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 10;
 
 /// A plan for one pair of rates, and the state of one signal that runs through it.
 ///

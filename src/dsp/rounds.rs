@@ -12,8 +12,8 @@
 //! computed together. Rounding in f32 comes to about −130 dB of the signal.
 
 use super::phases::Phases;
-use crate::kernels::gemm::{Matrix, MatrixMut, Product};
-use crate::kernels::packed::Packed;
+use crate::kernels::finish::{Finish, Output};
+use crate::kernels::packed::{Packed, Rows};
 
 /// Outputs of a panel: as many as [`Packed`] computes at once.
 const PANEL: usize = 32;
@@ -33,8 +33,10 @@ struct Panel {
     /// The first output, and the first input that it needs.
     output: usize,
     input: usize,
-    /// Inputs that the panel needs, and its outputs.
-    shape: (usize, usize),
+    /// Inputs that the panel needs.
+    inputs: usize,
+    /// Nothing is added.
+    bias: Vec<f32>,
     weights: Packed,
 }
 
@@ -47,7 +49,7 @@ impl Rounds {
             .step_by(PANEL)
             .map(|first| Panel::new(phases, (up, down), first..outputs.min(first + PANEL)))
             .collect();
-        let reach = panels.iter().map(|panel| panel.input + panel.shape.0).max().unwrap_or(0);
+        let reach = panels.iter().map(|panel| panel.input + panel.inputs).max().unwrap_or(0);
         Self { outputs, inputs: outputs / up * down, reach, panels }
     }
 
@@ -69,10 +71,10 @@ impl Rounds {
         let first = output.len();
         output.resize(first + rounds * self.outputs, 0.0);
         for panel in &self.panels {
-            let (inputs, outputs) = panel.shape;
-            let x = Matrix::new(&input[panel.input..], (rounds, inputs), (self.inputs, 1));
-            let y = MatrixMut::new(&mut output[first + panel.output..], (rounds, outputs), self.outputs);
-            panel.weights.multiply(x, y, Product::Replaces);
+            let x = Rows { values: &input[panel.input..], strides: [self.inputs, 0] };
+            let values = &mut output[first + panel.output..];
+            let out = Output { values, stride: self.outputs, bias: &panel.bias, finish: Finish::Linear };
+            panel.weights.run(x, 0..1, rounds, out);
         }
     }
 }
@@ -89,7 +91,8 @@ impl Panel {
             let column = weights[(before - input) * columns + c - output..].iter_mut().step_by(columns);
             column.zip(phases.row(phase as u64)).for_each(|(weight, h)| *weight = *h);
         }
-        Self { output, input, shape: (rows, columns), weights: Packed::new(&weights, (rows, columns)) }
+        let weights = Packed::new(&weights, [1, rows, columns]);
+        Self { output, input, inputs: rows, bias: vec![0.0; columns], weights }
     }
 }
 
