@@ -8,7 +8,6 @@ saves them, with either kind of weights, the large one inside a fine-tuned netwo
 `pip install transformers`.
 """
 import re
-from pathlib import Path
 
 import torch
 import transformers

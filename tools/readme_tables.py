@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the accuracy tables of README.md from weights/results.json, each between `<!-- table: NAME -->` and `<!-- end -->`.
+"""Writes the accuracy tables of README.md and docs/speed.md from weights/results.json and weights/precision.json, each between
+`<!-- table: NAME -->` and `<!-- end -->`.
 
     python3 tools/readme_tables.py              writes them
     python3 tools/readme_tables.py --check      fails where one is not as it would be written
@@ -57,26 +58,40 @@ def lines(results):
     return table(("16 kHz clip …", "emotion %", "gender %", "age RMSE, years"), *((name, *cells(r)) for name, r in heard.items()))
 
 
-TABLES = {"accuracy": accuracy, "lines": lines}
+def precision(compared):
+    """f32 and int8 beside one another."""
+    lines = [("system", "protocol", "emotion % f32 · int8", "gender % f32 · int8", "age RMSE f32 · int8, years", "change: emotion, gender, age")]
+    for row in compared["rows"]:
+        measures = [row[name] for name in ("emotion_accuracy", "gender_accuracy", "age_rmse")]
+        cells = [f"{m['f32']:.2f} · {m['int8']:.2f}" for m in measures]
+        lines.append((row["system"], PROTOCOLS[row["protocol"]], *cells, ", ".join(f"{m['change']:+.2f}" for m in measures)))
+    return table(*lines)
 
 
-def filled(text, results):
-    """README's text with every table written anew."""
-    for name, make in TABLES.items():
-        place = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text, count = place.subn(lambda found: found[1] + make(results) + "\n" + found[2], text)
-        if count != 1:
-            sys.exit(f"README.md has {count} places for the table `{name}`, not one")
+TABLES = [  # (where it stands, its name, from what, by what)
+    ("README.md", "accuracy", "results.json", accuracy),
+    ("README.md", "lines", "results.json", lines),
+    ("docs/speed.md", "precision", "precision.json", precision),
+]
+
+
+def filled(text, name, content):
+    """A page's text with a table written anew."""
+    place = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    text, count = place.subn(lambda found: found[1] + content + "\n" + found[2], text)
+    if count != 1:
+        sys.exit(f"there are {count} places for the table `{name}`, not one")
     return text
 
 
 def main():
-    readme = ROOT / "README.md"
-    results, text = json.loads((ROOT / "weights" / "results.json").read_text()), readme.read_text()
-    wanted = filled(text, results)
-    if wanted != text and "--check" in sys.argv[1:]:
-        sys.exit("README.md's tables are not those of weights/results.json. Run python3 tools/readme_tables.py")
-    readme.write_text(wanted)
+    for page, name, source, make in TABLES:
+        path = ROOT / page
+        text = path.read_text()
+        wanted = filled(text, name, make(json.loads((ROOT / "weights" / source).read_text())))
+        if wanted != text and "--check" in sys.argv[1:]:
+            sys.exit(f"{page}: the table `{name}` is not that of weights/{source}. Run python3 tools/readme_tables.py")
+        path.write_text(wanted)
 
 
 if __name__ == "__main__":

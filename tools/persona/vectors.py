@@ -1,7 +1,6 @@
-"""What the trained part of a system starts from: one vector a clip, computed once and kept in the runs' folder.
+"""What the trained part of a system starts from: for x-vectors the spectrograms, else one vector a clip, computed once and kept in the runs' folder.
 
     mfcc-stats   statistics of the cepstra [240]
-    xvector      pooled statistics of the pretrained TDNN [3000], clean and as so many augmented copies
     campplus     the taps' statistics, heard in inverted audio and aligned to real audio; clean, and through two lines each (lines.py)
 """
 from dataclasses import dataclass
@@ -9,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from safetensors.torch import load_file, save_file
 
-from . import data, networks, outside
+from . import data, outside
 from .alignment import Alignment
-from .augment import Augment
 from .mfcc import MfccStatistics
 from .system_file import LOGMEL, normalised
 
-COPIES = 3  # of each clip for the x-vector; the first is the clean one
+
+BLOCKS = ("block1", "block2", "block3", "final")  # of CAM++, which an x-vector is taught to tell
 
 
 @dataclass
@@ -31,19 +30,39 @@ class Vectors:
         return self.copies[0]
 
 
+@dataclass
+class Stretches:
+    """Spectrograms end to end, as `data.Clips` has them."""
+
+    frames: torch.Tensor
+    start: torch.Tensor
+    length: torch.Tensor
+
+
+@dataclass
+class Spectrograms:
+    """What an x-vector hears that learns from the spectrograms on."""
+
+    clips: data.Clips
+    blocks: torch.Tensor  # [clips, dim] f16, what CAM++'s blocks hear in each clip
+    outside: Stretches
+    voices: torch.Tensor  # stretches that may be trained on and whose speaker's sex is known
+    voices_sex: torch.Tensor
+    lines = None
+
+
 def of(system, clips, speech, runs):
-    """`speech` is the folder of the outside recordings."""
+    """What the training of a system starts from; `speech` is the folder of the outside recordings."""
+    if system.representation["kind"] == "xvector":
+        return spectrograms(clips, speech, runs)
     kind, outside_heard = system.representation["kind"], load_file(runs / "heard-outside.safetensors")
     if kind == "campplus":
         return campplus(system.representation["taps"], outside_heard, speech, runs)
     path = runs / f"vectors-{kind}.safetensors"
     if not path.exists():
-        network, copies = {"mfcc-stats": mfcc, "xvector": xvector}[kind](system.representation, runs)
-        augment = Augment(0.5, torch.Generator().manual_seed(7))
-        changes = [lambda x: x, *[augment] * (copies - 1)]
-        found = [each(network, clips, change) for change in changes]
+        network = MfccStatistics(LOGMEL["n_mels"], system.representation)
         spoken = Stretches(outside_heard["frames"], outside_heard["start"], outside_heard["length"])
-        save_file({"copies": torch.stack(found), "voices": each(network, spoken)}, path)
+        save_file({"copies": each(network, clips)[None], "voices": each(network, spoken)}, path)
     kept = load_file(path)
     known, sex = sexes(outside_heard["recording"], speech)
     return Vectors(kept["copies"], kept["copies"].new_zeros(0, kept["copies"].shape[2]), kept["voices"][known], sex)
@@ -76,31 +95,34 @@ def campplus(taps, heard_outside, speech, runs):
     )
 
 
-@dataclass
-class Stretches:
-    """Spectrograms end to end, as `data.Clips` has them."""
-
-    frames: torch.Tensor
-    start: torch.Tensor
-    length: torch.Tensor
-
-
 @torch.no_grad()
-def each(network, clips, change=lambda x: x):
+def each(network, clips):
     """`network` on every clip, in batches of one length, back in the clips' order."""
     everything, rows = torch.arange(len(clips.length)), None
     for batch, frames in data.batches_of_one_length(clips, everything, 128):
-        heard = network(normalised(change(data.crops(clips, batch, frames)), LOGMEL))
+        heard = network(normalised(data.crops(clips, batch, frames), LOGMEL))
         rows = heard.new_zeros(len(everything), heard.shape[1]) if rows is None else rows
         rows[batch] = heard
     return rows
 
 
-def mfcc(recipe, _):
-    return MfccStatistics(LOGMEL["n_mels"], recipe), 1
+def spectrograms(clips, speech, runs):
+    """What `tuning` hears: the clips themselves, CAM++'s blocks in them, and outside stretches, clean and degraded."""
+    import listen
 
-
-def xvector(recipe, runs):
-    network = networks.XVector(LOGMEL["n_mels"], recipe)
-    network.load_state_dict(torch.load(runs / "xvector.pt", weights_only=True))
-    return network.eval().pool, COPIES
+    heard = load_file(runs / "heard-outside.safetensors")
+    aligned = Alignment(heard["made"].float(), heard["real"].float())(load_file(runs / "heard-clips.safetensors")["clips"].float())
+    columns, count = listen.slices(), len(heard["length"])
+    known, sex = sexes(heard["recording"], speech)
+    voices = torch.nonzero(known)[:, 0]
+    return Spectrograms(
+        clips=clips,
+        blocks=torch.cat([aligned[:, columns[tap]] for tap in BLOCKS], dim=1).half(),
+        outside=Stretches(
+            torch.cat([heard["frames"], heard["degraded"]]),
+            torch.cat([heard["start"], heard["start"] + len(heard["frames"])]),
+            heard["length"].repeat(2),
+        ),
+        voices=torch.cat([voices, voices + count]),
+        voices_sex=sex.repeat(2),
+    )
