@@ -18,6 +18,7 @@ use super::eval::EvalArgs;
 use super::features::FeaturesArgs;
 use super::generate::{CompletionsArgs, ManArgs};
 use super::import::ImportArgs;
+use super::quantize::QuantizeArgs;
 use super::timeline_args::TimelineArgs;
 
 /// Emotion, gender and age from voice recordings: one model, one pass, offline.
@@ -174,6 +175,8 @@ pub(super) enum ModelCommand {
     Show(ShowArgs),
     /// Make a model file from another toolkit's checkpoint, without Python.
     Import(ImportArgs),
+    /// Make a smaller model file, its layers as 8-bit codes: the same answers as with --precision int8.
+    Quantize(QuantizeArgs),
     /// Hold a model against what another implementation computed, layer by layer.
     Check(CheckArgs),
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use persona_engine::import::{self, Kind};
@@ -48,17 +48,23 @@ pub(super) fn run(args: &ImportArgs, err: &mut dyn Write) -> Result<bool, Stop> 
     Ok(true)
 }
 
+/// Refuses an output that is an input, or that exists and shall not be replaced.
+pub(super) fn check_output(files: &[PathBuf], output: &Path, force: bool) -> Result<()> {
+    let same =
+        |file: &PathBuf| fs::canonicalize(file).ok().is_some_and(|file| fs::canonicalize(output).ok() == Some(file));
+    if files.iter().any(same) {
+        return Err(Error::Config(format!("{}: input and output are one file", output.display())));
+    }
+    if output.exists() && !force {
+        return Err(Error::Config(format!("{}: exists; --force replaces it", output.display())));
+    }
+    Ok(())
+}
+
 /// The bytes written.
 fn import(args: &ImportArgs) -> Result<u64> {
     let output = &args.output;
-    let same =
-        |file: &PathBuf| fs::canonicalize(file).ok().is_some_and(|file| fs::canonicalize(output).ok() == Some(file));
-    if args.files.iter().any(same) {
-        return Err(Error::Config(format!("{}: input and output are one file", output.display())));
-    }
-    if output.exists() && !args.force {
-        return Err(Error::Config(format!("{}: exists; --force replaces it", output.display())));
-    }
+    check_output(&args.files, output, args.force)?;
     let read = args.kind.read(&args.files)?;
     let read = if args.no_vad { read.without_vad()? } else { read };
     let named = |error: Error| match args.files.first() {

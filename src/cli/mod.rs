@@ -23,6 +23,7 @@ mod infer;
 mod list;
 mod notice;
 mod output;
+mod quantize;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;
@@ -91,6 +92,7 @@ fn run_command(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> R
         Command::Features(args) => features::run(args, out),
         Command::Model(ModelCommand::Check(args)) => check::run(args, out, err),
         Command::Model(ModelCommand::Import(args)) => import::run(args, err),
+        Command::Model(ModelCommand::Quantize(args)) => quantize::run(args, err),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, err),
         Command::Model(ModelCommand::List(args)) => list::run(args, out, err),

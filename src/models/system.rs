@@ -54,8 +54,8 @@ impl Model {
         Self::from_bytes_in(bytes, None)
     }
 
-    /// From the bytes of a model file. The layers that can compute in the precision asked for do so. Without one asked for, it is
-    /// [`Precision::F32`]: of no system it has been measured yet that its answers lose nothing by [`Precision::Int8`] (`docs/speed.md`).
+    /// From the bytes of a model file. The layers that can compute in the precision asked for do so. Without one asked for, it is [`Precision::Int8`] for
+    /// a file whose weights are codes already, else [`Precision::F32`]: of no system it has been measured yet that its answers lose nothing by [`Precision::Int8`] (`docs/speed.md`).
     ///
     /// # Errors
     ///
@@ -79,15 +79,33 @@ impl Model {
         Self::load(weights, manifest, precision)
     }
 
+    /// The tensors of a model file of which layers of [`Precision::Int8`] make codes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_bytes`].
+    pub fn tensors_in_codes(bytes: &[u8]) -> Result<Vec<String>> {
+        let mut weights = Weights::from_bytes(bytes)?;
+        let manifest = AnyManifest::of_header(weights.text(Manifest::KEY))?;
+        weights.check_sha256(manifest.sha256())?;
+        Self::take(&mut weights, manifest, Some(Precision::Int8))?;
+        Ok(weights.as_codes().to_vec())
+    }
+
     fn load(mut weights: Weights<'_>, manifest: AnyManifest, precision: Option<Precision>) -> Result<Self> {
-        let model = match manifest {
-            AnyManifest::System(manifest) => Self::System(Box::new(System::load(&mut weights, *manifest, precision)?)),
-            AnyManifest::Representation(manifest) => {
-                Self::Embedder(Box::new(Embedder::load(&mut weights, *manifest, precision)?))
-            }
-        };
+        let precision = precision.or_else(|| weights.hold_codes().then_some(Precision::Int8));
+        let model = Self::take(&mut weights, manifest, precision)?;
         weights.finish()?;
         Ok(model)
+    }
+
+    fn take(weights: &mut Weights<'_>, manifest: AnyManifest, precision: Option<Precision>) -> Result<Self> {
+        Ok(match manifest {
+            AnyManifest::System(manifest) => Self::System(Box::new(System::load(weights, *manifest, precision)?)),
+            AnyManifest::Representation(manifest) => {
+                Self::Embedder(Box::new(Embedder::load(weights, *manifest, precision)?))
+            }
+        })
     }
 
     /// From a file, tensor by tensor: of its bytes memory holds one tensor's at a time.

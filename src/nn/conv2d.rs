@@ -77,8 +77,13 @@ impl Conv2d {
         eps: f64,
         precision: Precision,
     ) -> Result<Self> {
-        let weight = weights.take(&format!("{conv}.weight"), &[outputs, inputs, kernel, kernel])?;
-        Ok(Self::new(&weight, &Norm::load(weights, norm, outputs, eps)?, stride, precision))
+        let name = format!("{conv}.weight");
+        let weight = weights.take(&name, &[outputs, inputs, kernel, kernel])?;
+        let layer = Self::new(&weight, &Norm::load(weights, norm, outputs, eps)?, stride, precision);
+        if matches!(layer.weights, TapWeights::Int8(_)) {
+            weights.note_codes(name);
+        }
+        Ok(layer)
     }
 
     /// The picture that comes out of one.

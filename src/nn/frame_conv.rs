@@ -79,8 +79,12 @@ impl FrameConv {
         norm: Option<&Norm>,
         strides: [usize; 2],
     ) -> Result<Self> {
-        let weight = weights.take(&format!("{prefix}.weight"), &shape)?;
-        Ok(Self::new(&weight, norm, strides, weights.precision()))
+        let name = format!("{prefix}.weight");
+        let layer = Self::new(&weights.take(&name, &shape)?, norm, strides, weights.precision());
+        if matches!(layer.weights, TapWeights::Int8(_)) {
+            weights.note_codes(name);
+        }
+        Ok(layer)
     }
 
     /// Channels of the input.

@@ -71,10 +71,15 @@ impl Tdnn {
     ///
     /// If `dilation` is 0.
     pub fn load(weights: &mut Weights<'_>, prefix: &str, shape: [usize; 3], dilation: usize, eps: f64) -> Result<Self> {
-        let weight = weights.take(&format!("{prefix}.conv.weight"), &shape)?;
+        let name = format!("{prefix}.conv.weight");
+        let weight = weights.take(&name, &shape)?;
         let bias = weights.take(&format!("{prefix}.conv.bias"), &shape[..1])?;
         let norm = Norm::load(weights, &format!("{prefix}.norm"), shape[0], eps)?;
-        Ok(Self::new(&weight, bias.into_values(), norm, dilation, weights.precision()))
+        let layer = Self::new(&weight, bias.into_values(), norm, dilation, weights.precision());
+        if matches!(layer.weight, TapWeights::Int8(_)) {
+            weights.note_codes(name);
+        }
+        Ok(layer)
     }
 
     /// Channels of the input.

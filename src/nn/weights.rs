@@ -4,8 +4,12 @@
 //! 8 bytes: header length, little-endian · header: JSON · tensors, one after the other, little-endian
 //! ```
 //!
+//! A tensor of type I8 holds codes from −127 to 127 and has a companion `NAME.largest`: for each index of its first axis, an output of a layer, the
+//! weight that the code 127 stands for. A code c stands for `c / 127` of that; ±127 for exactly ± that, so that a layer of
+//! [`Precision::Int8`] makes the same codes of the values again.
+//!
 //! Nothing is believed. Lengths are held against the bytes that are there before anything is allocated, so memory follows the
-//! file's size, never its claims; types are F16, BF16 and F32; every value must be finite; and [`Weights::finish`] refuses what nobody took.
+//! file's size, never its claims; types are F16, BF16, F32 and I8; every value must be finite; and [`Weights::finish`] refuses what nobody took.
 
 mod header;
 mod stored;
@@ -78,7 +82,12 @@ pub struct Weights<'a> {
     precision: Precision,
     texts: BTreeMap<String, String>,
     tensors: BTreeMap<String, Stored<'a>>,
+    /// Names of those that became the codes of a layer.
+    as_codes: Vec<String>,
 }
+
+/// What is added to the name of a tensor of codes for that of its companion.
+pub const LARGEST: &str = ".largest";
 
 impl<'a> Weights<'a> {
     /// Reads the header and finds the tensors; converts none yet.
@@ -98,7 +107,7 @@ impl<'a> Weights<'a> {
             let place = Place::Memory(bytes.into());
             tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), place });
         }
-        Ok(Self { precision: Precision::F32, texts: header::texts(&header), tensors })
+        Ok(Self { precision: Precision::F32, texts: header::texts(&header), tensors, as_codes: Vec::new() })
     }
 
     /// Reads a file's header; a tensor's bytes are read when it is asked for, so that memory holds one of them at a time.
@@ -117,7 +126,7 @@ impl<'a> Weights<'a> {
                 Stored { dtype: info.dtype, shape: info.shape.clone(), place }
             };
             let tensors = header.tensors().into_iter().map(|(name, info)| (name, stored(info))).collect();
-            Ok(Self { precision: Precision::F32, texts: header::texts(&header), tensors })
+            Ok(Self { precision: Precision::F32, texts: header::texts(&header), tensors, as_codes: Vec::new() })
         };
         read().map_err(|error: Error| error.in_file(path))
     }
@@ -147,7 +156,7 @@ impl<'a> Weights<'a> {
             }
             all.insert(name, Stored { dtype, shape, place: Place::Memory(bytes) });
         }
-        Ok(Self { precision: Precision::F32, texts: BTreeMap::new(), tensors: all })
+        Ok(Self { precision: Precision::F32, texts: BTreeMap::new(), tensors: all, as_codes: Vec::new() })
     }
 
     /// A text of the header's `__metadata__`.
@@ -163,6 +172,30 @@ impl<'a> Weights<'a> {
     /// Shape of a tensor that nobody took yet.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|stored| stored.shape.as_slice())
+    }
+
+    /// Whether tensors that nobody took yet are stored as codes.
+    pub fn hold_codes(&self) -> bool {
+        self.tensors.values().any(|stored| stored.dtype == Dtype::I8)
+    }
+
+    /// To be told by a layer that computes with the codes of a tensor which it took.
+    pub fn note_codes(&mut self, name: String) {
+        self.as_codes.push(name);
+    }
+
+    /// The tensors of which [`Self::note_codes`] was told.
+    pub fn as_codes(&self) -> &[String] {
+        &self.as_codes
+    }
+
+    /// All tensors that nobody took yet: name, type, shape, and the values' little-endian bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where a file cannot be read any more.
+    pub fn stored(&self) -> impl Iterator<Item = Result<(&str, Dtype, &[usize], Cow<'_, [u8]>)>> {
+        self.tensors.iter().map(move |(name, stored)| Ok((name.as_str(), stored.dtype, &stored.shape[..], stored.bytes()?)))
     }
 
     /// SHA-256, in hex, over the tensors that nobody took yet, in the order of their names: name, a 0 byte, the bytes stored.
@@ -194,11 +227,12 @@ impl<'a> Weights<'a> {
     /// # Errors
     ///
     /// [`Error::Weights`] names the tensor if it is missing (or was taken before), has another shape, another type than
-    /// F16, BF16 or F32, or a value that is not finite; [`Error::Io`] where its file cannot be read any more.
+    /// F16, BF16, F32 or I8, or a value that is not finite; or its companion, if it holds codes; [`Error::Io`] where its file cannot be read any more.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let stored = self.remove(name, shape)?;
-        let Some(values) = stored.to_f32()? else {
-            return Err(wrong(name, "type F16, BF16 or F32".into(), format!("{:?}", stored.dtype)));
+        let values = if stored.dtype == Dtype::I8 { self.decoded(name, &stored)? } else { stored.to_f32()? };
+        let Some(values) = values else {
+            return Err(wrong(name, "type F16, BF16, F32 or I8".into(), format!("{:?}", stored.dtype)));
         };
         if !all_finite(&values) {
             let at = values.iter().position(|v| !v.is_finite()).unwrap_or_default();
@@ -237,6 +271,28 @@ impl<'a> Weights<'a> {
             return Err(wrong(name, format!("shape {shape:?}"), format!("shape {:?}", stored.shape)));
         }
         Ok(stored)
+    }
+
+    /// What a tensor's codes stand for, by its companion, which is taken too.
+    fn decoded(&mut self, name: &str, stored: &Stored<'_>) -> Result<Option<Vec<f32>>> {
+        let (bytes, outputs) = (stored.bytes()?, stored.shape.first().copied().unwrap_or(0));
+        let companion = format!("{name}{LARGEST}");
+        let largest = self.take(&companion, &[outputs])?;
+        if let Some(negative) = largest.values().iter().find(|x| **x < 0.0) {
+            return Err(wrong(&companion, "magnitudes, none below 0".into(), negative.to_string()));
+        }
+        if bytes.contains(&i8::MIN.cast_unsigned()) {
+            return Err(wrong(name, "codes from -127 to 127".into(), "-128".to_owned()));
+        }
+        let rows = bytes.chunks_exact((bytes.len() / outputs.max(1)).max(1));
+        let value = |code: u8, largest: f32| match code.cast_signed() {
+            i8::MAX => largest,
+            -127 => -largest,
+            code => f32::from(code) * largest / 127.0,
+        };
+        let decoded =
+            rows.zip(largest.values()).flat_map(|(row, largest)| row.iter().map(move |code| value(*code, *largest)));
+        Ok(Some(decoded.collect()))
     }
 
     /// To be called when everything was taken.
@@ -343,9 +399,50 @@ pub(crate) mod tests {
         let mut message = |name: &str, shape: &[usize]| weights.take(name, shape).unwrap_err().to_string();
         assert!(message("gone", &[4]).contains("`gone`: expected shape [4], found no such tensor"));
         assert!(message("short", &[3]).contains("`short`: expected shape [3], found shape [2]"));
-        assert!(message("double", &[1]).contains("`double`: expected type F16, BF16 or F32, found F64"));
+        assert!(message("double", &[1]).contains("`double`: expected type F16, BF16, F32 or I8, found F64"));
         assert!(message("nan", &[3]).contains("`nan`: expected finite values, found NaN at index 2 of 3"));
         assert!(message("inf", &[1]).contains("`inf`: expected finite values, found inf at index 0 of 1"));
+    }
+
+    fn codes(codes: &[i8]) -> Vec<u8> {
+        codes.iter().map(|code| code.cast_unsigned()).collect()
+    }
+
+    #[test]
+    fn codes_stand_for_parts_of_the_largest() {
+        let bytes = file_of(&[
+            ("w", Dtype::I8, &[2, 2, 1], codes(&[127, -127, 0, 1])),
+            ("w.largest", Dtype::F32, &[2], f32_bytes(&[0.3, 12.7])),
+            ("none", Dtype::I8, &[0, 3], vec![]),
+            ("none.largest", Dtype::F32, &[0], vec![]),
+        ]);
+        let mut weights = Weights::from_bytes(&bytes).unwrap();
+        assert!(weights.hold_codes());
+        assert_eq!(weights.take("w", &[2, 2, 1]).unwrap().values(), [0.3, -0.3, 0.0, 12.7 / 127.0]);
+        assert_eq!(weights.take("none", &[0, 3]).unwrap().values(), [0.0; 0]);
+        assert!(!weights.hold_codes());
+        weights.finish().unwrap();
+    }
+
+    #[test]
+    fn codes_that_mean_nothing_are_named() {
+        let of = |name: &str, dtype, values: Vec<u8>, least: i8| {
+            let bytes = file_of(&[("w", Dtype::I8, &[2, 1], codes(&[least, 3])), (name, dtype, &[2], values)]);
+            Weights::from_bytes(&bytes).unwrap().take("w", &[2, 1]).unwrap_err().to_string()
+        };
+        let sound = || f32_bytes(&[1.0, 2.0]);
+        for (message, words) in [
+            (of("other", Dtype::F32, sound(), 1), "`w.largest`: expected shape [2], found no such tensor"),
+            (of("w.largest", Dtype::F64, vec![0; 16], 1), "`w.largest`: expected type F16, BF16, F32 or I8, found F64"),
+            (of("w.largest", Dtype::F32, f32_bytes(&[1.0, f32::NAN]), 1), "`w.largest`: expected finite values"),
+            (of("w.largest", Dtype::F32, f32_bytes(&[1.0, -2.0]), 1), "`w.largest`: expected magnitudes"),
+            (of("w.largest", Dtype::I8, vec![1; 2], 1), "`w.largest.largest`"),
+            (of("w.largest", Dtype::F32, sound(), -128), "`w`: expected codes from -127 to 127"),
+        ] {
+            assert!(message.contains(words), "{words}: {message}");
+        }
+        let bytes = file_of(&[("w.largest", Dtype::F32, &[2], sound())]);
+        assert!(Weights::from_bytes(&bytes).unwrap().finish().unwrap_err().to_string().contains("`w.largest`"));
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! Model files that hold codes: what was made of which file, and that it answers as that one does in int8.
+#![cfg(feature = "import")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+use std::fs;
+use std::path::Path;
+
+use persona_engine::import::quantized;
+use persona_engine::models::System;
+use persona_engine::nn::{Precision, Weights};
+
+fn read(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+fn load(bytes: &[u8], precision: Option<Precision>) -> System {
+    System::from_bytes_in(bytes, precision).unwrap()
+}
+
+/// Values in ±1 without structure.
+fn noise(n: usize) -> Vec<f32> {
+    (0..n as u32).map(|i| ((i.wrapping_mul(2_654_435_761) >> 8) as f32) / 8_388_608.0 - 1.0).collect()
+}
+
+/// Every layer's values for the same features.
+fn layers(system: &System) -> Vec<(String, Vec<f32>)> {
+    let frames = system.min_frames() + 40;
+    let features: Vec<f32> = noise(frames * system.manifest().frontend.bands()).iter().map(|x| 9.0 * x - 9.0).collect();
+    let mut seen = Vec::new();
+    let mut observer = |name: &str, _: &[usize], values: &[f32]| seen.push((name.to_owned(), values.to_vec()));
+    system.forward_layers(&features, frames, &mut system.workspace(), &mut observer).unwrap();
+    seen
+}
+
+const NETWORKS: [&str; 4] = [
+    "weights/xvector-cnn.safetensors",
+    "weights/campplus-fcn.safetensors",
+    "tests/golden/tiny-cnn.safetensors",
+    "tests/golden/tiny-campplus.safetensors",
+];
+
+#[test]
+fn in_int8_it_is_the_same_network_to_the_last_bit() {
+    for name in NETWORKS {
+        let before = read(name);
+        let after = quantized(&before).unwrap();
+        let want = layers(&load(&before, Some(Precision::Int8)));
+        assert_eq!(load(&after, None).precision(), Precision::Int8, "{name}: the precision that it is for");
+        assert!(layers(&load(&after, None)) == want, "{name}");
+        assert!(layers(&load(&before, Some(Precision::F32))) != want, "{name}: int8 was meant to differ");
+    }
+}
+
+#[test]
+fn in_f32_it_computes_with_what_the_codes_stand_for() {
+    for name in NETWORKS {
+        let before = read(name);
+        let after = quantized(&before).unwrap();
+        let (want, got) = (layers(&load(&before, Some(Precision::F32))), layers(&load(&after, Some(Precision::F32))));
+        assert_eq!(load(&after, Some(Precision::F32)).precision(), Precision::F32);
+        let size = |values: &[f32]| values.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+        let differences = want.iter().zip(&got).map(|((layer, want), (_, got))| {
+            let far: Vec<f32> = want.iter().zip(got).map(|(a, b)| a - b).collect();
+            (layer, size(&far) / size(want))
+        });
+        let (layer, first) = differences.into_iter().find(|(_, far)| *far > 0.0).unwrap();
+        assert!(first < 0.05, "{name}, {layer}: {first} of its largest value");
+        assert!(got.iter().all(|(_, values)| values.iter().all(|x| x.is_finite())));
+    }
+}
+
+#[test]
+fn the_file_is_smaller_and_says_what_it_was_made_from() {
+    let before = read("weights/campplus-fcn.safetensors");
+    let after = quantized(&before).unwrap();
+    assert!(after.len() * 100 < before.len() * 74, "{} of {} bytes", after.len(), before.len());
+    let (source, manifest) = (load(&before, None), load(&after, None));
+    let (source, manifest) = (source.manifest(), manifest.manifest());
+    assert_eq!(manifest.data["quantized_from_sha256"], source.sha256.as_str());
+    assert_ne!(manifest.sha256, source.sha256);
+    assert_eq!((&manifest.name, &manifest.scores), (&source.name, &source.scores));
+    assert!(manifest.data["quantized"].as_str().unwrap().contains("8-bit codes"));
+}
+
+#[test]
+fn what_cannot_be_quantised_says_why() {
+    let before = read("tests/golden/tiny-cnn.safetensors");
+    let twice = quantized(&quantized(&before).unwrap()).unwrap_err().to_string();
+    assert!(twice.contains("already"), "{twice}");
+    let without_layers = quantized(&read("tests/golden/tiny-mfcc.safetensors")).unwrap_err().to_string();
+    assert!(without_layers.contains("no layers"), "{without_layers}");
+    assert!(quantized(&before[..before.len() - 1]).is_err());
+}
+
+/// One byte of the codes changed: the checksum tells.
+#[test]
+fn a_damaged_code_is_found() {
+    let mut after = quantized(&read("tests/golden/tiny-cnn.safetensors")).unwrap();
+    Weights::from_bytes(&after).unwrap();
+    let last = after.len() - 1;
+    after[last] ^= 1;
+    assert!(System::from_bytes(&after).unwrap_err().to_string().contains("checksum"));
+}
