@@ -55,7 +55,8 @@ impl Model {
     }
 
     /// From the bytes of a model file. The layers that can compute in the precision asked for do so. Without one asked for, it is [`Precision::Int8`] for
-    /// a file whose weights are codes already, else [`Precision::F32`]: of no system it has been measured yet that its answers lose nothing by [`Precision::Int8`] (`docs/speed.md`).
+    /// a file whose weights are codes already, else [`Precision::F32`]: by [`Precision::Int8`] the default system loses half a point of emotion
+    /// (`docs/speed.md`).
     ///
     /// # Errors
     ///

@@ -195,7 +195,9 @@ impl<'a> Weights<'a> {
     ///
     /// [`Error::Io`] where a file cannot be read any more.
     pub fn stored(&self) -> impl Iterator<Item = Result<(&str, Dtype, &[usize], Cow<'_, [u8]>)>> {
-        self.tensors.iter().map(move |(name, stored)| Ok((name.as_str(), stored.dtype, &stored.shape[..], stored.bytes()?)))
+        self.tensors
+            .iter()
+            .map(move |(name, stored)| Ok((name.as_str(), stored.dtype, &stored.shape[..], stored.bytes()?)))
     }
 
     /// SHA-256, in hex, over the tensors that nobody took yet, in the order of their names: name, a 0 byte, the bytes stored.
