@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::models::{Manifest, Model};
 use crate::nn::Weights;
-use crate::nn::weights::LARGEST;
+use crate::nn::weights::{LARGEST, StoredTensor};
 
 /// A tensor as it is stored: name, type, shape, little-endian bytes.
 type Part<'a> = (String, Dtype, Vec<usize>, Cow<'a, [u8]>);
@@ -39,7 +39,7 @@ pub fn quantized(bytes: &[u8]) -> Result<Vec<u8>> {
         parts.extend(coded(name, weights.take(name, &shape)?.values(), &shape));
     }
     for other in weights.stored() {
-        let (name, dtype, shape, bytes) = other?;
+        let StoredTensor { name, dtype, shape, bytes } = other?;
         parts.push((name.to_owned(), dtype, shape.to_vec(), bytes));
     }
     let sha256 = serialised(&parts, None).and_then(|file| Weights::from_bytes(&file)?.sha256())?;

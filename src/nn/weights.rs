@@ -86,6 +86,19 @@ pub struct Weights<'a> {
     as_codes: Vec<String>,
 }
 
+/// A tensor as its file has it.
+#[derive(Debug)]
+pub struct StoredTensor<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// Type of the values.
+    pub dtype: Dtype,
+    /// Shape.
+    pub shape: &'a [usize],
+    /// The values' little-endian bytes.
+    pub bytes: Cow<'a, [u8]>,
+}
+
 /// What is added to the name of a tensor of codes for that of its companion.
 pub const LARGEST: &str = ".largest";
 
@@ -189,15 +202,16 @@ impl<'a> Weights<'a> {
         &self.as_codes
     }
 
-    /// All tensors that nobody took yet: name, type, shape, and the values' little-endian bytes.
+    /// All tensors that nobody took yet.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] where a file cannot be read any more.
-    pub fn stored(&self) -> impl Iterator<Item = Result<(&str, Dtype, &[usize], Cow<'_, [u8]>)>> {
-        self.tensors
-            .iter()
-            .map(move |(name, stored)| Ok((name.as_str(), stored.dtype, &stored.shape[..], stored.bytes()?)))
+    pub fn stored(&self) -> impl Iterator<Item = Result<StoredTensor<'_>>> {
+        self.tensors.iter().map(|(name, stored)| {
+            let bytes = stored.bytes()?;
+            Ok(StoredTensor { name, dtype: stored.dtype, shape: &stored.shape, bytes })
+        })
     }
 
     /// SHA-256, in hex, over the tensors that nobody took yet, in the order of their names: name, a 0 byte, the bytes stored.

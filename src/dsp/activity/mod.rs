@@ -67,7 +67,7 @@ impl Activity {
     /// Plans a detector for samples at `sample_rate_hz`.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for a rate under 4 kHz, or an option that makes no sense.
+    /// [`Error::Config`] for a rate under 4 kHz, or an option that makes no sense.
     pub fn new(sample_rate_hz: u32, options: ActivityOptions) -> Result<Self> {
         options.check(sample_rate_hz)?;
         let rate = sample_rate_hz as usize;
