@@ -3,7 +3,7 @@
     cargo build --release --example frontend_times
     python tools/bench_frontends.py target/release/examples/frontend_times [--seconds 60] [--rounds 15] [--json OUT]
 
-Ours runs in a process of its own that is asked for one run at a time (examples/frontend_times.rs) and times itself; what counts on either side is
+Ours runs in a process of its own that is asked for one run at a time (frontend_times.rs) and times itself; what counts on either side is
 samples in memory → features in memory, everything planned and warm, median over the rounds. The peers are given their best way:
 
 * librosa: stft, power, product with a filter bank made beforehand, power_to_db.
