@@ -251,7 +251,8 @@ fn a_clip_does_not_wait_for_an_hour() {
     for _ in 0..3 {
         assert_eq!(server.post("/v1/predict", "audio/wav", &recording(1)).status, 200);
     }
-    assert_eq!(server.metric("persona_in_flight"), Some(1.0), "the long one is still at work");
+    // The last clip's place may be given back a moment after its answer is there; the long one is still at work.
+    server.wait_for("persona_in_flight", 1.0);
     connection.hang_up();
     is_well(&server);
 }
