@@ -64,7 +64,7 @@ def precision(compared):
     for row in compared["rows"]:
         measures = [row[name] for name in ("emotion_accuracy", "gender_accuracy", "age_rmse")]
         cells = [f"{m['f32']:.2f} · {m['int8']:.2f}" for m in measures]
-        lines.append((row["system"], PROTOCOLS[row["protocol"]], *cells, ", ".join(f"{m['change']:+.2f}" for m in measures)))
+        lines.append((row["system"], PROTOCOLS[row["protocol"]], *cells, ", ".join(f"{round(m['change'], 2) + 0.0:+.2f}" for m in measures)))
     return table(*lines)
 
 

@@ -6,7 +6,8 @@
 
 CREMA_D holds clips.csv and logmel_u8.safetensors; SPEECH outside recordings (tools/persona/outside.py tells of what). What CAM++ hears in them, and the
 x-vector that learns from it, are made first by listen.py and pretrain_xvector.py where --runs does not have them; neither uses a label of CREMA-D.
-Whatever is in --runs already is not computed again. Needs tools/requirements.txt; about 3 hours on two CPU cores from nothing.
+Whatever is in --runs already is not computed again. Needs tools/requirements.txt; from nothing about 3 hours
+on two CPU cores, and as long again for the systems on x-vectors.
 
 The temperature and the interval with which fold k is measured are fitted on the answers to the other folds' test clips.
 """
