@@ -19,6 +19,10 @@ and for the x-vector's pretraining, outside recordings at three speeds, degraded
     frames, degraded  uint8 [total, 128]   log-mel as CREMA-D's is kept, end to end; `start`, `length` [stretches]
     statistics [stretches, 1024], embedding [stretches, 192]: CAM++ on the clean stretch; `recording`, `speed` [stretches]
 
+and runs/heard-codes.safetensors: by how much CAM++ in 8-bit integers (persona/rounding.py) misses itself, on outside recordings:
+
+    missed         [stretches, dim]
+
 No label of anybody is used. About 45 minutes on two cores; needs tools/requirements.txt.
 """
 import argparse
@@ -35,6 +39,7 @@ from safetensors.numpy import load_file, save_file
 import convert_campplus
 from persona import data, lines, outside, sound
 from persona.campplus import CAMPPLUS, CamPlusPlus
+from persona.rounding import campplus_in_codes
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TAPS = ["fcm", "tdnn", "block1", "block2", "block3", "final", "embedding"]
@@ -129,6 +134,19 @@ def hear_outside(work):
     return kept
 
 
+def hear_codes(work):
+    """The differences that codes make on a share of the outside recordings."""
+    checkpoint, folder, share, shares = work
+    network = Listener(checkpoint).network
+    coded, missed = campplus_in_codes(network), []
+    for recording in outside.recordings(folder)[share::shares]:
+        for _, part in outside.stretches(outside.read(recording.path)):
+            with torch.no_grad():
+                features = sound.fbank(torch.tensor(part)[None])
+                missed.append((coded(features) - network(features))[0].half().numpy())
+    return {"missed": missed}
+
+
 def at_made_level(part, made):
     """A real stretch as long and as loud as what was made of it, [1, samples], so that noise and µ-law do the same to both."""
     part = np.pad(part, (0, max(0, made.shape[1] - len(part))))[None, : made.shape[1]]
@@ -149,6 +167,10 @@ def merged_outside(shares, _):
     return tensors
 
 
+def merged_codes(shares, _):
+    return {"missed": np.stack([one for share in shares for one in share["missed"]])}
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", type=pathlib.Path, required=True)
@@ -163,6 +185,7 @@ def main():
     for part, hear, folder, merge in [
         ("outside", hear_outside, args.speech, merged_outside),
         ("clips", hear_clips, args.data, merged_clips),
+        ("codes", hear_codes, args.speech, merged_codes),
     ]:
         path, began = args.runs / f"heard-{part}.safetensors", time.time()
         if path.exists():

@@ -47,7 +47,7 @@ def arguments():
 def prepare(args):
     """Runs the scripts that come before, where their results are missing."""
     common = ["--data", args.data, "--speech", args.speech, "--runs", args.runs]
-    steps = [("heard-clips.safetensors", ["listen.py", *common, *(["--wheel", args.wheel] if args.wheel else [])])]
+    steps = [("heard-codes.safetensors", ["listen.py", *common, *(["--wheel", args.wheel] if args.wheel else [])])]
     if any(SYSTEMS[name].representation["kind"] == "xvector" for name in args.systems):
         steps.append(("xvector.pt", ["pretrain_xvector.py", *common]))
     for result, command in steps:

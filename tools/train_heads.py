@@ -245,7 +245,7 @@ def main():
     vectors = heard(args, manifest, clips.files)
     if len(vectors) != len(clips.rows):
         raise SystemExit(f"{args.vectors}: {len(vectors)} vectors for {len(clips.rows)} clips: those of another table")
-    vectors = Vectors(vectors[None], vectors[:0], vectors, clips.sex)
+    vectors = Vectors(vectors[None], vectors[:0], vectors[:0], vectors, clips.sex)
     trunk, recipe = TRUNKS[args.trunk]
     recipe = replace(recipe, batch=min(recipe.batch, len(clips.rows)), epochs=args.epochs or recipe.epochs)
     system = System(manifest["frontend"], {"kind": "imported"}, trunk, recipe)

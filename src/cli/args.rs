@@ -112,7 +112,7 @@ pub(super) struct AnswerArgs {
     /// The system to use: a name of `model list`, or a file's path [default: $PERSONA_MODEL, else the default system].
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) model: Option<OsString>,
-    /// Numbers of the network's products: int8 takes half the time and moves answers a little. `auto` is f32, but int8 for a file that `model quantize` made.
+    /// Numbers of the network's products: int8 takes half the time and moves answers a little. `auto` is what the system's file asks for (`model show`), else f32.
     #[arg(long, value_name = "f32|int8|auto", default_value = "auto", hide_default_value = true)]
     pub(super) precision: PrecisionArg,
     /// Withhold emotion and gender, each on its own, where the best label's probability is below P (0 to 1). An age has no probability:

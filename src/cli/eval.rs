@@ -34,7 +34,7 @@ pub(super) struct EvalArgs {
     /// The system to measure: a name of `model list`, or a file's path [default: $PERSONA_MODEL, else the default system].
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<OsString>,
-    /// Numbers of the network's products: int8 takes half the time and moves answers a little. `auto` is f32, but int8 for a file that `model quantize` made.
+    /// Numbers of the network's products: int8 takes half the time and moves answers a little. `auto` is what the system's file asks for (`model show`), else f32.
     #[arg(long, value_name = "f32|int8|auto", default_value = "auto", hide_default_value = true)]
     precision: PrecisionArg,
     /// Measure by this column, and no longer by sex, age_band, race, emotion and sentence.

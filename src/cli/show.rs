@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use persona_engine::Result;
 use persona_engine::engine::{
-    Embedder, Frontend, Manifest, Measure, Model, RepresentationManifest, RepresentationRecipe, Score, TrunkRecipe,
+    Embedder, Frontend, Manifest, Measure, Model, Precision, RepresentationManifest, RepresentationRecipe, Score,
+    TrunkRecipe,
 };
 use serde_json::Value;
 
@@ -33,6 +34,7 @@ fn write(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
     writeln!(out, "  emotions      {}", manifest.heads.emotion.labels.join(", "))?;
     writeln!(out, "  genders       {}", manifest.heads.gender.labels.join(", "))?;
     writeln!(out, "  calibration   {}", calibration(manifest))?;
+    writeln!(out, "  precision     {} unless asked", manifest.precision.unwrap_or(Precision::F32).name())?;
     if !manifest.scores.is_empty() {
         writeln!(out)?;
         write_scores(out, &manifest.scores)?;

@@ -1,11 +1,11 @@
 //! A model file with its largest tensors as 8-bit codes.
 //!
 //! Codes are what layers of [`Precision::Int8`](crate::nn::Precision::Int8) make of their weights when they are loaded: of each output the largest weight becomes ±127, the others are
-//! rounded to the nearest code. What they stand for is stated in [`crate::nn::weights`]. So in int8 the file answers as the one that it was made from,
+//! rounded to the nearest code. What they stand for is stated in [`crate::nn::weights`], what their rounding loses beside them ([`crate::nn::rounding`]). So in int8 the file answers as the one that it was made from,
 //! bit by bit, and in f32 with weights that are a little off. The other tensors stay as they are.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::models::{Manifest, Model};
 use crate::nn::Weights;
+use crate::nn::rounding::LOST;
 use crate::nn::weights::{LARGEST, StoredTensor};
 
 /// A tensor as it is stored: name, type, shape, little-endian bytes.
@@ -27,16 +28,17 @@ pub fn quantized(bytes: &[u8]) -> Result<Vec<u8>> {
     if Weights::from_bytes(bytes)?.hold_codes() {
         return Err(Error::Config("its weights are 8-bit codes already".into()));
     }
-    let names: BTreeSet<String> = Model::tensors_in_codes(bytes)?.into_iter().collect();
+    let names = Model::tensors_in_codes(bytes)?;
     if names.is_empty() {
         return Err(Error::Config("it has no layers that compute in 8 bits: nothing to gain".into()));
     }
     let mut weights = Weights::from_bytes(bytes)?;
     let manifest = weights.text(Manifest::KEY).unwrap_or_default().to_owned();
     let mut parts: Vec<Part<'_>> = Vec::new();
-    for name in &names {
+    for (name, lost) in &names {
         let shape = weights.shape(name).unwrap_or_default().to_vec();
         parts.extend(coded(name, weights.take(name, &shape)?.values(), &shape));
+        parts.extend(lost.as_ref().map(|lost| floats(format!("{name}{LOST}"), lost)));
     }
     for other in weights.stored() {
         let StoredTensor { name, dtype, shape, bytes } = other?;
@@ -61,11 +63,12 @@ fn coded(name: &str, values: &[f32], shape: &[usize]) -> [Part<'static>; 2] {
         largest.push(most);
     }
     let codes: Vec<u8> = codes.into_iter().map(i8::cast_unsigned).collect();
-    let largest_bytes: Vec<u8> = largest.iter().flat_map(|x| x.to_le_bytes()).collect();
-    [
-        (name.to_owned(), Dtype::I8, shape.to_vec(), codes.into()),
-        (format!("{name}{LARGEST}"), Dtype::F32, vec![largest.len()], largest_bytes.into()),
-    ]
+    [(name.to_owned(), Dtype::I8, shape.to_vec(), codes.into()), floats(format!("{name}{LARGEST}"), &largest)]
+}
+
+fn floats(name: String, values: &[f32]) -> Part<'static> {
+    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    (name, Dtype::F32, vec![values.len()], bytes.into())
 }
 
 /// The nearest codes, halves to the even one, by the arithmetic of `kernels::int8`.

@@ -9,6 +9,7 @@ use crate::models::heads::HeadsRecipe;
 use crate::models::recipe::{Object, parse, take, wrong};
 use crate::models::representation::RepresentationRecipe;
 use crate::models::trunk::TrunkRecipe;
+use crate::nn::Precision;
 
 /// The version of the manifest that is read.
 pub const FORMAT: u64 = 1;
@@ -34,6 +35,8 @@ pub struct Manifest {
     pub heads: HeadsRecipe,
     /// What was measured of it.
     pub scores: Vec<Score>,
+    /// In which precision it is to be computed where nobody asks for one.
+    pub precision: Option<Precision>,
     /// Checksum of the tensors, in hex.
     pub sha256: String,
 }
@@ -165,7 +168,7 @@ impl AnyManifest {
             return Err(Error::Config("model file: the manifest is no JSON object".into()));
         };
         check_format(&take(&mut object, "format")?)?;
-        let is_system = ["trunk", "heads", "scores"].iter().any(|key| object.contains_key(*key));
+        let is_system = ["trunk", "heads", "scores", "precision"].iter().any(|key| object.contains_key(*key));
         let way = take_representation(&mut object)?;
         let manifest = if is_system { take_system(way, &mut object)? } else { Self::Representation(Box::new(way)) };
         match object.keys().next() {
@@ -187,6 +190,14 @@ impl AnyManifest {
         match self {
             Self::System(manifest) => &manifest.sha256,
             Self::Representation(manifest) => &manifest.sha256,
+        }
+    }
+
+    /// In which precision it is to be computed where nobody asks for one; a representation leaves that open.
+    pub fn precision(&self) -> Option<Precision> {
+        match self {
+            Self::System(manifest) => manifest.precision,
+            Self::Representation(_) => None,
         }
     }
 
@@ -234,8 +245,14 @@ fn take_system(way: RepresentationManifest, object: &mut Object) -> Result<AnyMa
         trunk: TrunkRecipe::parse(take(object, "trunk")?)?,
         heads: HeadsRecipe::parse(take(object, "heads")?)?,
         scores: object.remove("scores").map_or(Ok(Vec::new()), |rows| parse("scores", rows))?,
+        precision: object.remove("precision").map(parse_precision).transpose()?,
         sha256,
     })))
+}
+
+fn parse_precision(value: Value) -> Result<Precision> {
+    let name: String = parse("precision", value)?;
+    name.parse().map_err(|expected: String| wrong("precision", format!("is \"{name}\": {expected}")))
 }
 
 fn check_format(format: &Value) -> Result<()> {

@@ -1,5 +1,6 @@
 //! One file is one system: manifest and network, from bytes to answers.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::Result;
@@ -55,8 +56,7 @@ impl Model {
     }
 
     /// From the bytes of a model file. The layers that can compute in the precision asked for do so. Without one asked for, it is [`Precision::Int8`] for
-    /// a file whose weights are codes already, else [`Precision::F32`]: by [`Precision::Int8`] the default system loses half a point of emotion
-    /// (`docs/speed.md`).
+    /// a file whose weights are codes already, else the one that the manifest asks for, else [`Precision::F32`].
     ///
     /// # Errors
     ///
@@ -80,21 +80,23 @@ impl Model {
         Self::load(weights, manifest, precision)
     }
 
-    /// The tensors of a model file of which layers of [`Precision::Int8`] make codes.
+    /// The tensors of a model file of which layers of [`Precision::Int8`] make codes, and what the rounding loses ([`crate::nn::rounding`]), where they make up for
+    /// it.
     ///
     /// # Errors
     ///
     /// As [`Self::from_bytes`].
-    pub fn tensors_in_codes(bytes: &[u8]) -> Result<Vec<String>> {
+    pub fn tensors_in_codes(bytes: &[u8]) -> Result<BTreeMap<String, Option<Vec<f32>>>> {
         let mut weights = Weights::from_bytes(bytes)?;
         let manifest = AnyManifest::of_header(weights.text(Manifest::KEY))?;
         weights.check_sha256(manifest.sha256())?;
         Self::take(&mut weights, manifest, Some(Precision::Int8))?;
-        Ok(weights.as_codes().to_vec())
+        Ok(weights.as_codes().map(|(name, lost)| (name.to_owned(), lost.map(<[f32]>::to_vec))).collect())
     }
 
     fn load(mut weights: Weights<'_>, manifest: AnyManifest, precision: Option<Precision>) -> Result<Self> {
-        let precision = precision.or_else(|| weights.hold_codes().then_some(Precision::Int8));
+        let of_file = || if weights.hold_codes() { Some(Precision::Int8) } else { manifest.precision() };
+        let precision = precision.or_else(of_file);
         let model = Self::take(&mut weights, manifest, precision)?;
         weights.finish()?;
         Ok(model)

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::kernels::finish::{Finish, Output};
 use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
-use crate::nn::{Image, Keep, Norm, Picture, Precision, Tensor, Weights};
+use crate::nn::{Image, Keep, Moments, Norm, Picture, Precision, Tensor, Weights, rounding};
 
 /// PyTorch's `nn.Conv2d` with a square kernel of 1 or 3, half of it as padding, strided over the bands alone, and the batch norm behind it:
 ///
@@ -23,6 +23,7 @@ pub struct Conv2d {
     stride: usize,
     weights: TapWeights,
     bias: Vec<f32>,
+    moments: Moments,
 }
 
 /// For each tap over the frames `[kernel · inputs, outputs]`.
@@ -57,10 +58,11 @@ impl Conv2d {
             }
             TapWeights::F32(Packed::new(&packed, [kernel, width, outputs]))
         };
-        Self { inputs, kernel, stride, weights, bias: norm.shift().to_vec() }
+        Self { inputs, kernel, stride, weights, bias: norm.shift().to_vec(), moments: norm.moments().clone() }
     }
 
-    /// Takes `{conv}.weight` of the shape `[outputs, inputs, kernel, kernel]`, and the batch norm `{norm}`.
+    /// Takes `{conv}.weight` of the shape `[outputs, inputs, kernel, kernel]`, and the batch norm `{norm}`. Where the inputs' moments are known, the bias takes back
+    /// what codes lose.
     ///
     /// # Errors
     ///
@@ -75,15 +77,21 @@ impl Conv2d {
         [outputs, inputs, kernel]: [usize; 3],
         stride: usize,
         eps: f64,
-        precision: Precision,
+        (precision, moments): (Precision, &Moments),
     ) -> Result<Self> {
         let name = format!("{conv}.weight");
         let weight = weights.take(&name, &[outputs, inputs, kernel, kernel])?;
-        let layer = Self::new(&weight, &Norm::load(weights, norm, outputs, eps)?, stride, precision);
-        if matches!(layer.weights, TapWeights::Int8(_)) {
-            weights.note_codes(name);
-        }
+        let norm = Norm::load(weights, norm, outputs, eps)?;
+        let mut layer = Self::new(&weight, &norm, stride, precision);
+        let in_codes = matches!(layer.weights, TapWeights::Int8(_));
+        let lacking = rounding::lacking(weights, &name, (&weight, moments), in_codes)?;
+        rounding::make_up(&mut layer.bias, &lacking, Some(&norm));
         Ok(layer)
+    }
+
+    /// What its outputs are like, before any activation.
+    pub fn moments(&self) -> &Moments {
+        &self.moments
     }
 
     /// The picture that comes out of one.

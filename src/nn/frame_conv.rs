@@ -7,7 +7,7 @@ use crate::kernels::finish::{Finish, Output};
 use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
 use crate::nn::tdnn::{int8_taps, taps_inputs_outputs};
-use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
+use crate::nn::{Moments, Norm, Precision, Scratch, Tensor, Weights, rounding};
 
 /// PyTorch's `nn.Conv1d` on `[frames, channels]`, with an optional batch norm behind it:
 ///
@@ -63,7 +63,26 @@ impl FrameConv {
         Self { inputs, taps, stride, dilation, weights, bias }
     }
 
-    /// Takes `{prefix}.weight` of the given shape `[outputs, inputs, taps]`.
+    /// As [`Self::new`], for inputs of these moments: the bias takes back what codes lose.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::new`].
+    pub fn with_inputs(
+        weight: &Tensor,
+        norm: Option<&Norm>,
+        strides: [usize; 2],
+        precision: Precision,
+        inputs: &Moments,
+    ) -> Self {
+        let mut layer = Self::new(weight, norm, strides, precision);
+        if layer.in_codes() {
+            rounding::make_up(&mut layer.bias, &rounding::lost(weight, inputs), norm);
+        }
+        layer
+    }
+
+    /// Takes `{prefix}.weight` of the given shape `[outputs, inputs, taps]`, for inputs of these moments.
     ///
     /// # Errors
     ///
@@ -78,13 +97,18 @@ impl FrameConv {
         shape: [usize; 3],
         norm: Option<&Norm>,
         strides: [usize; 2],
+        inputs: &Moments,
     ) -> Result<Self> {
         let name = format!("{prefix}.weight");
-        let layer = Self::new(&weights.take(&name, &shape)?, norm, strides, weights.precision());
-        if matches!(layer.weights, TapWeights::Int8(_)) {
-            weights.note_codes(name);
-        }
+        let weight = weights.take(&name, &shape)?;
+        let mut layer = Self::new(&weight, norm, strides, weights.precision());
+        let lacking = rounding::lacking(weights, &name, (&weight, inputs), layer.in_codes())?;
+        rounding::make_up(&mut layer.bias, &lacking, norm);
         Ok(layer)
+    }
+
+    fn in_codes(&self) -> bool {
+        matches!(self.weights, TapWeights::Int8(_))
     }
 
     /// Channels of the input.
@@ -333,6 +357,32 @@ mod tests {
             layer.run_behind(&norm, (&x, inputs + 1), frames, (&mut got, outputs), Finish::Relu, &mut scratch);
             assert_eq!(got, want, "{precision:?}");
         }
+    }
+
+    #[test]
+    fn what_codes_lose_in_the_mean_is_made_up_for() {
+        let (outputs, inputs, frames) = (20, 64, 50);
+        let (weight, norm) = (
+            Tensor::new(&[outputs, inputs, 3], noise(outputs * inputs * 3, 0.1)),
+            Norm::new(noise(outputs, 0.2), noise(outputs, 0.3)),
+        );
+        let x: Vec<f32> = noise(frames * inputs, 0.4).iter().map(|x| 1.0 + x).collect();
+        let mean = |i: usize| x.chunks(inputs).map(|row| f64::from(row[i])).sum::<f64>() / frames as f64;
+        let moments = Moments::new((0..inputs).map(mean).collect(), vec![0.0; inputs]);
+        let mean_out = |layer: &FrameConv| {
+            let mut y = vec![f32::NAN; frames * outputs];
+            layer.run((&x, inputs), frames, (&mut y, outputs), Finish::Linear, &mut Scratch::default());
+            (0..outputs)
+                .map(|o| y.chunks(outputs).map(|row| f64::from(row[o])).sum::<f64>() / frames as f64)
+                .collect::<Vec<_>>()
+        };
+        let want = mean_out(&FrameConv::new(&weight, Some(&norm), [1, 1], Precision::F32));
+        let off = |layer: &FrameConv| {
+            mean_out(layer).iter().zip(&want).map(|(got, want)| (got - want).powi(2)).sum::<f64>().sqrt()
+        };
+        let plain = off(&FrameConv::new(&weight, Some(&norm), [1, 1], Precision::Int8));
+        let made_up = off(&FrameConv::with_inputs(&weight, Some(&norm), [1, 1], Precision::Int8, &moments));
+        assert!(made_up < 0.3 * plain, "{made_up} of {plain}");
     }
 
     #[test]

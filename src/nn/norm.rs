@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::elementwise::scale_shift_relu;
-use crate::nn::{Tensor, Weights};
+use crate::nn::{Moments, Tensor, Weights};
 
 /// PyTorch's `nn.BatchNorm1d` in evaluation mode:
 ///
@@ -13,15 +13,19 @@ use crate::nn::{Tensor, Weights};
 pub struct Norm {
     scale: Vec<f32>,
     shift: Vec<f32>,
+    moments: Moments,
 }
 
 impl Norm {
+    /// Of inputs with mean 0 and variance 1.
+    ///
     /// # Panics
     ///
     /// If the two lengths differ.
     pub fn new(scale: Vec<f32>, shift: Vec<f32>) -> Self {
         assert!(scale.len() == shift.len());
-        Self { scale, shift }
+        let moments = moments(&shift, &scale);
+        Self { scale, shift, moments }
     }
 
     /// Takes `{prefix}.weight`, `.bias`, `.running_mean` and `.running_var`, and folds them in f64.
@@ -67,7 +71,7 @@ impl Norm {
             scale.push(s as f32);
             shift.push(t as f32);
         }
-        Ok(Self { scale, shift })
+        Ok(Self { scale, shift, moments: moments(parts[1].values(), parts[0].values()) })
     }
 
     /// Number of channels.
@@ -83,6 +87,11 @@ impl Norm {
     /// What is added to each channel afterwards.
     pub fn shift(&self) -> &[f32] {
         &self.shift
+    }
+
+    /// What its outputs are like.
+    pub fn moments(&self) -> &Moments {
+        &self.moments
     }
 
     /// The norm and a ReLU behind it, on `frames` rows of `input` that begin `stride` values apart: `output` is `[frames, channels]`.
@@ -114,6 +123,12 @@ impl Norm {
     }
 }
 
+/// Of outputs with these means and standard deviations (or their negatives).
+fn moments(means: &[f32], deviations: &[f32]) -> Moments {
+    let squared = |deviation: &f32| f64::from(*deviation) * f64::from(*deviation);
+    Moments::new(means.iter().copied().map(f64::from).collect(), deviations.iter().map(squared).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +155,7 @@ mod tests {
         for (got, want) in x.iter().zip([first(5.0), second(2.0), first(3.0), second(1.0)]) {
             assert!((f64::from(*got) - want).abs() < 1e-6);
         }
+        assert_eq!(*norm.moments(), Moments::new(vec![0.5, 0.25], vec![4.0, 1.0]));
     }
 
     #[test]

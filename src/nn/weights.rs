@@ -6,7 +6,7 @@
 //!
 //! A tensor of type I8 holds codes from −127 to 127 and has a companion `NAME.largest`: for each index of its first axis, an output of a layer, the
 //! weight that the code 127 stands for. A code c stands for `c / 127` of that; ±127 for exactly ± that, so that a layer of
-//! [`Precision::Int8`] makes the same codes of the values again.
+//! [`Precision::Int8`] makes the same codes of the values again. Where the layer makes up for the rounding, a companion `NAME.lost` says for what ([`crate::nn::rounding`]).
 //!
 //! Nothing is believed. Lengths are held against the bytes that are there before anything is allocated, so memory follows the
 //! file's size, never its claims; types are F16, BF16, F32 and I8; every value must be finite; and [`Weights::finish`] refuses what nobody took.
@@ -84,6 +84,8 @@ pub struct Weights<'a> {
     tensors: BTreeMap<String, Stored<'a>>,
     /// Names of those that became the codes of a layer.
     as_codes: Vec<String>,
+    /// What their rounding loses, of those whose layers make up for it.
+    lost: BTreeMap<String, Vec<f32>>,
 }
 
 /// A tensor as its file has it.
@@ -120,7 +122,13 @@ impl<'a> Weights<'a> {
             let place = Place::Memory(bytes.into());
             tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), place });
         }
-        Ok(Self { precision: Precision::F32, texts: header::texts(&header), tensors, as_codes: Vec::new() })
+        Ok(Self {
+            precision: Precision::F32,
+            texts: header::texts(&header),
+            tensors,
+            as_codes: Vec::new(),
+            lost: BTreeMap::new(),
+        })
     }
 
     /// Reads a file's header; a tensor's bytes are read when it is asked for, so that memory holds one of them at a time.
@@ -139,7 +147,13 @@ impl<'a> Weights<'a> {
                 Stored { dtype: info.dtype, shape: info.shape.clone(), place }
             };
             let tensors = header.tensors().into_iter().map(|(name, info)| (name, stored(info))).collect();
-            Ok(Self { precision: Precision::F32, texts: header::texts(&header), tensors, as_codes: Vec::new() })
+            Ok(Self {
+                precision: Precision::F32,
+                texts: header::texts(&header),
+                tensors,
+                as_codes: Vec::new(),
+                lost: BTreeMap::new(),
+            })
         };
         read().map_err(|error: Error| error.in_file(path))
     }
@@ -169,7 +183,13 @@ impl<'a> Weights<'a> {
             }
             all.insert(name, Stored { dtype, shape, place: Place::Memory(bytes) });
         }
-        Ok(Self { precision: Precision::F32, texts: BTreeMap::new(), tensors: all, as_codes: Vec::new() })
+        Ok(Self {
+            precision: Precision::F32,
+            texts: BTreeMap::new(),
+            tensors: all,
+            as_codes: Vec::new(),
+            lost: BTreeMap::new(),
+        })
     }
 
     /// A text of the header's `__metadata__`.
@@ -197,9 +217,14 @@ impl<'a> Weights<'a> {
         self.as_codes.push(name);
     }
 
-    /// The tensors of which [`Self::note_codes`] was told.
-    pub fn as_codes(&self) -> &[String] {
-        &self.as_codes
+    /// To be told by a layer that makes up for what the rounding of a tensor to codes loses: see [`crate::nn::rounding`].
+    pub fn note_lost(&mut self, name: String, lost: Vec<f32>) {
+        self.lost.insert(name, lost);
+    }
+
+    /// The tensors of which [`Self::note_codes`] was told, and what [`Self::note_lost`] was told of each.
+    pub fn as_codes(&self) -> impl Iterator<Item = (&str, Option<&[f32]>)> {
+        self.as_codes.iter().map(|name| (name.as_str(), self.lost.get(name).map(Vec::as_slice)))
     }
 
     /// All tensors that nobody took yet.

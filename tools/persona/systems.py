@@ -23,9 +23,12 @@ class Recipe:
     mixup: float = 0.4  # Beta(a, a) (Zhang et al. 2018); 0 turns it off
     age_weight: float = 2.0
     noise: float = 0.0  # share of what made audio differs by from real, added from pairs of others
+    codes: float = 0.0  # chance that a clip is taken as a network in 8-bit integers would hear it
     changed: float = 0.3  # chance that a clip is taken as one of its changed copies, where it has some
     voices: float = 0.5  # weight of telling the sex of outside voices (LibriSpeech) beside CREMA-D's
     members: int = 1  # tops of one shape and different seeds, side by side in one trunk; their heads' answers are averaged
+    line: float = 0.0  # share of a straight line in the age (line.py)
+    line_penalty: float = 0.3  # of its ridge regression, for each clip
     averaging: float = 0.99  # decay of the running mean of weights
     seed: int = 1
 
@@ -39,9 +42,9 @@ class System:
 
     @property
     def shipped_trunk(self):
-        """The trunk with all members side by side."""
-        members = getattr(self.recipe, "members", 1)
-        return {**self.trunk, "dense": [width * members for width in self.trunk["dense"]]}
+        """The trunk with all members side by side, and the line beside them."""
+        members, line = getattr(self.recipe, "members", 1), 2 * (getattr(self.recipe, "line", 0.0) > 0)
+        return {**self.trunk, "dense": [width * members + line for width in self.trunk["dense"]]}
 
 
 FCN = {**networks.FCN, "dense": [512, 128, 56]}

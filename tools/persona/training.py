@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from . import networks
+from . import line, networks
 
 
 class Top(nn.Module):
@@ -65,12 +65,15 @@ class Run:
         self.age_mean, self.age_scale = float(ages.mean()), float(ages.std())
 
     def batch(self, index):
-        """Vectors and soft targets of some clips, with noise and mixup."""
+        """Vectors and soft targets of some clips, with noise, codes and mixup."""
         recipe, vectors = self.system.recipe, self.vectors
         x = vectors.copies[self.which_copies(len(index)), index]
         if recipe.noise and len(vectors.residuals):
             share = recipe.noise * torch.rand(len(index), 1)
             x = x + share * vectors.residuals[torch.randint(len(vectors.residuals), (len(index),))]
+        if recipe.codes and len(vectors.coded):
+            share = (torch.rand(len(index), 1) < recipe.codes).float()
+            x = x + share * vectors.coded[torch.randint(len(vectors.coded), (len(index),))]
         emotion, sex = F.one_hot(self.clips.emotion[index], 6).float(), F.one_hot(self.clips.sex[index], 2).float()
         age = (self.clips.age[index] - self.age_mean) / self.age_scale
         if recipe.mixup:
@@ -102,7 +105,14 @@ class Run:
             self.top = self.new_top()
             tops.append(self.train_top())
         self.top = side_by_side(tops) if len(tops) > 1 else tops[0]
+        if recipe.line:
+            self.top = line.beside(self.top, self.fitted_line(), recipe.line)
         return self
+
+    @torch.no_grad()
+    def fitted_line(self):
+        ages = (self.clips.age[self.train] - self.age_mean) / self.age_scale
+        return line.Line(self.top.standardise(self.vectors.clean[self.train]), ages, self.system.recipe.line_penalty)
 
     def new_top(self):
         top = Top(self.system, self.vectors.clean.shape[1])

@@ -21,6 +21,7 @@ BLOCKS = ("block1", "block2", "block3", "final")  # of CAM++, which an x-vector 
 class Vectors:
     copies: torch.Tensor  # [copies, clips, dim]; the first are the clean ones
     residuals: torch.Tensor  # [pairs, dim]: by how much aligned made audio misses real audio; none for exact front-ends
+    coded: torch.Tensor  # [stretches, dim]: by how much a network in 8-bit integers misses itself; none for exact front-ends
     voices: torch.Tensor  # [stretches, dim] of LibriSpeech, without the speakers that are kept for measuring
     voices_sex: torch.Tensor  # [stretches]
     lines: torch.Tensor | None = None  # [clips, copies − 1]: the line that each copy but the first went through, if they did
@@ -65,7 +66,8 @@ def of(system, clips, speech, runs):
         save_file({"copies": each(network, clips)[None], "voices": each(network, spoken)}, path)
     kept = load_file(path)
     known, sex = sexes(outside_heard["recording"], speech)
-    return Vectors(kept["copies"], kept["copies"].new_zeros(0, kept["copies"].shape[2]), kept["voices"][known], sex)
+    none = kept["copies"].new_zeros(0, kept["copies"].shape[2])
+    return Vectors(kept["copies"], none, none, kept["voices"][known], sex)
 
 
 def sexes(recordings, speech):
@@ -89,6 +91,7 @@ def campplus(taps, heard_outside, speech, runs):
     return Vectors(
         copies=torch.stack([aligned(pick(heard["clips"])), *map(aligned_lines, clips_lines)]),
         residuals=real - aligned(made),
+        coded=pick(load_file(runs / "heard-codes.safetensors")["missed"]),
         voices=torch.cat([real[known], *real_lines[known].unbind(1)]),
         voices_sex=sex.repeat(1 + len(clips_lines)),
         lines=heard["clips_line"],

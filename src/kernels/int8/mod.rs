@@ -21,7 +21,7 @@ mod x86;
 pub use codes::Codes;
 pub use product::CodeRows;
 pub use variant::Int8Variant;
-pub use weights::{Int8Weights, MAX_INPUTS};
+pub use weights::{Int8Weights, MAX_INPUTS, lost_in_rounding};
 
 use super::finish::PANEL;
 

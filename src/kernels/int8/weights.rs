@@ -116,13 +116,51 @@ impl Int8Weights {
     }
 }
 
+/// What the codes of each output lose of its sum, if its inputs have these means: `Σ_k (w[o, k] − step · code[o, k]) · means[k]` for rows of
+/// `means.len()` weights.
+///
+/// # Panics
+///
+/// If `values` are no whole number of rows.
+pub fn lost_in_rounding(values: &[f32], means: &[f32]) -> Vec<f32> {
+    let length = means.len().max(1);
+    assert!(values.len().is_multiple_of(length), "{} values in rows of {length}", values.len());
+    values.chunks_exact(length).map(|row| lost(Variant::best(), row, means)).collect()
+}
+
+/// What a code stands for, of a row whose largest weight is given; and its inverse, 0 where there is none.
+#[inline(always)]
+#[allow(clippy::inline_always)] // a part of the copies below
+fn step_and_inverse(row: &[f32]) -> (f32, f32) {
+    // the bits of NaN and of the infinities are above those of every number
+    let step = f32::from_bits(row.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff))) / 127.0;
+    (step, if step > 0.0 { 1.0 / step } else { 0.0 })
+}
+
+/// Added to a float it leaves no room for fractions: 1.5 · 2²³.
+const WHOLE: f32 = 12_582_912.0;
+
 for_each_width! {
-    /// The nearest codes of a row whose largest weight is 127 of them, half to even (adding 1.5 · 2²³ leaves a float no room for fractions). Returns
-    /// what a step is worth: NaN or infinite where a weight is (their bits are above those of every number).
+    /// Of one row, in 16 sums side by side, so that each width of vectors adds up in the same order.
+    fn lost(row: &[f32], means: &[f32]) -> f32 {
+        let (step, inverse) = step_and_inverse(row);
+        let error = |x: f32| x - ((x * inverse + WHOLE) - WHOLE) * step;
+        let ((rows, last), (means, last_means)) = (row.as_chunks::<16>(), means.as_chunks::<16>());
+        let mut sums = [0.0_f32; 16];
+        for (row, means) in rows.iter().zip(means) {
+            for ((sum, x), mean) in sums.iter_mut().zip(row).zip(means) {
+                *sum += error(*x) * mean;
+            }
+        }
+        let rest = last.iter().zip(last_means).map(|(x, mean)| error(*x) * mean);
+        sums.into_iter().chain(rest).sum()
+    }
+}
+
+for_each_width! {
+    /// The nearest codes of a row whose largest weight is 127 of them, half to even. Returns what a step is worth: NaN or infinite where a weight is.
     fn encode(row: &[f32], codes: &mut [i8]) -> f32 {
-        const WHOLE: f32 = 12_582_912.0;
-        let step = f32::from_bits(row.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff))) / 127.0;
-        let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
+        let (step, inverse) = step_and_inverse(row);
         for (code, x) in codes.iter_mut().zip(row) {
             *code = (x * inverse + WHOLE).to_bits() as i8;
         }
@@ -153,6 +191,25 @@ mod tests {
                 assert!((sum - f64::from(kept)).abs() < 1e-3);
             }
         }
+    }
+
+    #[test]
+    fn what_is_lost_is_what_the_codes_are_off_by() {
+        for inputs in [1, 7, 16, 37, 100] {
+            let values: Vec<f32> = (0..3 * inputs).map(|i| (i as f32 * 0.731).sin()).collect();
+            let means: Vec<f32> = (0..inputs).map(|i| (i as f32 * 0.417).cos() + 0.5).collect();
+            let weights = Int8Weights::new(&values, &[1.0; 3], [1, inputs, 3]);
+            for variant in Variant::ALL {
+                let got: Vec<f32> = values.chunks(inputs).map(|row| lost(variant, row, &means)).collect();
+                assert_eq!(got, lost_in_rounding(&values, &means), "{variant:?}");
+                for (o, (row, got)) in values.chunks(inputs).zip(got).enumerate() {
+                    let off = |l: usize| (f64::from(row[l]) - weights.at(0, l, o)) * f64::from(means[l]);
+                    let want: f64 = (0..inputs).map(off).sum();
+                    assert!((want - f64::from(got)).abs() < 1e-5, "{inputs} inputs, output {o}: {want} {got}");
+                }
+            }
+        }
+        assert_eq!(lost_in_rounding(&[0.0; 4], &[1.0, 2.0]), [0.0, 0.0]);
     }
 
     #[test]

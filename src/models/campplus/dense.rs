@@ -63,7 +63,8 @@ impl Block {
         }
         let name = format!("{prefix}.transit{number}");
         let norm = Norm::load(weights, &format!("{name}.nonlinear.batchnorm"), channels, recipe.norm_eps)?;
-        let conv = FrameConv::load(weights, &format!("{name}.linear"), [channels / 2, channels, 1], None, [1, 1])?;
+        let (linear, shape) = (format!("{name}.linear"), [channels / 2, channels, 1]);
+        let conv = FrameConv::load(weights, &linear, shape, None, [1, 1], &norm.moments().relu())?;
         Ok(Self { layers, transit: (name, NormConv { norm, conv }) })
     }
 
@@ -125,10 +126,12 @@ impl Layer {
         let norm = Norm::load(weights, &format!("{name}.nonlinear1.batchnorm"), inputs, eps)?;
         let inner_norm = Norm::load(weights, &format!("{name}.nonlinear2.batchnorm"), inner, eps)?;
         let linear = format!("{name}.linear1");
-        let conv = FrameConv::load(weights, &linear, [inner, inputs, 1], Some(&inner_norm), [1, 1])?;
+        let (shape, x) = ([inner, inputs, 1], norm.moments().relu());
+        let conv = FrameConv::load(weights, &linear, shape, Some(&inner_norm), [1, 1], &x)?;
         let mask = format!("{name}.cam_layer");
         let shape = [recipe.growth, inner, block.kernel];
-        let local = FrameConv::load(weights, &format!("{mask}.linear_local"), shape, None, [1, block.dilation])?;
+        let (local, x) = (format!("{mask}.linear_local"), inner_norm.moments().relu());
+        let local = FrameConv::load(weights, &local, shape, None, [1, block.dilation], &x)?;
         let hidden = inner / recipe.mask_reduction;
         let mask = Mask::load(weights, &mask, [inner, hidden, recipe.growth], recipe.segment_frames)?;
         Ok(Self { narrow: NormConv { norm, conv }, local, mask })

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::models::probe::Probe;
-use crate::nn::{Conv2d, Finish, Image, Keep, Picture, Precision, Weights};
+use crate::nn::{Conv2d, Finish, Image, Keep, Moments, Picture, Precision, Weights};
 
 /// `[frames, bands]` → `[frames, ceil(bands / 8), channels]` as a [`Picture`].
 #[derive(Debug)]
@@ -44,22 +44,30 @@ impl Head {
         eps: f64,
     ) -> Result<Self> {
         let precision = weights.precision();
-        let mut outer = |n: usize, inputs: usize, stride: usize, precision: Precision| {
+        let outer = |weights: &mut Weights<'_>, n: usize, inputs: usize, stride: usize, how: (Precision, &Moments)| {
             let names = [format!("{prefix}.conv{n}"), format!("{prefix}.bn{n}")];
-            Conv2d::load(weights, [&names[0], &names[1]], [channels, inputs, KERNEL], stride, eps, precision)
+            Conv2d::load(weights, [&names[0], &names[1]], [channels, inputs, KERNEL], stride, eps, how)
         };
         // the first layer reads features, of both signs and in one channel: no work for codes, which pay where channels are many
-        let (first, last) = (outer(1, 1, 1, Precision::F32)?, outer(2, channels, STRIDE, precision)?);
+        let first = outer(weights, 1, 1, 1, (Precision::F32, &Moments::new(vec![0.0], vec![1.0])))?;
+        let mut x = first.moments().relu();
         let mut blocks = Vec::new();
         for (l, count) in layers.into_iter().enumerate() {
             for b in 0..count {
                 let name = format!("{prefix}.layer{}.{b}", l + 1);
                 let stride = if b == 0 { STRIDE } else { 1 };
-                let block = Residual::load(weights, &name, channels, stride, eps)?;
+                let block = Residual::load(weights, &name, channels, (stride, &x), eps)?;
+                x = block.moments(&x);
                 blocks.push((name, block));
             }
         }
+        let last = outer(weights, 2, channels, STRIDE, (precision, &x))?;
         Ok(Self { first, blocks, last, precision })
+    }
+
+    /// What each channel of the picture that comes out is like.
+    pub(super) fn moments(&self) -> Moments {
+        self.last.moments().relu()
     }
 
     /// The picture that comes out of `[frames, bands]`.
@@ -108,23 +116,28 @@ impl Head {
 }
 
 impl Residual {
-    fn load(weights: &mut Weights<'_>, name: &str, channels: usize, stride: usize, eps: f64) -> Result<Self> {
-        let mut conv = |conv: &str, norm: &str, kernel: usize, stride: usize| {
+    /// For inputs of the moments `x`.
+    fn load(
+        weights: &mut Weights<'_>,
+        name: &str,
+        channels: usize,
+        (stride, x): (usize, &Moments),
+        eps: f64,
+    ) -> Result<Self> {
+        let precision = weights.precision();
+        let mut conv = |conv: &str, norm: &str, kernel: usize, stride: usize, x: &Moments| {
             let names = [format!("{name}.{conv}"), format!("{name}.{norm}")];
-            Conv2d::load(
-                weights,
-                [&names[0], &names[1]],
-                [channels, channels, kernel],
-                stride,
-                eps,
-                weights.precision(),
-            )
+            Conv2d::load(weights, [&names[0], &names[1]], [channels, channels, kernel], stride, eps, (precision, x))
         };
-        Ok(Self {
-            conv1: conv("conv1", "bn1", KERNEL, stride)?,
-            conv2: conv("conv2", "bn2", KERNEL, 1)?,
-            shortcut: if stride > 1 { Some(conv("shortcut.0", "shortcut.1", 1, stride)?) } else { None },
-        })
+        let conv1 = conv("conv1", "bn1", KERNEL, stride, x)?;
+        let conv2 = conv("conv2", "bn2", KERNEL, 1, &conv1.moments().relu())?;
+        let shortcut = if stride > 1 { Some(conv("shortcut.0", "shortcut.1", 1, stride, x)?) } else { None };
+        Ok(Self { conv1, conv2, shortcut })
+    }
+
+    /// What its outputs are like, for inputs of the moments `x`, as if the two ways were independent.
+    fn moments(&self, x: &Moments) -> Moments {
+        self.conv2.moments().plus(self.shortcut.as_ref().map_or(x, Conv2d::moments)).relu()
     }
 }
 

@@ -71,8 +71,11 @@ impl CamPlusPlus {
         let head = Head::load(weights, &format!("{PREFIX}.head"), channels, recipe.head_blocks, eps)?;
         let head_bands = head.picture_out(0, bands).bands;
         let xvector = format!("{PREFIX}.xvector");
-        let tdnn =
-            if recipe.reaches(Tap::Tdnn) { Some(load_tdnn(weights, &xvector, recipe, head_bands)?) } else { None };
+        let tdnn = if recipe.reaches(Tap::Tdnn) {
+            Some(load_tdnn(weights, &xvector, recipe, (&head, head_bands))?)
+        } else {
+            None
+        };
         let mut blocks: Vec<Block> = Vec::new();
         for (b, block) in recipe.blocks.iter().enumerate() {
             if recipe.reaches(Tap::Block(b + 1)) {
@@ -220,7 +223,12 @@ impl CamPlusPlus {
 }
 
 /// The strided convolution. Its weight is stored for inputs channel by channel and is turned to the picture's order, band by band.
-fn load_tdnn(weights: &mut Weights<'_>, prefix: &str, recipe: &CamPlusPlusRecipe, bands: usize) -> Result<FrameConv> {
+fn load_tdnn(
+    weights: &mut Weights<'_>,
+    prefix: &str,
+    recipe: &CamPlusPlusRecipe,
+    (head, bands): (&Head, usize),
+) -> Result<FrameConv> {
     let (channels, outputs, taps) = (recipe.head_channels, recipe.tdnn.channels, recipe.tdnn.kernel);
     let shape = [outputs, channels * bands, taps];
     let stored = weights.take(&format!("{prefix}.tdnn.linear.weight"), &shape)?;
@@ -231,7 +239,8 @@ fn load_tdnn(weights: &mut Weights<'_>, prefix: &str, recipe: &CamPlusPlusRecipe
             turned.extend_from_slice(&of_output[(c * bands + f) * taps..][..taps]);
         }
     }
-    Ok(FrameConv::new(&Tensor::new(&shape, turned), Some(&norm), [recipe.tdnn.stride, 1], weights.precision()))
+    let (weight, strides, x) = (Tensor::new(&shape, turned), [recipe.tdnn.stride, 1], head.moments().repeated(bands));
+    Ok(FrameConv::with_inputs(&weight, Some(&norm), strides, weights.precision(), &x))
 }
 
 /// A linear map without bias, stored as a convolution of one tap, and the norm without weight and bias behind it.
