@@ -58,6 +58,6 @@ SYSTEMS = {
     "mfcc-cnn": System(LOGMEL, CEPSTRA, networks.CNN, CONVOLVED),
     "xvector-fcn": System(LOGMEL, networks.XVECTOR, TRUNKS["fcn"], Tuning()),
     "xvector-cnn": System(LOGMEL, networks.XVECTOR, TRUNKS["cnn"], Tuning()),
-    "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=60, dropout=0.1, noise=0.5, changed=0.2, members=2)),
+    "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=60, dropout=0.1, noise=0.5, codes=0.5, changed=0.2, members=3, line=0.2)),
     "campplus-cnn": System(FBANK80, FINAL, WIDE_POOL, Recipe(**{**vars(CONVOLVED), "noise": 0.5})),
 }
