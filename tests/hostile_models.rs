@@ -9,7 +9,8 @@ use std::path::Path;
 
 use persona_engine::Error;
 use persona_engine::models::System;
-use serde_json::json;
+use persona_engine::nn::Precision;
+use serde_json::{Value, json};
 
 use common::model_file::{Parts, file, good_bytes, header_length, with_header};
 
@@ -310,6 +311,24 @@ fn data_and_scores_may_say_what_they_like() {
     assert_eq!(manifest.data["clips"], 7442);
     assert_eq!(manifest.scores[0].emotion_accuracy.unwrap().mean, 65.5);
     assert!(manifest.scores[0].more.contains_key("groups") && manifest.scores[0].gender_accuracy.is_none());
+}
+
+#[test]
+fn the_precision_that_a_file_asks_for_is_one_that_there_is() {
+    let asking = |precision: Value| {
+        let mut parts = Parts::named("tiny-campplus");
+        parts.manifest["precision"] = precision;
+        parts.signed()
+    };
+    for (name, precision) in [("int8", Precision::Int8), ("f32", Precision::F32)] {
+        assert_eq!(System::from_bytes(&asking(json!(name))).unwrap().precision(), precision);
+        let other = System::from_bytes_in(&asking(json!(name)), Some(Precision::F32)).unwrap();
+        assert_eq!(other.precision(), Precision::F32, "who asks is given");
+    }
+    for wrong in [json!("int4"), json!(8), Value::Null] {
+        let error = refusal(&asking(wrong));
+        assert!(matches!(&error, Error::Config(what) if what.contains("`precision`")), "{error}");
+    }
 }
 
 #[test]

@@ -44,7 +44,8 @@ fn the_number_of_threads_changes_nothing_in_either_precision() {
 }
 
 #[test]
-fn without_a_wish_it_is_f32() {
-    assert_eq!(answer(DEFAULT_SYSTEM, None, 1).precision, "f32");
-    assert_eq!(answer(DEFAULT_SYSTEM, Some(Precision::Int8), 1).precision, "int8");
+fn without_a_wish_it_is_what_the_file_asks_for() {
+    assert_eq!(answer(DEFAULT_SYSTEM, None, 1).precision, "int8");
+    assert_eq!(answer(DEFAULT_SYSTEM, Some(Precision::F32), 1).precision, "f32");
+    assert_eq!(answer("mfcc-fcn", None, 1).precision, "f32");
 }

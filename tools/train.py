@@ -221,6 +221,7 @@ def write(path, name, run, clips, train, args, fitted=None, rows=()):
         "frontend": system.frontend,
         "representation": system.representation,
         "trunk": system.shipped_trunk,
+        "precision": system.precision,
         "heads": system_file.heads(run.age_mean, run.age_scale, fitted, fitted and fitted["interval"]),
         "scores": list(rows),
     }

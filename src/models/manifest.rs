@@ -252,7 +252,7 @@ fn take_system(way: RepresentationManifest, object: &mut Object) -> Result<AnyMa
 
 fn parse_precision(value: Value) -> Result<Precision> {
     let name: String = parse("precision", value)?;
-    name.parse().map_err(|expected: String| wrong("precision", format!("is \"{name}\": {expected}")))
+    name.parse().map_err(|expected: String| wrong("precision", format!("\"{name}\": {expected}")))
 }
 
 fn check_format(format: &Value) -> Result<()> {
