@@ -1,5 +1,5 @@
 """The systems: what each hears, how its representation comes about, its trunk, and its recipe of training."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import networks
 from .campplus import CAMPPLUS, FBANK80
@@ -49,9 +49,8 @@ class System:
 
 
 FCN = {**networks.FCN, "dense": [512, 128, 56]}
-WIDE_POOL = {**networks.CNN, "conv": [{**layer, "pool": pool} for layer, pool in zip(networks.CNN["conv"], (4, 2))]}
 CEPSTRA = {**MFCC_STATS, "coefficients": 128, "delta_orders": 1}  # all of them: the high ones hold the pitch
-FINAL = {**CAMPPLUS_TAPS, "taps": ["final"]}
+TWO_TAPS = {**CAMPPLUS_TAPS, "taps": ["block2", "final"]}
 MFCC_FCN = Recipe(epochs=40, batch=128, dropout=0.1, input_dropout=0.1, mixup=0.0)
 CONVOLVED = Recipe(epochs=12, batch=128, learning_rate=1e-3, dropout=0.1, input_dropout=0.1, mixup=0.0)
 SYSTEMS = {
@@ -60,5 +59,5 @@ SYSTEMS = {
     "xvector-fcn": System(LOGMEL, networks.XVECTOR, TRUNKS["fcn"], Tuning(), "int8"),
     "xvector-cnn": System(LOGMEL, networks.XVECTOR, TRUNKS["cnn"], Tuning(), "int8"),
     "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=60, dropout=0.1, noise=0.5, codes=0.5, changed=0.2, members=2, line=0.15), "int8"),
-    "campplus-cnn": System(FBANK80, FINAL, WIDE_POOL, Recipe(**{**vars(CONVOLVED), "noise": 0.5})),
+    "campplus-cnn": System(FBANK80, TWO_TAPS, networks.CNN, replace(CONVOLVED, epochs=10, input_dropout=0.0, age_weight=1.0, noise=0.5, changed=0.0, voices=0.0)),
 }
