@@ -7,7 +7,7 @@
 mod common;
 
 use common::{fixture, probabilities};
-use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Engine, Options, Precision, Report};
+use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Engine, Options, Precision, Report, System};
 
 fn answer(name: &str, precision: Option<Precision>, threads: usize) -> Report {
     let system = Catalogue::of(&[]).in_precision(precision).system(name).unwrap();
@@ -47,5 +47,6 @@ fn the_number_of_threads_changes_nothing_in_either_precision() {
 fn without_a_wish_it_is_what_the_file_asks_for() {
     assert_eq!(answer(DEFAULT_SYSTEM, None, 1).precision, "int8");
     assert_eq!(answer(DEFAULT_SYSTEM, Some(Precision::F32), 1).precision, "f32");
-    assert_eq!(answer("mfcc-fcn", None, 1).precision, "f32");
+    let statistics = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/mfcc-fcn.safetensors");
+    assert_eq!(System::open(statistics.as_ref()).unwrap().precision(), Precision::F32, "it asks for nothing");
 }
