@@ -58,6 +58,6 @@ SYSTEMS = {
     "mfcc-cnn": System(LOGMEL, CEPSTRA, networks.CNN, CONVOLVED),
     "xvector-fcn": System(LOGMEL, networks.XVECTOR, TRUNKS["fcn"], Tuning(), "int8"),
     "xvector-cnn": System(LOGMEL, networks.XVECTOR, TRUNKS["cnn"], Tuning(), "int8"),
-    "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=60, dropout=0.1, noise=0.5, codes=0.5, changed=0.2, members=2, line=0.15), "int8"),
+    "campplus-fcn": System(FBANK80, CAMPPLUS_TAPS, FCN, Recipe(epochs=60, dropout=0.1, noise=0.5, codes=0.5, changed=0.2, members=2, line=0.15)),
     "campplus-cnn": System(FBANK80, TWO_TAPS, networks.CNN, replace(CONVOLVED, epochs=10, input_dropout=0.0, age_weight=1.0, noise=0.5, changed=0.0, voices=0.0)),
 }
