@@ -23,7 +23,6 @@ Needs numpy, torch, safetensors, soundfile, librosa, kaldi-native-fbank, onnx, o
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -33,7 +32,6 @@ from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WINDOW_S, RATE_HZ = 3, 16_000
 
 
 def arguments():
@@ -52,31 +50,20 @@ ARGS = arguments()
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = str(ARGS.threads)
 
-import kaldi_native_fbank as knf  # noqa: E402
 import librosa  # noqa: E402
 import numpy as np  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 import soundfile  # noqa: E402
 import torch  # noqa: E402
 from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: E402
-from safetensors import safe_open  # noqa: E402
 from safetensors.numpy import save_file  # noqa: E402
 
-sys.path.insert(0, str(ROOT / "tools"))
-from persona import campplus  # noqa: E402
-from persona.networks import Persona  # noqa: E402
+from bench_growth import cpu_name  # noqa: E402
+from peer_networks import Answers, export, load  # noqa: E402
+from python_peer import RATE_HZ, features, session, windows  # noqa: E402
 from rust_runtimes import RUNTIMES, Refused, RustRuntime  # noqa: E402
 
 torch.set_num_threads(ARGS.threads)
-
-
-def segment_means(x, length):
-    """That of `persona.campplus` in slices: the exporter's `split` leaves no shorter last segment."""
-    parts = [x[:, :, start : start + length] for start in range(0, x.shape[2], length)]
-    return torch.cat([part.mean(2, keepdim=True).expand_as(part) for part in parts], dim=2)
-
-
-campplus.segment_means = segment_means
 
 
 def recording(path):
@@ -85,67 +72,6 @@ def recording(path):
     n = ARGS.seconds * RATE_HZ
     envelope = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * np.arange(n) / RATE_HZ)
     soundfile.write(path, (0.1 * envelope * random.standard_normal(n)).astype(np.float32), RATE_HZ, subtype="PCM_16")
-
-
-def load(name):
-    """A system file as PyTorch module, and its manifest."""
-    with safe_open(ROOT / f"weights/{name}.safetensors", "pt") as file:
-        manifest = json.loads(file.metadata()["persona"])
-        state = {key: file.get_tensor(key).float() for key in file.keys()}
-    front = manifest["frontend"]
-    bands = front["n_mels"] if front["kind"] == "logmel" else front["mel_opts"]["num_bins"]
-    module = Persona(bands, manifest["representation"], manifest["trunk"])
-    missing, unexpected = module.load_state_dict(state, strict=False)
-    assert not unexpected and all(key.endswith("num_batches_tracked") for key in missing), (missing, unexpected)
-    return module.eval(), manifest
-
-
-class Answers(torch.nn.Module):
-    """The three answers as a tuple, which an ONNX graph can return."""
-
-    def __init__(self, module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, x):
-        answers = self.module(x)
-        return answers["emotion"].softmax(1), answers["gender"].softmax(1), answers["age"]
-
-
-def logmel(front, samples):
-    """[n] → [frames, bands], normalised as the system's file says."""
-    mel = librosa.feature.melspectrogram(
-        y=samples, sr=front["sample_rate_hz"], n_fft=front["n_fft"], hop_length=front["hop_length"], n_mels=front["n_mels"], pad_mode="constant"
-    )
-    db = librosa.power_to_db(mel, ref=np.max, amin=front["amin"], top_db=front["top_db"])
-    normal = front["normalisation"]
-    return ((db.T + normal["offset_db"]) / normal["scale_db"]).astype(np.float32)
-
-
-def kaldi(front, samples):
-    """[n] → [frames, bands] without the mean over time."""
-    options = knf.FbankOptions()
-    options.frame_opts.dither, options.frame_opts.samp_freq = 0.0, front["frame_opts"]["samp_freq"]
-    options.frame_opts.window_type = front["frame_opts"]["window_type"]
-    options.mel_opts.num_bins = front["mel_opts"]["num_bins"]
-    fbank = knf.OnlineFbank(options)
-    fbank.accept_waveform(RATE_HZ, samples)
-    fbank.input_finished()
-    frames = np.stack([fbank.get_frame(t) for t in range(fbank.num_frames_ready)])
-    return frames - frames.mean(0) if front["mean_over_time"] else frames
-
-
-def features(front, path):
-    """The recording's windows [windows, frames, bands]."""
-    samples, _ = soundfile.read(path, dtype="float32")
-    make = logmel if front["kind"] == "logmel" else kaldi
-    return np.stack([make(front, window) for window in samples.reshape(-1, WINDOW_S * RATE_HZ)])
-
-
-def session(path):
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = ARGS.threads, 1
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def timed(call):
@@ -209,12 +135,12 @@ def ours(name, precision, path):
     return timings["network"] / 1000, timings["total"] / 1000
 
 
-def check_ours(name, module, window, folder):
-    """Ends the run unless our network gives a window the answers that PyTorch's gives it."""
+def check_ours(name, module, path, window, folder):
+    """Ends the run unless we make of the first window's samples what PyTorch makes of its features."""
     with torch.inference_mode():
         answers = module(torch.from_numpy(window[None]))
     inputs, expected = folder / "inputs.safetensors", folder / "expected.safetensors"
-    save_file({"features": window}, inputs)
+    save_file({"samples": windows(path)[0]}, inputs)
     save_file({f"heads.{head}": np.ravel(answers[head].numpy()) for head in ("emotion", "gender")}, expected)
     command = [ARGS.program, "model", "check", str(ROOT / f"weights/{name}.safetensors"), "--inputs", str(inputs), "--expect", str(expected), "--tolerance", "1e-3"]
     checked = subprocess.run(command, capture_output=True, text=True)
@@ -235,24 +161,21 @@ def peers(name, path, folder):
     """{contestant: how it is run}, and {contestant: why it is not}."""
     module, manifest = load(name)
     front = manifest["frontend"]
-    windows = features(front, path)
-    check_ours(name, module, windows[0], folder)
+    inputs = features(front, path)
+    check_ours(name, module, path, inputs[0], folder)
     model = Answers(module).eval()
     exported, quantised = folder / f"{name}.onnx", folder / f"{name}-int8.onnx"
-    shapes = {"x": {0: "windows"}}
-    torch.onnx.export(
-        model, (torch.from_numpy(windows[:2]),), str(exported), input_names=["x"], dynamic_axes=shapes, opset_version=17, dynamo=False
-    )
+    export(module, torch.from_numpy(inputs[:2]), exported)
     quantize_dynamic(str(exported), str(quantised), weight_type=QuantType.QUInt8)
-    make = lambda run: InPython(run, windows, lambda: features(front, path))
+    make = lambda run: InPython(run, inputs, lambda: features(front, path))
     contestants, refused = {"PyTorch f32": make(lambda x: model(torch.from_numpy(x)))}, {}
     for precision, file in (("f32", exported), ("int8", quantised)):
-        opened = session(file)
+        opened = session(file, ARGS.threads)
         contestants[f"ONNX Runtime {precision}"] = make(lambda x, opened=opened: opened.run(None, {"x": x}))
         for runtime in RUNTIMES if ARGS.rust_peers else ():
             label = f"{runtime} {precision}"
             try:
-                contestants[label] = InRust(runtime, file, windows, folder)
+                contestants[label] = InRust(runtime, file, inputs, folder)
             except Refused as reason:
                 refused[label] = str(reason)
                 print(f"{name}: {label} does not run it: {reason}", file=sys.stderr)
@@ -296,11 +219,6 @@ def cell(times, base):
     return f"{1e3 * middle:.0f} | {statistics.median(base) / middle:.2f}"
 
 
-def cpu():
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-
-
 def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -309,7 +227,7 @@ def main():
         results = {name: measure(name, path, folder) for name in ARGS.systems}
     head = {
         "date": date.today().isoformat(),
-        "cpu": cpu(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0],
         "threads": ARGS.threads,
