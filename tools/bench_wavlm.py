@@ -2,12 +2,14 @@
 
     python tools/bench_wavlm.py prepare FOLDER SPEECH.wav [--size base] [--seconds 10 60]
     python tools/bench_wavlm.py run FOLDER target/release/persona-engine [--size base] [--seconds 10] [--threads 1] [--rounds 5] [--precisions f32 int8]
+                                    [--rust-peers tools/rust_peers/target/release/rust_peers]
 
 SPEECH: a 16 kHz recording; it is repeated to each length. Each reads the whole length as one window, which is the same computation; the weights are
 seeded random ones (speed does not depend on them). Printed are seconds by the clock, so nothing else should run: the median, and how many times this
 engine's they are (median of the rounds' ratios). This engine's time is that from a file's bytes to its answer, of the second of two recordings in one
 process; the others' is that of the network alone. With --windows also this engine on the same audio in windows of 3 s, as `infer` takes long
 recordings of a system that tools/train_heads.py made: that is another computation, whose attention ends at the window's ends.
+With --rust-peers also rten, tract and candle (tools/rust_peers), the network alone; what one of them cannot run is said.
 Needs `pip install transformers onnx onnxruntime onnxscript`.
 """
 import argparse
@@ -23,6 +25,7 @@ import soundfile
 import torch
 
 import check_wavlm
+from rust_runtimes import RUNTIMES, Refused, RustRuntime
 
 RATE = 16000
 
@@ -71,9 +74,26 @@ def competitors(arguments, seconds):
     feeds = {"samples": samples.numpy()}
     session.run(["hidden"], feeds)
     found[f"ONNX Runtime {onnxruntime.__version__}"] = lambda: timed(lambda: session.run(["hidden"], feeds))
+    hidden = session.run(["hidden"], feeds)[0]
+    for runtime in RUNTIMES if arguments.rust_peers else ():
+        try:
+            found[runtime] = in_rust(runtime, arguments, folder / f"{size}-{seconds}.onnx", samples.numpy(), hidden)
+        except Refused as reason:
+            print(f"{runtime} does not run it: {reason}")
     if arguments.windows:
         found["this engine in windows of 3 s (not the same)"] = engine(3, arguments.precisions[0])
     return found
+
+
+def in_rust(runtime, arguments, model, samples, expected):
+    """A function that takes the time of one pass, if that gives what ONNX Runtime gave."""
+    network = RustRuntime(arguments.rust_peers, runtime, model, arguments.threads, samples, arguments.folder)
+    network.seconds(1)
+    difference = abs(network.outputs()[: expected.size] - expected.ravel()).max() / abs(expected).max()
+    print(f"{runtime}: largest difference {difference:.1e} of the largest value")
+    if not difference < 1e-3:
+        raise Refused("its results are wrong")
+    return lambda: network.seconds(1)
 
 
 def run(arguments):
@@ -102,6 +122,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precisions", nargs="+", default=["f32"])
     parser.add_argument("--windows", action="store_true")
+    parser.add_argument("--rust-peers")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.step == "prepare":

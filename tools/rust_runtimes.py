@@ -18,7 +18,7 @@ class RustRuntime:
     """A network that one of them has loaded, and the one input that it is given: x `[n, ...]`, f32, in pieces of `batch` of n."""
 
     def __init__(self, program, runtime, model, threads, x, folder):
-        environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
+        environment = {**os.environ, "RAYON_NUM_THREADS": str(threads), "RUST_BACKTRACE": "0"}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen([program, runtime, str(model), str(threads)], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=environment)
         self.answer()

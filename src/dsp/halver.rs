@@ -87,7 +87,9 @@ mod tests {
 
     /// The formula over all inputs; `before` of them come ahead of the first sample.
     fn naive(input: &[f32], before: usize, weights: &[f32], k: isize) -> f64 {
-        let at = |i: isize| usize::try_from(i + before as isize).ok().and_then(|i| input.get(i)).map_or(0.0, |x| f64::from(*x));
+        let at = |i: isize| {
+            usize::try_from(i + before as isize).ok().and_then(|i| input.get(i)).map_or(0.0, |x| f64::from(*x))
+        };
         let beside = weights.iter().zip((1..).step_by(2)).map(|(w, i)| f64::from(*w) * (at(2 * k + i) + at(2 * k - i)));
         0.5 * at(2 * k) + beside.sum::<f64>()
     }

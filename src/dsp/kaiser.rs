@@ -150,9 +150,10 @@ mod tests {
             let weights = half_band(transition, 120.0);
             for i in 0..=500 {
                 let f = f64::from(i) / 1000.0;
-                let beside = weights.iter().zip(0..).map(|(w, p)| {
-                    2.0 * f64::from(*w) * (2.0 * PI * f * f64::from(2 * p + 1)).cos()
-                });
+                let beside = weights
+                    .iter()
+                    .zip(0..)
+                    .map(|(w, p)| 2.0 * f64::from(*w) * (2.0 * PI * f * f64::from(2 * p + 1)).cos());
                 let gain = 0.5 + beside.sum::<f64>();
                 let wanted = if f < 0.25 { 1.0 } else { 0.0 };
                 let between = (f - 0.25).abs() < transition / 2.0 - 1e-9;

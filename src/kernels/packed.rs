@@ -16,6 +16,8 @@ use std::ops::Range;
 
 use super::dot::Variant;
 use super::finish::{Output, PANEL};
+use super::lanes::transpose::gather;
+use super::lanes::{LANES, Lanes};
 
 /// Rows of the largest tile and of those for what is left where there are fewer.
 const ROWS: [usize; 4] = [10, 4, 2, 1];
@@ -82,6 +84,34 @@ impl Packed {
     /// If `x` has too few values, `out` too few, its rows overlap, or its bias is not one value an output.
     pub fn run(&self, x: Rows<'_>, taps: Range<usize>, rows: usize, out: Output<'_>) {
         self.run_by(Variant::best(), x, taps, rows, out);
+    }
+
+    /// As [`Self::new`] of weights as PyTorch's convolutions have them, `[outputs, inputs, taps]`, each output's times its factor: turned and packed in one go,
+    /// for loading a model is mostly this.
+    ///
+    /// # Panics
+    ///
+    /// If there are not `outputs · inputs · taps` values, or not one factor an output.
+    pub fn of_convolution(values: &[f32], factors: &[f32], [outputs, inputs, taps]: [usize; 3]) -> Self {
+        let size = inputs * taps;
+        assert!(
+            values.len() == outputs * size && factors.len() == outputs,
+            "{} values, {outputs} outputs",
+            values.len()
+        );
+        let (none, mut turned) = (vec![0.0; size], vec![Lanes::default(); size]);
+        let mut panels = vec![[0.0; PANEL]; outputs.div_ceil(PANEL) * size];
+        for first in (0..outputs).step_by(LANES) {
+            let row = |o: usize| if o < outputs { &values[o * size..][..size] } else { &none };
+            gather(std::array::from_fn(|l| row(first + l)), &mut turned);
+            let factors = std::array::from_fn::<_, LANES, _>(|l| factors.get(first + l).copied().unwrap_or_default());
+            let panel = &mut panels[first / PANEL * size..][..size];
+            for (place, from) in turned.iter().enumerate() {
+                let to = &mut panel[place % taps * inputs + place / taps][first % PANEL..][..LANES];
+                to.iter_mut().zip(from.0.iter().zip(factors)).for_each(|(to, (w, factor))| *to = w * factor);
+            }
+        }
+        Self { shape: [taps, inputs, outputs], panels }
     }
 
     fn run_by(&self, variant: Variant, x: Rows<'_>, taps: Range<usize>, rows: usize, mut out: Output<'_>) {
@@ -381,6 +411,22 @@ mod tests {
                 }
                 assert!(seen.iter().all(|n| *n == 1 || may_repeat && *n == 2), "{rows}: {seen:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_convolutions_weights_are_turned() {
+        for [outputs, inputs, taps] in
+            [[0, 3, 2], [3, 0, 2], [1, 1, 1], [31, 5, 3], [33, 40, 1], [64, 17, 5], [97, 2, 16]]
+        {
+            let (values, factors) = (noise(outputs * inputs * taps, 5), noise(outputs, 6));
+            let place = |n: usize| (n % outputs * inputs + n / outputs % inputs) * taps + n / outputs / inputs;
+            let turned: Vec<f32> = (0..values.len()).map(|n| values[place(n)] * factors[n % outputs]).collect();
+            let (want, got) = (
+                Packed::new(&turned, [taps, inputs, outputs]),
+                Packed::of_convolution(&values, &factors, [outputs, inputs, taps]),
+            );
+            assert_eq!((got.shape, got.panels), (want.shape, want.panels));
         }
     }
 

@@ -47,10 +47,11 @@ impl Tdnn {
         assert!(shape.len() == 3 && shape[0] == outputs && norm.channels() == outputs && dilation > 0, "{shape:?}");
         let (inputs, taps) = (shape[1], shape[2]);
         let shape = [outputs, inputs, taps];
+        let ones = vec![1.0; outputs];
         let weight = if precision == Precision::Int8 && inputs <= MAX_INPUTS {
-            TapWeights::Int8(int8_taps(weight.values(), &vec![1.0; outputs], shape))
+            TapWeights::Int8(int8_taps(weight.values(), &ones, shape))
         } else {
-            TapWeights::F32(Packed::new(&taps_inputs_outputs(weight.values(), shape), [taps, inputs, outputs]))
+            TapWeights::F32(Packed::of_convolution(weight.values(), &ones, shape))
         };
         Self { inputs, taps, dilation, weight, bias, negative_slope: 0.0, norm }
     }
@@ -151,8 +152,7 @@ pub(super) fn int8_taps(weight: &[f32], factors: &[f32], [outputs, inputs, taps]
     Int8Weights::new(&turned, factors, [taps, inputs, outputs])
 }
 
-/// `[outputs, inputs, taps]` → `[taps, inputs, outputs]`. Sixteen outputs at a time, so that whole cache lines are written: loading a
-/// model is mostly this.
+/// `[outputs, inputs, taps]` → `[taps, inputs, outputs]`. Sixteen outputs at a time, so that whole cache lines are written.
 pub(super) fn taps_inputs_outputs(weight: &[f32], [outputs, inputs, taps]: [usize; 3]) -> Vec<f32> {
     let row = inputs * taps;
     let mut turned = vec![0.0; weight.len()];
