@@ -14,8 +14,6 @@ use super::vectors::for_each_width;
 pub const MOST_WEIGHTS: usize = 64;
 /// Outputs that are computed together: what is read for them stays in the first-level cache.
 const TILE: usize = 256;
-/// Outputs whose sums are computed side by side.
-const LANES: usize = 16;
 
 /// Values that `outputs` outputs with `weights` weights on one side are made of; none for none.
 pub const fn reach(weights: usize, outputs: usize) -> usize {
@@ -50,19 +48,23 @@ for_each_width! {
         // the last output's farthest value has no centre after it
         let last = y.len() + 2 * weights.len() - 2;
         beside[last] = x[2 * last];
-        for (first, y) in (0..).step_by(LANES).zip(y.chunks_mut(LANES)) {
-            let at = |values: &[f32], place: usize| {
-                let mut neighbours = [0.0; LANES];
-                neighbours.copy_from_slice(&values[first + place..first + place + LANES]);
-                neighbours
-            };
-            let mut sums = at(&centres, weights.len() - 1).map(|x| 0.5 * x);
-            for (p, w) in weights.iter().enumerate() {
-                let (after, before) = (at(&beside, weights.len() + p), at(&beside, weights.len() - 1 - p));
-                sums.iter_mut().zip(after.iter().zip(before)).for_each(|(sum, (a, b))| *sum += w * (a + b));
+        let (middle, mut sums) = (weights.len(), [0.0f32; TILE]);
+        let sums = &mut sums[..y.len()];
+        sums.iter_mut().zip(&centres[middle - 1..]).for_each(|(sum, x)| *sum = 0.5 * x);
+        let (quads, rest) = weights.as_chunks::<4>();
+        for (q, w) in quads.iter().enumerate() {
+            let values = |first: usize| beside[first..][..y.len() + 3].windows(4);
+            let sides = values(middle + 4 * q).zip(values(middle - 4 - 4 * q));
+            for (sum, (after, before)) in sums.iter_mut().zip(sides) {
+                let product = |i: usize| w[i] * (after[i] + before[3 - i]);
+                *sum += (product(0) + product(1)) + (product(2) + product(3));
             }
-            y.copy_from_slice(&sums[..y.len()]);
         }
+        for (p, w) in (4 * quads.len()..).zip(rest) {
+            let sides = beside[middle + p..].iter().zip(&beside[middle - 1 - p..]);
+            sums.iter_mut().zip(sides).for_each(|(sum, (after, before))| *sum += w * (after + before));
+        }
+        y.copy_from_slice(sums);
     }
 }
 

@@ -33,7 +33,9 @@ trait Network {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [runtime, model, threads] = &arguments[..] else { return Err("a runtime, a model and a number of threads were expected".into()) };
+    let [runtime, model, threads] = &arguments[..] else {
+        return Err("a runtime, a model and a number of threads were expected".into());
+    };
     let threads = threads.parse()?;
     let mut network = match load(runtime, model, threads) {
         Ok(network) => network,
