@@ -39,7 +39,7 @@ impl Halver {
         assert!(keep < 0.25, "{keep} cycles per sample are beyond half the rate");
         let weights = half_band(0.5 - 2.0 * keep, STOPBAND_DB);
         let farthest = 2 * weights.len() - 1;
-        let outputs_before = (before + farthest) / 2;
+        let outputs_before = usize::midpoint(before, farthest);
         let zeros = 2 * outputs_before + farthest - before;
         let room = reach(weights.len(), 1) + longest;
         let mut halver = Self {

@@ -65,7 +65,8 @@ pub(crate) fn half_band(transition: f64, stopband_db: f64) -> Vec<f32> {
     let half_width = (stopband_db - 7.95) / (14.36 * 2.0 * transition);
     let window = BesselSeries::new(0.1102 * (stopband_db - 8.7)).normalised();
     let at = |tau: f64| 0.5 * sinc(0.5 * tau) * window.at(1.0 - (tau / half_width).powi(2));
-    (0..).map(|p| f64::from(2 * p + 1)).take_while(|tau| *tau < half_width).map(|tau| at(tau) as f32).collect()
+    let weights = ((half_width - 1.0) / 2.0).ceil() as usize;
+    (0..weights).map(|p| at((2 * p + 1) as f64) as f32).collect()
 }
 
 impl KaiserSinc {
