@@ -1,18 +1,21 @@
 //! Self-attention of many heads with a gated bias for the distance between frames, as in WavLM (Chen et al. 2022).
 
 mod gate;
+mod head;
 mod position_bias;
 
 pub use gate::Gate;
 pub use position_bias::PositionBias;
 
 use crate::error::Result;
-use crate::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
-use crate::kernels::softmax::exp_biased;
-use crate::nn::{StridedConv, Tensor, Weights, in_blocks};
+use crate::nn::{Precision, Scratch, StridedConv, Tensor, Weights, in_blocks};
+use head::{Columns, Head, HeadScratch};
 
-/// Queries whose weights over all keys are held at once: 1 KB for each key. What a thread does at a time.
-const QUERIES: usize = 256;
+/// Queries whose weights over all keys a thread holds at once: four of the products' tiles, half a megabyte for a minute's keys, which stays in the
+/// second-level cache.
+const QUERIES: usize = 40;
+/// Rows of the linear maps that a thread computes at a time.
+const ROWS: usize = 256;
 
 /// Multi-head self-attention (Vaswani et al. 2017) whose scores have a bias for the distance, times a gate of the query:
 ///
@@ -22,8 +25,9 @@ const QUERIES: usize = 256;
 /// y = W_o · (Σ_u softmax_u(s)[h, t, u] · v[u, h]) + b_o
 /// ```
 ///
-/// The scores of all frames with each other are never held: 256 rows of one head at a time on each thread, and the bias is read from a table of
-/// distances. So memory grows with the frames, not with their square.
+/// The scores of all frames with each other are never held: 40 rows of one head at a time on each thread, and the bias is read from a table of
+/// distances. So memory grows with the frames, not with their square. In [`Precision::Int8`] the four linear maps and the scores are products of codes; gate,
+/// softmax and what is made of the values are not.
 #[derive(Clone, Debug)]
 pub struct Attention {
     heads: usize,
@@ -41,8 +45,8 @@ pub struct AttentionScratch {
     qkv: Vec<f32>,
     /// `[frames, heads]`.
     gates: Vec<f32>,
-    /// `[QUERIES, frames]` for each thread.
-    scores: Vec<Vec<f32>>,
+    head: Head,
+    threads: Vec<(HeadScratch, Scratch)>,
     /// `[frames, channels]`.
     context: Vec<f32>,
 }
@@ -50,7 +54,7 @@ pub struct AttentionScratch {
 impl AttentionScratch {
     /// How many threads share the work: one, unless told.
     pub fn set_threads(&mut self, threads: usize) {
-        self.scores.resize_with(threads.max(1), Vec::new);
+        self.threads.resize_with(threads.max(1), Default::default);
     }
 }
 
@@ -66,18 +70,10 @@ impl Attention {
     /// If the channels do not fall into heads.
     pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, heads: usize) -> Result<Self> {
         assert!(heads > 0 && channels > 0 && channels.is_multiple_of(heads), "{channels} channels, {heads} heads");
-        let head_dim = channels / heads;
-        let (mut weight, mut bias) = (Vec::new(), Vec::new());
-        for part in ["q_proj", "k_proj", "v_proj"] {
-            let w = weights.take(&format!("{prefix}.{part}.weight"), &[channels, channels])?;
-            let b = weights.take(&format!("{prefix}.{part}.bias"), &[channels])?;
-            let scale = if part == "q_proj" { 1.0 / (head_dim as f32).sqrt() } else { 1.0 };
-            weight.extend(w.values().iter().map(|w| w * scale));
-            bias.extend(b.values().iter().map(|b| b * scale));
-        }
-        let qkv = StridedConv::linear(Tensor::new(&[3 * channels, channels], weight), bias);
+        let (head_dim, precision) = (channels / heads, weights.precision());
+        let qkv = load_qkv(weights, prefix, channels, head_dim)?;
         let gate = Gate::load(weights, prefix, heads, head_dim)?;
-        let out = StridedConv::load_linear(weights, &format!("{prefix}.out_proj"), channels, channels)?;
+        let out = StridedConv::load_linear(weights, &format!("{prefix}.out_proj"), [channels, channels], precision)?;
         Ok(Self { heads, head_dim, qkv, gate, out })
     }
 
@@ -102,63 +98,52 @@ impl Attention {
         let channels = self.channels();
         assert!(input.len() == frames * channels && output.len() == input.len());
         assert!(bias.len() == self.heads * (2 * frames).saturating_sub(1), "{} values of bias", bias.len());
-        let AttentionScratch { qkv, gates, scores, context } = scratch;
-        if scores.is_empty() {
-            scores.push(Vec::new());
+        if frames == 0 {
+            return;
         }
-        let threads = &mut vec![(); scores.len()][..];
+        let AttentionScratch { qkv, gates, head, threads, context } = scratch;
+        if threads.is_empty() {
+            threads.resize_with(1, Default::default);
+        }
         qkv.resize(frames * 3 * channels, 0.0);
-        in_blocks(qkv, (3 * channels, QUERIES), threads, |first, rows, ()| {
+        in_blocks(qkv, (3 * channels, ROWS), threads, |first, rows, (_, products)| {
             let count = rows.len() / (3 * channels);
-            self.qkv.run(&input[first * channels..][..count * channels], count, rows);
+            self.qkv.run(&input[first * channels..][..count * channels], count, rows, products);
         });
         gates.resize(frames * self.heads, 0.0);
         self.gate.run(input, gates);
         context.resize(frames * channels, 0.0);
-        let distances = (2 * frames).saturating_sub(1);
-        in_blocks(context, (channels, QUERIES), scores, |first, context, scores| {
-            let queries = first..first + context.len() / channels;
-            scores.resize(queries.len() * frames, 0.0);
-            for head in 0..self.heads {
-                let bias = &bias[head * distances..(head + 1) * distances];
-                self.attend(head, queries.clone(), frames, [qkv, gates, bias], scores, context);
-            }
-        });
-        in_blocks(output, (channels, QUERIES), threads, |first, rows, ()| {
+        for (h, bias) in bias.chunks_exact(2 * frames - 1).enumerate() {
+            let columns = Columns { qkv, channels, head: h, head_dim: self.head_dim };
+            head.read(columns, frames, self.qkv.precision());
+            in_blocks(context, (channels, QUERIES), threads, |first, context, (scratch, products)| {
+                let queries = first..first + context.len() / channels;
+                let gates = gates[first * self.heads + h..].iter().step_by(self.heads).copied();
+                head.attend(columns, queries, (bias, gates), &mut context[h * self.head_dim..], (scratch, products));
+            });
+        }
+        in_blocks(output, (channels, ROWS), threads, |first, rows, (_, products)| {
             let count = rows.len() / channels;
-            self.out.run_adding(&context[first * channels..][..count * channels], count, rows);
+            self.out.run_adding(&context[first * channels..][..count * channels], count, rows, products);
         });
     }
+}
 
-    /// Some queries of one head: their columns of `context`, which holds these queries' rows.
-    fn attend(
-        &self,
-        head: usize,
-        queries: std::ops::Range<usize>,
-        frames: usize,
-        [qkv, gates, bias]: [&[f32]; 3],
-        scores: &mut [f32],
-        context: &mut [f32],
-    ) {
-        let (channels, dim, count) = (self.channels(), self.head_dim, queries.len());
-        let row = 3 * channels;
-        let part = |at: usize| &qkv[at * channels + head * dim..];
-        let q = Matrix::new(&part(0)[queries.start * row..], (count, dim), (row, 1));
-        let keys = Matrix::new(part(1), (dim, frames), (1, row));
-        let values = Matrix::new(part(2), (frames, dim), (row, 1));
-        let scores = &mut scores[..count * frames];
-        gemm(q, keys, MatrixMut::new(scores, (count, frames), frames), Product::Replaces);
-        let mut sums = [0.0; QUERIES];
-        for ((scores, t), sum) in scores.chunks_exact_mut(frames).zip(queries.clone()).zip(&mut sums) {
-            *sum = exp_biased(scores, &bias[frames - 1 - t..][..frames], gates[t * self.heads + head]);
-        }
-        let own = &mut context[head * dim..];
-        let weights = Matrix::row_major(scores, (count, frames));
-        gemm(weights, values, MatrixMut::new(own, (count, dim), channels), Product::Replaces);
-        for (row, sum) in own.chunks_mut(channels).zip(&sums[..count]) {
-            row[..dim].iter_mut().for_each(|y| *y /= sum);
-        }
+/// The maps to queries (divided by the root of a head's channels), keys and values as one.
+fn load_qkv(weights: &mut Weights<'_>, prefix: &str, channels: usize, head_dim: usize) -> Result<StridedConv> {
+    let (mut weight, mut factors, mut bias) = (Vec::new(), Vec::new(), Vec::new());
+    let names = ["q_proj", "k_proj", "v_proj"].map(|part| format!("{prefix}.{part}"));
+    for (name, factor) in names.iter().zip([1.0 / (head_dim as f32).sqrt(), 1.0, 1.0]) {
+        weight.extend(weights.take(&format!("{name}.weight"), &[channels, channels])?.into_values());
+        factors.extend(vec![factor; channels]);
+        bias.extend(weights.take(&format!("{name}.bias"), &[channels])?.values().iter().map(|b| b * factor));
     }
+    let weight = Tensor::new(&[3 * channels, channels], weight);
+    let qkv = StridedConv::linear(weight, &factors, bias, weights.precision());
+    if qkv.precision() == Precision::Int8 {
+        names.iter().for_each(|name| weights.note_codes(format!("{name}.weight")));
+    }
+    Ok(qkv)
 }
 
 #[cfg(test)]
