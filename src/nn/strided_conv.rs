@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::kernels::finish::{Finish, Output};
 use crate::kernels::int8::{CodeRows, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
-use crate::nn::tdnn::{int8_taps, taps_inputs_outputs};
+use crate::nn::tdnn::{taps_inputs, taps_inputs_outputs};
 use crate::nn::{Precision, Scratch, Tensor, Weights};
 
 /// PyTorch's `nn.Conv1d` without padding on `[frames, channels]`:
@@ -15,7 +15,7 @@ use crate::nn::{Precision, Scratch, Tensor, Weights};
 ///
 /// The frames that one output sees are neighbours in memory. So rows of `taps × inputs` values that begin `stride × inputs` apart, and overlap,
 /// are the left matrix of a single product, and nothing is copied. With one tap and stride 1 it is `nn.Linear` on rows. In [`Precision::Int8`] each
-/// frame has its scale.
+/// block of 128 channels of a frame has its scale: in trained transformers a few channels are far larger than the others, and would leave those few codes.
 #[derive(Clone, Debug)]
 pub struct StridedConv {
     inputs: usize,
@@ -29,8 +29,12 @@ pub struct StridedConv {
 enum TapWeights {
     /// One tap of `taps · inputs`.
     F32(Packed),
+    /// A tap for each tap and block of channels.
     Int8(Int8Weights),
 }
+
+/// Channels of a block, where all channels are a multiple of it; else all are one block.
+const BLOCK: usize = 128;
 
 impl StridedConv {
     /// `weight` is `[outputs, inputs, taps]`, `bias` `[outputs]`. More inputs than [`MAX_INPUTS`] are computed in [`Precision::F32`] whatever is asked
@@ -52,7 +56,9 @@ impl StridedConv {
         assert!(inputs > 0 && taps > 0 && stride > 0, "{shape:?}, stride {stride}");
         let shape = [outputs, inputs, taps];
         let weight = if precision == Precision::Int8 && inputs <= MAX_INPUTS {
-            TapWeights::Int8(int8_taps(weight.values(), factors, shape))
+            let block = block_of(inputs);
+            let shape_of_blocks = [inputs / block * taps, block, outputs];
+            TapWeights::Int8(Int8Weights::new(&taps_inputs(weight.values(), shape), factors, shape_of_blocks))
         } else {
             let mut turned = taps_inputs_outputs(weight.values(), shape);
             for row in turned.chunks_exact_mut(outputs.max(1)) {
@@ -196,23 +202,29 @@ impl StridedConv {
                 weight.run(Rows { values: input, strides: [self.stride * inputs, 0] }, 0..1, rows, out);
             }
             TapWeights::Int8(weight) => {
-                codes.write(input.chunks_exact(inputs), inputs);
+                let block = weight.inputs();
+                codes.write(input.chunks_exact(block), block);
                 let x = CodeRows {
                     codes: codes.codes(),
-                    code_strides: [self.stride * inputs, inputs],
+                    code_strides: [self.stride * inputs, block],
                     scales: codes.scales(),
                     lows: codes.lows(),
-                    scale_strides: [self.stride, 1],
+                    scale_strides: [self.stride * (inputs / block), 1],
                 };
-                weight.run(&x, 0..self.taps, rows, out);
+                weight.run(&x, 0..weight.taps(), rows, out);
             }
         }
     }
 }
 
+fn block_of(channels: usize) -> usize {
+    if channels.is_multiple_of(BLOCK) { BLOCK } else { channels }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::precision::tests::{BOTH, activations_read, weights_read};
 
     fn noise(n: usize, seed: f32) -> Vec<f32> {
         (0..n).map(|i| (i as f32 * 0.731 + seed).sin()).collect()
@@ -227,32 +239,10 @@ mod tests {
         sum
     }
 
-    /// What a layer reads: the values in f32, in int8 what their codes stand for, made here by hand. A row's least weight has code −127 or its largest
-    /// 127; a frame's values are a whole number of 255ths of their range above its least, or above 0 if that is less.
-    fn read_by(precision: Precision, weight: &[f32], x: &[f32], inputs: usize, row: usize) -> [Vec<f64>; 2] {
-        let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
-        let (weight, x) = (wide(weight), wide(x));
-        if precision == Precision::F32 {
-            return [weight, x];
-        }
-        let nearest = |row: &[f64], low: f64, step: f64| {
-            let near = |v: &f64| if step > 0.0 { low + step * ((v - low) / step).round_ties_even() } else { low };
-            row.iter().map(near).collect::<Vec<_>>()
-        };
-        let coded_weights = |row: &[f64]| nearest(row, 0.0, row.iter().fold(0.0, |m: f64, w| m.max(w.abs())) / 127.0);
-        let coded_frame = |row: &[f64]| {
-            let low = row.iter().fold(0.0, |m: f64, x| m.min(*x));
-            nearest(row, low, (row.iter().fold(f64::MIN, |m, x| m.max(*x)) - low) / 255.0)
-        };
-        [weight.chunks(row).flat_map(coded_weights).collect(), x.chunks(inputs).flat_map(coded_frame).collect()]
-    }
-
-    const BOTH: [Precision; 2] = [Precision::F32, Precision::Int8];
-
     #[test]
     fn equals_the_formula_at_odd_sizes_and_by_codes_that_of_the_codes() {
         for (inputs, outputs, taps, stride) in
-            [(1, 1, 1, 1), (1, 33, 10, 5), (7, 5, 3, 2), (6, 40, 2, 2), (9, 64, 1, 1)]
+            [(1, 1, 1, 1), (1, 33, 10, 5), (7, 5, 3, 2), (6, 40, 2, 2), (9, 64, 1, 1), (2 * BLOCK, 3, 2, 1)]
         {
             for (frames, precision) in
                 [0, 1, taps, taps + 1, 3 * taps + 2 * stride, 50].iter().flat_map(|n| BOTH.map(|p| (*n, p)))
@@ -266,7 +256,8 @@ mod tests {
                 layer.run(&x, frames, &mut y, &mut scratch);
                 let mut added = vec![2.0; y.len()];
                 layer.run_adding(&x, frames, &mut added, &mut scratch);
-                let [weight, x] = read_by(precision, weight.values(), &x, inputs, inputs * taps);
+                let weight = weights_read(precision, weight.values(), inputs * taps);
+                let x = activations_read(precision, &x, block_of(inputs));
                 for (n, got) in y.iter().enumerate() {
                     let want = naive(&layer, &weight, &x, n / outputs, n % outputs);
                     assert!((want - f64::from(*got)).abs() < 1e-5, "{precision:?}: {want} {got}");
