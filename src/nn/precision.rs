@@ -72,7 +72,9 @@ pub(super) mod tests {
             for row in values.chunks_mut(row) {
                 let (low, step) = low_and_step(row);
                 let near = |x: f64| if step > 0.0 { low + step * ((x - low) / step).round_ties_even() } else { low };
-                row.iter_mut().for_each(|x| *x = near(*x));
+                for x in row {
+                    *x = near(*x);
+                }
             }
         }
         values

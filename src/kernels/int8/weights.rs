@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn refilled_it_is_as_new() {
-        let mut refilled = Int8Weights::new(&[9.0; 3 * 50 * 70], &[2.0; 70], [3, 50, 70]);
+        let mut refilled = Int8Weights::new(&vec![9.0; 3 * 50 * 70], &[2.0; 70], [3, 50, 70]);
         for shape in [[1, 0, 3], [1, 3, 0], [1, 7, 33], [2, 9, 5]] {
             let values: Vec<f32> = (0..shape.iter().product()).map(|i| (i as f32 * 0.731).sin()).collect();
             let (factors, all) =

@@ -46,11 +46,13 @@ const VALUES: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Head {
     frames: usize,
-    head_dim: usize,
+    dim: usize,
     precision: Option<Precision>,
     keys: Packed,
     key_codes: Int8Weights,
-    /// `[frames, head_dim]`, less their mean.
+    /// The keys' mean.
+    mean: Vec<f32>,
+    /// `[frames, dim]`: the keys less their mean.
     centred: Vec<f32>,
     values: Packed,
     /// The products have no bias.
@@ -61,17 +63,19 @@ pub(super) struct Head {
 /// What a thread needs for its queries; whatever it holds.
 #[derive(Debug, Default)]
 pub(super) struct HeadScratch {
-    /// `[queries, head_dim]`.
+    /// `[queries, dim]`.
     queries: Vec<f32>,
     /// `[queries, frames]`.
     scores: Vec<f32>,
+    /// Of each query's scores, behind the exponential.
+    sums: Vec<f32>,
 }
 
 impl Head {
     /// Lays out keys and values of `frames` frames.
     pub(super) fn read(&mut self, columns: Columns<'_>, frames: usize, precision: Precision) {
         let (stride, head_dim) = (columns.stride(), columns.head_dim);
-        (self.frames, self.head_dim, self.precision) = (frames, head_dim, Some(precision));
+        (self.frames, self.dim, self.precision) = (frames, head_dim, Some(precision));
         self.zeros.resize(frames.max(head_dim), 0.0);
         match precision {
             Precision::F32 => self.keys.refill_transposed(columns.part(KEYS), stride, [head_dim, frames]),
@@ -86,14 +90,17 @@ impl Head {
 
     /// The keys less their mean.
     fn centre(&mut self, columns: Columns<'_>) {
-        let mut mean = vec![0.0_f32; self.head_dim];
+        self.mean.clear();
+        self.mean.resize(self.dim, 0.0);
         for key in columns.rows(KEYS, 0..self.frames) {
-            mean.iter_mut().zip(key).for_each(|(m, k)| *m += k);
+            self.mean.iter_mut().zip(key).for_each(|(m, k)| *m += k);
         }
-        mean.iter_mut().for_each(|m| *m /= self.frames as f32);
+        for m in &mut self.mean {
+            *m /= self.frames as f32;
+        }
         self.centred.clear();
         for key in columns.rows(KEYS, 0..self.frames) {
-            self.centred.extend(key.iter().zip(&mean).map(|(k, m)| k - m));
+            self.centred.extend(key.iter().zip(&self.mean).map(|(k, m)| k - m));
         }
     }
 
@@ -107,27 +114,27 @@ impl Head {
         context: &mut [f32],
         (scratch, products): (&mut HeadScratch, &mut Scratch),
     ) {
-        let (all, dim, count) = (self.frames, self.head_dim, frames.len());
-        let HeadScratch { queries, scores } = scratch;
+        let (all, dim, count) = (self.frames, self.dim, frames.len());
+        let HeadScratch { queries, scores, sums } = scratch;
         queries.clear();
         columns.rows(QUERIES, frames.clone()).for_each(|row| queries.extend_from_slice(row));
         scores.resize(count * all, 0.0);
         self.scores(queries, scores, products);
-        let mut sums = Vec::with_capacity(count);
+        sums.clear();
         for ((scores, t), gate) in scores.chunks_exact_mut(all).zip(frames).zip(gates) {
             sums.push(exp_biased(scores, &bias[all - 1 - t..][..all], gate));
         }
         let (bias, finish) = (&self.zeros[..dim], Finish::Linear);
         let out = Output { values: &mut *context, stride: columns.channels, bias, finish };
         self.values.run(Rows { values: scores, strides: [all, 0] }, 0..1, count, out);
-        for (row, sum) in context.chunks_mut(columns.channels).zip(&sums) {
-            row[..dim].iter_mut().for_each(|y| *y /= sum);
+        for (row, sum) in context.chunks_mut(columns.channels).zip(sums) {
+            row[..dim].iter_mut().for_each(|y| *y /= *sum);
         }
     }
 
     /// `[queries, head_dim]` → `[queries, frames]`.
     fn scores(&self, queries: &[f32], scores: &mut [f32], Scratch { codes, .. }: &mut Scratch) {
-        let (all, dim) = (self.frames, self.head_dim);
+        let (all, dim) = (self.frames, self.dim);
         let (count, bias) = (queries.len() / dim, &self.zeros[..all]);
         let out = Output { values: scores, stride: all, bias, finish: Finish::Linear };
         if self.precision == Some(Precision::Int8) {

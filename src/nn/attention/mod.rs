@@ -141,7 +141,9 @@ fn load_qkv(weights: &mut Weights<'_>, prefix: &str, channels: usize, head_dim: 
     let weight = Tensor::new(&[3 * channels, channels], weight);
     let qkv = StridedConv::linear(weight, &factors, bias, weights.precision());
     if qkv.precision() == Precision::Int8 {
-        names.iter().for_each(|name| weights.note_codes(format!("{name}.weight")));
+        for name in names {
+            weights.note_codes(format!("{name}.weight"));
+        }
     }
     Ok(qkv)
 }
@@ -209,19 +211,6 @@ mod tests {
             activations_read(precision, &x, self.channels).chunks(self.channels).map(of_row).collect()
         }
 
-        /// Queries or keys of one head, divided, centred and read as its products do.
-        fn head(&self, precision: Precision, rows: &[Vec<f64>], own: &Range<usize>, keys: bool) -> Vec<Vec<f64>> {
-            let (dim, mut rows) = (own.len(), rows.iter().map(|row| row[own.clone()].to_vec()).collect::<Vec<_>>());
-            let mean = |i: usize| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64;
-            let mean: Vec<f64> =
-                (0..dim).map(|i| if keys && precision == Precision::Int8 { mean(i) } else { 0.0 }).collect();
-            let divisor = if keys { 1.0 } else { (dim as f64).sqrt() };
-            rows.iter_mut().flat_map(|row| row.iter_mut().zip(&mean)).for_each(|(x, mean)| *x = (*x - mean) / divisor);
-            let flat: Vec<f32> = rows.concat().iter().map(|x| *x as f32).collect();
-            let read = if keys { weights_read } else { activations_read };
-            read(precision, &flat, dim).chunks(dim).map(<[f64]>::to_vec).collect()
-        }
-
         /// The formula, in f64, of what the layers read.
         fn naive(&self, precision: Precision, x: &[f32], frames: usize, gates: &[f32], table: &[f32]) -> Vec<f64> {
             let dim = self.channels / self.heads;
@@ -230,7 +219,7 @@ mod tests {
             let mut contexts = vec![Vec::new(); frames];
             for h in 0..self.heads {
                 let own = h * dim..(h + 1) * dim;
-                let (q, k) = (self.head(precision, &q, &own, false), self.head(precision, &k, &own, true));
+                let (q, k) = (of_head(precision, &q, &own, false), of_head(precision, &k, &own, true));
                 for (t, context) in contexts.iter_mut().enumerate() {
                     let score = |u: usize| {
                         let bias = f64::from(table[h * (2 * frames - 1) + frames - 1 + u - t]);
@@ -244,6 +233,19 @@ mod tests {
             }
             self.map(precision, 3, &contexts.concat()).concat()
         }
+    }
+
+    /// Queries or keys of one head, divided, centred and read as its products do.
+    fn of_head(precision: Precision, rows: &[Vec<f64>], own: &Range<usize>, keys: bool) -> Vec<Vec<f64>> {
+        let (dim, mut rows) = (own.len(), rows.iter().map(|row| row[own.clone()].to_vec()).collect::<Vec<_>>());
+        let mean = |i: usize| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64;
+        let mean: Vec<f64> =
+            (0..dim).map(|i| if keys && precision == Precision::Int8 { mean(i) } else { 0.0 }).collect();
+        let divisor = if keys { 1.0 } else { (dim as f64).sqrt() };
+        rows.iter_mut().flat_map(|row| row.iter_mut().zip(&mean)).for_each(|(x, mean)| *x = (*x - mean) / divisor);
+        let flat: Vec<f32> = rows.concat().iter().map(|x| *x as f32).collect();
+        let read = if keys { weights_read } else { activations_read };
+        read(precision, &flat, dim).chunks(dim).map(<[f64]>::to_vec).collect()
     }
 
     /// In int8 a value that rounding in f32 moves over the edge between two codes is a step away: 1 % of the largest value here, and few are.
