@@ -2,6 +2,7 @@
 
     python tools/bench_wavlm.py prepare FOLDER SPEECH.wav [--size base] [--seconds 10 60]
     python tools/bench_wavlm.py run FOLDER target/release/persona-engine [--size base] [--seconds 10] [--threads 1] [--rounds 5] [--no-pytorch]
+                                    [--rust-peers tools/rust_peers/target/release/rust_peers]
 
 SPEECH: a 16 kHz recording; it is repeated to each length. Each reads the whole length as one window, which is the same computation; the weights are
 seeded random ones (speed does not depend on them). Printed are seconds by the clock, so nothing else should run: the median, and how many times as fast
@@ -9,6 +10,7 @@ as ONNX Runtime in f32 (median of the rounds' ratios). The times are those of th
 in one process, and beside it stands that from a file's bytes to its answer. ONNX Runtime's int8 is its dynamic quantisation of all matrix products; its
 convolutions stay in f32, as they would be slower. With --windows also this engine on the same audio in windows of 3 s, as `infer` takes long
 recordings of a system that tools/train_heads.py made: that is another computation, whose attention ends at the window's ends.
+With --rust-peers also rten, tract and candle (tools/rust_peers); what one of them cannot run is said.
 Needs `pip install transformers onnx onnxruntime onnxscript`.
 """
 import argparse
@@ -25,6 +27,7 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 import check_wavlm
+from rust_runtimes import RUNTIMES, Refused, RustRuntime
 
 RATE = 16000
 
@@ -79,9 +82,10 @@ def competitors(arguments, seconds):
     engine = lambda window, precision: lambda: ours(arguments.program, system(window), audio, threads, precision)
     exported = folder / f"{size}-{seconds}.onnx"
     found = {}
+    hidden = {}
     for precision, file in (("f32", exported), ("int8", in_int8(exported))):
         session, feeds = onnx_session(arguments, file), {"samples": samples.numpy()}
-        session.run(["hidden"], feeds)
+        hidden[precision] = session.run(["hidden"], feeds)[0]
         found[f"ONNX Runtime {onnxruntime.__version__}, {precision}"] = lambda session=session: timed(lambda: session.run(["hidden"], feeds))
     for precision in ("f32", "int8"):
         found[f"this engine, {precision}"] = engine(60, precision)
@@ -89,9 +93,25 @@ def competitors(arguments, seconds):
         model = check_wavlm.seeded(size)
         model(samples[:, :RATE])
         found[f"transformers on PyTorch {torch.__version__}"] = lambda: timed(lambda: model(samples))
+    for runtime in RUNTIMES if arguments.rust_peers else ():
+        try:
+            found[runtime] = in_rust(runtime, arguments, exported, samples.numpy(), hidden["f32"])
+        except Refused as reason:
+            print(f"{runtime} does not run it: {reason}")
     if arguments.windows:
         found["this engine, f32, in windows of 3 s (not the same)"] = engine(3, "f32")
     return found
+
+
+def in_rust(runtime, arguments, model, samples, expected):
+    """A function that takes the time of one pass, if that gives what ONNX Runtime gave."""
+    network = RustRuntime(arguments.rust_peers, runtime, model, arguments.threads, samples, arguments.folder)
+    network.seconds(1)
+    difference = abs(network.outputs()[: expected.size] - expected.ravel()).max() / abs(expected).max()
+    print(f"{runtime}: largest difference {difference:.1e} of the largest value")
+    if not difference < 1e-3:
+        raise Refused("its results are wrong")
+    return lambda: [network.seconds(1)]
 
 
 def run(arguments):
@@ -122,6 +142,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-pytorch", action="store_true")
     parser.add_argument("--windows", action="store_true")
+    parser.add_argument("--rust-peers")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.step == "prepare":
