@@ -23,7 +23,7 @@ use super::lanes::{LANES, Lanes};
 const ROWS: [usize; 4] = [10, 4, 2, 1];
 
 /// Weights `[taps, inputs, outputs]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Packed {
     shape: [usize; 3],
     /// Panel after panel, each `[taps, inputs, PANEL]`.
@@ -60,16 +60,48 @@ impl Packed {
     pub fn new(values: &[f32], shape: [usize; 3]) -> Self {
         let [taps, inputs, outputs] = shape;
         assert!(values.len() == taps * inputs * outputs, "{} values are no {shape:?}", values.len());
-        let mut panels = Vec::with_capacity(outputs.div_ceil(PANEL) * taps * inputs);
+        let mut packed = Self::default();
+        packed.refill(values, outputs, [taps * inputs, outputs]);
+        Self { shape, ..packed }
+    }
+
+    /// One tap, `[inputs, outputs]`, in the memory of what was here: rows of `values`, `stride` apart. For a matrix that many rows are multiplied
+    /// with, but not for ever.
+    ///
+    /// # Panics
+    ///
+    /// If `values` ends before the last row does.
+    pub fn refill(&mut self, values: &[f32], stride: usize, [inputs, outputs]: [usize; 2]) {
+        self.clear(inputs, outputs);
         for first in (0..outputs).step_by(PANEL) {
             let width = PANEL.min(outputs - first);
-            for row in values.chunks_exact(outputs) {
+            for row in 0..inputs {
                 let mut padded = [0.0; PANEL];
-                padded[..width].copy_from_slice(&row[first..first + width]);
-                panels.push(padded);
+                padded[..width].copy_from_slice(&values[row * stride + first..][..width]);
+                self.panels.push(padded);
             }
         }
-        Self { shape, panels }
+    }
+
+    /// As [`Self::refill`] from the transposed matrix: a row of `values` is an output's.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn refill_transposed(&mut self, values: &[f32], stride: usize, [inputs, outputs]: [usize; 2]) {
+        self.clear(inputs, outputs);
+        self.panels.resize(outputs.div_ceil(PANEL) * inputs, [0.0; PANEL]);
+        for (first, panel) in (0..outputs).step_by(PANEL).zip(self.panels.chunks_exact_mut(inputs.max(1))) {
+            for column in 0..PANEL.min(outputs - first) {
+                let row = &values[(first + column) * stride..][..inputs];
+                panel.iter_mut().zip(row).for_each(|(of_input, x)| of_input[column] = *x);
+            }
+        }
+    }
+
+    fn clear(&mut self, inputs: usize, outputs: usize) {
+        self.shape = [1, inputs, outputs];
+        self.panels.clear();
     }
 
     /// Taps.
@@ -411,6 +443,26 @@ mod tests {
                 }
                 assert!(seen.iter().all(|n| *n == 1 || may_repeat && *n == 2), "{rows}: {seen:?}");
             }
+        }
+    }
+
+    /// What was there before, and what lies between the rows, is not seen.
+    #[test]
+    fn refilled_it_is_as_new() {
+        let mut refilled = Packed::new(&[f32::NAN; 40 * 70], [1, 40, 70]);
+        for [inputs, outputs] in [[0, 3], [3, 0], [1, 1], [5, 31], [64, 33], [70, 64], [2, 97]] {
+            let values = noise(inputs * outputs, 4);
+            let apart = |rows: usize, width: usize, at: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
+                let beside = |i: usize, j: usize| if j < width { at(i, j) } else { f32::NAN };
+                (0..rows * (width + 3)).map(|n| beside(n / (width + 3), n % (width + 3))).collect()
+            };
+            let want = Packed::new(&values, [1, inputs, outputs]);
+            let rows = apart(inputs, outputs, &|i, o| values[i * outputs + o]);
+            refilled.refill(&rows, outputs + 3, [inputs, outputs]);
+            assert_eq!((refilled.shape, &refilled.panels), (want.shape, &want.panels));
+            let columns = apart(outputs, inputs, &|o, i| values[i * outputs + o]);
+            refilled.refill_transposed(&columns, inputs + 3, [inputs, outputs]);
+            assert_eq!((refilled.shape, &refilled.panels), (want.shape, &want.panels));
         }
     }
 
