@@ -65,6 +65,29 @@ fn an_imported_network_embeds_and_does_not_answer() {
     assert!(said.err.contains("`campplus.taps.embedding`") && said.code == Some(1), "{}", said.err);
 }
 
+/// A WavLM: by codes it gives another vector, that is near, and its file of codes gives the same one unasked.
+#[test]
+fn an_imported_network_embeds_by_codes() {
+    let folder = scratch("by-codes");
+    let [floats, codes] = ["wavlm", "codes"].map(|name| folder.join(format!("{name}.safetensors")));
+    let source = ["model.safetensors", "config.json"].map(|name| golden("import/wavlm/base").join(name));
+    run(["model", "import", "wavlm", text(&source[0]), text(&source[1]), "-o", text(&floats)]);
+    let said = run(["model", "quantize", text(&floats), "-o", text(&codes)]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let embedding = |network: &Path, precision: &str| -> Vec<f64> {
+        let speech = fixture("speech.wav");
+        let said = run(["embed", text(&speech), "--model", text(network), "--precision", precision, "--quiet"]);
+        let line: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        serde_json::from_value(line["embedding"].clone()).unwrap()
+    };
+    let (plain, coded) = (embedding(&floats, "auto"), embedding(&floats, "int8"));
+    assert_eq!(plain, embedding(&floats, "f32"));
+    assert_eq!(coded, embedding(&codes, "auto"));
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let cosine = product(&plain, &coded) / (product(&plain, &plain) * product(&coded, &coded)).sqrt();
+    assert!(plain != coded && cosine > 0.99, "{cosine}");
+}
+
 #[test]
 fn an_imported_network_is_found_by_its_name_and_listed_without_scores() {
     let (folder, _) = imported("listed");

@@ -3,8 +3,8 @@
     python tools/bench_start.py target/release/persona-engine [--systems campplus-fcn xvector-cnn] [--precisions f32 int8] [--seconds 3 58] [--rounds 9]
                                 [--peer] [--json OUT]
 
-Each round starts every contestant once on every recording; printed are the median and the least of the rounds. "Cold" is the process: its memory is new and the
-model is loaded; files are in the system's cache, for the first round is not counted. Recordings repeat the speech of tests/audio/speech.wav (16 kHz). With
+Each round starts every contestant on every recording, twice in a row, and the second start counts: the first one finds the system's memory as another program
+left it. Printed are the median and the least of the rounds. "Cold" is the process: its memory is new and the model is loaded; files are in the system's cache. Recordings repeat the speech of tests/audio/speech.wav (16 kHz). With
 `--peer` also a Python process with librosa or kaldi-native-fbank and ONNX Runtime in f32 (tools/python_peer.py), which does not look for speech. It needs
 numpy, torch, safetensors, soundfile, librosa, kaldi-native-fbank, onnx and onnxruntime; without it Python alone is enough.
 """
@@ -71,13 +71,12 @@ def measure(args, folder):
     one_thread = {variable: "1" for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     os.environ.update(one_thread)
     times = {}
-    for turn in range(args.rounds + 1):
+    for turn in range(args.rounds):
         for (system, name), command in all_contestants.items():
             for length, clip in clips.items():
-                taken = seconds(command(clip))
-                if turn > 0:
-                    times.setdefault((system, name, length), []).append(taken)
-        print(f"round {turn} of {args.rounds}", file=sys.stderr)
+                seconds(command(clip))
+                times.setdefault((system, name, length), []).append(seconds(command(clip)))
+        print(f"round {turn + 1} of {args.rounds}", file=sys.stderr)
     return times
 
 

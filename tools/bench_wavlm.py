@@ -1,15 +1,16 @@
 """Speed of WavLM, side by side: this engine, transformers on PyTorch, and ONNX Runtime, in turn in one run.
 
     python tools/bench_wavlm.py prepare FOLDER SPEECH.wav [--size base] [--seconds 10 60]
-    python tools/bench_wavlm.py run FOLDER target/release/persona-engine [--size base] [--seconds 10] [--threads 1] [--rounds 5] [--precisions f32 int8]
+    python tools/bench_wavlm.py run FOLDER target/release/persona-engine [--size base] [--seconds 10] [--threads 1] [--rounds 5] [--no-pytorch]
                                     [--rust-peers tools/rust_peers/target/release/rust_peers]
 
 SPEECH: a 16 kHz recording; it is repeated to each length. Each reads the whole length as one window, which is the same computation; the weights are
-seeded random ones (speed does not depend on them). Printed are seconds by the clock, so nothing else should run: the median, and how many times this
-engine's they are (median of the rounds' ratios). This engine's time is that from a file's bytes to its answer, of the second of two recordings in one
-process; the others' is that of the network alone. With --windows also this engine on the same audio in windows of 3 s, as `infer` takes long
+seeded random ones (speed does not depend on them). Printed are seconds by the clock, so nothing else should run: the median, and how many times as fast
+as ONNX Runtime in f32 (median of the rounds' ratios). The times are those of the network alone; this engine's is that of the second of two recordings
+in one process, and beside it stands that from a file's bytes to its answer. ONNX Runtime's int8 is its dynamic quantisation of all matrix products; its
+convolutions stay in f32, as they would be slower. With --windows also this engine on the same audio in windows of 3 s, as `infer` takes long
 recordings of a system that tools/train_heads.py made: that is another computation, whose attention ends at the window's ends.
-With --rust-peers also rten, tract and candle (tools/rust_peers), the network alone; what one of them cannot run is said.
+With --rust-peers also rten, tract and candle (tools/rust_peers); what one of them cannot run is said.
 Needs `pip install transformers onnx onnxruntime onnxscript`.
 """
 import argparse
@@ -23,6 +24,7 @@ import numpy
 import onnxruntime
 import soundfile
 import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 import check_wavlm
 from rust_runtimes import RUNTIMES, Refused, RustRuntime
@@ -45,16 +47,30 @@ def prepare(folder, speech, size, lengths):
 
 
 def ours(program, system, audio, threads, precision):
-    """Seconds from a recording's bytes to its answer; a first one has warmed the process."""
+    """Seconds of the network, and from a recording's bytes to its answer; a first one has warmed the process."""
     options = ["--json", "--quiet", "--no-activity", "--threads", str(threads), "--precision", precision, "--model", system]
     lines = subprocess.run([program, "infer", *options, audio, audio], check=True, capture_output=True, text=True).stdout.splitlines()
-    return json.loads(lines[1])["timings_ms"]["total"] / 1000
+    return [json.loads(lines[1])["timings_ms"][part] / 1000 for part in ("network", "total")]
 
 
 def timed(run):
     began = time.perf_counter()
     run()
-    return time.perf_counter() - began
+    return [time.perf_counter() - began]
+
+
+def onnx_session(arguments, file):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = arguments.threads, 1
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+
+def in_int8(exported):
+    """The quantised file beside an exported one."""
+    quantised = exported.with_name(f"{exported.stem}-int8.onnx")
+    if not quantised.exists():
+        quantize_dynamic(exported, quantised, op_types_to_quantize=["MatMul", "Gemm"], weight_type=QuantType.QInt8)
+    return quantised
 
 
 def competitors(arguments, seconds):
@@ -64,24 +80,26 @@ def competitors(arguments, seconds):
     samples = torch.from_numpy(soundfile.read(audio, dtype="float32")[0])[None]
     system = lambda window: folder / f"windows-{window}" / f"wavlm-{size}.safetensors"
     engine = lambda window, precision: lambda: ours(arguments.program, system(window), audio, threads, precision)
-    found = {f"this engine, {precision}": engine(60, precision) for precision in arguments.precisions}
-    model = check_wavlm.seeded(size)
-    model(samples[:, :RATE])
-    found[f"transformers on PyTorch {torch.__version__}"] = lambda: timed(lambda: model(samples))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(folder / f"{size}-{seconds}.onnx", options, providers=["CPUExecutionProvider"])
-    feeds = {"samples": samples.numpy()}
-    session.run(["hidden"], feeds)
-    found[f"ONNX Runtime {onnxruntime.__version__}"] = lambda: timed(lambda: session.run(["hidden"], feeds))
-    hidden = session.run(["hidden"], feeds)[0]
+    exported = folder / f"{size}-{seconds}.onnx"
+    found = {}
+    hidden = {}
+    for precision, file in (("f32", exported), ("int8", in_int8(exported))):
+        session, feeds = onnx_session(arguments, file), {"samples": samples.numpy()}
+        hidden[precision] = session.run(["hidden"], feeds)[0]
+        found[f"ONNX Runtime {onnxruntime.__version__}, {precision}"] = lambda session=session: timed(lambda: session.run(["hidden"], feeds))
+    for precision in ("f32", "int8"):
+        found[f"this engine, {precision}"] = engine(60, precision)
+    if not arguments.no_pytorch:
+        model = check_wavlm.seeded(size)
+        model(samples[:, :RATE])
+        found[f"transformers on PyTorch {torch.__version__}"] = lambda: timed(lambda: model(samples))
     for runtime in RUNTIMES if arguments.rust_peers else ():
         try:
-            found[runtime] = in_rust(runtime, arguments, folder / f"{size}-{seconds}.onnx", samples.numpy(), hidden)
+            found[runtime] = in_rust(runtime, arguments, exported, samples.numpy(), hidden["f32"])
         except Refused as reason:
             print(f"{runtime} does not run it: {reason}")
     if arguments.windows:
-        found["this engine in windows of 3 s (not the same)"] = engine(3, arguments.precisions[0])
+        found["this engine, f32, in windows of 3 s (not the same)"] = engine(3, "f32")
     return found
 
 
@@ -93,7 +111,7 @@ def in_rust(runtime, arguments, model, samples, expected):
     print(f"{runtime}: largest difference {difference:.1e} of the largest value")
     if not difference < 1e-3:
         raise Refused("its results are wrong")
-    return lambda: network.seconds(1)
+    return lambda: [network.seconds(1)]
 
 
 def run(arguments):
@@ -104,11 +122,13 @@ def run(arguments):
         for _ in range(arguments.rounds):
             for name, pass_time in each.items():
                 taken[name].append(pass_time())
-        print(f"\nWavLM {arguments.size}, {seconds} s, {arguments.threads} thread(s), {arguments.rounds} rounds: median, times this engine's, range")
-        reference = next(iter(taken.values()))
+        print(f"\nWavLM {arguments.size}, {seconds} s, {arguments.threads} thread(s), {arguments.rounds} rounds: median, times as fast as ONNX Runtime f32, range")
+        reference = [network for network, *_ in next(iter(taken.values()))]
         for name, spent in taken.items():
-            ratio = statistics.median(theirs / own for theirs, own in zip(spent, reference))
-            print(f"  {name:44} {statistics.median(spent):8.2f} s   {ratio:5.2f}   ({min(spent):.2f} to {max(spent):.2f})", flush=True)
+            network = [one[0] for one in spent]
+            ratio = statistics.median(theirs / own for theirs, own in zip(reference, network))
+            whole = "".join(f"   file to answer {statistics.median(one[1] for one in spent):.3f} s" for _ in spent[0][1:])
+            print(f"  {name:44} {statistics.median(network):8.3f} s   {ratio:5.2f}   ({min(network):.3f} to {max(network):.3f}){whole}", flush=True)
 
 
 def main():
@@ -120,7 +140,7 @@ def main():
     parser.add_argument("--seconds", nargs="+", type=int, default=[10, 60])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--precisions", nargs="+", default=["f32"])
+    parser.add_argument("--no-pytorch", action="store_true")
     parser.add_argument("--windows", action="store_true")
     parser.add_argument("--rust-peers")
     arguments = parser.parse_args()

@@ -280,12 +280,13 @@ pub(super) fn system_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Resul
     model_in(asked, precision)?.into_system()
 }
 
-/// As [`system_in`], with or without heads, in f32: what is compared with another implementation's vectors is what that computes.
+/// As [`model_in`], in f32: what is held against another implementation's values is what that computes.
 pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
     model_in(asked, PrecisionArg(Some(Precision::F32)))
 }
 
-fn model_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<Model> {
+/// As [`system_in`], with or without heads.
+pub(super) fn model_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<Model> {
     let catalogue = Catalogue::installed().in_precision(precision.0);
     match (asked, model_variable()) {
         (Some(asked), _) => catalogue.asked_model(asked),

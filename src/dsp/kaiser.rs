@@ -21,7 +21,7 @@ const STOPBAND_DB: f64 = 100.0;
 /// 5 % of the lower Nyquist frequency wide: flat to 95 %, silent from 100 % on.
 const HALF_LENGTH: f64 = 128.0;
 
-/// Terms of the power series of I0: for arguments up to 12 the next ones are below the last bit.
+/// Terms of the power series of I0: for arguments up to 13 the next ones are below the last bit.
 const TERMS: usize = 32;
 
 /// The prototype filter of one pair of rates, as a function of continuous time.
@@ -56,6 +56,17 @@ impl BesselSeries {
         let whole = self.at(1.0);
         Self(self.0.map(|term| term / whole))
     }
+}
+
+/// The weights beside the centre, which are at odd distances, of a low-pass that ends in the middle of the band (half-band filter): h(1), h(3), h(5) …;
+/// the centre's is 1/2, all at even distances are 0. `transition` is its transition's width in cycles per sample, `stopband_db` what it leaves
+/// of the stop band; in the pass band it is away from 1 by as much.
+pub(crate) fn half_band(transition: f64, stopband_db: f64) -> Vec<f32> {
+    let half_width = (stopband_db - 7.95) / (14.36 * 2.0 * transition);
+    let window = BesselSeries::new(0.1102 * (stopband_db - 8.7)).normalised();
+    let at = |tau: f64| 0.5 * sinc(0.5 * tau) * window.at(1.0 - (tau / half_width).powi(2));
+    let weights = ((half_width - 1.0) / 2.0).ceil() as usize;
+    (0..weights).map(|p| at((2 * p + 1) as f64) as f32).collect()
 }
 
 impl KaiserSinc {
@@ -103,7 +114,7 @@ mod tests {
 
     #[test]
     fn bessel_equals_its_integral() {
-        for beta in [0.1, 10.06, 12.0] {
+        for beta in [0.1, 10.06, 12.3] {
             for v in [0.0, 0.001, 0.1, 0.5, 0.9, 1.0] {
                 let want = i0_by_integral(beta * f64::sqrt(v));
                 approx::assert_relative_eq!(BesselSeries::new(beta).at(v), want, max_relative = 1e-14);
@@ -130,6 +141,24 @@ mod tests {
             for i in 200..=1400 {
                 let g = gain(&filter, nyquist * f64::from(i) / 200.0);
                 assert!(g.abs() < 1.25e-5, "ratio {ratio}: gain {g} at {i} / 200 of Nyquist"); // −98 dB
+            }
+        }
+    }
+
+    #[test]
+    fn half_band_filters_leave_what_they_say() {
+        for transition in [0.06, 0.1, 1.0 / 6.0, 0.4] {
+            let weights = half_band(transition, 120.0);
+            for i in 0..=500 {
+                let f = f64::from(i) / 1000.0;
+                let beside = weights
+                    .iter()
+                    .zip(0..)
+                    .map(|(w, p)| 2.0 * f64::from(*w) * (2.0 * PI * f * f64::from(2 * p + 1)).cos());
+                let gain = 0.5 + beside.sum::<f64>();
+                let wanted = if f < 0.25 { 1.0 } else { 0.0 };
+                let between = (f - 0.25).abs() < transition / 2.0 - 1e-9;
+                assert!(between || (gain - wanted).abs() < 2e-6, "transition {transition}: gain {gain} at {f}");
             }
         }
     }

@@ -47,7 +47,7 @@
 //! # Bad samples
 //!
 //! The audio reader deals with NaN and infinite samples before they come here. If one does come, no step turns it into a
-//! plausible number: the resampler gives NaN wherever its filter touches it, and for at most 31 outputs around; [`logmel`], [`mfcc`] and [`speechbrain`], whose values are
+//! plausible number: the resampler gives NaN wherever its filter touches it, and for at most 47 outputs around; [`logmel`], [`mfcc`] and [`speechbrain`], whose values are
 //! relative to the loudest, give NaN throughout; [`kaldi`] gives NaN for the frames that see it, [`cmvn`] for the columns whose mean
 //! does, and [`vad_energy`] an error.
 
@@ -58,6 +58,7 @@ pub mod dct;
 mod decibels;
 pub mod delta;
 pub mod frame;
+mod halver;
 mod kaiser;
 pub mod kaldi;
 pub mod logmel;

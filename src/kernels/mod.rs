@@ -7,6 +7,7 @@ mod exponential;
 pub mod finish;
 pub mod gelu;
 pub mod gemm;
+pub mod half_band;
 pub mod int8;
 pub mod lanes;
 pub mod logarithm;

@@ -16,12 +16,14 @@ use std::ops::Range;
 
 use super::dot::Variant;
 use super::finish::{Output, PANEL};
+use super::lanes::transpose::gather;
+use super::lanes::{LANES, Lanes};
 
 /// Rows of the largest tile and of those for what is left where there are fewer.
 const ROWS: [usize; 4] = [10, 4, 2, 1];
 
 /// Weights `[taps, inputs, outputs]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Packed {
     shape: [usize; 3],
     /// Panel after panel, each `[taps, inputs, PANEL]`.
@@ -58,16 +60,48 @@ impl Packed {
     pub fn new(values: &[f32], shape: [usize; 3]) -> Self {
         let [taps, inputs, outputs] = shape;
         assert!(values.len() == taps * inputs * outputs, "{} values are no {shape:?}", values.len());
-        let mut panels = Vec::with_capacity(outputs.div_ceil(PANEL) * taps * inputs);
+        let mut packed = Self::default();
+        packed.refill(values, outputs, [taps * inputs, outputs]);
+        Self { shape, ..packed }
+    }
+
+    /// One tap, `[inputs, outputs]`, in the memory of what was here: rows of `values`, `stride` apart. For a matrix that many rows are multiplied
+    /// with, but not for ever.
+    ///
+    /// # Panics
+    ///
+    /// If `values` ends before the last row does.
+    pub fn refill(&mut self, values: &[f32], stride: usize, [inputs, outputs]: [usize; 2]) {
+        self.clear(inputs, outputs);
         for first in (0..outputs).step_by(PANEL) {
             let width = PANEL.min(outputs - first);
-            for row in values.chunks_exact(outputs) {
+            for row in 0..inputs {
                 let mut padded = [0.0; PANEL];
-                padded[..width].copy_from_slice(&row[first..first + width]);
-                panels.push(padded);
+                padded[..width].copy_from_slice(&values[row * stride + first..][..width]);
+                self.panels.push(padded);
             }
         }
-        Self { shape, panels }
+    }
+
+    /// As [`Self::refill`] from the transposed matrix: a row of `values` is an output's.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn refill_transposed(&mut self, values: &[f32], stride: usize, [inputs, outputs]: [usize; 2]) {
+        self.clear(inputs, outputs);
+        self.panels.resize(outputs.div_ceil(PANEL) * inputs, [0.0; PANEL]);
+        for (first, panel) in (0..outputs).step_by(PANEL).zip(self.panels.chunks_exact_mut(inputs.max(1))) {
+            for column in 0..PANEL.min(outputs - first) {
+                let row = &values[(first + column) * stride..][..inputs];
+                panel.iter_mut().zip(row).for_each(|(of_input, x)| of_input[column] = *x);
+            }
+        }
+    }
+
+    fn clear(&mut self, inputs: usize, outputs: usize) {
+        self.shape = [1, inputs, outputs];
+        self.panels.clear();
     }
 
     /// Taps.
@@ -82,6 +116,34 @@ impl Packed {
     /// If `x` has too few values, `out` too few, its rows overlap, or its bias is not one value an output.
     pub fn run(&self, x: Rows<'_>, taps: Range<usize>, rows: usize, out: Output<'_>) {
         self.run_by(Variant::best(), x, taps, rows, out);
+    }
+
+    /// As [`Self::new`] of weights as PyTorch's convolutions have them, `[outputs, inputs, taps]`, each output's times its factor: turned and packed in one go,
+    /// for loading a model is mostly this.
+    ///
+    /// # Panics
+    ///
+    /// If there are not `outputs · inputs · taps` values, or not one factor an output.
+    pub fn of_convolution(values: &[f32], factors: &[f32], [outputs, inputs, taps]: [usize; 3]) -> Self {
+        let size = inputs * taps;
+        assert!(
+            values.len() == outputs * size && factors.len() == outputs,
+            "{} values, {outputs} outputs",
+            values.len()
+        );
+        let (none, mut turned) = (vec![0.0; size], vec![Lanes::default(); size]);
+        let mut panels = vec![[0.0; PANEL]; outputs.div_ceil(PANEL) * size];
+        for first in (0..outputs).step_by(LANES) {
+            let row = |o: usize| if o < outputs { &values[o * size..][..size] } else { &none };
+            gather(std::array::from_fn(|l| row(first + l)), &mut turned);
+            let factors = std::array::from_fn::<_, LANES, _>(|l| factors.get(first + l).copied().unwrap_or_default());
+            let panel = &mut panels[first / PANEL * size..][..size];
+            for (place, from) in turned.iter().enumerate() {
+                let to = &mut panel[place % taps * inputs + place / taps][first % PANEL..][..LANES];
+                to.iter_mut().zip(from.0.iter().zip(factors)).for_each(|(to, (w, factor))| *to = w * factor);
+            }
+        }
+        Self { shape: [taps, inputs, outputs], panels }
     }
 
     fn run_by(&self, variant: Variant, x: Rows<'_>, taps: Range<usize>, rows: usize, mut out: Output<'_>) {
@@ -381,6 +443,42 @@ mod tests {
                 }
                 assert!(seen.iter().all(|n| *n == 1 || may_repeat && *n == 2), "{rows}: {seen:?}");
             }
+        }
+    }
+
+    /// What was there before, and what lies between the rows, is not seen.
+    #[test]
+    fn refilled_it_is_as_new() {
+        let mut refilled = Packed::new(&[f32::NAN; 40 * 70], [1, 40, 70]);
+        for [inputs, outputs] in [[0, 3], [3, 0], [1, 1], [5, 31], [64, 33], [70, 64], [2, 97]] {
+            let values = noise(inputs * outputs, 4);
+            let apart = |rows: usize, width: usize, at: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
+                let beside = |i: usize, j: usize| if j < width { at(i, j) } else { f32::NAN };
+                (0..rows * (width + 3)).map(|n| beside(n / (width + 3), n % (width + 3))).collect()
+            };
+            let want = Packed::new(&values, [1, inputs, outputs]);
+            let rows = apart(inputs, outputs, &|i, o| values[i * outputs + o]);
+            refilled.refill(&rows, outputs + 3, [inputs, outputs]);
+            assert_eq!((refilled.shape, &refilled.panels), (want.shape, &want.panels));
+            let columns = apart(outputs, inputs, &|o, i| values[i * outputs + o]);
+            refilled.refill_transposed(&columns, inputs + 3, [inputs, outputs]);
+            assert_eq!((refilled.shape, &refilled.panels), (want.shape, &want.panels));
+        }
+    }
+
+    #[test]
+    fn a_convolutions_weights_are_turned() {
+        for [outputs, inputs, taps] in
+            [[0, 3, 2], [3, 0, 2], [1, 1, 1], [31, 5, 3], [33, 40, 1], [64, 17, 5], [97, 2, 16]]
+        {
+            let (values, factors) = (noise(outputs * inputs * taps, 5), noise(outputs, 6));
+            let place = |n: usize| (n % outputs * inputs + n / outputs % inputs) * taps + n / outputs / inputs;
+            let turned: Vec<f32> = (0..values.len()).map(|n| values[place(n)] * factors[n % outputs]).collect();
+            let (want, got) = (
+                Packed::new(&turned, [taps, inputs, outputs]),
+                Packed::of_convolution(&values, &factors, [outputs, inputs, taps]),
+            );
+            assert_eq!((got.shape, got.panels), (want.shape, want.panels));
         }
     }
 

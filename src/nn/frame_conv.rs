@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::kernels::finish::{Finish, Output};
 use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
-use crate::nn::tdnn::{int8_taps, taps_inputs_outputs};
+use crate::nn::tdnn::int8_taps;
 use crate::nn::{Moments, Norm, Precision, Scratch, Tensor, Weights, rounding};
 
 /// PyTorch's `nn.Conv1d` on `[frames, channels]`, with an optional batch norm behind it:
@@ -53,11 +53,7 @@ impl FrameConv {
         let weights = if precision == Precision::Int8 && inputs <= MAX_INPUTS {
             TapWeights::Int8(int8_taps(weight.values(), factors, [outputs, inputs, taps]))
         } else {
-            let mut turned = taps_inputs_outputs(weight.values(), [outputs, inputs, taps]);
-            for row in turned.chunks_exact_mut(outputs.max(1)) {
-                row.iter_mut().zip(factors).for_each(|(w, factor)| *w *= factor);
-            }
-            TapWeights::F32(Packed::new(&turned, [taps, inputs, outputs]))
+            TapWeights::F32(Packed::of_convolution(weight.values(), factors, [outputs, inputs, taps]))
         };
         let bias = norm.map_or(vec![0.0; outputs], |norm| norm.shift().to_vec());
         Self { inputs, taps, stride, dilation, weights, bias }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::kernels::gelu::scale_shift_gelu;
-use crate::nn::{StridedConv, Tensor, Weights};
+use crate::nn::{Precision, Scratch, StridedConv, Tensor, Weights};
 
 /// A strided convolution, PyTorch's `nn.GroupNorm` with a group for each channel (Wu and He 2018), and GELU:
 ///
@@ -17,7 +17,8 @@ use crate::nn::{StridedConv, Tensor, Weights};
 /// mean_o = W_o · m + bias_o        var_o = W_oᵀ · C · W_o        m = mean of u_t, C = mean of (u_t − m)(u_t − m)ᵀ
 /// ```
 ///
-/// ([`Self::plan`]); after that the output is computed piece by piece ([`Self::run`]). Windows must be short: C has the square of their length.
+/// ([`Self::plan`]); after that the output is computed piece by piece ([`Self::run`]). Windows must be short: C has the square of their length. The
+/// statistics are those of the very products, so these are in [`Precision::F32`] always.
 #[derive(Clone, Debug)]
 pub struct GroupNormConv {
     conv: StridedConv,
@@ -42,7 +43,7 @@ impl GroupNormConv {
         [weight, bias]: [Vec<f32>; 2],
         eps: f64,
     ) -> Self {
-        let conv = StridedConv::new(conv_weight, conv_bias.clone(), stride);
+        let conv = StridedConv::new(conv_weight, conv_bias.clone(), stride, Precision::F32);
         assert!(weight.len() == conv.outputs() && bias.len() == conv.outputs());
         let (inputs, taps) = (conv.inputs(), conv.taps());
         let mut rows = Vec::with_capacity(conv_weight.values().len());
@@ -106,7 +107,7 @@ impl GroupNormConv {
     ///
     /// If a slice has another length.
     pub fn run(&self, input: &[f32], frames: usize, scale: &[f32], shift: &[f32], output: &mut [f32]) {
-        self.conv.run(input, frames, output);
+        self.conv.run(input, frames, output, &mut Scratch::default());
         scale_shift_gelu(output, scale, shift);
     }
 }
@@ -160,7 +161,7 @@ mod tests {
             let x: Vec<f32> = noise(frames * inputs, 0.5).iter().map(|x| x + 3.0).collect();
             let count = layer.conv().frames_out(frames);
             let mut plain = vec![0.0; count * outputs];
-            layer.conv().run(&x, frames, &mut plain);
+            layer.conv().run(&x, frames, &mut plain, &mut Scratch::default());
             let (mut scale, mut shift) = (vec![f32::NAN; outputs], vec![f32::NAN; outputs]);
             layer.plan(&x, frames, &mut scale, &mut shift);
             for c in 0..outputs {

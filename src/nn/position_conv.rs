@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::gelu::gelu;
-use crate::nn::{StridedConv, Tensor, Weights, in_blocks};
+use crate::nn::{Precision, Scratch, StridedConv, Tensor, Weights, in_blocks};
 
 /// Rows that a thread computes at a time.
 const ROWS: usize = 256;
@@ -45,7 +45,8 @@ impl PositionConv {
         let taps = shape[2];
         let values = weight.values().chunks_exact(width * width * taps);
         let group = |(values, bias): (&[f32], &[f32])| {
-            StridedConv::new(&Tensor::new(&[width, width, taps], values.to_vec()), bias.to_vec(), 1)
+            let weight = Tensor::new(&[width, width, taps], values.to_vec());
+            StridedConv::new(&weight, bias.to_vec(), 1, Precision::F32)
         };
         Self { taps, groups: values.zip(bias.chunks_exact(width)).map(group).collect() }
     }
@@ -108,7 +109,7 @@ impl PositionConv {
             for (to, row) in padded[before..].chunks_exact_mut(width).zip(seen) {
                 to.copy_from_slice(&row[columns.clone()]);
             }
-            conv.run(padded, count + self.taps - 1, of_group);
+            conv.run(padded, count + self.taps - 1, of_group, &mut Scratch::default());
             gelu(of_group);
             for (row, from) in rows.chunks_exact_mut(channels).zip(of_group.chunks_exact(width)) {
                 row[columns.clone()].iter_mut().zip(from).for_each(|(x, y)| *x += y);

@@ -42,8 +42,43 @@ pub struct Scratch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    pub(crate) const BOTH: [Precision; 2] = [Precision::F32, Precision::Int8];
+
+    /// What a layer reads for rows of weights, made by hand: in int8 the nearest of −127 to 127 steps, the largest weight of the row being 127 of them.
+    pub(crate) fn weights_read(precision: Precision, weights: &[f32], row: usize) -> Vec<f64> {
+        let largest = |row: &[f64]| row.iter().fold(0.0, |most: f64, w| most.max(w.abs()));
+        rows_read(precision, weights, row, |row| (0.0, largest(row) / 127.0))
+    }
+
+    /// What it reads for rows of activations: in int8 the nearest of 0 to 255 steps above the row's least value, or above 0 if none is negative.
+    pub(crate) fn activations_read(precision: Precision, values: &[f32], row: usize) -> Vec<f64> {
+        rows_read(precision, values, row, |row| {
+            let low = row.iter().fold(0.0, |least: f64, x| least.min(*x));
+            (low, (row.iter().fold(f64::MIN, |most, x| most.max(*x)) - low) / 255.0)
+        })
+    }
+
+    fn rows_read(
+        precision: Precision,
+        values: &[f32],
+        row: usize,
+        low_and_step: impl Fn(&[f64]) -> (f64, f64),
+    ) -> Vec<f64> {
+        let mut values: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
+        if precision == Precision::Int8 {
+            for row in values.chunks_mut(row) {
+                let (low, step) = low_and_step(row);
+                let near = |x: f64| if step > 0.0 { low + step * ((x - low) / step).round_ties_even() } else { low };
+                for x in row {
+                    *x = near(*x);
+                }
+            }
+        }
+        values
+    }
 
     #[test]
     fn names_are_read_back() {

@@ -1,5 +1,7 @@
 //! Time-delay layer: an affine map of a context of frames, ReLU, batch norm.
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::kernels::finish::{Finish, Output};
 use crate::kernels::int8::{CodeRows, Int8Weights, MAX_INPUTS};
@@ -47,10 +49,11 @@ impl Tdnn {
         assert!(shape.len() == 3 && shape[0] == outputs && norm.channels() == outputs && dilation > 0, "{shape:?}");
         let (inputs, taps) = (shape[1], shape[2]);
         let shape = [outputs, inputs, taps];
+        let ones = vec![1.0; outputs];
         let weight = if precision == Precision::Int8 && inputs <= MAX_INPUTS {
-            TapWeights::Int8(int8_taps(weight.values(), &vec![1.0; outputs], shape))
+            TapWeights::Int8(int8_taps(weight.values(), &ones, shape))
         } else {
-            TapWeights::F32(Packed::new(&taps_inputs_outputs(weight.values(), shape), [taps, inputs, outputs]))
+            TapWeights::F32(Packed::of_convolution(weight.values(), &ones, shape))
         };
         Self { inputs, taps, dilation, weight, bias, negative_slope: 0.0, norm }
     }
@@ -138,8 +141,13 @@ impl Tdnn {
 
 /// The codes of a convolution's weights `[outputs, inputs, taps]`; each output's are multiplied by its factor.
 pub(super) fn int8_taps(weight: &[f32], factors: &[f32], [outputs, inputs, taps]: [usize; 3]) -> Int8Weights {
+    Int8Weights::new(&taps_inputs(weight, [outputs, inputs, taps]), factors, [taps, inputs, outputs])
+}
+
+/// `[outputs, inputs, taps]` → `[outputs, taps, inputs]`.
+pub(super) fn taps_inputs(weight: &[f32], [_, inputs, taps]: [usize; 3]) -> Cow<'_, [f32]> {
     if taps == 1 {
-        return Int8Weights::new(weight, factors, [taps, inputs, outputs]);
+        return weight.into();
     }
     let mut turned = vec![0.0; weight.len()];
     let size = (inputs * taps).max(1);
@@ -148,11 +156,10 @@ pub(super) fn int8_taps(weight: &[f32], factors: &[f32], [outputs, inputs, taps]
             of_input.iter().enumerate().for_each(|(j, w)| to[j * inputs + i] = *w);
         }
     }
-    Int8Weights::new(&turned, factors, [taps, inputs, outputs])
+    turned.into()
 }
 
-/// `[outputs, inputs, taps]` → `[taps, inputs, outputs]`. Sixteen outputs at a time, so that whole cache lines are written: loading a
-/// model is mostly this.
+/// `[outputs, inputs, taps]` → `[taps, inputs, outputs]`. Sixteen outputs at a time, so that whole cache lines are written.
 pub(super) fn taps_inputs_outputs(weight: &[f32], [outputs, inputs, taps]: [usize; 3]) -> Vec<f32> {
     let row = inputs * taps;
     let mut turned = vec![0.0; weight.len()];

@@ -10,7 +10,7 @@ pub const MAX_INPUTS: usize = 1 << 16;
 /// Weights `[taps, inputs, outputs]`, a scale for each output.
 ///
 /// Panels of 32 outputs; in a panel tap after tap; in a tap four inputs after four inputs, those of an output side by side, zeros behind the last.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Int8Weights {
     taps: usize,
     inputs: usize,
@@ -29,27 +29,33 @@ impl Int8Weights {
     /// # Panics
     ///
     /// If there are not `taps · inputs · outputs` values and `outputs` factors, or more than [`MAX_INPUTS`] inputs.
-    pub fn new(values: &[f32], factors: &[f32], [taps, inputs, outputs]: [usize; 3]) -> Self {
+    pub fn new(values: &[f32], factors: &[f32], shape: [usize; 3]) -> Self {
+        let mut weights = Self::default();
+        weights.refill(values, factors, shape);
+        weights
+    }
+
+    /// As [`Self::new`], in the memory of what was here: for a matrix that many rows are multiplied with, but not for ever.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn refill(&mut self, values: &[f32], factors: &[f32], [taps, inputs, outputs]: [usize; 3]) {
         assert!(values.len() == taps * inputs * outputs && factors.len() == outputs, "{} values", values.len());
         assert!(inputs <= MAX_INPUTS, "{inputs} inputs would overflow a sum of 32 bits");
         let (panels, groups) = (outputs.div_ceil(PANEL), inputs.div_ceil(GROUP));
-        let mut weights = Self {
-            taps,
-            inputs,
-            outputs,
-            panels: vec![[0; GROUP * PANEL]; panels * taps * groups],
-            scales: vec![[0.0; PANEL]; panels],
-            sums: vec![[0.0; PANEL]; panels * taps],
-        };
+        (self.taps, self.inputs, self.outputs) = (taps, inputs, outputs);
+        cleared(&mut self.panels, panels * taps * groups, [0; GROUP * PANEL]);
+        cleared(&mut self.scales, panels, [0.0; PANEL]);
+        cleared(&mut self.sums, panels * taps, [0.0; PANEL]);
         let mut codes = vec![0_i8; taps * inputs];
         let rows = values.chunks_exact((taps * inputs).max(1));
         for (o, (row, factor)) in rows.zip(factors).enumerate() {
-            weights.scales[o / PANEL][o % PANEL] = factor * encode(Variant::best(), row, &mut codes);
+            self.scales[o / PANEL][o % PANEL] = factor * encode(Variant::best(), row, &mut codes);
             for (j, of_tap) in codes.chunks_exact(inputs).enumerate() {
-                weights.place(o, j, of_tap);
+                self.place(o, j, of_tap);
             }
         }
-        weights
     }
 
     /// The codes of one output and tap to their places.
@@ -140,6 +146,11 @@ fn step_and_inverse(row: &[f32]) -> (f32, f32) {
 /// Added to a float it leaves no room for fractions: 1.5 · 2²³.
 const WHOLE: f32 = 12_582_912.0;
 
+fn cleared<T: Clone>(values: &mut Vec<T>, length: usize, empty: T) {
+    values.clear();
+    values.resize(length, empty);
+}
+
 for_each_width! {
     /// Of one row, in 16 sums side by side, so that each width of vectors adds up in the same order.
     fn lost(row: &[f32], means: &[f32]) -> f32 {
@@ -210,6 +221,18 @@ mod tests {
             }
         }
         assert_eq!(lost_in_rounding(&[0.0; 4], &[1.0, 2.0]), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn refilled_it_is_as_new() {
+        let mut refilled = Int8Weights::new(&vec![9.0; 3 * 50 * 70], &[2.0; 70], [3, 50, 70]);
+        for shape in [[1, 0, 3], [1, 3, 0], [1, 7, 33], [2, 9, 5]] {
+            let values: Vec<f32> = (0..shape.iter().product()).map(|i| (i as f32 * 0.731).sin()).collect();
+            let (factors, all) =
+                (vec![0.5; shape[2]], |w: &Int8Weights| (w.panels.clone(), w.scales.clone(), w.sums.clone()));
+            refilled.refill(&values, &factors, shape);
+            assert_eq!(all(&refilled), all(&Int8Weights::new(&values, &factors, shape)));
+        }
     }
 
     #[test]

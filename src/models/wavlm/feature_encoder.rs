@@ -3,7 +3,7 @@
 use super::recipe::{FeatureNorm, WavLmRecipe};
 use crate::error::Result;
 use crate::models::probe::{Probe, room};
-use crate::nn::{GroupNormConv, LayerNorm, StridedConv, Weights, gelu, in_blocks};
+use crate::nn::{self, GroupNormConv, LayerNorm, Precision, StridedConv, Weights, gelu, in_blocks};
 
 /// Frames that come out of one stretch. The first convolution gives 64 times as many, and all weights are read once for each stretch.
 const STRETCH: usize = 32;
@@ -39,6 +39,7 @@ enum Layer {
 pub(super) struct Scratch {
     from: Vec<f32>,
     to: Vec<f32>,
+    products: nn::Scratch,
 }
 
 /// The planned norm over time: a scale and a shift for each channel.
@@ -54,14 +55,18 @@ impl FeatureEncoder {
             let (conv, norm) =
                 (format!("{prefix}.conv_layers.{i}.conv"), format!("{prefix}.conv_layers.{i}.layer_norm"));
             let (shape, biased) = ([outputs, inputs, taps], recipe.conv_bias);
+            // one channel of samples has few products, and its noise would be heard by all that follows
+            let precision = if i == 0 { Precision::F32 } else { weights.precision() };
             layers.push(match (recipe.feat_extract_norm, i) {
                 (FeatureNorm::Group, 0) => {
                     let layer = GroupNormConv::load(weights, [&conv, &norm], shape, (stride, biased), EPS)?;
                     Layer::OverTime(Box::new(layer))
                 }
-                (FeatureNorm::Group, _) => Layer::Plain(StridedConv::load(weights, &conv, shape, stride, biased)?),
+                (FeatureNorm::Group, _) => {
+                    Layer::Plain(StridedConv::load(weights, &conv, shape, stride, biased, precision)?)
+                }
                 (FeatureNorm::Layer, _) => {
-                    let layer = StridedConv::load(weights, &conv, shape, stride, biased)?;
+                    let layer = StridedConv::load(weights, &conv, shape, stride, biased, precision)?;
                     Layer::OverChannels(layer, LayerNorm::load(weights, &norm, outputs, EPS)?)
                 }
             });
@@ -149,7 +154,7 @@ impl FeatureEncoder {
         scratch: &'s mut Scratch,
         mut show: impl FnMut(usize, &[usize], &[f32]),
     ) -> &'s [f32] {
-        let Scratch { from, to } = scratch;
+        let Scratch { from, to, products } = scratch;
         let (mut from, mut to) = (from, to);
         room(from, samples.len()).copy_from_slice(samples);
         let mut frames = samples.len();
@@ -159,7 +164,7 @@ impl FeatureEncoder {
             let output = room(to, count * conv.outputs());
             match layer {
                 Layer::Plain(conv) => {
-                    conv.run(input, frames, output);
+                    conv.run(input, frames, output, products);
                     gelu(output);
                 }
                 Layer::OverTime(layer) => {
@@ -167,7 +172,7 @@ impl FeatureEncoder {
                     layer.run(input, frames, &scale[..channels], &shift[..channels], output);
                 }
                 Layer::OverChannels(conv, norm) => {
-                    conv.run(input, frames, output);
+                    conv.run(input, frames, output, products);
                     norm.run(output);
                     gelu(output);
                 }

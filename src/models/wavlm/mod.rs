@@ -18,7 +18,7 @@ pub use recipe::{FeatureNorm, WavLmRecipe};
 
 use crate::error::{Error, Result};
 use crate::models::probe::{Probe, room};
-use crate::nn::{LayerNorm, StridedConv, Weights};
+use crate::nn::{self, LayerNorm, Precision, StridedConv, Weights};
 use feature_encoder::FeatureEncoder;
 use transformer::Transformer;
 
@@ -63,7 +63,8 @@ impl WavLm {
         let encoder = FeatureEncoder::load(weights, &format!("{PREFIX}.feature_extractor"), recipe)?;
         let (name, inputs) = (format!("{PREFIX}.feature_projection"), encoder.outputs());
         let norm = LayerNorm::load(weights, &format!("{name}.layer_norm"), inputs, recipe.layer_norm_eps)?;
-        let projection = StridedConv::load_linear(weights, &format!("{name}.projection"), inputs, recipe.hidden_size)?;
+        let shape = [recipe.hidden_size, inputs];
+        let projection = StridedConv::load_linear(weights, &format!("{name}.projection"), shape, Precision::F32)?;
         let transformer = Transformer::load(weights, &format!("{PREFIX}.encoder"), recipe)?;
         Ok(Self { encoder, norm, projection, transformer, hidden_state: recipe.hidden_state })
     }
@@ -106,7 +107,7 @@ impl WavLm {
         self.encoder.run(&signal[..samples], &format!("{PREFIX}.feature_extractor"), encoded, encoder, probe)?;
         self.norm.run(encoded);
         let hidden = room(hidden, frames * channels);
-        self.projection.run(encoded, frames, hidden);
+        self.projection.run(encoded, frames, hidden, &mut nn::Scratch::default());
         probe.pass(&format!("{PREFIX}.feature_projection"), &[frames, channels], hidden)?;
         self.transformer.run(hidden, frames, (PREFIX, self.hidden_state), transformer, probe)?;
         mean_over_frames(hidden, output);

@@ -4,8 +4,8 @@ use super::recipe::WavLmRecipe;
 use crate::error::Result;
 use crate::models::probe::{Probe, room};
 use crate::nn::{
-    Attention, AttentionScratch, LayerNorm, PositionBias, PositionConv, PositionScratch, StridedConv, Weights, gelu,
-    in_blocks,
+    self, Attention, AttentionScratch, LayerNorm, PositionBias, PositionConv, PositionScratch, StridedConv, Weights,
+    gelu, in_blocks,
 };
 
 /// Frames that go through the dense layers at a time on each thread: what lies between the two is 4 MB at 4,096 channels, whatever the length.
@@ -42,16 +42,24 @@ pub(super) struct Scratch {
     bias: Vec<f32>,
     /// `[frames, channels]`: what a part of a layer reads beside what it is added to.
     input: Vec<f32>,
-    /// `[ROWS, intermediate]` for each thread.
-    between: Vec<Vec<f32>>,
+    /// One for each thread.
+    dense: Vec<DenseScratch>,
     /// One for each thread.
     position: Vec<PositionScratch>,
+}
+
+/// What a thread needs for a layer's dense maps.
+#[derive(Debug, Default)]
+struct DenseScratch {
+    /// `[ROWS, intermediate]`.
+    between: Vec<f32>,
+    products: nn::Scratch,
 }
 
 impl Scratch {
     pub(super) fn set_threads(&mut self, threads: usize) {
         self.attention.set_threads(threads);
-        self.between.resize_with(threads, Vec::new);
+        self.dense.resize_with(threads, DenseScratch::default);
         self.position.resize_with(threads, PositionScratch::default);
     }
 }
@@ -111,20 +119,21 @@ impl Transformer {
 impl Layer {
     fn load(weights: &mut Weights<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
         let (channels, between, eps) = (recipe.hidden_size, recipe.intermediate_size, recipe.layer_norm_eps);
-        let name = |part: &str| format!("{prefix}.{part}");
+        let (name, precision) = (|part: &str| format!("{prefix}.{part}"), weights.precision());
+        let [first, second] = ["feed_forward.intermediate_dense", "feed_forward.output_dense"].map(name);
         Ok(Self {
             attention: Attention::load(weights, &name("attention"), channels, recipe.num_attention_heads)?,
             attention_norm: LayerNorm::load(weights, &name("layer_norm"), channels, eps)?,
             dense: [
-                StridedConv::load_linear(weights, &name("feed_forward.intermediate_dense"), channels, between)?,
-                StridedConv::load_linear(weights, &name("feed_forward.output_dense"), between, channels)?,
+                StridedConv::load_linear(weights, &first, [between, channels], precision)?,
+                StridedConv::load_linear(weights, &second, [channels, between], precision)?,
             ],
             dense_norm: LayerNorm::load(weights, &name("final_layer_norm"), channels, eps)?,
         })
     }
 
     fn run(&self, x: &mut [f32], frames: usize, norms_before: bool, scratch: &mut Scratch) {
-        let (channels, threads) = (self.dense_norm.channels(), &mut vec![(); scratch.between.len()][..]);
+        let (channels, threads) = (self.dense_norm.channels(), &mut vec![(); scratch.dense.len()][..]);
         let input = room(&mut scratch.input, x.len());
         let normed = |rows: &mut [f32], from: &[f32], norm: Option<&LayerNorm>, threads: &mut [()]| {
             in_blocks(rows, (channels, ROWS), threads, |first, rows, ()| {
@@ -142,8 +151,8 @@ impl Layer {
             normed(input, x, Some(&self.attention_norm), threads);
             x.copy_from_slice(input);
         }
-        in_blocks(x, (channels, ROWS), &mut scratch.between, |first, x, between| {
-            self.run_dense(&input[first * channels..][..x.len()], x, between);
+        in_blocks(x, (channels, ROWS), &mut scratch.dense, |first, x, scratch| {
+            self.run_dense(&input[first * channels..][..x.len()], x, scratch);
             if !norms_before {
                 self.dense_norm.run(x);
             }
@@ -151,12 +160,12 @@ impl Layer {
     }
 
     /// Of some frames: `x += dense1(gelu(dense0(input)))`.
-    fn run_dense(&self, input: &[f32], x: &mut [f32], between: &mut Vec<f32>) {
+    fn run_dense(&self, input: &[f32], x: &mut [f32], DenseScratch { between, products }: &mut DenseScratch) {
         let [first, second] = &self.dense;
         let rows = input.len() / first.inputs();
         let between = room(between, rows * first.outputs());
-        first.run(input, rows, between);
+        first.run(input, rows, between, products);
         gelu(between);
-        second.run_adding(between, rows, x);
+        second.run_adding(between, rows, x, products);
     }
 }

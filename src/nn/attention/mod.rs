@@ -1,18 +1,21 @@
 //! Self-attention of many heads with a gated bias for the distance between frames, as in WavLM (Chen et al. 2022).
 
 mod gate;
+mod head;
 mod position_bias;
 
 pub use gate::Gate;
 pub use position_bias::PositionBias;
 
 use crate::error::Result;
-use crate::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
-use crate::kernels::softmax::exp_biased;
-use crate::nn::{StridedConv, Tensor, Weights, in_blocks};
+use crate::nn::{Precision, Scratch, StridedConv, Tensor, Weights, in_blocks};
+use head::{Columns, Head, HeadScratch};
 
-/// Queries whose weights over all keys are held at once: 1 KB for each key. What a thread does at a time.
-const QUERIES: usize = 256;
+/// Queries whose weights over all keys a thread holds at once: four of the products' tiles, half a megabyte for a minute's keys, which stays in the
+/// second-level cache.
+const QUERIES: usize = 40;
+/// Rows of the linear maps that a thread computes at a time.
+const ROWS: usize = 256;
 
 /// Multi-head self-attention (Vaswani et al. 2017) whose scores have a bias for the distance, times a gate of the query:
 ///
@@ -22,8 +25,9 @@ const QUERIES: usize = 256;
 /// y = W_o · (Σ_u softmax_u(s)[h, t, u] · v[u, h]) + b_o
 /// ```
 ///
-/// The scores of all frames with each other are never held: 256 rows of one head at a time on each thread, and the bias is read from a table of
-/// distances. So memory grows with the frames, not with their square.
+/// The scores of all frames with each other are never held: 40 rows of one head at a time on each thread, and the bias is read from a table of
+/// distances. So memory grows with the frames, not with their square. In [`Precision::Int8`] the four linear maps and the scores are products of codes; gate,
+/// softmax and what is made of the values are not.
 #[derive(Clone, Debug)]
 pub struct Attention {
     heads: usize,
@@ -41,8 +45,8 @@ pub struct AttentionScratch {
     qkv: Vec<f32>,
     /// `[frames, heads]`.
     gates: Vec<f32>,
-    /// `[QUERIES, frames]` for each thread.
-    scores: Vec<Vec<f32>>,
+    head: Head,
+    threads: Vec<(HeadScratch, Scratch)>,
     /// `[frames, channels]`.
     context: Vec<f32>,
 }
@@ -50,7 +54,7 @@ pub struct AttentionScratch {
 impl AttentionScratch {
     /// How many threads share the work: one, unless told.
     pub fn set_threads(&mut self, threads: usize) {
-        self.scores.resize_with(threads.max(1), Vec::new);
+        self.threads.resize_with(threads.max(1), Default::default);
     }
 }
 
@@ -66,18 +70,10 @@ impl Attention {
     /// If the channels do not fall into heads.
     pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, heads: usize) -> Result<Self> {
         assert!(heads > 0 && channels > 0 && channels.is_multiple_of(heads), "{channels} channels, {heads} heads");
-        let head_dim = channels / heads;
-        let (mut weight, mut bias) = (Vec::new(), Vec::new());
-        for part in ["q_proj", "k_proj", "v_proj"] {
-            let w = weights.take(&format!("{prefix}.{part}.weight"), &[channels, channels])?;
-            let b = weights.take(&format!("{prefix}.{part}.bias"), &[channels])?;
-            let scale = if part == "q_proj" { 1.0 / (head_dim as f32).sqrt() } else { 1.0 };
-            weight.extend(w.values().iter().map(|w| w * scale));
-            bias.extend(b.values().iter().map(|b| b * scale));
-        }
-        let qkv = StridedConv::linear(Tensor::new(&[3 * channels, channels], weight), bias);
+        let (head_dim, precision) = (channels / heads, weights.precision());
+        let qkv = load_qkv(weights, prefix, channels, head_dim)?;
         let gate = Gate::load(weights, prefix, heads, head_dim)?;
-        let out = StridedConv::load_linear(weights, &format!("{prefix}.out_proj"), channels, channels)?;
+        let out = StridedConv::load_linear(weights, &format!("{prefix}.out_proj"), [channels, channels], precision)?;
         Ok(Self { heads, head_dim, qkv, gate, out })
     }
 
@@ -102,69 +98,62 @@ impl Attention {
         let channels = self.channels();
         assert!(input.len() == frames * channels && output.len() == input.len());
         assert!(bias.len() == self.heads * (2 * frames).saturating_sub(1), "{} values of bias", bias.len());
-        let AttentionScratch { qkv, gates, scores, context } = scratch;
-        if scores.is_empty() {
-            scores.push(Vec::new());
+        if frames == 0 {
+            return;
         }
-        let threads = &mut vec![(); scores.len()][..];
+        let AttentionScratch { qkv, gates, head, threads, context } = scratch;
+        if threads.is_empty() {
+            threads.resize_with(1, Default::default);
+        }
         qkv.resize(frames * 3 * channels, 0.0);
-        in_blocks(qkv, (3 * channels, QUERIES), threads, |first, rows, ()| {
+        in_blocks(qkv, (3 * channels, ROWS), threads, |first, rows, (_, products)| {
             let count = rows.len() / (3 * channels);
-            self.qkv.run(&input[first * channels..][..count * channels], count, rows);
+            self.qkv.run(&input[first * channels..][..count * channels], count, rows, products);
         });
         gates.resize(frames * self.heads, 0.0);
         self.gate.run(input, gates);
         context.resize(frames * channels, 0.0);
-        let distances = (2 * frames).saturating_sub(1);
-        in_blocks(context, (channels, QUERIES), scores, |first, context, scores| {
-            let queries = first..first + context.len() / channels;
-            scores.resize(queries.len() * frames, 0.0);
-            for head in 0..self.heads {
-                let bias = &bias[head * distances..(head + 1) * distances];
-                self.attend(head, queries.clone(), frames, [qkv, gates, bias], scores, context);
-            }
-        });
-        in_blocks(output, (channels, QUERIES), threads, |first, rows, ()| {
+        for (h, bias) in bias.chunks_exact(2 * frames - 1).enumerate() {
+            let columns = Columns { qkv, channels, head: h, head_dim: self.head_dim };
+            head.read(columns, frames, self.qkv.precision());
+            in_blocks(context, (channels, QUERIES), threads, |first, context, (scratch, products)| {
+                let queries = first..first + context.len() / channels;
+                let gates = gates[first * self.heads + h..].iter().step_by(self.heads).copied();
+                head.attend(columns, queries, (bias, gates), &mut context[h * self.head_dim..], (scratch, products));
+            });
+        }
+        in_blocks(output, (channels, ROWS), threads, |first, rows, (_, products)| {
             let count = rows.len() / channels;
-            self.out.run_adding(&context[first * channels..][..count * channels], count, rows);
+            self.out.run_adding(&context[first * channels..][..count * channels], count, rows, products);
         });
     }
+}
 
-    /// Some queries of one head: their columns of `context`, which holds these queries' rows.
-    fn attend(
-        &self,
-        head: usize,
-        queries: std::ops::Range<usize>,
-        frames: usize,
-        [qkv, gates, bias]: [&[f32]; 3],
-        scores: &mut [f32],
-        context: &mut [f32],
-    ) {
-        let (channels, dim, count) = (self.channels(), self.head_dim, queries.len());
-        let row = 3 * channels;
-        let part = |at: usize| &qkv[at * channels + head * dim..];
-        let q = Matrix::new(&part(0)[queries.start * row..], (count, dim), (row, 1));
-        let keys = Matrix::new(part(1), (dim, frames), (1, row));
-        let values = Matrix::new(part(2), (frames, dim), (row, 1));
-        let scores = &mut scores[..count * frames];
-        gemm(q, keys, MatrixMut::new(scores, (count, frames), frames), Product::Replaces);
-        let mut sums = [0.0; QUERIES];
-        for ((scores, t), sum) in scores.chunks_exact_mut(frames).zip(queries.clone()).zip(&mut sums) {
-            *sum = exp_biased(scores, &bias[frames - 1 - t..][..frames], gates[t * self.heads + head]);
-        }
-        let own = &mut context[head * dim..];
-        let weights = Matrix::row_major(scores, (count, frames));
-        gemm(weights, values, MatrixMut::new(own, (count, dim), channels), Product::Replaces);
-        for (row, sum) in own.chunks_mut(channels).zip(&sums[..count]) {
-            row[..dim].iter_mut().for_each(|y| *y /= sum);
+/// The maps to queries (divided by the root of a head's channels), keys and values as one.
+fn load_qkv(weights: &mut Weights<'_>, prefix: &str, channels: usize, head_dim: usize) -> Result<StridedConv> {
+    let (mut weight, mut factors, mut bias) = (Vec::new(), Vec::new(), Vec::new());
+    let names = ["q_proj", "k_proj", "v_proj"].map(|part| format!("{prefix}.{part}"));
+    for (name, factor) in names.iter().zip([1.0 / (head_dim as f32).sqrt(), 1.0, 1.0]) {
+        weight.extend(weights.take(&format!("{name}.weight"), &[channels, channels])?.into_values());
+        factors.extend(vec![factor; channels]);
+        bias.extend(weights.take(&format!("{name}.bias"), &[channels])?.values().iter().map(|b| b * factor));
+    }
+    let weight = Tensor::new(&[3 * channels, channels], weight);
+    let qkv = StridedConv::linear(weight, &factors, bias, weights.precision());
+    if qkv.precision() == Precision::Int8 {
+        for name in names {
+            weights.note_codes(format!("{name}.weight"));
         }
     }
+    Ok(qkv)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::precision::tests::{BOTH, activations_read, weights_read};
     use crate::nn::weights::tests::file;
+    use std::ops::Range;
 
     fn noise(n: usize, seed: f32) -> Vec<f32> {
         (0..n).map(|i| (i as f32 * 0.731 + seed).sin()).collect()
@@ -189,7 +178,7 @@ mod tests {
             Self { channels, heads, maps: (0..4).map(map).collect(), gate, embedding: noise(BUCKETS * heads, 8.0) }
         }
 
-        fn layer(&self) -> (Attention, PositionBias) {
+        fn layer(&self, precision: Precision) -> (Attention, PositionBias) {
             let (c, heads) = (self.channels, self.heads);
             let names =
                 ["q_proj", "k_proj", "v_proj", "out_proj"].map(|n| [format!("a.{n}.weight"), format!("a.{n}.bias")]);
@@ -204,78 +193,128 @@ mod tests {
             tensors.push(("a.gru_rel_pos_const", &gates, &self.gate[2]));
             let bytes = file(&tensors);
             let mut weights = Weights::from_bytes(&bytes).unwrap();
+            weights.set_precision(precision);
             let layer = Attention::load(&mut weights, "a", c, heads).unwrap();
             weights.finish().unwrap();
             (layer, PositionBias::new(&Tensor::new(&[BUCKETS, heads], self.embedding.clone()), 20))
         }
 
-        /// One of the linear maps of one frame, in f64.
-        fn map(&self, which: usize, x: &[f64]) -> Vec<f64> {
+        /// One of the linear maps, in f64, of what its layer reads.
+        fn map(&self, precision: Precision, which: usize, x: &[f64]) -> Vec<Vec<f64>> {
             let (weight, bias) = &self.maps[which];
-            let product = |w: &[f32]| w.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum::<f64>();
-            weight.chunks(self.channels).zip(bias).map(|(w, b)| product(w) + f64::from(*b)).collect()
+            let weight = weights_read(precision, weight, self.channels);
+            let x: Vec<f32> = x.iter().map(|x| *x as f32).collect();
+            let product = |w: &[f64], x: &[f64]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
+            let of_row = |x: &[f64]| {
+                weight.chunks(self.channels).zip(bias).map(|(w, b)| product(w, x) + f64::from(*b)).collect()
+            };
+            activations_read(precision, &x, self.channels).chunks(self.channels).map(of_row).collect()
         }
 
-        /// The formula, in f64.
-        fn naive(&self, x: &[f32], frames: usize, gates: &[f32], table: &[f32]) -> Vec<f64> {
-            let (c, dim) = (self.channels, self.channels / self.heads);
-            let rows: Vec<Vec<f64>> = x.chunks(c).map(|row| row.iter().map(|x| f64::from(*x)).collect()).collect();
-            let [q, k, v] = [0, 1, 2].map(|m| rows.iter().map(|row| self.map(m, row)).collect::<Vec<_>>());
-            let mut output = Vec::new();
-            for t in 0..frames {
-                let mut context = Vec::new();
-                for h in 0..self.heads {
-                    let own = h * dim..(h + 1) * dim;
+        /// The formula, in f64, of what the layers read.
+        fn naive(&self, precision: Precision, x: &[f32], frames: usize, gates: &[f32], table: &[f32]) -> Vec<f64> {
+            let dim = self.channels / self.heads;
+            let x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+            let [q, k, v] = [0, 1, 2].map(|which| self.map(precision, which, &x));
+            let mut contexts = vec![Vec::new(); frames];
+            for h in 0..self.heads {
+                let own = h * dim..(h + 1) * dim;
+                let (q, k) = (of_head(precision, &q, &own, false), of_head(precision, &k, &own, true));
+                for (t, context) in contexts.iter_mut().enumerate() {
                     let score = |u: usize| {
-                        let product: f64 = q[t][own.clone()].iter().zip(&k[u][own.clone()]).map(|(q, k)| q * k).sum();
                         let bias = f64::from(table[h * (2 * frames - 1) + frames - 1 + u - t]);
-                        product / (dim as f64).sqrt() + f64::from(gates[t * self.heads + h]) * bias
+                        let product: f64 = q[t].iter().zip(&k[u]).map(|(q, k)| q * k).sum();
+                        product + f64::from(gates[t * self.heads + h]) * bias
                     };
                     let weights: Vec<f64> = (0..frames).map(|u| score(u).exp()).collect();
                     let total: f64 = weights.iter().sum();
-                    context.extend(own.map(|i| (0..frames).map(|u| weights[u] / total * v[u][i]).sum::<f64>()));
+                    context.extend(own.clone().map(|i| (0..frames).map(|u| weights[u] / total * v[u][i]).sum::<f64>()));
                 }
-                output.extend(self.map(3, &context));
             }
-            output
+            self.map(precision, 3, &contexts.concat()).concat()
         }
     }
 
+    /// Queries or keys of one head, divided, centred and read as its products do.
+    fn of_head(precision: Precision, rows: &[Vec<f64>], own: &Range<usize>, keys: bool) -> Vec<Vec<f64>> {
+        let (dim, mut rows) = (own.len(), rows.iter().map(|row| row[own.clone()].to_vec()).collect::<Vec<_>>());
+        let mean = |i: usize| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64;
+        let mean: Vec<f64> =
+            (0..dim).map(|i| if keys && precision == Precision::Int8 { mean(i) } else { 0.0 }).collect();
+        let divisor = if keys { 1.0 } else { (dim as f64).sqrt() };
+        rows.iter_mut().flat_map(|row| row.iter_mut().zip(&mean)).for_each(|(x, mean)| *x = (*x - mean) / divisor);
+        let flat: Vec<f32> = rows.concat().iter().map(|x| *x as f32).collect();
+        let read = if keys { weights_read } else { activations_read };
+        read(precision, &flat, dim).chunks(dim).map(<[f64]>::to_vec).collect()
+    }
+
+    /// In int8 a value that rounding in f32 moves over the edge between two codes is a step away: 1 % of the largest value here, and few are.
     #[test]
     fn equals_the_formula_with_one_block_of_queries_and_with_more() {
         let mut scratch = AttentionScratch::default();
         for (channels, heads, frames) in [(4, 2, 1), (12, 3, 9), (6, 1, 33), (4, 2, QUERIES + 3), (10, 5, 5)] {
-            let parts = Parts::new(channels, heads);
-            let (layer, bias) = parts.layer();
-            let x = noise(frames * channels, 0.9);
-            let (mut table, mut gates) = (Vec::new(), vec![0.0; frames * heads]);
-            bias.table(frames, &mut table);
-            layer.gate.run(&x, &mut gates);
-            let mut y = vec![0.25; x.len()];
-            layer.run_adding(&x, frames, &table, &mut y, &mut scratch);
-            for (want, got) in parts.naive(&x, frames, &gates, &table).iter().zip(&y) {
-                assert!((want + 0.25 - f64::from(*got)).abs() < 1e-4, "{channels} {heads} {frames}: {want} {got}");
+            for precision in BOTH {
+                let parts = Parts::new(channels, heads);
+                let (layer, bias) = parts.layer(precision);
+                let x = noise(frames * channels, 0.9);
+                let (mut table, mut gates) = (Vec::new(), vec![0.0; frames * heads]);
+                bias.table(frames, &mut table);
+                layer.gate.run(&x, &mut gates);
+                let mut y = vec![0.25; x.len()];
+                layer.run_adding(&x, frames, &table, &mut y, &mut scratch);
+                let want = parts.naive(precision, &x, frames, &gates, &table);
+                let far = |(want, got): (&f64, &f32)| (want + 0.25 - f64::from(*got)).abs();
+                let worst = want.iter().zip(&y).map(far).fold(0.0, f64::max);
+                let moved = want.iter().zip(&y).filter(|pair| far(*pair) > 1e-4).count();
+                let (bound, most_moved) = if precision == Precision::F32 { (1e-4, 0) } else { (0.05, y.len() / 10) };
+                assert!(
+                    worst < bound && moved <= most_moved,
+                    "{precision:?} {channels} {heads} {frames}: {worst} {moved}"
+                );
             }
         }
-        let (layer, _) = Parts::new(4, 2).layer();
+        let (layer, _) = Parts::new(4, 2).layer(Precision::F32);
         layer.run_adding(&[], 0, &[], &mut [], &mut scratch);
     }
 
-    /// Scratch that held other clips, filled with NaN, changes nothing; nor does a second thread.
+    /// Scratch that held another clip's numbers, NaN among them, changes nothing; nor does a second thread.
     #[test]
     fn a_used_scratch_changes_no_bit() {
-        let (layer, bias) = Parts::new(12, 3).layer();
-        let dirty = || vec![f32::NAN; 9_000];
-        let mut used =
-            AttentionScratch { qkv: dirty(), gates: dirty(), scores: vec![dirty(), dirty()], context: dirty() };
-        for frames in [20, 3, 2 * QUERIES + 7] {
+        for precision in BOTH {
+            let (layer, bias) = Parts::new(12, 3).layer(precision);
+            let mut used = AttentionScratch::default();
+            used.set_threads(2);
+            let run = |x: &[f32], scratch: &mut AttentionScratch| {
+                let (mut table, mut y) = (Vec::new(), vec![0.0; x.len()]);
+                bias.table(x.len() / 12, &mut table);
+                layer.run_adding(x, x.len() / 12, &table, &mut y, scratch);
+                y
+            };
+            assert!(run(&[f32::NAN; 12 * 300], &mut used).iter().all(|y| y.is_nan()));
+            for frames in [20, 3, 2 * QUERIES + 7] {
+                let x = noise(frames * 12, 0.3);
+                assert_eq!(run(&x, &mut used), run(&x, &mut AttentionScratch::default()), "{precision:?}");
+            }
+        }
+    }
+
+    /// What the scores share, as from a bias of the keys, costs them no digits.
+    #[test]
+    fn what_all_keys_have_in_common_changes_next_to_nothing() {
+        for precision in BOTH {
+            let (mut parts, frames) = (Parts::new(12, 3), 30);
             let x = noise(frames * 12, 0.3);
-            let mut table = Vec::new();
-            bias.table(frames, &mut table);
-            let (mut fresh, mut again) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-            layer.run_adding(&x, frames, &table, &mut fresh, &mut AttentionScratch::default());
-            layer.run_adding(&x, frames, &table, &mut again, &mut used);
-            assert_eq!(fresh, again);
+            let mut of = |shift: f32| {
+                parts.maps[1].1.iter_mut().for_each(|b| *b += shift);
+                let (layer, bias) = parts.layer(precision);
+                let (mut table, mut y) = (Vec::new(), vec![0.0; x.len()]);
+                bias.table(frames, &mut table);
+                layer.run_adding(&x, frames, &table, &mut y, &mut AttentionScratch::default());
+                y
+            };
+            let (plain, shifted) = (of(0.0), of(50.0));
+            let worst = plain.iter().zip(&shifted).fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()));
+            assert!(worst < 0.01, "{precision:?}: {worst}");
         }
     }
 }
