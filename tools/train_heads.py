@@ -177,7 +177,7 @@ def tensors_of(network, manifest):
 
 def answered(system, vectors, clips, test):
     """Answers to some clips by a top that was trained on the others."""
-    run = Run(system, vectors, clips, np.setdiff1d(np.arange(len(clips.rows)), test), None).run()
+    run = Run(system, vectors, clips, np.setdiff1d(np.arange(len(clips.rows)), test)).run()
     return {"index": test, **{key: value.numpy() for key, value in run.answers(test).items()}}
 
 
@@ -258,7 +258,7 @@ def main():
     if not np.all(np.diff(fitted["interval"]["knots_years"]) > 0):
         print("all ages are answered alike: the file has no interval of age", file=sys.stderr)
         fitted["interval"] = None
-    run = Run(system, vectors, clips, np.arange(len(clips.rows)), None).run()
+    run = Run(system, vectors, clips, np.arange(len(clips.rows))).run()
     tensors = with_top(tensors_of(args.network, manifest), run.top, manifest["representation"])
     of = {"table": table.name, "clips": len(clips.rows), "actors": sorted(set(clips.speaker.tolist())), "recipe": asdict(recipe)}
     manifest |= {
