@@ -122,13 +122,7 @@ impl<'a> Weights<'a> {
             let place = Place::Memory(bytes.into());
             tensors.insert(name, Stored { dtype: info.dtype, shape: info.shape.clone(), place });
         }
-        Ok(Self {
-            precision: Precision::F32,
-            texts: header::texts(&header),
-            tensors,
-            as_codes: Vec::new(),
-            lost: BTreeMap::new(),
-        })
+        Ok(Self::of(header::texts(&header), tensors))
     }
 
     /// Reads a file's header; a tensor's bytes are read when it is asked for, so that memory holds one of them at a time.
@@ -147,15 +141,14 @@ impl<'a> Weights<'a> {
                 Stored { dtype: info.dtype, shape: info.shape.clone(), place }
             };
             let tensors = header.tensors().into_iter().map(|(name, info)| (name, stored(info))).collect();
-            Ok(Self {
-                precision: Precision::F32,
-                texts: header::texts(&header),
-                tensors,
-                as_codes: Vec::new(),
-                lost: BTreeMap::new(),
-            })
+            Ok(Self::of(header::texts(&header), tensors))
         };
         read().map_err(|error: Error| error.in_file(path))
+    }
+
+    /// Of which nobody took or noted anything yet.
+    fn of(texts: BTreeMap<String, String>, tensors: BTreeMap<String, Stored<'a>>) -> Self {
+        Self { precision: Precision::F32, texts, tensors, as_codes: Vec::new(), lost: BTreeMap::new() }
     }
 
     /// Layers that are loaded from here compute in this precision, where they can; in [`Precision::F32`] unless told.
@@ -183,13 +176,7 @@ impl<'a> Weights<'a> {
             }
             all.insert(name, Stored { dtype, shape, place: Place::Memory(bytes) });
         }
-        Ok(Self {
-            precision: Precision::F32,
-            texts: BTreeMap::new(),
-            tensors: all,
-            as_codes: Vec::new(),
-            lost: BTreeMap::new(),
-        })
+        Ok(Self::of(BTreeMap::new(), all))
     }
 
     /// A text of the header's `__metadata__`.
