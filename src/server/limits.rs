@@ -1,5 +1,6 @@
 //! What the server takes at most, and how long it waits. Each limit has its own refusal.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -39,10 +40,16 @@ pub struct Limits {
     pub grace: Duration,
 }
 
+/// Asked once: each start takes a dozen defaults from here, and counting reads files of the system.
+fn cpus() -> usize {
+    static CPUS: OnceLock<usize> = OnceLock::new();
+    *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers: cpus(),
             queue: 64,
             connections: 512,
             body_bytes: 1_000_000_000,

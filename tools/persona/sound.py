@@ -12,6 +12,7 @@ from .system_file import LOGMEL
 RATE, N_FFT, HOP = LOGMEL["sample_rate_hz"], LOGMEL["n_fft"], LOGMEL["hop_length"]
 WINDOW_SAMPLES = int(LOGMEL["window_s"] * RATE)
 SPEECH_PEAK = 0.3  # of inverted clips, whose level nobody knows
+MOST_GAIN = 100.0  # of power, in one round of inversion
 
 
 def slaney_bank():
@@ -46,23 +47,27 @@ def to_bytes(db):
     return ((db + 80.0) * (255.0 / 80.0)).round().to(torch.uint8)
 
 
-def invert(db, generator, iterations=32, momentum=0.99):
-    """Log-mel [batch, frames, bands] → audio [batch, (frames − 1) · hop] of peak 0.3. Non-negative inversion of the mel bank (multiplicative
-    updates, Lee & Seung 2001), then Griffin-Lim with momentum (Perraudin, Balazs, Søndergaard 2013) from random phases."""
+def from_bytes(frames):
+    """The dB of `to_bytes`."""
+    return frames.float() * (80.0 / 255.0) - 80.0
+
+
+def invert(db, generator, iterations=120, momentum=0.99):
+    """Log-mel [batch, frames, bands] → audio [batch, (frames − 1) · hop] of peak 0.3.
+
+    Griffin and Lim's way with momentum (Perraudin, Balazs, Søndergaard 2013) from white noise, but what each round imposes is the power of the mel bands,
+    which is all that is known: a bin keeps its phase and its part in its bands, and is scaled by what they lack. A band's noise so stays noise, where a magnitude
+    told from the bands alone would be smooth."""
     power = 10.0 ** (db.transpose(1, 2) / 10.0)
-    linear, aim = (torch.linalg.pinv(BANK) @ power).clamp(min=1e-9), BANK.T @ power
-    for _ in range(15):
-        linear = linear * aim / (BANK.T @ (BANK @ linear) + 1e-12)
-    magnitude, samples = linear.sqrt(), (db.shape[1] - 1) * HOP
-    phases = torch.rand(magnitude.shape, generator=generator) * (2.0 * math.pi)
-    guess, last = torch.polar(magnitude, phases), 0.0
+    share = BANK.T / BANK.sum(0).clamp(min=1e-6)[:, None]
+    samples = (db.shape[1] - 1) * HOP
+    audio, last = 0.01 * torch.randn((len(db), samples), generator=generator), 0.0
     for _ in range(iterations):
-        audio = torch.istft(guess, N_FFT, HOP, window=HANN, length=samples)
         consistent = spectrum(audio)
         guess = consistent + momentum * (consistent - last)
-        guess = magnitude * guess / (guess.abs() + 1e-9)
+        lacking = (power / (BANK @ guess.abs().square() + 1e-12)).clamp(max=MOST_GAIN)
+        audio = torch.istft(guess * (share @ lacking).sqrt(), N_FFT, HOP, window=HANN, length=samples)
         last = consistent
-    audio = torch.istft(guess, N_FFT, HOP, window=HANN, length=samples)
     return audio / (audio.abs().amax(dim=1, keepdim=True) + 1e-9) * SPEECH_PEAK
 
 

@@ -84,7 +84,7 @@ def campplus(taps, heard_outside, speech, runs):
     columns = listen.slices(taps)
     pick = lambda x: torch.cat([x[..., columns[tap]] for tap in taps], dim=-1).float()
     heard = load_file(runs / "heard-clips.safetensors")
-    made, real, made_lines, real_lines = (pick(heard_outside[name]) for name in ("made", "real", "made_lines", "real_lines"))
+    recorded, made, real, made_lines, real_lines = (pick(heard_outside[name]) for name in ("recorded", "made", "real", "made_lines", "real_lines"))
     aligned, aligned_lines = Alignment(made, real), Alignment(made_lines.flatten(0, 1), real_lines.flatten(0, 1))
     clips_lines = pick(heard["clips_lines"]).unbind(1)
     known, sex = sexes(heard_outside["pair_recording"], speech)
@@ -92,7 +92,7 @@ def campplus(taps, heard_outside, speech, runs):
         copies=torch.stack([aligned(pick(heard["clips"])), *map(aligned_lines, clips_lines)]),
         residuals=real - aligned(made),
         coded=pick(load_file(runs / "heard-codes.safetensors")["missed"]),
-        voices=torch.cat([real[known], *real_lines[known].unbind(1)]),
+        voices=torch.cat([recorded[known], *real_lines[known].unbind(1)]),
         voices_sex=sex.repeat(1 + len(clips_lines)),
         lines=heard["clips_line"],
     )
