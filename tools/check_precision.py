@@ -5,7 +5,7 @@
     python3 tools/check_precision.py PROGRAM --data CREMA_D --runs RUNS [--sounds FOLDER]   weights/precision.json
 
 `PROGRAM eval` answers every fold's test clips in both precisions. Systems on log-mel spectrograms hear those of CREMA_D; the others need the clips as
-sound, FOLDER/CLIP.wav, such as inverted from the spectrograms. Needs Python alone.
+sound, FOLDER/CLIP.wav, such as listen.py leaves with --sounds. Needs Python alone.
 """
 import argparse
 import csv

