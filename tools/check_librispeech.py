@@ -33,11 +33,14 @@ def compare(said, beside):
     both = [(a, b) for a, b in zip(said, beside) if a["no_answer"] is None and b["no_answer"] is None]
     for head in ("emotion", "gender"):
         kept = sum(a[head]["label"] == b[head]["label"] for a, b in both)
-        print(f"beside: {head} of {kept} of {len(both)} the same")
-    moves = [max(abs(p - b[head]["probabilities"][label]) for head in ("emotion", "gender") for label, p in a[head]["probabilities"].items()) for a, b in both]
+        print(f"beside: {head} the same for {kept} of {len(both)}")
+    moves = []
+    for a, b in both:
+        changes = [abs(p - b[head]["probabilities"][label]) for head in ("emotion", "gender") for label, p in a[head]["probabilities"].items()]
+        moves.append(max(changes))
     years = [b["age"]["years"] - a["age"]["years"] for a, b in both]
-    size = statistics.mean(map(abs, years))
-    print(f"beside: largest change of a probability {statistics.median(moves):.3f} in the median, {max(moves):.3f} at most; age {statistics.mean(years):+.2f} years in the mean, {size:.2f} in mean size")
+    print(f"beside: largest change of a probability {statistics.median(moves):.3f} in the median, {max(moves):.3f} at most")
+    print(f"beside: age {statistics.mean(years):+.2f} years in the mean, {statistics.mean(map(abs, years)):.2f} in mean size")
 
 
 def main():

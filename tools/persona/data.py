@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
+from .sound import from_bytes
+
 EMOTIONS = ["ANG", "DIS", "FEA", "HAP", "NEU", "SAD"]  # the order of the heads' labels
 SEXES = ["female", "male"]
 
@@ -60,7 +62,7 @@ def crops(clips, index, frames, generator=None):
         offset = (torch.rand(len(index), generator=generator) * (spare + 1)).long().clamp(max=spare)
     device = clips.frames.device
     at = (clips.start[index] + offset).to(device)[:, None] + torch.arange(frames, device=device)
-    return clips.frames[at].float() * (80 / 255) - 80
+    return from_bytes(clips.frames[at])
 
 
 def shuffled_batches(clips, index, size, generator, jitter=12.0):

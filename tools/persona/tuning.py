@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from . import data, networks
 from .augment import Augment
+from .sound import from_bytes
 from .system_file import LOGMEL, normalised
 from .training import follow
 
@@ -156,7 +157,7 @@ class Run:
 
     def tie(self):
         """Lets the first layer read the highest bands as the one below."""
-        frames = self.heard.clips.frames[:: max(1, len(self.heard.clips.frames) // 100_000)].float() * (80 / 255) - 80
+        frames = from_bytes(self.heard.clips.frames[:: max(1, len(self.heard.clips.frames) // 100_000)])
         networks.tie_top_bands(self.network.xvector.tdnn[0], self.recipe.tied_bands, normalised(frames, LOGMEL).mean(0))
 
     @torch.no_grad()
