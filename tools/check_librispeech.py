@@ -3,7 +3,9 @@
 
     check_librispeech.py PERSONA_ENGINE FOLDER [--model NAME] [--beside int8]
 
-With --beside the same recordings are answered in that precision too, and it is told how far the answers are apart. FOLDER holds librispeech.csv (file, speaker, sex) and the recordings that it names. Needs ffmpeg. "held back" are the speakers that the shipped systems were not
+With --beside the same recordings are answered in that precision too, and it is told how far the answers are apart.
+
+FOLDER holds librispeech.csv (file, speaker, sex) and the recordings that it names. Needs ffmpeg. "held back" are the speakers that the shipped systems were not
 trained on (every fifth; tools/persona/outside.py says the same); the others lent their voices, though not these whole recordings' answers, to the training.
 """
 import argparse

@@ -108,11 +108,13 @@ def hear_outside(work):
     """Pairs and pretraining stretches of a share of the outside recordings, as lists of arrays."""
     checkpoint, args, share, shares = work
     listener, generator = Listener(checkpoint), torch.Generator().manual_seed(200 + share)
-    rooms = outside.Rooms(list(load_file(args.data / "logmel_u8.safetensors").values()), 700 + share)
+    corpus = load_file(args.data / "logmel_u8.safetensors")
+    rooms = outside.Rooms([corpus[name] for name in sorted(corpus)], 700 + share)
     degrade, rng = outside.Degrade(300 + share), np.random.default_rng(400 + share)
     found, columns = outside.recordings(args.speech), slices()
     line_rng = np.random.default_rng(600 + share)
-    pairs, stretches = ("recorded", "real", "made", "real_lines", "made_lines", "pair_recording"), ("frames", "degraded", "length", "recording", "speed", "statistics", "embedding")
+    pairs = ("recorded", "real", "made", "real_lines", "made_lines", "pair_recording")
+    stretches = ("frames", "degraded", "length", "recording", "speed", "statistics", "embedding")
     kept = {name: [] for name in (*pairs, *stretches)}
     for number in range(share, len(found), shares):
         audio = outside.read(found[number].path)

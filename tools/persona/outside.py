@@ -57,12 +57,14 @@ def stretches(audio, shortest=1.5, quietest=1e-3):
 
 class Rooms:
     """The noise of the corpus's rooms, for recordings that are quieter than those: a spectrogram keeps nothing below −80 dB, and where outside recordings lie
-    there, what their inversions lack is not what the corpus's lack. Of a clip's quietest tenth of frames, added to audio of the same peak in the bands."""
+    there, what their inversions lack is not what the corpus's lack."""
 
     def __init__(self, spectrograms, seed):
+        """`spectrograms`: a list of uint8 [frames, bands], as `sound.to_bytes` gives them."""
         self.spectrograms, self.rng = spectrograms, np.random.default_rng(seed)
 
     def __call__(self, audio):
+        """[samples] → the same in noise as in the quietest tenth of frames of some clip, as far below the loudest band as there."""
         db = from_bytes(torch.tensor(self.spectrograms[self.rng.integers(len(self.spectrograms))]))
         quiet = db.mean(1).argsort()[: max(4, len(db) // 10)]
         band = (10 ** (db[quiet] / 10)).mean(0)

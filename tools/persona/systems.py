@@ -39,7 +39,7 @@ class System:
     representation: dict
     trunk: dict
     recipe: Recipe | Tuning = field(default_factory=Recipe)
-    precision: str = "f32"  # of the engine where nobody asks for one: int8 where weights/precision.json shows that nothing which was asked for is lost
+    precision: str = "f32"  # of the engine where nobody asks for one; docs/speed.md, "What it costs", says why
 
     @property
     def shipped_trunk(self):
