@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use persona_engine::kernels::finish::{Finish, Output};
+use persona_engine::kernels::epilogue::{Epilogue, Output};
 use persona_engine::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
 use persona_engine::kernels::int8::{CodeRows, Codes, Int8Weights};
 use persona_engine::kernels::lanes::fft::RealFft;
@@ -31,7 +31,7 @@ fn packed_product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
     let (a, b, mut c) = (noise(m * k), Packed::new(&noise(k * n), [1, k, n]), vec![0.0; m * n]);
     let bias = vec![0.0; n];
     bencher.counter(ItemsCount::new(2 * m * k * n)).bench_local(|| {
-        let out = Output { values: &mut c, stride: n, bias: &bias, finish: Finish::Relu };
+        let out = Output { values: &mut c, stride: n, bias: &bias, finish: Epilogue::Relu };
         b.run(Rows { values: black_box(&a), strides: [k, 0] }, 0..1, m, out);
     });
 }
@@ -60,7 +60,7 @@ fn int8_product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
             lows: codes.lows(),
             scale_strides: [1, 1],
         };
-        weights.run(&x, 0..1, m, Output { values: &mut c, stride: n, bias: &bias, finish: Finish::Relu });
+        weights.run(&x, 0..1, m, Output { values: &mut c, stride: n, bias: &bias, finish: Epilogue::Relu });
     });
 }
 

@@ -1,57 +1,92 @@
-//! The one error type: what was wrong, where, and whether to mend the input, the installation or the arguments.
+//! The crate's error type. Its variants are ordered by what the caller can do: correct the arguments, the input, the model
+//! file or the environment, or report a bug.
+//!
+//! | variants | meaning | what to do |
+//! |---|---|---|
+//! | [`Error::Usage`] | an option or argument is invalid | correct the arguments |
+//! | [`Error::Malformed`], [`Error::Unsupported`], [`Error::TooShort`], [`Error::Limit`] | the input cannot be used | repair, convert or shorten the input |
+//! | [`Error::Manifest`], [`Error::Tensor`] | the model file cannot be used | get or make the model file again |
+//! | [`Error::Read`], [`Error::Write`] | the operating system refused | check path, permissions and free space |
+//! | [`Error::Internal`] | a bug, or a thread that could not be started | report it |
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong between a file's bytes and an answer.
+/// Everything that can go wrong between the bytes of a file and a prediction.
 ///
-/// Audio errors do not name the file: the reader of bytes does not know it. [`Error::in_file`] adds it on the way up.
+/// Errors of the audio decoders do not name the file, because they read bytes; [`Error::in_file`] adds the name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused to open or read something. Mend the path or the permissions.
-    #[error("cannot read: {0}")]
-    Io(#[from] std::io::Error),
+    /// An option, an argument or a combination of them is invalid. The message names it and its value.
+    #[error("{0}")]
+    Usage(String),
 
-    /// The bytes break the format that they claim to be. Mend the input.
+    /// The bytes violate the format that they claim to be.
     #[error("{format} is malformed: {what}")]
     Malformed {
         /// The format, such as `WAV` or `MP3`.
         format: &'static str,
-        /// Field, byte offset, what was expected and what came, and the next thing to try.
+        /// Field, byte offset, expected and actual value, and the next thing to try.
         what: String,
     },
 
-    /// The bytes may be sound, but this engine (or this build of it) does not read them. Convert the input.
+    /// The input may be valid, but this engine (or this build of it) does not read it.
     #[error("unsupported: {0}")]
     Unsupported(String),
 
-    /// A stated limit was passed. Shorten the input or raise the limit.
+    /// The input contains less audio, or less speech, than the operation needs.
+    #[error("{0}")]
+    TooShort(String),
+
+    /// A stated limit was exceeded. Shorten the input or raise the limit.
     #[error("over the limit: {what} is {actual}, at most {limit} are allowed")]
     Limit {
-        /// What is limited, with its unit.
+        /// The limited quantity, with its unit.
         what: &'static str,
-        /// The value that came, or the first one known to be too large.
+        /// The actual value, or the first one known to be too large.
         actual: u64,
         /// The largest value allowed.
         limit: u64,
     },
 
-    /// A tensor of the model file is not what its manifest says. Mend the installation.
+    /// A model file's manifest is invalid: not JSON, or a key that is missing, unknown or out of range.
+    #[error("model file: {0}")]
+    Manifest(String),
+
+    /// A tensor of a model file is not what the manifest states.
     #[error("model file: tensor `{name}`: expected {expected}, found {actual}")]
-    Weights {
+    Tensor {
         /// The tensor's name.
         name: String,
         /// Its expected shape, type or condition.
         expected: String,
-        /// What the file holds.
+        /// What the file contains.
         actual: String,
     },
 
-    /// A manifest, an option or an argument makes no sense. Mend the arguments or the manifest.
+    /// The operating system refused to open or read a file or stream.
+    #[error("cannot read: {0}")]
+    Read(#[from] io::Error),
+
+    /// The operating system refused to create or write an output.
+    #[error("cannot write {target}: {source}")]
+    Write {
+        /// The output as the user named it.
+        target: String,
+        /// The operating system's error.
+        source: io::Error,
+    },
+
+    /// A bug in this program, or a resource of the operating system (a thread, a socket) that it could not get.
+    #[error("{0}")]
+    Internal(String),
+
+    /// Being split into the variants above.
+    #[doc(hidden)]
     #[error("{0}")]
     Config(String),
 
@@ -60,13 +95,25 @@ pub enum Error {
     InFile {
         /// The file as the user named it.
         path: PathBuf,
-        /// What was wrong with it.
+        /// What is wrong with it.
         source: Box<Error>,
     },
 }
 
+/// How programs report an [`Error`]: the reason code of JSON outputs, the exit code and the HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorCodes {
+    /// Reason code in JSON: `configuration`, `malformed`, `unsupported`, `too_short`, `over_limit`, `model_file`, `not_found`,
+    /// `permission_denied`, `cannot_read`, `cannot_write` or `failed`.
+    pub reason: &'static str,
+    /// Exit code of the program if this error ends it: 1 for an input, 2 for usage and set-up.
+    pub exit: u8,
+    /// HTTP status of a response that reports it.
+    pub http_status: u16,
+}
+
 impl Error {
-    /// Names the file in which this error arose. An error that names one already is returned unchanged.
+    /// Adds the name of the file in which this error occurred. An error that names a file already is returned unchanged.
     #[must_use]
     pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
         match self {
@@ -75,7 +122,7 @@ impl Error {
         }
     }
 
-    /// What was wrong, without the file's name: for a file that the user never named.
+    /// Removes the name of the file, for a file that the user never named.
     #[must_use]
     pub fn without_file(self) -> Self {
         match self {
@@ -84,27 +131,45 @@ impl Error {
         }
     }
 
-    /// One word for the kind of error, for programs that count: `not_found`, `permission_denied`, `cannot_read`, `malformed`, `unsupported`,
-    /// `over_limit`, `model_file` or `configuration`.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Io(error) => match error.kind() {
-                ErrorKind::NotFound => "not_found",
-                ErrorKind::PermissionDenied => "permission_denied",
-                _ => "cannot_read",
+    /// Reason code, exit code and HTTP status of this error.
+    pub fn codes(&self) -> ErrorCodes {
+        let (reason, exit, http_status) = match self {
+            Self::Usage(_) | Self::Config(_) => ("configuration", 2, 400),
+            Self::Malformed { .. } => ("malformed", 1, 422),
+            Self::Unsupported(_) => ("unsupported", 1, 415),
+            Self::TooShort(_) => ("too_short", 1, 422),
+            Self::Limit { .. } => ("over_limit", 1, 413),
+            Self::Manifest(_) | Self::Tensor { .. } => ("model_file", 2, 500),
+            Self::Read(error) => match error.kind() {
+                ErrorKind::NotFound => ("not_found", 1, 404),
+                ErrorKind::PermissionDenied => ("permission_denied", 1, 403),
+                _ => ("cannot_read", 1, 400),
             },
-            Self::Malformed { .. } => "malformed",
-            Self::Unsupported(_) => "unsupported",
-            Self::Limit { .. } => "over_limit",
-            Self::Weights { .. } => "model_file",
-            Self::Config(_) => "configuration",
-            Self::InFile { source, .. } => source.reason(),
-        }
+            Self::Write { .. } => ("cannot_write", 2, 500),
+            Self::Internal(_) => ("failed", 2, 500),
+            Self::InFile { source, .. } => return source.codes(),
+        };
+        ErrorCodes { reason, exit, http_status }
+    }
+
+    /// The reason code of [`Error::codes`].
+    pub fn reason(&self) -> &'static str {
+        self.codes().reason
+    }
+
+    /// Shorthand for [`Error::Usage`].
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::Usage(what.into())
     }
 
     /// Shorthand for [`Error::Malformed`].
     pub fn malformed(format: &'static str, what: impl Into<String>) -> Self {
         Self::Malformed { format, what: what.into() }
+    }
+
+    /// Shorthand for [`Error::Write`].
+    pub fn write(target: impl Into<String>, source: io::Error) -> Self {
+        Self::Write { target: target.into(), source }
     }
 }
 
@@ -116,6 +181,6 @@ mod tests {
     fn the_file_is_named_once() {
         let error = Error::malformed("WAV", "no fmt chunk").in_file("inner.wav").in_file("outer.wav");
         assert_eq!(error.to_string(), "inner.wav: WAV is malformed: no fmt chunk");
-        assert_eq!(error.reason(), "malformed");
+        assert_eq!(error.codes(), ErrorCodes { reason: "malformed", exit: 1, http_status: 422 });
     }
 }

@@ -61,7 +61,7 @@ fn each_broken_tensor_is_named() {
         let mut parts = Parts::good();
         damage(&mut parts);
         let error = refusal(&parts.signed());
-        assert!(matches!(&error, Error::Weights { name: named, .. } if named == name), "{name}: {error}");
+        assert!(matches!(&error, Error::Tensor { name: named, .. } if named == name), "{name}: {error}");
         assert!(error.to_string().contains(what), "{name}: {error}");
     }
 }
@@ -89,7 +89,7 @@ fn each_tensor_is_missed_by_its_name() {
             let mut parts = good.clone();
             parts.tensors.remove(name);
             let error = refusal(&parts.signed());
-            assert!(matches!(&error, Error::Weights { name: named, .. } if named == name), "{name}: {error}");
+            assert!(matches!(&error, Error::Tensor { name: named, .. } if named == name), "{name}: {error}");
         }
     }
 }
@@ -266,7 +266,7 @@ fn tensors_that_the_taps_do_not_reach_are_left_over_and_those_beyond_the_file_ar
         (late, "campplus.xvector.block2.tdnnd1.nonlinear1.batchnorm.weight", "no such tensor"),
     ] {
         let error = refusal(&parts.signed());
-        assert!(matches!(&error, Error::Weights { name: named, .. } if named == name), "{error}");
+        assert!(matches!(&error, Error::Tensor { name: named, .. } if named == name), "{error}");
         assert!(error.to_string().contains(what), "{error}");
     }
 }
@@ -292,7 +292,7 @@ fn a_scale_of_zero_is_named() {
         let mut parts = Parts::named(system);
         parts.set_f32("representation.scale", 2, 0.0);
         let error = refusal(&parts.signed());
-        assert!(matches!(&error, Error::Weights { name, .. } if name == "representation.scale"), "{error}");
+        assert!(matches!(&error, Error::Tensor { name, .. } if name == "representation.scale"), "{error}");
         assert!(error.to_string().contains("0 at index 2"), "{error}");
     }
 }
@@ -343,7 +343,7 @@ fn another_recipe_than_the_tensors_is_told_by_the_tensor() {
         let mut parts = Parts::good();
         parts.set(pointer, value);
         let error = refusal(&parts.signed());
-        assert!(matches!(&error, Error::Weights { name: named, .. } if named == name), "{pointer}: {error}");
+        assert!(matches!(&error, Error::Tensor { name: named, .. } if named == name), "{pointer}: {error}");
     }
 }
 

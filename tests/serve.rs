@@ -8,7 +8,7 @@ use std::fs;
 
 use common::fixture;
 use common::server::{Answer, Server, form, posted};
-use persona_engine::engine::{Catalogue, Engine, Options, Recording, Unhindered};
+use persona_engine::engine::{Catalogue, Engine, NoControl, Options, Recording};
 use persona_engine::server::{Limits, Settings};
 use serde_json::Value;
 
@@ -80,8 +80,8 @@ fn an_m4a_as_telephones_write_it_is_answered() {
 fn a_timeline_and_channels_apart_are_answered_where_they_are_asked_for() {
     let server = Server::limited(Limits::default());
     let whole = answered(&server.post("/v1/predict?timeline=true", "", &speech()));
-    let stretches = whole["timeline"].as_array().unwrap();
-    assert_eq!((&stretches[0]["start_s"], whole["summary"].is_object()), (&0.0.into(), true));
+    let segments = whole["timeline"].as_array().unwrap();
+    assert_eq!((&segments[0]["start_s"], whole["summary"].is_object()), (&0.0.into(), true));
     let apart = answered(&server.post_form(&[("per_channel", None, b"true"), ("file", None, &speech())]));
     assert_eq!(apart["per_channel"][0]["channel"], 1);
     assert!(apart.get("emotion").is_none() && apart["per_channel"][0].get("timeline").is_none());
@@ -91,7 +91,7 @@ fn a_timeline_and_channels_apart_are_answered_where_they_are_asked_for() {
 fn an_embedding_is_the_engines_own() {
     let engine = Engine::new(Catalogue::of(&[]).system("xvector-cnn").unwrap(), Options::default()).unwrap();
     let recording = Recording::stream(fs::File::open(fixture("speech.wav")).unwrap(), "speech.wav");
-    let expected = engine.embed(recording, &mut Unhindered).unwrap();
+    let expected = engine.embed(recording, &mut NoControl).unwrap();
     let server = Server::limited(Limits::default());
     let kind = "multipart/form-data; boundary=xYz";
     let found = server.post("/v1/embed", kind, &form(&[("file", Some("speech.wav"), &speech())]));

@@ -8,7 +8,7 @@ use std::io::Cursor;
 
 use common::{buzz, float32, wav};
 use persona_engine::engine::{
-    Catalogue, Deaf, Engine, Listener, NoAnswer, Options, Recording, Smoothing, Stretch, Timeline, Unhindered,
+    Catalogue, Engine, NoAnswer, NoControl, NullObserver, Observer, Options, Recording, Segment, Smoothing, Timeline,
 };
 use persona_engine::{Error, Result};
 use serde_json::Value;
@@ -66,7 +66,7 @@ fn pauses_have_no_answer_and_the_summary_adds_up() {
     let report = mono(&engine(Some(Timeline::default()), 1));
     let timeline = report.timeline.unwrap();
     assert_eq!((timeline.len(), timeline.last().unwrap().end_s), (9, 9.3));
-    let answered: Vec<bool> = timeline.iter().map(|stretch| stretch.no_answer.is_none()).collect();
+    let answered: Vec<bool> = timeline.iter().map(|segment| segment.no_answer.is_none()).collect();
     assert_eq!(answered, [true, true, true, true, false, false, true, true, false]);
     assert_eq!(timeline[5].no_answer, Some(NoAnswer::Silence));
     assert!(timeline[5].speech_share.is_some_and(|share| share < 0.1));
@@ -79,7 +79,7 @@ fn pauses_have_no_answer_and_the_summary_adds_up() {
     }
 }
 
-/// At a hop of a window's length, and raw, each stretch is one window: the recording's answer is their mean.
+/// At a hop of a window's length, and raw, each segment is one window: the recording's answer is their mean.
 #[test]
 fn stretches_of_a_windows_length_are_windows() {
     let timeline = Timeline { hop_s: 3.0, smoothing: Smoothing::None };
@@ -90,11 +90,11 @@ fn stretches_of_a_windows_length_are_windows() {
     .unwrap();
     let samples = buzz(9 * RATE, RATE as f32);
     let report = engine.infer_reader(Cursor::new(wav(3, 1, RATE as u32, 32, &float32(&samples))), "buzz").unwrap();
-    let stretches = report.timeline.unwrap();
-    let of = |stretch: &Stretch| stretch.answers.emotion.as_ref().unwrap().probabilities[0].1;
+    let segments = report.timeline.unwrap();
+    let of = |segment: &Segment| segment.answers.emotion.as_ref().unwrap().probabilities[0].1;
     let whole = report.answers.emotion.unwrap().probabilities[0].1;
-    approx::assert_abs_diff_eq!(stretches.iter().map(of).sum::<f64>() / 3.0, whole, epsilon = 2e-6);
-    assert!(stretches.iter().all(|stretch| stretch.speech_share.is_none()));
+    approx::assert_abs_diff_eq!(segments.iter().map(of).sum::<f64>() / 3.0, whole, epsilon = 2e-6);
+    assert!(segments.iter().all(|segment| segment.speech_share.is_none()));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn the_number_of_threads_changes_no_bit() {
     let (left, right) = (talk(), talk().into_iter().rev().collect::<Vec<_>>());
     let answers = [1, 2, 3].map(|threads| {
         let engine = engine(Some(Timeline { hop_s: 0.5, ..Timeline::default() }), threads);
-        json(&engine.infer_channels(recording(&[&left, &right], 16_000), &mut Unhindered).unwrap())
+        json(&engine.infer_channels(recording(&[&left, &right], 16_000), &mut NoControl).unwrap())
     });
     assert_eq!(answers[1], answers[0]);
     assert_eq!(answers[2], answers[0]);
@@ -114,10 +114,10 @@ fn a_channel_is_answered_as_if_it_were_alone() {
     let right = buzz(talk().len(), 12_000.0);
     for rate in [16_000, 8_000] {
         let engine = engine(Some(Timeline::default()), 1);
-        let both = json(&engine.infer_channels(recording(&[&talk(), &right], rate), &mut Unhindered).unwrap());
+        let both = json(&engine.infer_channels(recording(&[&talk(), &right], rate), &mut NoControl).unwrap());
         assert!(both.get("emotion").is_none() && both.get("timeline").is_none());
         for (index, channel) in [&talk(), &right].into_iter().enumerate() {
-            let alone = json(&engine.infer_channels(recording(&[channel], rate), &mut Unhindered).unwrap());
+            let alone = json(&engine.infer_channels(recording(&[channel], rate), &mut NoControl).unwrap());
             let mut expected = alone["per_channel"][0].clone();
             expected["channel"] = (index + 1).into();
             assert_eq!(both["per_channel"][index], expected);
@@ -145,12 +145,12 @@ impl OfSamples for Engine {
 #[derive(Default)]
 struct Notes {
     samples: Vec<Vec<f32>>,
-    stretches: Vec<(u16, Stretch)>,
+    segments: Vec<(u16, Segment)>,
     rate_hz: u32,
     enough: Option<usize>,
 }
 
-impl Listener for Notes {
+impl Observer for Notes {
     fn begins(&mut self, sample_rate_hz: u32, lanes: u16) -> Result<()> {
         self.rate_hz = sample_rate_hz;
         self.samples.resize(usize::from(lanes), Vec::new());
@@ -162,10 +162,10 @@ impl Listener for Notes {
         Ok(())
     }
 
-    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
-        self.stretches.push((channel, stretch.clone()));
+    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
+        self.segments.push((channel, segment.clone()));
         match self.enough {
-            Some(enough) if self.stretches.len() > enough => Err(Error::Config("that is enough".into())),
+            Some(enough) if self.segments.len() > enough => Err(Error::Config("that is enough".into())),
             _ => Ok(()),
         }
     }
@@ -176,27 +176,33 @@ fn a_listener_hears_all_samples_and_stretches_and_may_stop() {
     let (left, right) = (talk(), vec![0.25; talk().len()]);
     let engine = engine(Some(Timeline::default()), 1);
     let mut notes = Notes::default();
-    let report = engine.listen_to_channels(recording(&[&left, &right], 16_000), &mut Unhindered, &mut notes).unwrap();
+    let report = engine.listen_to_channels(recording(&[&left, &right], 16_000), &mut NoControl, &mut notes).unwrap();
     assert!(report.per_channel.iter().all(|channel| channel.timeline.is_none() && channel.summary.is_some()));
     assert_eq!((notes.rate_hz, &notes.samples), (16_000, &vec![left.clone(), right.clone()]));
     for channel in [1, 2] {
-        let own: Vec<_> = notes.stretches.iter().filter(|(of, _)| *of == channel).collect();
+        let own: Vec<_> = notes.segments.iter().filter(|(of, _)| *of == channel).collect();
         assert_eq!((own.len(), own[0].1.start_s, own[8].1.end_s), (9, 0.0, 9.3));
     }
     let mut notes = Notes { enough: Some(3), ..Notes::default() };
-    let stopped = engine.listen_to_channels(recording(&[&left, &right], 16_000), &mut Unhindered, &mut notes);
+    let stopped = engine.listen_to_channels(recording(&[&left, &right], 16_000), &mut NoControl, &mut notes);
     assert!(stopped.unwrap_err().to_string().contains("that is enough"));
-    assert_eq!(notes.stretches.len(), 4);
+    assert_eq!(notes.segments.len(), 4);
 }
 
 #[test]
 fn a_recording_that_is_too_short_has_a_timeline_too() {
     let engine = engine(Some(Timeline::default()), 1);
-    let report = engine.infer_channels(recording(&[&[0.1; 1000]], 16_000), &mut Unhindered).unwrap();
+    let report = engine.infer_channels(recording(&[&[0.1; 1000]], 16_000), &mut NoControl).unwrap();
     let channel = &report.per_channel[0];
     assert_eq!(channel.no_answer, Some(NoAnswer::TooShort));
     assert_eq!(channel.timeline.as_ref().unwrap()[0].no_answer, Some(NoAnswer::TooShort));
-    assert!(engine.listen(recording(&[&[0.1; 1000]], 16_000), &mut Unhindered, &mut Deaf).unwrap().timeline.is_none());
+    assert!(
+        engine
+            .listen(recording(&[&[0.1; 1000]], 16_000), &mut NoControl, &mut NullObserver)
+            .unwrap()
+            .timeline
+            .is_none()
+    );
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`], [`Error::Unsupported`] and [`Error::Limit`] by the headers; [`Error::Io`] from the reader.
+    /// [`Error::Malformed`], [`Error::Unsupported`] and [`Error::Limit`] by the headers; [`Error::Read`] from the reader.
     pub fn new(reader: impl Read + Send + Sync + 'static, limits: &Limits) -> Result<Self> {
         Self::of(Source::new(reader), limits)
     }
@@ -82,7 +82,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// As [`Decoder::new`]; and [`Error::Io`] for a missing or unreadable file and for a directory.
+    /// As [`Decoder::new`]; and [`Error::Read`] for a missing or unreadable file and for a directory.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self> {
         let decoder =
             open_file(path).and_then(|file| Self::of(Source::from_file(file), limits)).map_err(|e| e.in_file(path))?;
@@ -119,7 +119,7 @@ impl Decoder {
     /// # Errors
     ///
     /// [`Error::Malformed`] for a recording that ends early or breaks (unless [`Limits::accept_truncated`]), for NaN and
-    /// infinite samples, and for one without a sample; [`Error::Io`] from the reader.
+    /// infinite samples, and for one without a sample; [`Error::Read`] from the reader.
     pub fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         let read = match &mut self.codec {
             Codec::Wav(reader) => reader.read_block(block),
@@ -177,7 +177,7 @@ fn compressed(_: Source, container: Container, _: &Limits) -> Result<(Codec, Spe
 
 /// Opens a file for reading; a directory opens on some systems and fails only later, so it is told here.
 fn open_file(path: &Path) -> Result<File> {
-    let say = |kind: ErrorKind, what: &str| Error::Io(io::Error::new(kind, what.to_owned()));
+    let say = |kind: ErrorKind, what: &str| Error::Read(io::Error::new(kind, what.to_owned()));
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             return Err(say(ErrorKind::IsADirectory, "it is a directory; name the recordings in it"));
@@ -189,6 +189,6 @@ fn open_file(path: &Path) -> Result<File> {
     }
     File::open(path).map_err(|e| match e.kind() {
         ErrorKind::PermissionDenied => say(e.kind(), "permission denied; check who may read the file"),
-        _ => Error::Io(e),
+        _ => Error::Read(e),
     })
 }

@@ -141,7 +141,7 @@ pub(super) struct AnswerArgs {
     pub(super) quiet: bool,
 }
 
-/// Answers that are not wanted, or not allowed. What is switched off is not computed.
+/// Predictions that are not wanted, or not allowed. What is switched off is not computed.
 #[derive(Args)]
 pub(super) struct HeadArgs {
     /// Leave emotion out: it is not computed, not printed and has no key in JSON.

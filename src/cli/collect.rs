@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use persona_engine::engine::{Keeping, Listener, Stretch};
+use persona_engine::engine::{Collector, Observer, Segment};
 use persona_engine::export::{Audio, Runs, Sketch, TextGrid, write_channels_page, write_page};
 use persona_engine::{Error, Result};
 
@@ -11,11 +11,11 @@ use super::form::{Form, Told};
 use super::output::written;
 use super::timeline_args::output_of;
 
-/// One recording's listeners; nothing for what was not asked for.
+/// One recording's observers; nothing for what was not asked for.
 pub(super) struct Collected<'f, 'o> {
     form: &'f mut Form<'o>,
     /// For JSON.
-    kept: Option<Keeping>,
+    kept: Option<Collector>,
     /// For the table.
     pub(super) runs: Option<Runs>,
     grid: Option<TextGrid>,
@@ -28,7 +28,7 @@ impl<'f, 'o> Collected<'f, 'o> {
         let is_table = matches!(form, Form::Table { .. });
         Self {
             form,
-            kept: (args.json && asked.timeline).then(Keeping::default),
+            kept: (args.json && asked.timeline).then(Collector::default),
             runs: (is_table && asked.timeline).then(Runs::default),
             grid: asked.textgrid.as_ref().map(|_| TextGrid::default()),
             sketch: asked.html.as_ref().map(|_| Sketch::default()),
@@ -68,7 +68,7 @@ impl<'f, 'o> Collected<'f, 'o> {
     }
 }
 
-impl Listener for Collected<'_, '_> {
+impl Observer for Collected<'_, '_> {
     fn begins(&mut self, sample_rate_hz: u32, lanes: u16) -> Result<()> {
         if let Some(kept) = &mut self.kept {
             kept.begins(sample_rate_hz, lanes)?;
@@ -80,19 +80,19 @@ impl Listener for Collected<'_, '_> {
         self.sketch.as_mut().map_or(Ok(()), |sketch| sketch.samples(channel, samples))
     }
 
-    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
-        self.form.stretch(channel, stretch)?;
+    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
+        self.form.segment(channel, segment)?;
         if let Some(kept) = &mut self.kept {
-            kept.stretch(channel, stretch)?;
+            kept.segment(channel, segment)?;
         }
         if let Some(runs) = &mut self.runs {
-            runs.stretch(channel, stretch)?;
+            runs.segment(channel, segment)?;
         }
         if let Some(grid) = &mut self.grid {
-            grid.stretch(channel, stretch)?;
+            grid.segment(channel, segment)?;
         }
         if let Some(sketch) = &mut self.sketch {
-            sketch.stretch(channel, stretch)?;
+            sketch.segment(channel, segment)?;
         }
         Ok(())
     }

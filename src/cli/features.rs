@@ -46,7 +46,7 @@ Examples:
   persona-engine features call.wav --frontend speechbrain-fbank --set n_mels=24 --set mean_over_time=true --verify theirs.npy
   persona-engine features call.wav --model campplus-fcn -o mine.safetensors
 
-The recording is taken as one stretch, its channels averaged, resampled to the front-end's rate. Kaldi's kinds scale samples to whole numbers
+The recording is taken as one segment, its channels averaged, resampled to the front-end's rate. Kaldi's kinds scale samples to whole numbers
 (frame_opts.sample_scale=int16) and add no dither. `--set ?=` lists a kind's knobs.";
 
 /// Writes, compares, or both. Returns whether nothing differed.

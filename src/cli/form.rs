@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use persona_engine::engine::{Answers, ChannelsReport, Engine, Failure, Listener, Manifest, NoAnswer, Report, Stretch};
+use persona_engine::engine::{
+    ChannelsReport, Engine, Failure, Manifest, NoAnswer, Observer, Predictions, Report, Segment,
+};
 use persona_engine::export::{CsvRows, JsonLines, Runs};
 use persona_engine::{Error, Result};
 use serde::Serialize;
@@ -48,9 +50,9 @@ pub(super) enum Form<'o> {
     Table { out: &'o mut dyn Write, first: bool },
     /// One object a recording.
     Json(&'o mut dyn Write),
-    /// One object a stretch, and one a recording.
+    /// One object a segment, and one a recording.
     Lines(JsonLines<'o>),
-    /// One row a stretch; or one a recording or channel, if there is no timeline.
+    /// One row a segment; or one a recording or channel, if there is no timeline.
     Rows { rows: CsvRows<'o>, timeline: bool },
 }
 
@@ -98,7 +100,7 @@ impl<'o> Form<'o> {
             }
             Self::Rows { timeline: true, .. } => {}
             Self::Rows { rows, .. } => {
-                let written = whole(told).iter().try_for_each(|(channel, whole)| rows.stretch(*channel, whole));
+                let written = whole(told).iter().try_for_each(|(channel, whole)| rows.segment(*channel, whole));
                 self.written(written)?;
             }
         }
@@ -134,19 +136,19 @@ impl<'o> Form<'o> {
     }
 }
 
-impl Listener for Form<'_> {
-    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
+impl Observer for Form<'_> {
+    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
         match self {
-            Self::Lines(lines) => lines.stretch(channel, stretch),
-            Self::Rows { rows, timeline: true } => rows.stretch(channel, stretch),
+            Self::Lines(lines) => lines.segment(channel, segment),
+            Self::Rows { rows, timeline: true } => rows.segment(channel, segment),
             Self::Rows { .. } | Self::Table { .. } | Self::Json(_) => Ok(()),
         }
     }
 }
 
-/// A recording, or each of its channels, as one stretch.
-fn whole(told: &Told) -> Vec<(u16, Stretch)> {
-    let stretch = |answers: &Answers, speech_s: Option<f64>, no_answer: Option<NoAnswer>, end_s: f64| Stretch {
+/// A recording, or each of its channels, as one segment.
+fn whole(told: &Told) -> Vec<(u16, Segment)> {
+    let segment = |answers: &Predictions, speech_s: Option<f64>, no_answer: Option<NoAnswer>, end_s: f64| Segment {
         start_s: 0.0,
         end_s,
         speech_share: speech_s.map(|speech_s| (1e3 * (speech_s / end_s).min(1.0)).round() / 1e3),
@@ -155,11 +157,11 @@ fn whole(told: &Told) -> Vec<(u16, Stretch)> {
         no_answer,
     };
     match told {
-        Told::Mean(report) => vec![(0, stretch(&report.answers, report.speech_s, report.no_answer, report.duration_s))],
+        Told::Mean(report) => vec![(0, segment(&report.answers, report.speech_s, report.no_answer, report.duration_s))],
         Told::Channels(report) => {
             let of = |channel: &persona_engine::engine::ChannelReport| {
-                let stretch = stretch(&channel.answers, channel.speech_s, channel.no_answer, report.duration_s);
-                (channel.channel, stretch)
+                let segment = segment(&channel.answers, channel.speech_s, channel.no_answer, report.duration_s);
+                (channel.channel, segment)
             };
             report.per_channel.iter().map(of).collect()
         }

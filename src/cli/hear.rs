@@ -19,7 +19,7 @@ pub(super) struct Heard<T> {
     pub(super) sha256: Option<String>,
 }
 
-/// Answers a file. One that can be read only once, such as a pipe, is hashed on its way.
+/// Predicts a file. One that can be read only once, such as a pipe, is hashed on its way.
 pub(super) fn file<T>(path: &Path, hashed: bool, answer: impl FnOnce(Recording) -> Result<T>) -> Heard<T> {
     if !hashed {
         return Heard { answer: answer(Recording::file(path)), sha256: None };
@@ -30,11 +30,11 @@ pub(super) fn file<T>(path: &Path, hashed: bool, answer: impl FnOnce(Recording) 
     }
     match File::open(path) {
         Ok(stream) => hashed_stream(stream, &path.to_string_lossy(), answer),
-        Err(error) => Heard { answer: Err(Error::Io(error).in_file(path)), sha256: None },
+        Err(error) => Heard { answer: Err(Error::Read(error).in_file(path)), sha256: None },
     }
 }
 
-/// Answers what comes on standard input, which is named `-`.
+/// Predicts what comes on standard input, which is named `-`.
 pub(super) fn stdin<T>(hashed: bool, answer: impl FnOnce(Recording) -> Result<T>) -> Heard<T> {
     if hashed {
         return hashed_stream(io::stdin(), "-", answer);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use persona_engine::Result;
-use persona_engine::engine::{Engine, Listener, Recording, Unhindered};
+use persona_engine::engine::{Engine, NoControl, Observer, Recording};
 
 use super::Stop;
 use super::args::{InferArgs, is_stdin, system_in};
@@ -13,7 +13,7 @@ use super::collect::Collected;
 use super::form::{Form, Told};
 use super::hear::{self, Heard};
 
-/// Answers each file in turn. Returns whether none failed.
+/// Predicts each file in turn. Returns whether none failed.
 pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     args.check().map_err(Stop::SetUp)?;
     let options = args.options().map_err(Stop::SetUp)?;
@@ -51,12 +51,12 @@ pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     Ok(all_answered)
 }
 
-fn hear(engine: &Engine, args: &InferArgs, file: &Path, hashed: bool, listener: &mut dyn Listener) -> Heard<Told> {
+fn hear(engine: &Engine, args: &InferArgs, file: &Path, hashed: bool, observer: &mut dyn Observer) -> Heard<Told> {
     let answer = |recording: Recording| {
         if args.timeline.per_channel {
-            return engine.listen_to_channels(recording, &mut Unhindered, listener).map(Told::Channels);
+            return engine.listen_to_channels(recording, &mut NoControl, observer).map(Told::Channels);
         }
-        engine.listen(recording, &mut Unhindered, listener).map(|report| Told::Mean(Box::new(report)))
+        engine.listen(recording, &mut NoControl, observer).map(|report| Told::Mean(Box::new(report)))
     };
     if is_stdin(file) { hear::stdin(hashed, answer) } else { hear::file(file, hashed, answer) }
 }

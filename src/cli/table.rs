@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use persona_engine::engine::{
-    Age, Answers, ChannelReport, ChannelsReport, Choice, Head, Interval, Manifest, NoAnswer, Report, Withheld,
+    Age, ChannelReport, ChannelsReport, Classification, Head, Interval, Manifest, NoAnswer, Predictions, Report,
+    Withheld,
 };
 use persona_engine::export::Runs;
 
@@ -15,7 +16,7 @@ const BAR: usize = 32;
 
 /// What a table says of one voice.
 struct Voice<'a> {
-    answers: &'a Answers,
+    answers: &'a Predictions,
     withheld: &'a [Withheld],
     no_answer: Option<NoAnswer>,
 }
@@ -101,7 +102,7 @@ fn length(seconds: f64) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02} min") }
 }
 
-fn write_emotion(out: &mut dyn Write, emotion: &Choice) -> io::Result<()> {
+fn write_emotion(out: &mut dyn Write, emotion: &Classification) -> io::Result<()> {
     for (index, (label, probability)) in emotion.probabilities.iter().enumerate() {
         let head = if index == 0 { "emotion" } else { "" };
         let mark = if *label == emotion.label { '▸' } else { ' ' };

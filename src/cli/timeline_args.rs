@@ -14,23 +14,23 @@ use super::args::is_stdin;
 #[command(next_help_heading = "Timeline and channels")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct TimelineArgs {
-    /// Tell how the recording changes: an answer for each stretch of --hop seconds.
+    /// Tell how the recording changes: an answer for each segment of --hop seconds.
     #[arg(long)]
     pub(super) timeline: bool,
-    /// Length of a stretch in seconds, 0.1 to 3; windows of 3 s begin so far apart. With 1 it takes three times as long as without a timeline.
+    /// Length of a segment in seconds, 0.1 to 3; windows of 3 s begin so far apart. With 1 it takes three times as long as without a timeline.
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     hop: f64,
-    /// What a stretch takes from the windows that overlap it: `overlap` their mean, the middle one counting most; `none` the one around its
+    /// What a segment takes from the windows that overlap it: `overlap` their mean, the middle one counting most; `none` the one around its
     /// middle, as it came from the network.
     #[arg(long, value_name = "HOW", default_value = "overlap")]
     smoothing: SmoothingArg,
     /// Answer each channel apart (agent and customer), instead of the mean of all.
     #[arg(long)]
     pub(super) per_channel: bool,
-    /// One JSON object a stretch, a line each, as soon as it is known; then the report.
+    /// One JSON object a segment, a line each, as soon as it is known; then the report.
     #[arg(long, conflicts_with = "json")]
     pub(super) jsonl: bool,
-    /// CSV: a row a stretch with --timeline, else a row a recording (or channel).
+    /// CSV: a row a segment with --timeline, else a row a recording (or channel).
     #[arg(long, conflicts_with_all = ["json", "jsonl"])]
     pub(super) csv: bool,
     /// Write the timeline as interval tiers for Praat too. OUT is a file, or a folder if there are several recordings.

@@ -1,4 +1,4 @@
-//! A timeline as rows for people: one for each run of stretches that say the same.
+//! A timeline as rows for people: one for each run of segments that say the same.
 
 use std::io::{self, Write};
 

@@ -12,7 +12,7 @@
 //! computed together. Rounding in f32 comes to about −130 dB of the signal.
 
 use super::phases::Phases;
-use crate::kernels::finish::{Finish, Output};
+use crate::kernels::epilogue::{Epilogue, Output};
 use crate::kernels::packed::{Packed, Rows};
 
 /// Outputs of a panel: as many as [`Packed`] computes at once.
@@ -73,7 +73,7 @@ impl Rounds {
         for panel in &self.panels {
             let x = Rows { values: &input[panel.input..], strides: [self.inputs, 0] };
             let values = &mut output[first + panel.output..];
-            let out = Output { values, stride: self.outputs, bias: &panel.bias, finish: Finish::Linear };
+            let out = Output { values, stride: self.outputs, bias: &panel.bias, finish: Epilogue::Linear };
             panel.weights.run(x, 0..1, rounds, out);
         }
     }

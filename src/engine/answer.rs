@@ -40,7 +40,7 @@ impl Scratch {
 pub(super) struct Worker<'a> {
     pub(super) system: &'a System,
     pub(super) options: &'a Options,
-    /// Samples from one stretch of the timeline to the next; nothing without one.
+    /// Samples from one segment of the timeline to the next; nothing without one.
     pub(super) hop: Option<usize>,
     pub(super) scratch: &'a mut Scratch,
 }
@@ -57,7 +57,7 @@ pub(super) struct Answer {
     pub(super) fresh: usize,
     /// Those of the fresh ones that are speech.
     pub(super) speech: usize,
-    /// What it shows of each stretch of the timeline that it touches; empty if it does not belong to it.
+    /// What it shows of each segment of the timeline that it touches; empty if it does not belong to it.
     pub(super) parts: Vec<Part>,
     /// Mean square of the speech frames, and of the noise under them; 0 and 0 where there is no speech.
     powers: (f64, f64),
@@ -66,10 +66,10 @@ pub(super) struct Answer {
     pub(super) network_time: Duration,
 }
 
-/// What a window shows of a stretch, or of the part that lies in it.
+/// What a window shows of a segment, or of the part that lies in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Part {
-    /// Samples of the stretch that lie in the window.
+    /// Samples of the segment that lie in the window.
     pub(super) length: usize,
     /// Those of them that are speech.
     pub(super) speech: usize,
@@ -130,7 +130,7 @@ impl Worker<'_> {
         level_dbfs(samples) < self.options.silence_dbfs
     }
 
-    /// What the window shows of the timeline's stretches, if it belongs to it. `judged`: the detector has just run on it.
+    /// What the window shows of the timeline's segments, if it belongs to it. `judged`: the detector has just run on it.
     fn parts(&self, window: &Window, judged: bool) -> Vec<Part> {
         let Some(hop) = self.hop.filter(|_| window.timeline) else {
             return Vec::new();

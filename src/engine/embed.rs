@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::pace::{Pace, Unhindered};
+use super::control::{Control, NoControl};
 use super::pipeline::Engine;
 use super::recording::Recording;
 use super::report::SCHEMA;
@@ -103,37 +103,37 @@ impl EmbeddingEngine {
         let (decoder, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
         let layer = self.options.layer.as_deref();
         let worker = Worker::new(self.model.embedder(), layer, self.options.threads);
-        worker.and_then(|worker| run(worker, &mut Unhindered, decoder, &name)).map_err(|error| error.in_file(&name))
+        worker.and_then(|worker| run(worker, &mut NoControl, decoder, &name)).map_err(|error| error.in_file(&name))
     }
 }
 
 impl Engine {
-    /// The embedding of a recording by this engine's system, at a pace.
+    /// The embedding of a recording by this engine's system, at a control.
     ///
     /// # Errors
-    /// As [`EmbeddingEngine::embed_reader`]; and the pace's own.
-    pub fn embed(&self, recording: Recording, pace: &mut dyn Pace) -> Result<Embedding> {
+    /// As [`EmbeddingEngine::embed_reader`]; and the control's own.
+    pub fn embed(&self, recording: Recording, control: &mut dyn Control) -> Result<Embedding> {
         let options = self.options();
         let (decoder, name) = recording.open(options.raw.as_ref(), &options.limits)?;
         let worker = Worker::new(self.system().embedder(), None, options.threads);
-        worker.and_then(|worker| run(worker, pace, decoder, &name)).map_err(|error| error.in_file(&name))
+        worker.and_then(|worker| run(worker, control, decoder, &name)).map_err(|error| error.in_file(&name))
     }
 }
 
 /// Windows of a recording to the mean of their vectors.
-fn run(mut worker: Worker<'_>, pace: &mut dyn Pace, decoder: Decoder, name: &str) -> Result<Embedding> {
+fn run(mut worker: Worker<'_>, control: &mut dyn Control, decoder: Decoder, name: &str) -> Result<Embedding> {
     let manifest = worker.embedder.manifest();
     let mut stream = SignalStream::new(decoder, Split::Mean, manifest.frontend.sample_rate_hz())?;
     let mut windows = Windows::new(manifest.frontend.window_samples(), None);
     let (mut ready, mut mean) = (Vec::new(), Mean::default());
     loop {
-        pace.step(&stream.progress())?;
+        control.step(&stream.progress())?;
         if !stream.next()? {
             break;
         }
         windows.push(stream.block(0).1, &mut |window| ready.push(window));
         for window in ready.drain(..) {
-            pace.step(&stream.progress())?;
+            control.step(&stream.progress())?;
             mean.take(worker.embed(&window)?, window.fresh);
         }
     }

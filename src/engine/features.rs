@@ -7,7 +7,7 @@ use crate::audio::{Decoder, Limits, RawFormat};
 use crate::error::Result;
 use crate::models::Frontend;
 
-/// `[frames, bands]` of a recording, its mean over time taken off if the recipe says so. The recording is taken as one stretch, however long: memory
+/// `[frames, bands]` of a recording, its mean over time taken off if the recipe says so. The recording is taken as one segment, however long: memory
 /// follows its length.
 ///
 /// # Errors

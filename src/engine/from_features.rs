@@ -11,7 +11,7 @@ use super::report::Report;
 use super::stream::Heard;
 
 impl Engine {
-    /// Answers one window's features, `[frames, bands]` as the system's front-end gives them, as if their recording had been heard:
+    /// Predicts one window's features, `[frames, bands]` as the system's front-end gives them, as if their recording had been heard:
     /// through the same weighting, rounding and refusals. `name` stands for the recording in the report.
     ///
     /// Fewer frames than the network needs are [`NoAnswer::TooShort`](super::NoAnswer::TooShort). Silence cannot be told: features are relative to their clip.

@@ -3,7 +3,7 @@
 use crate::error::Result;
 
 use super::answer::{Answer, Combined};
-use super::listener::Listener;
+use super::observer::Observer;
 use super::report::NoAnswer;
 use super::smoother::Smoother;
 use super::summary::Tally;
@@ -64,25 +64,25 @@ impl<'a> Lane<'a> {
     }
 
     /// Takes the answer of the next window, in their order.
-    pub(super) fn take(&mut self, answer: Answer, listener: &mut dyn Listener) -> Result<()> {
+    pub(super) fn take(&mut self, answer: Answer, observer: &mut dyn Observer) -> Result<()> {
         self.combined.add(&answer);
         let Some((smoother, tally)) = self.timeline.as_mut().filter(|_| !answer.parts.is_empty()) else {
             return Ok(());
         };
         let channel = self.channel;
-        smoother.push(answer, &mut |stretch| {
-            tally.add(stretch);
-            listener.stretch(channel, stretch)
+        smoother.push(answer, &mut |segment| {
+            tally.add(segment);
+            observer.segment(channel, segment)
         })
     }
 
     /// The end, when all windows have been answered.
-    pub(super) fn finish(self, listener: &mut dyn Listener) -> Result<LaneEnd> {
+    pub(super) fn finish(self, observer: &mut dyn Observer) -> Result<LaneEnd> {
         let Self { channel, windows, combined, too_short, timeline } = self;
         let finished = timeline.map(|(mut smoother, mut tally)| {
-            let told = smoother.finish(windows.samples(), &mut |stretch| {
-                tally.add(stretch);
-                listener.stretch(channel, stretch)
+            let told = smoother.finish(windows.samples(), &mut |segment| {
+                tally.add(segment);
+                observer.segment(channel, segment)
             });
             told.map(|()| tally)
         });

@@ -1,4 +1,4 @@
-//! Sums over samples, and the level of a stretch of them.
+//! Sums over samples, and the level of a segment of them.
 
 /// Samples of a block whose level is taken: 20 ms at 16 kHz, a period of the lowest voices and more.
 const BLOCK: usize = 320;
@@ -13,7 +13,7 @@ pub(super) fn sum(samples: &[f32], f: impl Fn(f64) -> f64) -> f64 {
     sums.iter().sum()
 }
 
-/// The level that a tenth of the stretch passes, in dB below full scale; −∞ for a constant.
+/// The level that a tenth of the segment passes, in dB below full scale; −∞ for a constant.
 ///
 /// Of each block it is the root mean square around the block's own mean: a constant offset is as silent as zeros. The loudest tenth is left
 /// out because a click, or the edge where an offset begins and the resampler rings, is no voice either.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `options` | what a caller may choose |
 //! | `pipeline` | the main job: stream → windows → answers → report |
-//! | `pace` | who has a say between two steps of a recording |
+//! | `control` | who has a say between two steps of a recording |
 //! | `recording` | where a recording comes from |
 //! | `stream` | a recording as signals at the network's rate, as they come |
 //! | `lane` | one signal that is answered apart: a channel, or the mean of all |
@@ -12,10 +12,10 @@
 //! | `input` | facts about the recording: clipping, bandwidth, offset, noise |
 //! | `windows` | cutting a signal of unknown length into windows of 3 s |
 //! | `pool` | the threads that answer windows |
-//! | `timeline` | how a recording changes: what is asked for, and a stretch of the answer |
-//! | `smoother` | windows that overlap to stretches that follow each other |
+//! | `timeline` | how a recording changes: what is asked for, and a segment of the answer |
+//! | `smoother` | windows that overlap to segments that follow each other |
 //! | `summary` | what a timeline adds up to |
-//! | `listener` | who wants to know of a recording while it is being answered |
+//! | `observer` | who wants to know of a recording while it is being answered |
 //! | `from_features` | the way from stored features on, for those who measure |
 //! | `answer` | one window's answer; the recording's as their weighted mean |
 //! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
@@ -33,6 +33,7 @@ mod answer;
 mod assemble;
 mod catalogue;
 mod check;
+mod control;
 mod embed;
 #[cfg(feature = "embedded-weights")]
 mod embedded;
@@ -42,10 +43,9 @@ mod from_features;
 mod input;
 mod lane;
 mod level;
-mod listener;
 mod nearest;
+mod observer;
 mod options;
-mod pace;
 mod pipeline;
 mod pool;
 mod recording;
@@ -59,23 +59,23 @@ mod windows;
 
 pub use catalogue::{Catalogue, DEFAULT_SYSTEM, Entry, ModelHeader, Place};
 pub use check::{LayerCheck, ModelCheck, check};
+pub use control::{Control, NoControl, Progress};
 pub use embed::{EmbedOptions, Embedding, EmbeddingEngine};
 #[cfg(feature = "embedded-weights")]
 pub use embedded::embedded_system;
 pub use features::features;
 pub use folders::{installed as installed_folders, is_path};
 pub use input::InputFacts;
-pub use listener::{Deaf, Keeping, Listener};
+pub use observer::{Collector, NullObserver, Observer};
 pub use options::Options;
-pub use pace::{Pace, Progress, Unhindered};
 pub use pipeline::Engine;
 pub use recording::Recording;
 pub use report::{
-    Age, Answers, ChannelReport, ChannelsReport, Choice, Failure, Head, Interval, NoAnswer, Report, SCHEMA, Timings,
-    Withheld, WithheldReason,
+    Age, ChannelReport, ChannelsReport, Classification, Failure, Head, Interval, NoAnswer, Predictions, Report, SCHEMA,
+    Timings, Withheld, WithheldReason,
 };
 pub use summary::Summary;
-pub use timeline::{Smoothing, Stretch, Timeline};
+pub use timeline::{Segment, Smoothing, Timeline};
 
 pub use crate::audio::{Limits, RawFormat};
 pub use crate::models::age_interval::AgeInterval;

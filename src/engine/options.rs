@@ -11,7 +11,7 @@ use super::timeline::Timeline;
 pub struct Options {
     /// Which answers are computed at all. Default all three.
     pub heads: ActiveHeads,
-    /// Threads that run the front-end and the network. Default 1. Answers are the same bytes for any number.
+    /// Threads that run the front-end and the network. Default 1. Predictions are the same bytes for any number.
     pub threads: usize,
     /// What an input may be at most; see [`Limits`].
     pub limits: Limits,

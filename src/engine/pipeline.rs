@@ -12,10 +12,10 @@ use crate::error::Result;
 use crate::models::System;
 
 use super::answer::Scratch;
+use super::control::{Control, NoControl};
 use super::lane::{Lane, LaneEnd};
-use super::listener::{Keeping, Listener};
+use super::observer::{Collector, Observer};
 use super::options::Options;
-use super::pace::{Pace, Unhindered};
 use super::recording::Recording;
 use super::report::{ChannelsReport, Report};
 use super::smoother::Smoother;
@@ -74,54 +74,59 @@ impl Engine {
         &self.options
     }
 
-    /// Answers one file.
+    /// Predicts one file.
     ///
     /// # Errors
-    /// Whatever is wrong with the file, naming it: [`Error::Io`], [`Error::Malformed`], [`Error::Unsupported`], [`Error::Limit`].
+    /// Whatever is wrong with the file, naming it: [`Error::Read`], [`Error::Malformed`], [`Error::Unsupported`], [`Error::Limit`].
     pub fn infer_file(&self, path: &Path) -> Result<Report> {
-        self.infer(Recording::file(path), &mut Unhindered)
+        self.infer(Recording::file(path), &mut NoControl)
     }
 
-    /// Answers one stream of bytes, of a file or a pipe; `name` stands for it in the report.
+    /// Predicts one stream of bytes, of a file or a pipe; `name` stands for it in the report.
     ///
     /// # Errors
     /// As [`Engine::infer_file`]; the name is given as the file.
     pub fn infer_reader(&self, reader: impl Read + Send + Sync + 'static, name: &str) -> Result<Report> {
-        self.infer(Recording::stream(reader, name), &mut Unhindered)
+        self.infer(Recording::stream(reader, name), &mut NoControl)
     }
 
-    /// Answers the mean of a recording's channels at a pace; with a timeline, if the options ask for one.
+    /// Predicts the mean of a recording's channels at a control; with a timeline, if the options ask for one.
     ///
     /// # Errors
-    /// As [`Engine::infer_file`]; and the pace's own.
-    pub fn infer(&self, recording: Recording, pace: &mut dyn Pace) -> Result<Report> {
-        let mut keeping = Keeping::default();
-        let mut report = self.listen(recording, pace, &mut keeping)?;
-        report.timeline = self.options.timeline.and_then(|_| keeping.timelines.pop());
+    /// As [`Engine::infer_file`]; and the control's own.
+    pub fn infer(&self, recording: Recording, control: &mut dyn Control) -> Result<Report> {
+        let mut collector = Collector::default();
+        let mut report = self.listen(recording, control, &mut collector)?;
+        report.timeline = self.options.timeline.and_then(|_| collector.timelines.pop());
         Ok(report)
     }
 
-    /// Answers each channel of a recording apart, in one pass; with timelines, if the options ask for them.
+    /// Predicts each channel of a recording apart, in one pass; with timelines, if the options ask for them.
     ///
     /// # Errors
     /// As [`Engine::infer_file`].
-    pub fn infer_channels(&self, recording: Recording, pace: &mut dyn Pace) -> Result<ChannelsReport> {
-        let mut keeping = Keeping::default();
-        let mut report = self.listen_to_channels(recording, pace, &mut keeping)?;
-        for (channel, timeline) in report.per_channel.iter_mut().zip(keeping.timelines) {
+    pub fn infer_channels(&self, recording: Recording, control: &mut dyn Control) -> Result<ChannelsReport> {
+        let mut collector = Collector::default();
+        let mut report = self.listen_to_channels(recording, control, &mut collector)?;
+        for (channel, timeline) in report.per_channel.iter_mut().zip(collector.timelines) {
             channel.timeline = self.options.timeline.map(|_| timeline);
         }
         Ok(report)
     }
 
-    /// Answers the mean of a recording's channels. The listener is told its samples and its timeline as they come; the report keeps neither.
+    /// Predicts the mean of a recording's channels. The observer is told its samples and its timeline as they come; the report keeps neither.
     ///
     /// # Errors
-    /// As [`Engine::infer_file`]; and the pace's and the listener's own.
-    pub fn listen(&self, recording: Recording, pace: &mut dyn Pace, listener: &mut dyn Listener) -> Result<Report> {
+    /// As [`Engine::infer_file`]; and the control's and the observer's own.
+    pub fn listen(
+        &self,
+        recording: Recording,
+        control: &mut dyn Control,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
         let began = Instant::now();
         let (decoder, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
-        let run = self.run(decoder, Split::Mean, pace, listener).map_err(|error| error.in_file(&name));
+        let run = self.run(decoder, Split::Mean, control, observer).map_err(|error| error.in_file(&name));
         run.map(|(heard, mut ends)| {
             let end = ends.pop().unwrap_or_default();
             self.report(name, &heard, &end, began)
@@ -135,12 +140,12 @@ impl Engine {
     pub fn listen_to_channels(
         &self,
         recording: Recording,
-        pace: &mut dyn Pace,
-        listener: &mut dyn Listener,
+        control: &mut dyn Control,
+        observer: &mut dyn Observer,
     ) -> Result<ChannelsReport> {
         let began = Instant::now();
         let (decoder, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
-        let run = self.run(decoder, Split::Each, pace, listener).map_err(|error| error.in_file(&name));
+        let run = self.run(decoder, Split::Each, control, observer).map_err(|error| error.in_file(&name));
         run.map(|(heard, ends)| self.channels_report(name, &heard, &ends, began))
     }
 
@@ -149,26 +154,26 @@ impl Engine {
         &self,
         decoder: Decoder,
         split: Split,
-        pace: &mut dyn Pace,
-        listener: &mut dyn Listener,
+        control: &mut dyn Control,
+        observer: &mut dyn Observer,
     ) -> Result<(Heard, Vec<LaneEnd>)> {
         let mut stream = SignalStream::new(decoder, split, self.rate_hz())?;
         let mut lanes: Vec<Lane<'_>> = (0..stream.signals()).map(|index| self.lane(split, index)).collect();
-        listener.begins(stream.sample_rate_hz(), lanes.len() as u16)?;
+        observer.begins(stream.sample_rate_hz(), lanes.len() as u16)?;
         let mut ready = Vec::new();
         loop {
-            pace.step(&stream.progress())?;
+            control.step(&stream.progress())?;
             if !stream.next()? {
                 break;
             }
             for (index, lane) in lanes.iter_mut().enumerate() {
                 let (samples, resampled) = stream.block(index);
-                listener.samples(lane.channel(), samples)?;
+                observer.samples(lane.channel(), samples)?;
                 lane.push(resampled, &mut |window| ready.push((index, window)));
             }
             if ready.len() >= self.batch() {
-                self.answer(&mut ready, pace, &stream.progress(), &mut |index, answer| {
-                    lanes[index].take(answer, listener)
+                self.answer(&mut ready, control, &stream.progress(), &mut |index, answer| {
+                    lanes[index].take(answer, observer)
                 })?;
             }
         }
@@ -176,8 +181,8 @@ impl Engine {
         for (index, lane) in lanes.iter_mut().enumerate() {
             ready.extend(lane.last_window(min_samples).map(|window| (index, window)));
         }
-        self.answer(&mut ready, pace, &stream.progress(), &mut |index, answer| lanes[index].take(answer, listener))?;
-        let ends = lanes.into_iter().map(|lane| lane.finish(listener)).collect::<Result<_>>()?;
+        self.answer(&mut ready, control, &stream.progress(), &mut |index, answer| lanes[index].take(answer, observer))?;
+        let ends = lanes.into_iter().map(|lane| lane.finish(observer)).collect::<Result<_>>()?;
         Ok((stream.heard(), ends))
     }
 
@@ -203,7 +208,7 @@ impl Engine {
         self.system.manifest().frontend.sample_rate_hz()
     }
 
-    /// Samples from one stretch of the timeline to the next; nothing without one.
+    /// Samples from one segment of the timeline to the next; nothing without one.
     pub(super) fn hop(&self) -> Option<usize> {
         self.options.timeline.map(|timeline| timeline.hop(self.rate_hz()))
     }

@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use crate::error::{Error, Result};
 
 use super::answer::{Answer, Scratch, Worker};
-use super::pace::{Pace, Progress};
+use super::control::{Control, Progress};
 use super::pipeline::Engine;
 use super::windows::Window;
 
@@ -27,24 +27,24 @@ impl Engine {
         if self.options.threads == 1 { 1 } else { self.options.threads * WINDOWS_PER_THREAD }
     }
 
-    /// Answers `ready` and empties it.
+    /// Predictions `ready` and empties it.
     pub(super) fn answer(
         &self,
         ready: &mut Vec<Task>,
-        pace: &mut dyn Pace,
+        control: &mut dyn Control,
         progress: &Progress,
         take: &mut Take<'_>,
     ) -> Result<()> {
         if self.options.threads == 1 || ready.len() == 1 {
             for task in ready.drain(..) {
-                pace.step(progress)?;
+                control.step(progress)?;
                 self.answer_run(&[task], self.options.threads)?
                     .into_iter()
                     .try_for_each(|(signal, answer)| take(signal, answer))?;
             }
             return Ok(());
         }
-        pace.step(progress)?;
+        control.step(progress)?;
         for run in self.answer_together(ready) {
             run?.into_iter().try_for_each(|(signal, answer)| take(signal, answer))?;
         }
@@ -61,7 +61,7 @@ impl Engine {
         })
     }
 
-    /// Answers windows one after the other, each on so many threads, in scratch that lay idle or in new.
+    /// Predicts windows one after the other, each on so many threads, in scratch that lay idle or in new.
     fn answer_run(&self, run: &[Task], threads: usize) -> Result<Vec<(usize, Answer)>> {
         // No result depends on what scratch holds, so one left by a thread that crashed is as good.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);

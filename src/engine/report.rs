@@ -8,7 +8,7 @@ use crate::models::ActiveHeads;
 
 use super::input::InputFacts;
 use super::summary::Summary;
-use super::timeline::Stretch;
+use super::timeline::Segment;
 
 /// Version of the JSON that [`Report`] and [`Failure`] serialise to. It grows when a field changes its meaning or goes away; new fields, and new
 /// reasons that only a new option brings about, leave it as it is.
@@ -29,7 +29,7 @@ pub struct Report {
     pub channels: u16,
     /// Emotion, gender and age, or those of them that were asked for.
     #[serde(flatten)]
-    pub answers: Answers,
+    pub answers: Predictions,
     /// What was withheld because the system is less sure of it than asked ([`Options::min_confidence`](super::Options::min_confidence)).
     pub withheld: Vec<Withheld>,
     /// Seconds of the recording that hold speech (syllables and short pauses between them); nothing if the detector is off.
@@ -42,7 +42,7 @@ pub struct Report {
     pub windows: usize,
     /// How the recording changes, if that was asked for ([`Options::timeline`](super::Options::timeline)) and nobody else takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeline: Option<Vec<Stretch>>,
+    pub timeline: Option<Vec<Segment>>,
     /// What the timeline adds up to, if one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
@@ -94,7 +94,7 @@ pub struct ChannelReport {
     pub channel: u16,
     /// Emotion, gender and age, or those of them that were asked for.
     #[serde(flatten)]
-    pub answers: Answers,
+    pub answers: Predictions,
     /// What was withheld.
     pub withheld: Vec<Withheld>,
     /// Seconds of speech.
@@ -107,7 +107,7 @@ pub struct ChannelReport {
     pub windows: usize,
     /// How the channel changes, if that was asked for and nobody else takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeline: Option<Vec<Stretch>>,
+    pub timeline: Option<Vec<Segment>>,
     /// What the timeline adds up to, if one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
@@ -115,18 +115,18 @@ pub struct ChannelReport {
 
 /// What is said of a voice. In JSON a head that is off has no key, and one without an answer is `null`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Answers {
+pub struct Predictions {
     /// The heads that were asked ([`Options::heads`](super::Options::heads)); the others were not computed.
     pub heads: ActiveHeads,
     /// Emotion, or nothing when `no_answer` or `withheld` says why.
-    pub emotion: Option<Choice>,
+    pub emotion: Option<Classification>,
     /// Gender, likewise.
-    pub gender: Option<Choice>,
+    pub gender: Option<Classification>,
     /// Age, or nothing when `no_answer` says why. An age has no probability, so it is never withheld by one of its own.
     pub age: Option<Age>,
 }
 
-impl Serialize for Answers {
+impl Serialize for Predictions {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(None)?;
         if self.heads.emotion {
@@ -148,7 +148,7 @@ impl Serialize for Answers {
 /// weighted by their new samples. Temperatures are fitted on single clips of up to 3 s, so for a recording of several windows the mean is the
 /// share of the recording that a label is expected to hold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Choice {
+pub struct Classification {
     /// The most probable label.
     pub label: String,
     /// Every label with its probability, in the system's order. They sum to 1.
@@ -156,8 +156,8 @@ pub struct Choice {
     pub probabilities: Vec<(String, f64)>,
 }
 
-impl Choice {
-    /// The probability of [`Choice::label`].
+impl Classification {
+    /// The probability of [`Classification::label`].
     pub fn probability(&self) -> f64 {
         self.probabilities.iter().map(|(_, p)| *p).fold(0.0, f64::max)
     }
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_head_that_is_off_has_no_key_and_one_without_an_answer_is_null() {
-        let json = |heads| serde_json::to_string(&Answers { heads, ..Answers::default() }).unwrap();
+        let json = |heads| serde_json::to_string(&Predictions { heads, ..Predictions::default() }).unwrap();
         assert_eq!(json(ActiveHeads::ALL), r#"{"emotion":null,"gender":null,"age":null}"#);
         assert_eq!(json(ActiveHeads { emotion: false, ..ActiveHeads::ALL }), r#"{"gender":null,"age":null}"#);
         assert_eq!(json(ActiveHeads { gender: false, age: false, ..ActiveHeads::ALL }), r#"{"emotion":null}"#);

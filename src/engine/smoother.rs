@@ -1,13 +1,13 @@
-//! From windows that overlap to stretches that follow each other.
+//! From windows that overlap to segments that follow each other.
 //!
 //! ```text
 //! windows    |-------- 0 --------|
 //!                  |-------- 1 --------|
-//!                        |-------- 2 --------|            weight of 0, 1, 2 for stretch c: 1/2, 1, 1/2
-//! stretches  |  a  |  b  |  c  |  d  |  e  |  …
+//!                        |-------- 2 --------|            weight of 0, 1, 2 for segment c: 1/2, 1, 1/2
+//! segments  |  a  |  b  |  c  |  d  |  e  |  …
 //! ```
 //!
-//! A stretch is told as soon as no window to come can touch it: windows come in the order in which they begin.
+//! A segment is told as soon as no window to come can touch it: windows come in the order in which they begin.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -18,16 +18,16 @@ use crate::models::heads::HeadsRecipe;
 use super::answer::{Answer, Means, Outcome, Part, Sums};
 use super::options::Options;
 use super::report::NoAnswer;
-use super::timeline::{Smoothing, Stretch};
+use super::timeline::{Segment, Smoothing};
 use super::verdict::{Verdict, rounded};
 
-/// A stretch of which less than this share is speech holds none: a tenth of a second in one of 1 s, not a syllable.
+/// A segment of which less than this share is speech holds none: a tenth of a second in one of 1 s, not a syllable.
 const MIN_SPEECH_SHARE: f64 = 0.1;
 
-/// Is told each stretch.
-pub(super) type Tell<'a> = dyn FnMut(&Stretch) -> Result<()> + 'a;
+/// Is told each segment.
+pub(super) type Tell<'a> = dyn FnMut(&Segment) -> Result<()> + 'a;
 
-/// Turns one channel's windows into stretches, as they come.
+/// Turns one channel's windows into segments, as they come.
 #[derive(Debug)]
 pub(super) struct Smoother<'a> {
     rate_hz: u32,
@@ -35,9 +35,9 @@ pub(super) struct Smoother<'a> {
     smoothing: Smoothing,
     heads: &'a HeadsRecipe,
     options: &'a Options,
-    /// The windows that stretches to come may touch.
+    /// The windows that segments to come may touch.
     windows: VecDeque<Answer>,
-    /// The next stretch to be told.
+    /// The next segment to be told.
     next: usize,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Smoother<'a> {
         Self { rate_hz, hop, smoothing, heads, options, windows: VecDeque::new(), next: 0 }
     }
 
-    /// Takes the next window, and tells the stretches that end before it begins.
+    /// Takes the next window, and tells the segments that end before it begins.
     pub(super) fn push(&mut self, window: Answer, tell: &mut Tell<'_>) -> Result<()> {
         while (self.next + 1) * self.hop <= window.start {
             self.tell((self.next + 1) * self.hop, tell)?;
@@ -64,7 +64,7 @@ impl<'a> Smoother<'a> {
         Ok(())
     }
 
-    /// The end of a signal of `samples` samples: tells the stretches that are left. What remains after whole ones is a stretch of its own
+    /// The end of a signal of `samples` samples: tells the segments that are left. What remains after whole ones is a segment of its own
     /// from half a hop on; less goes with the one before.
     pub(super) fn finish(&mut self, samples: usize, tell: &mut Tell<'_>) -> Result<()> {
         while self.next * self.hop < samples {
@@ -76,17 +76,17 @@ impl<'a> Smoother<'a> {
         Ok(())
     }
 
-    /// Tells stretch `next`, which ends at sample `end`.
+    /// Tells segment `next`, which ends at sample `end`.
     fn tell(&mut self, end: usize, tell: &mut Tell<'_>) -> Result<()> {
         let start = self.next * self.hop;
         let shown = self.windows.iter().filter_map(|window| part(window, self.next..end.div_ceil(self.hop), self.hop));
         // The part that holds most of it; of equal ones that in which most is speech.
         let part = shown.max_by_key(|part| (part.length, part.speech));
         let verdict = self.verdict(start, end, part);
-        // Of the part: a last stretch may be longer than any window that shows it.
+        // Of the part: a last segment may be longer than any window that shows it.
         let share = part.map_or(0.0, |part| part.speech as f64 / part.length.max(1) as f64);
         let seconds = |samples: usize| rounded(samples as f64 / f64::from(self.rate_hz), 6);
-        let stretch = Stretch {
+        let segment = Segment {
             start_s: seconds(start),
             end_s: seconds(end),
             speech_share: self.options.activity.then(|| rounded(share, 3)),
@@ -95,7 +95,7 @@ impl<'a> Smoother<'a> {
             no_answer: verdict.no_answer,
         };
         self.next += 1;
-        tell(&stretch)
+        tell(&segment)
     }
 
     fn verdict(&self, start: usize, end: usize, part: Option<Part>) -> Verdict {
@@ -136,13 +136,13 @@ impl<'a> Smoother<'a> {
         sums.means()
     }
 
-    /// The window whose middle is nearest to that of the stretch; of two the earlier one.
+    /// The window whose middle is nearest to that of the segment; of two the earlier one.
     fn nearest(&self, start: usize, end: usize) -> Option<&Answer> {
         self.windows.iter().min_by_key(|window| apart(window, start, end))
     }
 }
 
-/// What a window shows of a stretch of one hop or two; nothing if it does not touch it.
+/// What a window shows of a segment of one hop or two; nothing if it does not touch it.
 fn part(window: &Answer, hops: Range<usize>, hop: usize) -> Option<Part> {
     let first = window.start / hop;
     let shown = hops.filter_map(|index| window.parts.get(index.checked_sub(first)?));
@@ -211,11 +211,11 @@ mod tests {
         out.iter().filter(|window| window.timeline).map(|window| answered(window, hop)).collect()
     }
 
-    fn smooth(answers: &[Answer], n: usize, hop: usize, smoothing: Smoothing) -> Vec<Stretch> {
+    fn smooth(answers: &[Answer], n: usize, hop: usize, smoothing: Smoothing) -> Vec<Segment> {
         let (recipe, options) = (recipe(), Options::default());
         let mut told = Vec::new();
-        let mut tell = |stretch: &Stretch| {
-            told.push(stretch.clone());
+        let mut tell = |segment: &Segment| {
+            told.push(segment.clone());
             Ok(())
         };
         let mut smoother = Smoother::new(RATE, hop, smoothing, &recipe, &options);
@@ -227,8 +227,8 @@ mod tests {
         told
     }
 
-    fn first_emotion(stretch: &Stretch) -> f64 {
-        stretch.answers.emotion.as_ref().unwrap().probabilities[0].1
+    fn first_emotion(segment: &Segment) -> f64 {
+        segment.answers.emotion.as_ref().unwrap().probabilities[0].1
     }
 
     #[test]
@@ -253,17 +253,17 @@ mod tests {
     fn the_mean_is_that_of_the_triangle() {
         for (n, hop) in [(100, 10), (103, 10), (100, 7), (95, 30), (20, 10), (64, 4)] {
             let all = answers(n, hop);
-            for stretch in smooth(&all, n, hop, Smoothing::Overlap) {
+            for segment in smooth(&all, n, hop, Smoothing::Overlap) {
                 let (mut sum, mut weights) = (0.0, 0.0);
                 for window in &all {
                     let length = window.length as f64 / 10.0;
                     let middle = window.start as f64 / 10.0 + length / 2.0;
-                    let apart = (middle - f64::midpoint(stretch.start_s, stretch.end_s)).abs();
-                    let weight = (1.0 - 2.0 * apart / (length + stretch.length_s())).max(0.0);
+                    let apart = (middle - f64::midpoint(segment.start_s, segment.end_s)).abs();
+                    let weight = (1.0 - 2.0 * apart / (length + segment.length_s())).max(0.0);
                     sum += weight * f64::from(output(window.start).emotion.unwrap().probabilities[0]);
                     weights += weight;
                 }
-                approx::assert_abs_diff_eq!(first_emotion(&stretch), sum / weights, epsilon = 2e-6);
+                approx::assert_abs_diff_eq!(first_emotion(&segment), sum / weights, epsilon = 2e-6);
             }
         }
     }
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(smooth(&all, 90, 30, Smoothing::Overlap), smooth(&all, 90, 30, Smoothing::None));
     }
 
-    /// Five stretches of one window each, one of every kind.
+    /// Five segments of one window each, one of every kind.
     #[test]
     fn what_is_left_unanswered_has_its_reason() {
         let mut all = answers(180, 30);
@@ -301,7 +301,7 @@ mod tests {
         all[4].outcome = Outcome::Left(NoAnswer::Clipped);
         (all[4].parts[0].speech, all[5].parts[0].speech) = (0, 3);
         let reasons: Vec<_> =
-            smooth(&all, 180, 30, Smoothing::Overlap).iter().map(|stretch| stretch.no_answer).collect();
+            smooth(&all, 180, 30, Smoothing::Overlap).iter().map(|segment| segment.no_answer).collect();
         let (silence, no_speech) = (Some(NoAnswer::Silence), Some(NoAnswer::NoSpeech));
         assert_eq!(reasons, [None, silence, no_speech, Some(NoAnswer::TooNoisy), Some(NoAnswer::Clipped), None]);
     }
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!((told.len(), told[0].no_answer), (1, Some(NoAnswer::TooShort)));
         let (recipe, options) = (recipe(), Options::default());
         let mut smoother = Smoother::new(RATE, 10, Smoothing::Overlap, &recipe, &options);
-        let stop = |_: &Stretch| Err(crate::Error::Config("stopped".into()));
+        let stop = |_: &Segment| Err(crate::Error::Config("stopped".into()));
         assert!(smoother.finish(70, &mut { stop }).is_err());
     }
 }

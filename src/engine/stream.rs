@@ -6,8 +6,8 @@ use crate::audio::{Decoder, Downmix};
 use crate::dsp::Resampler;
 use crate::error::Result;
 
+use super::control::Progress;
 use super::input::{InputFacts, InputMeter};
-use super::pace::Progress;
 
 /// What becomes of the channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,20 +7,20 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::models::ActiveHeads;
 use crate::models::heads::HeadsRecipe;
 
-use super::report::{Choice, NoAnswer};
-use super::timeline::Stretch;
+use super::report::{Classification, NoAnswer};
+use super::timeline::Segment;
 use super::verdict::rounded;
 
 /// What a timeline adds up to.
 ///
-/// A label's share is the share of the speech in which it was the most probable one, counted over the stretches whose answer was given. (The
-/// recording's own probabilities are means, in which every label has a part of every stretch.) The shares of a head sum to 1, or are all 0 where
+/// A label's share is the share of the speech in which it was the most probable one, counted over the segments whose answer was given. (The
+/// recording's own probabilities are means, in which every label has a part of every segment.) The shares of a head sum to 1, or are all 0 where
 /// it gave no answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// Seconds of speech; nothing if the detector is off. As in the report, and so nothing is counted twice.
     pub speech_s: Option<f64>,
-    /// Length of the stretches that were answered, seconds.
+    /// Length of the segments that were answered, seconds.
     pub answered_s: f64,
     /// Length of the others by their reason, seconds.
     pub unanswered_s: Vec<(NoAnswer, f64)>,
@@ -54,7 +54,7 @@ impl Serialize for Pairs<'_> {
     }
 }
 
-/// Adds up seconds of stretches as they come.
+/// Adds up seconds of segments as they come.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     answered: f64,
@@ -64,18 +64,18 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, stretch: &Stretch) {
-        match stretch.no_answer {
-            None => self.answered += stretch.length_s(),
-            Some(reason) => *self.unanswered.entry(reason).or_default() += stretch.length_s(),
+    pub(super) fn add(&mut self, segment: &Segment) {
+        match segment.no_answer {
+            None => self.answered += segment.length_s(),
+            Some(reason) => *self.unanswered.entry(reason).or_default() += segment.length_s(),
         }
-        let count = |choice: &Option<Choice>, seconds: &mut BTreeMap<String, f64>| {
+        let count = |choice: &Option<Classification>, seconds: &mut BTreeMap<String, f64>| {
             if let Some(choice) = choice {
-                *seconds.entry(choice.label.clone()).or_default() += stretch.speech_s();
+                *seconds.entry(choice.label.clone()).or_default() += segment.speech_s();
             }
         };
-        count(&stretch.answers.emotion, &mut self.emotion);
-        count(&stretch.answers.gender, &mut self.gender);
+        count(&segment.answers.emotion, &mut self.emotion);
+        count(&segment.answers.gender, &mut self.gender);
     }
 
     /// The summary, with the seconds of speech that the report tells.

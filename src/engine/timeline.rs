@@ -1,16 +1,16 @@
-//! How a recording changes: what is asked for, and one stretch of the answer.
+//! How a recording changes: what is asked for, and one segment of the answer.
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::models::ActiveHeads;
 
-use super::report::{Answers, NoAnswer, Withheld};
+use super::report::{NoAnswer, Predictions, Withheld};
 
 /// The shortest hop, seconds: each second of sound is then heard thirty times.
 const MIN_HOP_S: f64 = 0.1;
 
-/// A timeline: the recording in stretches of one hop, each answered by the windows around it.
+/// A timeline: the recording in segments of one hop, each answered by the windows around it.
 ///
 /// ```
 /// use persona_engine::engine::{Options, Smoothing, Timeline};
@@ -22,10 +22,10 @@ const MIN_HOP_S: f64 = 0.1;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timeline {
-    /// Seconds from one window to the next, and the length of a stretch. Default 1; 0.1 to the window's length (3 s). At that length
-    /// windows do not overlap and stretches are windows. The time that an answer takes grows as the hop shrinks: at 1 s it is threefold.
+    /// Seconds from one window to the next, and the length of a segment. Default 1; 0.1 to the window's length (3 s). At that length
+    /// windows do not overlap and segments are windows. The time that an answer takes grows as the hop shrinks: at 1 s it is threefold.
     pub hop_s: f64,
-    /// What a stretch takes from the windows around it.
+    /// What a segment takes from the windows around it.
     pub smoothing: Smoothing,
 }
 
@@ -35,17 +35,17 @@ impl Default for Timeline {
     }
 }
 
-/// What a stretch takes from the windows around it.
+/// What a segment takes from the windows around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Smoothing {
     /// The mean of the probabilities and ages of all answered windows that overlap it, weighted by a triangle:
     ///
     /// ```text
-    /// weight = 1 − 2 · |middle of the window − middle of the stretch| / (length of the window + length of the stretch)
+    /// weight = 1 − 2 · |middle of the window − middle of the segment| / (length of the window + length of the segment)
     /// ```
     ///
-    /// That is 1 for the window which has the stretch in its middle and falls to 0 where they no longer overlap: with a hop of 1 s
-    /// 1/2, 1, 1/2 for the three windows that hold the stretch.
+    /// That is 1 for the window which has the segment in its middle and falls to 0 where they no longer overlap: with a hop of 1 s
+    /// 1/2, 1, 1/2 for the three windows that hold the segment.
     #[default]
     Overlap,
     /// The answer of the one window whose middle is nearest, as it came from the network.
@@ -71,10 +71,10 @@ impl Timeline {
     }
 }
 
-/// One stretch of a timeline. Stretches follow each other without gaps from 0 to the end of the recording, each of one hop; the last one has half a
+/// One segment of a timeline. Stretches follow each other without gaps from 0 to the end of the recording, each of one hop; the last one has half a
 /// hop to one and a half.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Stretch {
+pub struct Segment {
     /// Where it begins, seconds.
     pub start_s: f64,
     /// Where it ends, seconds.
@@ -83,14 +83,14 @@ pub struct Stretch {
     pub speech_share: Option<f64>,
     /// Emotion, gender and age, or those of them that were asked for.
     #[serde(flatten)]
-    pub answers: Answers,
+    pub answers: Predictions,
     /// What was withheld because the system is less sure of it than asked.
     pub withheld: Vec<Withheld>,
     /// Why there is no answer.
     pub no_answer: Option<NoAnswer>,
 }
 
-impl Stretch {
+impl Segment {
     /// Its length, seconds.
     pub fn length_s(&self) -> f64 {
         self.end_s - self.start_s

@@ -5,12 +5,12 @@ use crate::models::{ActiveHeads, ClassesRecipe};
 
 use super::answer::Means;
 use super::options::Options;
-use super::report::{Age, Answers, Choice, Head, Interval, NoAnswer, Withheld, WithheldReason};
+use super::report::{Age, Classification, Head, Interval, NoAnswer, Predictions, Withheld, WithheldReason};
 
 /// The part of a report that answers.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    pub(super) answers: Answers,
+    pub(super) answers: Predictions,
     pub(super) withheld: Vec<Withheld>,
     pub(super) no_answer: Option<NoAnswer>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Verdict {
 impl Verdict {
     /// Nothing is said, for a reason.
     pub(super) fn none(heads: ActiveHeads, reason: NoAnswer) -> Self {
-        let answers = Answers { heads, ..Answers::default() };
+        let answers = Predictions { heads, ..Predictions::default() };
         Self { answers, withheld: Vec::new(), no_answer: Some(reason) }
     }
 
@@ -26,7 +26,7 @@ impl Verdict {
     /// was trained on, or none: its age is no better, though nothing in the age shows that. So then it says nothing.
     pub(super) fn new(means: &Means, recipe: &HeadsRecipe, options: &Options) -> Self {
         let mut withheld = Vec::new();
-        let mut surely = |head: Head, choice: Choice| match withholding(head, &choice, options.min_confidence) {
+        let mut surely = |head: Head, choice: Classification| match withholding(head, &choice, options.min_confidence) {
             None => Some(choice),
             Some(why) => {
                 withheld.push(why);
@@ -39,23 +39,23 @@ impl Verdict {
             return Self { withheld, ..Self::none(options.heads, NoAnswer::LowConfidence) };
         }
         let age = means.years.map(|years| age(&recipe.age, years));
-        let answers = Answers { heads: options.heads, emotion, gender, age };
+        let answers = Predictions { heads: options.heads, emotion, gender, age };
         Self { answers, withheld, no_answer: None }
     }
 }
 
 /// Why a choice is withheld, if it is. The confidence is compared as it is reported, so that nobody reads that 0.6 is less than 0.6.
-fn withholding(head: Head, choice: &Choice, asked: f64) -> Option<Withheld> {
+fn withholding(head: Head, choice: &Classification, asked: f64) -> Option<Withheld> {
     let confidence = choice.probability();
     (confidence < asked).then_some(Withheld { head, reason: WithheldReason::LowConfidence, confidence, asked })
 }
 
 /// The most probable label, and all of them, rounded to a millionth.
-fn choice(recipe: &ClassesRecipe, probabilities: &[f64]) -> Choice {
+fn choice(recipe: &ClassesRecipe, probabilities: &[f64]) -> Classification {
     let best =
         (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
     let pairs = recipe.labels.iter().cloned().zip(probabilities.iter().map(|&p| rounded(p, 6)));
-    Choice { label: recipe.labels[best].clone(), probabilities: pairs.collect() }
+    Classification { label: recipe.labels[best].clone(), probabilities: pairs.collect() }
 }
 
 /// Years and their interval, to a tenth.

@@ -15,7 +15,7 @@
 //! counts each sample once. A signal shorter than a window is one window of its own length. Windows on a hop come beside these and bring nothing
 //! fresh, so that a recording's answer is the same with a timeline and without; where both begin at the same sample they are one.
 
-/// One stretch of the signal to be answered.
+/// One segment of the signal to be answered.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Window {
     /// Mono samples at the network's rate: `window_len`, or fewer if the signal is shorter than that.

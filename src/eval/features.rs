@@ -40,7 +40,7 @@ impl FeatureFile {
     /// Opens a file for a system, and checks that it holds what the system's front-end would give.
     ///
     /// # Errors
-    /// Naming the file: [`Error::Io`], [`Error::Malformed`], [`Error::Limit`]; [`Error::Unsupported`] for a system that hears something else,
+    /// Naming the file: [`Error::Read`], [`Error::Malformed`], [`Error::Limit`]; [`Error::Unsupported`] for a system that hears something else,
     /// or for tensors of another type or width.
     pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<Self> {
         let open = || {
@@ -75,7 +75,7 @@ impl FeatureFile {
     /// A reader for one thread.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be opened again.
+    /// [`Error::Read`] where the file cannot be opened again.
     pub(super) fn reader(&self) -> Result<ClipReader<'_>> {
         let file = File::open(&self.path).map_err(|error| Error::from(error).in_file(&self.path))?;
         Ok(ClipReader { features: self, file, bytes: Vec::new() })
@@ -93,7 +93,7 @@ impl ClipReader<'_> {
     /// Replaces `decibels` by a clip's `[frames, bands]` in dB below its peak, −80 to 0. Returns the frames.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown clip, [`Error::Io`] where the file ended since it was opened.
+    /// [`Error::Config`] for an unknown clip, [`Error::Read`] where the file ended since it was opened.
     pub(super) fn read(&mut self, clip: &str, decibels: &mut Vec<f32>) -> Result<usize> {
         let Some(place) = self.features.places.get(clip) else {
             return Err(Error::Config(format!("no clip `{clip}`")).in_file(&self.features.path));

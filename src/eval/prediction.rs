@@ -1,6 +1,6 @@
 //! What the system said of one clip, as numbers to be measured: those that `infer` prints.
 
-use crate::engine::{Choice, Interval, NoAnswer, Report};
+use crate::engine::{Classification, Interval, NoAnswer, Report};
 
 /// The answer of a head with classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ impl Prediction {
     }
 }
 
-fn class_answer(choice: &Choice) -> ClassAnswer {
+fn class_answer(choice: &Classification) -> ClassAnswer {
     let label = choice.probabilities.iter().position(|(label, _)| *label == choice.label).unwrap_or_default();
     ClassAnswer { label, probabilities: choice.probabilities.iter().map(|(_, p)| *p).collect() }
 }

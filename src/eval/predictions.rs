@@ -12,7 +12,7 @@ use super::prediction::ClassAnswer;
 /// probabilities, the interval of the age, and the reason where there is no answer. What is not known is empty.
 ///
 /// # Errors
-/// [`Error::Io`] where it cannot be written.
+/// [`Error::Read`] where it cannot be written.
 pub fn write(out: impl Write, answers: &[Answered], manifest: &Manifest) -> Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     let (emotions, genders) = (&manifest.heads.emotion.labels, &manifest.heads.gender.labels);
@@ -54,5 +54,5 @@ fn class_fields(truth: Option<usize>, answer: Option<&ClassAnswer>, labels: &[St
 }
 
 fn not_written(error: csv::Error) -> Error {
-    Error::Io(error.into())
+    Error::Read(error.into())
 }

@@ -39,7 +39,7 @@ impl Records {
     /// Reads a file.
     ///
     /// # Errors
-    /// Naming the file: [`Error::Io`]; [`Error::Limit`] for sizes beyond the constants above; [`Error::Config`] for a header that is empty, or
+    /// Naming the file: [`Error::Read`]; [`Error::Limit`] for sizes beyond the constants above; [`Error::Config`] for a header that is empty, or
     /// that names a column twice. Rows that are no records are [`Records::problems`].
     pub(super) fn read(path: &Path) -> Result<Self> {
         read_bytes(path).and_then(|bytes| Self::parse(&bytes)).map_err(|error| error.in_file(path))

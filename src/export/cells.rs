@@ -1,11 +1,11 @@
 //! A timeline in a bounded number of cells: numbers without labels, neighbours joined when there are too many.
 
-use crate::engine::{Choice, NoAnswer, Stretch};
+use crate::engine::{Classification, NoAnswer, Segment};
 
-/// Cells at most: 4.5 hours in stretches of 1 s. Beyond that, cells hold two stretches, then four …
+/// Cells at most: 4.5 hours in segments of 1 s. Beyond that, cells hold two segments, then four …
 const MAX_CELLS: usize = 16_384;
 
-/// A stretch, or the mean of several.
+/// A segment, or the mean of several.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Cell {
     pub(super) start_s: f64,
@@ -33,8 +33,8 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    pub(super) fn push(&mut self, stretch: &Stretch) {
-        let next = Cell::of(stretch);
+    pub(super) fn push(&mut self, segment: &Segment) {
+        let next = Cell::of(segment);
         self.per_cell = self.per_cell.max(1);
         if let Some(last) = self.list.last_mut().filter(|_| self.filled < self.per_cell) {
             last.join(&next);
@@ -68,20 +68,20 @@ pub(super) fn joined(cells: &[Cell], n: usize) -> Vec<Cell> {
 }
 
 impl Cell {
-    fn of(stretch: &Stretch) -> Self {
-        let numbers = |choice: &Option<Choice>| {
+    fn of(segment: &Segment) -> Self {
+        let numbers = |choice: &Option<Classification>| {
             choice.iter().flat_map(|choice| choice.probabilities.iter().map(|(_, p)| *p as f32)).collect()
         };
-        let answered = stretch.no_answer.is_none();
+        let answered = segment.no_answer.is_none();
         Self {
-            start_s: stretch.start_s,
-            end_s: stretch.end_s,
-            speech_s: stretch.speech_s(),
-            weight: if answered { stretch.speech_s().max(1e-6) } else { 0.0 },
-            emotion: numbers(&stretch.answers.emotion),
-            gender: numbers(&stretch.answers.gender),
-            years: stretch.answers.age.map(|age| age.years as f32),
-            no_answer: stretch.no_answer,
+            start_s: segment.start_s,
+            end_s: segment.end_s,
+            speech_s: segment.speech_s(),
+            weight: if answered { segment.speech_s().max(1e-6) } else { 0.0 },
+            emotion: numbers(&segment.answers.emotion),
+            gender: numbers(&segment.answers.gender),
+            years: segment.answers.age.map(|age| age.years as f32),
+            no_answer: segment.no_answer,
         }
     }
 
@@ -119,16 +119,16 @@ fn mean(mine: &mut Vec<f32>, theirs: &[f32], share: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Answers;
+    use crate::engine::Predictions;
 
-    fn stretch(k: usize, p: Option<f64>) -> Stretch {
+    fn segment(k: usize, p: Option<f64>) -> Segment {
         let probabilities = |p: f64| vec![("a".to_owned(), p), ("b".to_owned(), 1.0 - p)];
-        let emotion = p.map(|p| Choice { label: "a".into(), probabilities: probabilities(p) });
-        Stretch {
+        let emotion = p.map(|p| Classification { label: "a".into(), probabilities: probabilities(p) });
+        Segment {
             start_s: k as f64,
             end_s: k as f64 + 1.0,
             speech_share: Some(if p.is_some() { 0.5 } else { 0.0 }),
-            answers: Answers { emotion, ..Answers::default() },
+            answers: Predictions { emotion, ..Predictions::default() },
             withheld: Vec::new(),
             no_answer: p.is_none().then_some(NoAnswer::Silence),
         }
@@ -138,7 +138,7 @@ mod tests {
     fn joined_cells_are_means_of_what_was_answered() {
         let mut cells = Cells::default();
         for (k, p) in [Some(0.9), None, Some(0.5), Some(0.7)].into_iter().enumerate() {
-            cells.push(&stretch(k, p));
+            cells.push(&segment(k, p));
         }
         let whole = &joined(&cells.list, 4)[0];
         assert_eq!((whole.start_s, whole.end_s, whole.speech_s, whole.no_answer), (0.0, 4.0, 1.5, None));
@@ -153,7 +153,7 @@ mod tests {
         let mut cells = Cells::default();
         let n = 3 * MAX_CELLS + 5;
         for k in 0..n {
-            cells.push(&stretch(k, (k % 3 > 0).then_some(0.25)));
+            cells.push(&segment(k, (k % 3 > 0).then_some(0.25)));
         }
         assert!((MAX_CELLS / 2..=MAX_CELLS).contains(&cells.list.len()), "{}", cells.list.len());
         assert!(cells.list.windows(2).all(|pair| pair[0].end_s == pair[1].start_s));

@@ -1,4 +1,4 @@
-//! A row a stretch, in flat columns that any table program, pandas or Parquet takes.
+//! A row a segment, in flat columns that any table program, pandas or Parquet takes.
 //!
 //! ```text
 //! file,channel,start_s,end_s,speech_share,emotion,emotion_anger,…,gender,gender_female,gender_male,age_years,age_low_years,age_high_years,no_answer
@@ -8,7 +8,7 @@
 
 use std::io::{self, Write};
 
-use crate::engine::{Age, Choice, Engine, Listener, NoAnswer, Stretch};
+use crate::engine::{Age, Classification, Engine, NoAnswer, Observer, Segment};
 use crate::error::{Error, Result};
 
 use super::outlet::Outlet;
@@ -42,7 +42,7 @@ impl<'a> CsvRows<'a> {
         Ok(rows)
     }
 
-    /// From now on the stretches of this recording.
+    /// From now on the segments of this recording.
     pub fn file(&mut self, name: &str) {
         name.clone_into(&mut self.file);
     }
@@ -77,13 +77,13 @@ impl<'a> CsvRows<'a> {
     }
 }
 
-impl Listener for CsvRows<'_> {
-    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
+impl Observer for CsvRows<'_> {
+    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
         let channel = if channel > 0 { channel.to_string() } else { String::new() };
-        let (start, end) = (stretch.start_s.to_string(), stretch.end_s.to_string());
-        let mut fields = vec![self.file.clone(), channel, start, end, number(stretch.speech_share)];
-        let answers = &stretch.answers;
+        let (start, end) = (segment.start_s.to_string(), segment.end_s.to_string());
+        let mut fields = vec![self.file.clone(), channel, start, end, number(segment.speech_share)];
+        let answers = &segment.answers;
         for (labels, choice) in [(&self.emotions, &answers.emotion), (&self.genders, &answers.gender)] {
             if let Some(labels) = labels {
                 push_choice(&mut fields, labels.len(), choice.as_ref());
@@ -92,13 +92,13 @@ impl Listener for CsvRows<'_> {
         if self.age {
             push_age(&mut fields, answers.age.as_ref());
         }
-        fields.push(stretch.no_answer.map_or("", NoAnswer::code).to_owned());
+        fields.push(segment.no_answer.map_or("", NoAnswer::code).to_owned());
         self.row(&fields)
     }
 }
 
 /// The label, and the probability of each.
-fn push_choice(fields: &mut Vec<String>, labels: usize, choice: Option<&Choice>) {
+fn push_choice(fields: &mut Vec<String>, labels: usize, choice: Option<&Classification>) {
     let Some(choice) = choice else {
         fields.extend(vec![String::new(); labels + 1]);
         return;

@@ -1,4 +1,4 @@
-//! One JSON object a line: a stretch as soon as it is known, then the report.
+//! One JSON object a line: a segment as soon as it is known, then the report.
 //!
 //! ```text
 //! {"schema":1,"type":"stretch","file":"call.wav","channel":1,"start_s":0.0,"end_s":1.0,"speech_share":0.93,"emotion":{…},…}
@@ -11,7 +11,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::engine::{Listener, SCHEMA, Stretch};
+use crate::engine::{Observer, SCHEMA, Segment};
 use crate::error::{Error, Result};
 
 use super::outlet::Outlet;
@@ -23,7 +23,7 @@ pub struct JsonLines<'a> {
 }
 
 #[derive(Serialize)]
-struct StretchLine<'a> {
+struct SegmentLine<'a> {
     schema: u32,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -31,7 +31,7 @@ struct StretchLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<u16>,
     #[serde(flatten)]
-    stretch: &'a Stretch,
+    segment: &'a Segment,
 }
 
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ impl<'a> JsonLines<'a> {
         Self { out: Outlet::new(out), file: String::new() }
     }
 
-    /// From now on the stretches of this recording.
+    /// From now on the segments of this recording.
     pub fn file(&mut self, name: &str) {
         name.clone_into(&mut self.file);
     }
@@ -72,11 +72,11 @@ impl<'a> JsonLines<'a> {
     }
 }
 
-impl Listener for JsonLines<'_> {
-    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
+impl Observer for JsonLines<'_> {
+    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
         let file = std::mem::take(&mut self.file);
         let channel = (channel > 0).then_some(channel);
-        let written = self.write(&StretchLine { schema: SCHEMA, kind: "stretch", file: &file, channel, stretch });
+        let written = self.write(&SegmentLine { schema: SCHEMA, kind: "stretch", file: &file, channel, segment });
         self.file = file;
         written
     }

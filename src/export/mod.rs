@@ -1,9 +1,9 @@
-//! Timelines for other tools, and for people: each format takes stretches as they come (a [`Listener`](crate::engine::Listener)).
+//! Timelines for other tools, and for people: each format takes segments as they come (a [`Observer`](crate::engine::Observer)).
 //!
 //! | file | concept |
 //! |---|---|
-//! | `json_lines` | a line of JSON a stretch, streamed |
-//! | `csv_rows` | a row a stretch, streamed |
+//! | `json_lines` | a line of JSON a segment, streamed |
+//! | `csv_rows` | a row a segment, streamed |
 //! | `textgrid` | interval tiers for Praat |
 //! | `runs` | neighbours that say the same, joined |
 //! | `page` | one HTML page: waveform, timeline, numbers on hover, playable |

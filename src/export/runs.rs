@@ -1,9 +1,9 @@
 //! Stretches that follow each other and say the same, joined: what people want to read.
 
-use crate::engine::{Choice, Listener, NoAnswer, Stretch};
+use crate::engine::{Classification, NoAnswer, Observer, Segment};
 use crate::error::Result;
 
-/// Neighbouring stretches with the same emotion and gender, or the same reason for no answer.
+/// Neighbouring segments with the same emotion and gender, or the same reason for no answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// The channel, counted from 1; 0 is the mean of all.
@@ -24,7 +24,7 @@ pub struct Run {
     pub no_answer: Option<NoAnswer>,
 }
 
-/// Joins stretches as they come.
+/// Joins segments as they come.
 #[derive(Debug, Default)]
 pub struct Runs {
     runs: Vec<Run>,
@@ -38,7 +38,7 @@ impl Runs {
         self.runs.iter().filter(move |run| run.channel == channel)
     }
 
-    /// The run that the channel's next stretch may go on with.
+    /// The run that the channel's next segment may go on with.
     fn open(&mut self, channel: u16) -> &mut Option<usize> {
         let index = usize::from(channel);
         if self.open.len() <= index {
@@ -48,9 +48,9 @@ impl Runs {
     }
 }
 
-impl Listener for Runs {
-    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
-        let next = Run::of(channel, stretch);
+impl Observer for Runs {
+    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
+        let next = Run::of(channel, segment);
         let open = *self.open(channel);
         match open.and_then(|index| self.runs.get_mut(index)) {
             Some(run) if run.says_the_same(&next) => run.join(&next),
@@ -64,17 +64,17 @@ impl Listener for Runs {
 }
 
 impl Run {
-    fn of(channel: u16, stretch: &Stretch) -> Self {
-        let best = |choice: &Option<Choice>| choice.as_ref().map(|c| (c.label.clone(), c.probability()));
+    fn of(channel: u16, segment: &Segment) -> Self {
+        let best = |choice: &Option<Classification>| choice.as_ref().map(|c| (c.label.clone(), c.probability()));
         Self {
             channel,
-            start_s: stretch.start_s,
-            end_s: stretch.end_s,
-            speech_s: stretch.speech_s(),
-            emotion: best(&stretch.answers.emotion),
-            gender: best(&stretch.answers.gender),
-            age_years: stretch.answers.age.map(|age| age.years),
-            no_answer: stretch.no_answer,
+            start_s: segment.start_s,
+            end_s: segment.end_s,
+            speech_s: segment.speech_s(),
+            emotion: best(&segment.answers.emotion),
+            gender: best(&segment.answers.gender),
+            age_years: segment.answers.age.map(|age| age.years),
+            no_answer: segment.no_answer,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a page shows of a recording, collected while it is answered: waveforms and timelines of bounded size.
 
-use crate::engine::{Choice, Listener, Stretch};
+use crate::engine::{Classification, Observer, Segment};
 use crate::error::Result;
 
 use super::cells::Cells;
@@ -29,7 +29,7 @@ impl Sketch {
     }
 }
 
-impl Listener for Sketch {
+impl Observer for Sketch {
     fn begins(&mut self, sample_rate_hz: u32, lanes: u16) -> Result<()> {
         self.rate_hz = sample_rate_hz;
         self.signals.resize_with(usize::from(lanes), Signal::default);
@@ -43,18 +43,18 @@ impl Listener for Sketch {
         Ok(())
     }
 
-    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
-        learn(&mut self.emotions, stretch.answers.emotion.as_ref());
-        learn(&mut self.genders, stretch.answers.gender.as_ref());
+    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
+        learn(&mut self.emotions, segment.answers.emotion.as_ref());
+        learn(&mut self.genders, segment.answers.gender.as_ref());
         if let Some(signal) = self.signal(channel) {
-            signal.cells.push(stretch);
+            signal.cells.push(segment);
         }
         Ok(())
     }
 }
 
 /// The labels, from the first answer.
-fn learn(labels: &mut Vec<String>, choice: Option<&Choice>) {
+fn learn(labels: &mut Vec<String>, choice: Option<&Classification>) {
     if let Some(choice) = choice.filter(|_| labels.is_empty()) {
         *labels = choice.probabilities.iter().map(|(label, _)| label.clone()).collect();
     }

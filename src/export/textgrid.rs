@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use crate::engine::{Choice, Listener, NoAnswer, Stretch};
+use crate::engine::{Classification, NoAnswer, Observer, Segment};
 use crate::error::Result;
 
 /// Collects one recording's tiers: a few bytes for each change of a label.
@@ -48,22 +48,23 @@ impl TextGrid {
     }
 }
 
-impl Listener for TextGrid {
-    fn stretch(&mut self, channel: u16, stretch: &Stretch) -> Result<()> {
-        let heads = stretch.heads();
-        let label = |choice: &Option<Choice>| choice.as_ref().map_or_else(String::new, |choice| choice.label.clone());
-        let end = stretch.end_s;
+impl Observer for TextGrid {
+    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
+        let heads = segment.heads();
+        let label =
+            |choice: &Option<Classification>| choice.as_ref().map_or_else(String::new, |choice| choice.label.clone());
+        let end = segment.end_s;
         if heads.emotion {
-            self.push(channel, "emotion", end, label(&stretch.answers.emotion));
+            self.push(channel, "emotion", end, label(&segment.answers.emotion));
         }
         if heads.gender {
-            self.push(channel, "gender", end, label(&stretch.answers.gender));
+            self.push(channel, "gender", end, label(&segment.answers.gender));
         }
         if heads.age {
-            let years = stretch.answers.age.map_or_else(String::new, |age| format!("{:.0}", age.years));
+            let years = segment.answers.age.map_or_else(String::new, |age| format!("{:.0}", age.years));
             self.push(channel, "age", end, years);
         }
-        self.push(channel, "no answer", end, stretch.no_answer.map_or("", NoAnswer::code).to_owned());
+        self.push(channel, "no answer", end, segment.no_answer.map_or("", NoAnswer::code).to_owned());
         Ok(())
     }
 }
@@ -103,13 +104,14 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Answers;
+    use crate::engine::Predictions;
 
-    fn stretch(start_s: f64, label: Option<&str>) -> Stretch {
-        let choice = label.map(|label| Choice { label: label.into(), probabilities: vec![(label.into(), 1.0)] });
-        let answers = Answers { emotion: choice, ..Answers::default() };
+    fn segment(start_s: f64, label: Option<&str>) -> Segment {
+        let choice =
+            label.map(|label| Classification { label: label.into(), probabilities: vec![(label.into(), 1.0)] });
+        let answers = Predictions { emotion: choice, ..Predictions::default() };
         let no_answer = label.is_none().then_some(NoAnswer::Silence);
-        Stretch { start_s, end_s: start_s + 0.5, speech_share: None, answers, withheld: Vec::new(), no_answer }
+        Segment { start_s, end_s: start_s + 0.5, speech_share: None, answers, withheld: Vec::new(), no_answer }
     }
 
     #[test]
@@ -123,7 +125,7 @@ mod tests {
             (1, 1.0, None),
             (2, 1.0, None),
         ] {
-            grid.stretch(channel, &stretch(start, label)).unwrap();
+            grid.segment(channel, &segment(start, label)).unwrap();
         }
         let mut bytes = Vec::new();
         grid.write(&mut bytes).unwrap();

@@ -61,7 +61,7 @@ fn shown(path: &std::path::Path) -> Cow<'_, str> {
 
 /// The shape of a tensor that must be there, with as many axes as asked for.
 fn shape<const N: usize>(weights: &Weights<'_>, name: &str) -> Result<[usize; N]> {
-    let wrong = |actual: String| Error::Weights { name: name.to_owned(), expected: format!("{N} axes"), actual };
+    let wrong = |actual: String| Error::Tensor { name: name.to_owned(), expected: format!("{N} axes"), actual };
     let shape = weights.shape(name).ok_or_else(|| wrong("no such tensor: a network of another kind".into()))?;
     shape.try_into().map_err(|_| wrong(format!("shape {shape:?}")))
 }

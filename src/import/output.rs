@@ -35,7 +35,7 @@ pub fn model_file(kind: Kind, import: &Import) -> Result<Vec<u8>> {
 /// [`Error::Config`] where it cannot be written, naming it and what the system said; those of [`Model::open`].
 pub fn write_model(kind: Kind, import: Import, path: &Path) -> Result<u64> {
     let part = Part::beside(path);
-    let written = part.create().map_err(Error::Io).and_then(|file| {
+    let written = part.create().map_err(Error::Read).and_then(|file| {
         let mut buffered = BufWriter::new(&file);
         write(kind, &import, &mut buffered)?;
         buffered.flush()?;
@@ -99,7 +99,7 @@ fn bytes_of(tensor: &Tensor) -> Vec<u8> {
 
 fn not_written(path: &Path, error: Error) -> Error {
     match error {
-        Error::Io(error) => Error::Config(format!("{}: not written: {error}", path.display())),
+        Error::Read(error) => Error::Config(format!("{}: not written: {error}", path.display())),
         other => other,
     }
 }

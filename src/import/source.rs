@@ -85,7 +85,7 @@ impl Origin {
     }
 
     fn of_file(path: &Path) -> Result<Self> {
-        let sha256 = sha256_of(path).map_err(|error| Error::Io(error).in_file(path))?;
+        let sha256 = sha256_of(path).map_err(|error| Error::Read(error).in_file(path))?;
         Ok(Self { file: shown(path).into_owned(), sha256 })
     }
 

@@ -1,7 +1,7 @@
 //! Loops over single values, written so that the compiler vectorises them.
 
 use super::dot::Variant;
-use super::finish::rectified;
+use super::epilogue::rectified;
 use super::vectors::for_each_width;
 
 /// `x = max(0, x)`. NaN stays NaN, so that a broken layer is seen at its output.

@@ -3,8 +3,8 @@
 
 pub mod dot;
 pub mod elementwise;
+pub mod epilogue;
 mod exponential;
-pub mod finish;
 pub mod gelu;
 pub mod gemm;
 pub mod half_band;

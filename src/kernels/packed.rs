@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The weights are laid out once, as they are read: panels of 32 outputs; in a panel tap after tap; in a tap input after input, zeros behind the last
-//! output. A few rows times one panel is a tile, whose sums stay in registers over all taps and end there ([`Finish`](super::finish::Finish)).
+//! output. A few rows times one panel is a tile, whose sums stay in registers over all taps and end there ([`Epilogue`](super::epilogue::Epilogue)).
 //! The input is read where it lies: its rows may overlap or have gaps, so no convolution copies its windows. Beside [`super::gemm`], which lays
 //! out both matrices anew in each call, this pays where the weights are many and the rows are few, or the outputs are.
 //!
@@ -15,7 +15,7 @@
 use std::ops::Range;
 
 use super::dot::Variant;
-use super::finish::{Output, PANEL};
+use super::epilogue::{Output, PANEL};
 use super::lanes::transpose::gather;
 use super::lanes::{LANES, Lanes};
 
@@ -233,7 +233,7 @@ mod x86 {
     #![allow(clippy::needless_range_loop)] // register blocks: the indices are unrolled, iterators would hide the pattern
 
     use super::{Output, PANEL, Tile, finish};
-    use crate::kernels::finish::x86::{self as end, load};
+    use crate::kernels::epilogue::x86::{self as end, load};
     use std::arch::x86_64::{
         _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps,
         _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
@@ -317,7 +317,7 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::finish::Finish;
+    use crate::kernels::epilogue::Epilogue;
     use std::cell::Cell;
 
     thread_local! { static RAN: Cell<Option<Variant>> = const { Cell::new(None) } }
@@ -352,7 +352,7 @@ mod tests {
         }
 
         /// Rows of output five values farther apart than they are long; `old` is what they held.
-        fn run(&self, variant: Variant, taps: Range<usize>, finish: Finish<'_>, old: f32) -> Vec<f32> {
+        fn run(&self, variant: Variant, taps: Range<usize>, finish: Epilogue<'_>, old: f32) -> Vec<f32> {
             let stride = self.shape[2] + 5;
             let mut values = vec![old; self.rows * stride];
             RAN.set(None);
@@ -380,7 +380,7 @@ mod tests {
         fn check(&self, variant: Variant) {
             let [taps, inputs, outputs] = self.shape;
             for taps in [0..taps, 1.min(taps - 1)..taps] {
-                for (finish, old) in [(Finish::Linear, f32::NAN), (Finish::Relu, f32::NAN), (Finish::Add, 2.0)] {
+                for (finish, old) in [(Epilogue::Linear, f32::NAN), (Epilogue::Relu, f32::NAN), (Epilogue::Add, 2.0)] {
                     for (at, got) in self.run(variant, taps.clone(), finish, old).into_iter().enumerate() {
                         let (i, o) = (at / (outputs + 5), at % (outputs + 5));
                         if o >= outputs {
@@ -389,8 +389,8 @@ mod tests {
                         }
                         let sum = self.naive(&taps, i, o);
                         let want = match finish {
-                            Finish::Relu => sum.max(0.0),
-                            Finish::Add => 2.0 + sum,
+                            Epilogue::Relu => sum.max(0.0),
+                            Epilogue::Add => 2.0 + sum,
                             _ => sum,
                         };
                         let bound = 1e-6 * (2 + taps.len() * inputs) as f64;
@@ -425,7 +425,7 @@ mod tests {
     fn a_row_is_the_same_in_any_company() {
         for variant in Variant::ALL {
             let product =
-                |rows| Case { rows, ..Case::new([2, 77, 40], [77, 77], 21) }.run(variant, 0..2, Finish::Relu, 0.0);
+                |rows| Case { rows, ..Case::new([2, 77, 40], [77, 77], 21) }.run(variant, 0..2, Epilogue::Relu, 0.0);
             let whole = product(21);
             for rows in [1, 4, 5, 8, 13] {
                 assert_eq!(product(rows), whole[..rows * 45], "{variant:?}, {rows} rows");
@@ -486,7 +486,7 @@ mod tests {
     #[should_panic(expected = "too few values")]
     fn values_that_do_not_reach_are_refused() {
         let x = Rows { values: &[0.0; 7], strides: [4, 0] };
-        let out = Output { values: &mut [0.0; 4], stride: 2, bias: &[0.0; 2], finish: Finish::Linear };
+        let out = Output { values: &mut [0.0; 4], stride: 2, bias: &[0.0; 2], finish: Epilogue::Linear };
         Packed::new(&[0.0; 8], [1, 4, 2]).run(x, 0..1, 2, out);
     }
 

@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::models::energy_vad::{EnergyVadRecipe, keep_speech};
 use crate::models::frontend::Normalisation;
 use crate::models::manifest::RepresentationManifest;
-use crate::models::probe::{Observer, Probe};
 use crate::models::representation::{Representation, Scratch};
+use crate::models::tap::{LayerObserver, LayerTap};
 use crate::nn::{Precision, Weights, all_finite};
 
 /// A network up to its representation. Shared by threads; each brings an [`EmbedderWorkspace`] of its own.
@@ -82,15 +82,15 @@ impl Embedder {
         Ok(workspace.speech.iter().filter(|speech| **speech).count())
     }
 
-    /// One stretch of sound: `features` is `[frames, bands]` as the front-end gives them; the recipe's normalisation happens here.
+    /// One segment of sound: `features` is `[frames, bands]` as the front-end gives them; the recipe's normalisation happens here.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] for fewer than [`Self::min_frames`] frames ([`Self::frames_seen`]), for features of another size, or values that are not
-    /// finite; [`Error::Weights`] where a layer overflows.
+    /// finite; [`Error::Tensor`] where a layer overflows.
     pub fn embed(&self, features: &[f32], frames: usize, workspace: &mut EmbedderWorkspace) -> Result<Vec<f32>> {
         let mut vector = vec![0.0; self.dim()];
-        self.run(features, frames, workspace, &mut vector, &mut Probe::new(None))?;
+        self.run(features, frames, workspace, &mut vector, &mut LayerTap::new(None))?;
         Ok(vector)
     }
 
@@ -104,10 +104,10 @@ impl Embedder {
         features: &[f32],
         frames: usize,
         workspace: &mut EmbedderWorkspace,
-        observer: &mut Observer<'_>,
+        observer: &mut LayerObserver<'_>,
     ) -> Result<Vec<f32>> {
         let mut vector = vec![0.0; self.dim()];
-        self.run(features, frames, workspace, &mut vector, &mut Probe::new(Some(observer)))?;
+        self.run(features, frames, workspace, &mut vector, &mut LayerTap::new(Some(observer)))?;
         Ok(vector)
     }
 
@@ -118,7 +118,7 @@ impl Embedder {
         frames: usize,
         workspace: &mut EmbedderWorkspace,
         vector: &mut [f32],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         if frames.checked_mul(self.bands) != Some(features.len()) {
             let (values, bands) = (features.len(), self.bands);
@@ -144,6 +144,6 @@ impl Embedder {
                 "{seen} of {frames} frames hold speech: the network needs at least {least}"
             )));
         }
-        self.representation.run(seen, scratch, vector, probe)
+        self.representation.run(seen, scratch, vector, tap)
     }
 }

@@ -22,7 +22,7 @@ enum Plan {
 
 impl FeatureExtractor {
     /// Replaces `features` by those of `samples` (mono, at the recipe's rate): `[frames, bands]`, before normalisation. Returns the frames.
-    /// Nothing is allocated once `features` has grown to the longest stretch.
+    /// Nothing is allocated once `features` has grown to the longest segment.
     pub fn run(&mut self, samples: &[f32], features: &mut Vec<f32>) -> usize {
         match &mut self.plan {
             Plan::LogMel(logmel) => {

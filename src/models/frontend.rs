@@ -58,7 +58,7 @@ pub struct LogMelRecipe {
     pub reference: ReferenceKind,
     /// Values lower than this many dB under the largest are raised to it.
     pub top_db: f64,
-    /// The longest stretch that the network takes at once, in seconds.
+    /// The longest segment that the network takes at once, in seconds.
     pub window_s: f64,
     /// From dB to what the network's first layer sees.
     pub normalisation: Normalisation,
@@ -174,7 +174,7 @@ impl Frontend {
         }
     }
 
-    /// Samples of the longest stretch that the network takes at once.
+    /// Samples of the longest segment that the network takes at once.
     pub fn window_samples(&self) -> usize {
         let (Self::LogMel(LogMelRecipe { window_s, .. })
         | Self::KaldiFbank(KaldiFbankRecipe { window_s, .. })

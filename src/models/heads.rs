@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::models::age_interval::AgeInterval;
-use crate::models::probe::Probe;
 use crate::models::recipe::{parse, within, wrong};
+use crate::models::tap::LayerTap;
 use crate::nn::{Linear, Weights, softmax};
 
 /// Number of emotions.
@@ -107,7 +107,7 @@ impl Default for ActiveHeads {
     }
 }
 
-/// What the network says of one stretch of speech. A head that is off says nothing.
+/// What the network says of one segment of speech. A head that is off says nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Output {
     /// In the order of the manifest's `heads.emotion.labels`.
@@ -148,11 +148,11 @@ impl Heads {
     }
 
     /// Runs the active heads. Shows `heads.emotion` and `heads.gender` (logits) and `heads.age` (before it becomes years).
-    pub(crate) fn run(&self, trunk: &[f32], active: ActiveHeads, probe: &mut Probe<'_, '_>) -> Result<Output> {
+    pub(crate) fn run(&self, trunk: &[f32], active: ActiveHeads, tap: &mut LayerTap<'_, '_>) -> Result<Output> {
         let HeadsRecipe { emotion, gender, age } = &self.recipe;
-        let emotion = active.emotion.then(|| classes("heads.emotion", &self.emotion, emotion, trunk, probe));
-        let gender = active.gender.then(|| classes("heads.gender", &self.gender, gender, trunk, probe));
-        let age = active.age.then(|| years("heads.age", &self.age, age, trunk, probe));
+        let emotion = active.emotion.then(|| classes("heads.emotion", &self.emotion, emotion, trunk, tap));
+        let gender = active.gender.then(|| classes("heads.gender", &self.gender, gender, trunk, tap));
+        let age = active.age.then(|| years("heads.age", &self.age, age, trunk, tap));
         Ok(Output { emotion: emotion.transpose()?, gender: gender.transpose()?, age_years: age.transpose()? })
     }
 }
@@ -162,25 +162,25 @@ fn classes<const N: usize>(
     layer: &Linear,
     recipe: &ClassesRecipe,
     trunk: &[f32],
-    probe: &mut Probe<'_, '_>,
+    tap: &mut LayerTap<'_, '_>,
 ) -> Result<Classes<N>> {
     let mut logits = [0.0; N];
     layer.run(trunk, 1, &mut logits);
-    probe.pass(name, &[N], &logits)?;
+    tap.pass(name, &[N], &logits)?;
     Ok(Classes { probabilities: softmax(&logits, recipe.temperature), logits })
 }
 
-fn years(name: &str, layer: &Linear, recipe: &AgeRecipe, trunk: &[f32], probe: &mut Probe<'_, '_>) -> Result<f32> {
+fn years(name: &str, layer: &Linear, recipe: &AgeRecipe, trunk: &[f32], tap: &mut LayerTap<'_, '_>) -> Result<f32> {
     let mut output = [0.0];
     layer.run(trunk, 1, &mut output);
-    probe.pass(name, &[1], &output)?;
+    tap.pass(name, &[1], &output)?;
     let AgeRecipe { mean_years, scale_years, .. } = recipe;
     let years = (mean_years + scale_years * f64::from(output[0])) as f32;
     if years.is_finite() {
         return Ok(years);
     }
     let actual = format!("{} times {scale_years} years", output[0]);
-    Err(Error::Weights { name: name.into(), expected: "a number of years".into(), actual })
+    Err(Error::Tensor { name: name.into(), expected: "a number of years".into(), actual })
 }
 
 #[cfg(test)]
@@ -245,28 +245,28 @@ mod tests {
 
     #[test]
     fn answers_have_their_units() {
-        let output = heads().run(&[1.0], ActiveHeads::ALL, &mut Probe::new(None)).unwrap();
+        let output = heads().run(&[1.0], ActiveHeads::ALL, &mut LayerTap::new(None)).unwrap();
         assert_eq!(output.age_years, Some(45.0));
         assert_eq!(output.gender.unwrap().probabilities, [0.5, 0.5]);
         let emotion = output.emotion.unwrap();
         assert_eq!(emotion.logits, [0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
         let e = std::f32::consts::E;
         assert!((emotion.probabilities[2] - e / (e + 5.0)).abs() < 1e-6, "temperature 2 halves the logit");
-        let overflow = heads().run(&[1e38], ActiveHeads::ALL, &mut Probe::new(None));
-        assert!(matches!(overflow, Err(Error::Weights { .. })));
+        let overflow = heads().run(&[1e38], ActiveHeads::ALL, &mut LayerTap::new(None));
+        assert!(matches!(overflow, Err(Error::Tensor { .. })));
     }
 
     /// What runs shows itself to the observer, so a layer that is not shown did not run.
     #[test]
     fn a_head_that_is_off_does_not_run() {
-        let all = heads().run(&[1.0], ActiveHeads::ALL, &mut Probe::new(None)).unwrap();
+        let all = heads().run(&[1.0], ActiveHeads::ALL, &mut LayerTap::new(None)).unwrap();
         for (emotion, gender, age) in
             [(false, true, true), (true, false, true), (true, true, false), (false, false, true)]
         {
             let active = ActiveHeads { emotion, gender, age };
             let mut shown = Vec::new();
             let mut observer = |name: &str, _: &[usize], _: &[f32]| shown.push(name.to_owned());
-            let output = heads().run(&[1.0], active, &mut Probe::new(Some(&mut observer))).unwrap();
+            let output = heads().run(&[1.0], active, &mut LayerTap::new(Some(&mut observer))).unwrap();
             assert_eq!(shown, active.names().map(|name| format!("heads.{name}")).collect::<Vec<_>>());
             assert_eq!(output.emotion, all.emotion.filter(|_| emotion));
             assert_eq!(output.gender, all.gender.filter(|_| gender));

@@ -30,7 +30,7 @@ pub struct KaldiFbankRecipe {
     pub use_log_fbank: bool,
     /// Whether bands add up powers, not magnitudes.
     pub use_power: bool,
-    /// The longest stretch that the network takes at once, in seconds.
+    /// The longest segment that the network takes at once, in seconds.
     pub window_s: f64,
     /// Whether each column's mean over the frames is taken off.
     pub mean_over_time: bool,
@@ -60,7 +60,7 @@ pub struct KaldiMfccRecipe {
     pub cepstral_lifter: f32,
     /// HTK's order and scale of coefficient 0.
     pub htk_compat: bool,
-    /// The longest stretch that the network takes at once, in seconds.
+    /// The longest segment that the network takes at once, in seconds.
     pub window_s: f64,
     /// Whether each column's mean over the frames is taken off.
     pub mean_over_time: bool,

@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::dsp::dct::Dct;
 use crate::dsp::delta::deltas;
 use crate::error::{Error, Result};
-use crate::models::probe::{Probe, room};
 use crate::models::recipe::{parse, within, wrong};
+use crate::models::tap::{LayerTap, resize_scratch};
 use crate::models::xvector::PoolingRecipe;
 use crate::nn::StatisticsPooling;
 
@@ -105,13 +105,13 @@ impl MfccStats {
         frames: usize,
         scratch: &mut Scratch,
         output: &mut [f32],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         if frames < self.min_frames() {
             return Err(Error::Config(format!("{frames} frames: the statistics need at least {}", self.min_frames())));
         }
         let columns = self.columns();
-        let rows = room(&mut scratch.coefficients, frames * columns);
+        let rows = resize_scratch(&mut scratch.coefficients, frames * columns);
         for (row, features) in rows.chunks_exact_mut(columns).zip(scratch.frames.chunks_exact(self.bands)) {
             let first = &mut row[..self.coefficients];
             match &self.dct {
@@ -123,9 +123,9 @@ impl MfccStats {
             let places = (order * self.coefficients, (order + 1) * self.coefficients);
             deltas(rows, columns, self.coefficients, places, self.reach);
         }
-        probe.pass("mfcc.frames", &[frames, columns], rows)?;
+        tap.pass("mfcc.frames", &[frames, columns], rows)?;
         self.pooling.run(rows, frames, output);
-        probe.pass("mfcc.pooling", &[2 * columns], output)
+        tap.pass("mfcc.pooling", &[2 * columns], output)
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
         let stats = MfccStats::new(&MfccStatsRecipe::parse(plain).unwrap(), 3).unwrap();
         let mut scratch = Scratch { frames: vec![1.0, 10.0, f32::NAN, 3.0, 10.0, f32::NAN], ..Scratch::default() };
         let mut output = vec![f32::NAN; stats.dim()];
-        stats.run(2, &mut scratch, &mut output, &mut Probe::new(None)).unwrap();
+        stats.run(2, &mut scratch, &mut output, &mut LayerTap::new(None)).unwrap();
         assert_eq!(output, [2.0, 10.0, 1.0, 1e-5]);
     }
 }

@@ -12,11 +12,11 @@ use crate::models::recipe::{parse, within};
 pub struct RawRecipe {
     /// Hz; audio of another rate is resampled to it.
     pub sample_rate_hz: u32,
-    /// Whether each stretch that the network takes is brought to the mean 0 and the variance 1 first, as Hugging Face's feature extractor does.
+    /// Whether each segment that the network takes is brought to the mean 0 and the variance 1 first, as Hugging Face's feature extractor does.
     pub do_normalize: bool,
     /// What that adds to the variance: 1e-7 in Hugging Face's feature extractor, 1e-5 in WavLM's own release.
     pub normalize_eps: f64,
-    /// The longest stretch that the network takes at once, in seconds.
+    /// The longest segment that the network takes at once, in seconds.
     pub window_s: f64,
 }
 

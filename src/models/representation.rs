@@ -5,9 +5,9 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::models::campplus::{self, CamPlusPlus, CamPlusPlusRecipe};
 use crate::models::mfcc_stats::{self, MfccStats, MfccStatsRecipe};
-use crate::models::probe::{Probe, room};
 use crate::models::recipe::{kind_and_rest, unknown_kind, wrong};
 use crate::models::standardise::Standardise;
+use crate::models::tap::{LayerTap, resize_scratch};
 use crate::models::wavlm::{self, WavLm, WavLmRecipe};
 use crate::models::xvector::{self, XVector, XVectorRecipe};
 use crate::nn::Weights;
@@ -151,7 +151,7 @@ impl Representation {
             Network::MfccStats(_) => &mut scratch.mfcc_stats.frames,
             Network::WavLm(_) => &mut scratch.wavlm.samples,
         };
-        room(frames, values)
+        resize_scratch(frames, values)
     }
 
     /// From the features in [`Self::input`] to `output`. Shows what the kinds state, and `representation`, the standardised vector, where the recipe
@@ -161,19 +161,19 @@ impl Representation {
         frames: usize,
         scratch: &mut Scratch,
         output: &mut [f32],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         match &self.network {
-            Network::XVector(network) => network.run(frames, &mut scratch.xvector, output, probe)?,
-            Network::CamPlusPlus(network) => network.run(frames, &mut scratch.campplus, output, probe)?,
-            Network::MfccStats(network) => network.run(frames, &mut scratch.mfcc_stats, output, probe)?,
-            Network::WavLm(network) => network.run(frames, &mut scratch.wavlm, output, probe)?,
+            Network::XVector(network) => network.run(frames, &mut scratch.xvector, output, tap)?,
+            Network::CamPlusPlus(network) => network.run(frames, &mut scratch.campplus, output, tap)?,
+            Network::MfccStats(network) => network.run(frames, &mut scratch.mfcc_stats, output, tap)?,
+            Network::WavLm(network) => network.run(frames, &mut scratch.wavlm, output, tap)?,
         }
         match &self.standardise {
             None => Ok(()),
             Some(standardise) => {
                 standardise.run(output);
-                probe.pass("representation", &[output.len()], output)
+                tap.pass("representation", &[output.len()], output)
             }
         }
     }

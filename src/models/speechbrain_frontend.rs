@@ -28,7 +28,7 @@ pub struct SpeechBrainFbankRecipe {
     pub amin: f64,
     /// Range kept below the loudest band, dB.
     pub top_db: f64,
-    /// The longest stretch that the network takes at once, in seconds.
+    /// The longest segment that the network takes at once, in seconds.
     pub window_s: f64,
     /// Whether each band's mean over the frames is taken off.
     pub mean_over_time: bool,

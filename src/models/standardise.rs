@@ -15,12 +15,12 @@ impl Standardise {
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] names the tensor that is missing, misshapen, not finite, or a scale that is no positive number.
+    /// [`Error::Tensor`] names the tensor that is missing, misshapen, not finite, or a scale that is no positive number.
     pub(crate) fn load(weights: &mut Weights<'_>, dim: usize) -> Result<Self> {
         let mean = weights.take("representation.mean", &[dim])?.into_values();
         let scale = weights.take("representation.scale", &[dim])?.into_values();
         if let Some(at) = scale.iter().position(|s| s.is_nan() || *s < f32::MIN_POSITIVE) {
-            return Err(Error::Weights {
+            return Err(Error::Tensor {
                 name: "representation.scale".into(),
                 expected: "positive numbers".into(),
                 actual: format!("{} at index {at}", scale[at]),

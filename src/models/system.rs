@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::models::embedder::{Embedder, EmbedderWorkspace};
 use crate::models::heads::{ActiveHeads, Heads, Output};
 use crate::models::manifest::{AnyManifest, Manifest, without_heads};
-use crate::models::probe::{Observer, Probe, room};
+use crate::models::tap::{LayerObserver, LayerTap, resize_scratch};
 use crate::models::trunk::{self, Trunk};
 use crate::nn::{Precision, Weights};
 
@@ -49,7 +49,7 @@ impl Model {
     /// # Errors
     ///
     /// [`Error::Malformed`](crate::Error::Malformed) for a file that is damaged or no model file, [`Error::Config`](crate::Error::Config) for a manifest that this version
-    /// does not understand, [`Error::Weights`](crate::Error::Weights) for tensors that are not the ones of its recipe, [`Error::Limit`](crate::Error::Limit) for sizes
+    /// does not understand, [`Error::Tensor`](crate::Error::Tensor) for tensors that are not the ones of its recipe, [`Error::Limit`](crate::Error::Limit) for sizes
     /// beyond what is read. Memory follows the size of the file, never what it claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::from_bytes_in(bytes, None)
@@ -228,13 +228,13 @@ impl System {
         Workspace::default()
     }
 
-    /// One stretch of speech: `features` is `[frames, bands]` as the front-end gives them; the recipe's normalisation
+    /// One segment of speech: `features` is `[frames, bands]` as the front-end gives them; the recipe's normalisation
     /// happens here.
     ///
     /// # Errors
     ///
     /// [`Error::Config`](crate::Error::Config) for fewer than [`Self::min_frames`] frames, for features of another size, or values that are not
-    /// finite; [`Error::Weights`](crate::Error::Weights) where a layer overflows.
+    /// finite; [`Error::Tensor`](crate::Error::Tensor) where a layer overflows.
     pub fn forward(&self, features: &[f32], frames: usize, workspace: &mut Workspace) -> Result<Output> {
         self.forward_heads(features, frames, ActiveHeads::ALL, workspace)
     }
@@ -251,7 +251,7 @@ impl System {
         heads: ActiveHeads,
         workspace: &mut Workspace,
     ) -> Result<Output> {
-        self.run(features, frames, heads, workspace, &mut Probe::new(None))
+        self.run(features, frames, heads, workspace, &mut LayerTap::new(None))
     }
 
     /// As [`Self::forward`], and shows every intermediate result on the way, under the names that the kinds of
@@ -265,9 +265,9 @@ impl System {
         features: &[f32],
         frames: usize,
         workspace: &mut Workspace,
-        observer: &mut Observer<'_>,
+        observer: &mut LayerObserver<'_>,
     ) -> Result<Output> {
-        self.run(features, frames, ActiveHeads::ALL, workspace, &mut Probe::new(Some(observer)))
+        self.run(features, frames, ActiveHeads::ALL, workspace, &mut LayerTap::new(Some(observer)))
     }
 
     fn run(
@@ -276,13 +276,13 @@ impl System {
         frames: usize,
         heads: ActiveHeads,
         workspace: &mut Workspace,
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<Output> {
         let Workspace { embedder, trunk } = workspace;
-        let vector = room(&mut trunk.from, self.embedder.dim());
-        self.embedder.run(features, frames, embedder, vector, probe)?;
-        let shared = self.trunk.run(trunk, probe)?;
-        self.heads.run(shared, heads, probe)
+        let vector = resize_scratch(&mut trunk.from, self.embedder.dim());
+        self.embedder.run(features, frames, embedder, vector, tap)?;
+        let shared = self.trunk.run(trunk, tap)?;
+        self.heads.run(shared, heads, tap)
     }
 }
 

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::models::probe::{Probe, room};
 use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
+use crate::models::tap::{LayerTap, resize_scratch};
 use crate::nn::{Conv1d, Conv1dOptions, Linear, MaxPool1d, Weights, relu};
 
 /// The most values between two layers. A recipe can ask for more of them than its file has weights.
@@ -160,17 +160,17 @@ impl Trunk {
 
     /// From the representation in `scratch.from` to the values that the heads read. Shows `trunk.conv.0` (behind its ReLU),
     /// `trunk.pool.0` and so on, then `trunk.dense.0` (behind its ReLU) and so on.
-    pub(crate) fn run<'s>(&self, scratch: &'s mut Scratch, probe: &mut Probe<'_, '_>) -> Result<&'s [f32]> {
+    pub(crate) fn run<'s>(&self, scratch: &'s mut Scratch, tap: &mut LayerTap<'_, '_>) -> Result<&'s [f32]> {
         let Scratch { from, to } = scratch;
         let (mut from, mut to) = (from, to);
         for stage in &self.stages {
-            stage.run(from, to, probe)?;
+            stage.run(from, to, tap)?;
         }
         for (name, layer) in &self.dense {
-            let output = room(to, layer.outputs());
+            let output = resize_scratch(to, layer.outputs());
             layer.run(&from[..layer.inputs()], 1, output);
             relu(output);
-            probe.pass(name, &[layer.outputs()], output)?;
+            tap.pass(name, &[layer.outputs()], output)?;
             (from, to) = (to, from);
         }
         Ok(&from[..self.outputs()])
@@ -197,16 +197,16 @@ impl Stage {
     }
 
     /// `[inputs, length]` in `values` → `[outputs, pooled length]` in `values`.
-    fn run(&self, values: &mut Vec<f32>, between: &mut Vec<f32>, probe: &mut Probe<'_, '_>) -> Result<()> {
+    fn run(&self, values: &mut Vec<f32>, between: &mut Vec<f32>, tap: &mut LayerTap<'_, '_>) -> Result<()> {
         let [length, behind_conv, pooled] = self.lengths;
         let channels = self.conv.outputs();
-        let convolved = room(between, channels * behind_conv);
+        let convolved = resize_scratch(between, channels * behind_conv);
         self.conv.run(&values[..self.conv.inputs() * length], length, convolved);
         relu(convolved);
-        probe.pass(&self.names[0], &[channels, behind_conv], convolved)?;
-        let output = room(values, channels * pooled);
+        tap.pass(&self.names[0], &[channels, behind_conv], convolved)?;
+        let output = resize_scratch(values, channels * pooled);
         self.pool.run(convolved, behind_conv, output);
-        probe.pass(&self.names[1], &[channels, pooled], output)
+        tap.pass(&self.names[1], &[channels, pooled], output)
     }
 }
 

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::models::probe::{Probe, room};
 use crate::models::recipe::{parse, within, wrong};
+use crate::models::tap::{LayerTap, resize_scratch};
 use crate::nn::{self, Linear, Norm, StatisticsPooling, Tdnn, Variance, Weights};
 
 /// The most channels of a layer and the longest embedding.
@@ -227,7 +227,7 @@ impl XVector {
         frames: usize,
         scratch: &mut Scratch,
         embedding: &mut [f32],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         if frames < self.min_frames() {
             return Err(Error::Config(format!("{frames} frames: the network needs at least {}", self.min_frames())));
@@ -242,18 +242,18 @@ impl XVector {
             }
             let seen = input.len() / layer.inputs();
             let left = seen - layer.reach();
-            let output = room(to, left * layer.outputs());
+            let output = resize_scratch(to, left * layer.outputs());
             layer.run(input, seen, output, of_layer);
-            probe.pass(name, &[left, layer.outputs()], output)?;
+            tap.pass(name, &[left, layer.outputs()], output)?;
             frames = left;
             (from, to) = (to, from);
         }
         let channels = self.embedding.inputs() / 2;
-        let pooled = room(pooled, 2 * channels);
+        let pooled = resize_scratch(pooled, 2 * channels);
         self.pooling.run(&from[..frames * channels], frames, pooled);
-        probe.pass("xvector.pooling", &[2 * channels], pooled)?;
+        tap.pass("xvector.pooling", &[2 * channels], pooled)?;
         self.embedding.run(pooled, 1, embedding);
-        probe.pass("xvector.embedding", &[self.dim()], embedding)
+        tap.pass("xvector.embedding", &[self.dim()], embedding)
     }
 }
 

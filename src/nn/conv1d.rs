@@ -70,7 +70,7 @@ impl Conv1d {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     ///
     /// # Panics
     ///

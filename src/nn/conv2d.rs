@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::kernels::finish::{Finish, Output};
+use crate::kernels::epilogue::{Epilogue, Output};
 use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
 use crate::nn::{Image, Keep, Moments, Norm, Picture, Precision, Tensor, Weights, rounding};
@@ -66,7 +66,7 @@ impl Conv2d {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     ///
     /// # Panics
     ///
@@ -105,7 +105,7 @@ impl Conv2d {
     /// # Panics
     ///
     /// If the input is not of these sizes, or has other channels than the weights.
-    pub fn run(&self, input: &Image, sizes: Picture, output: &mut Image, keep: Keep, finish: Finish<'_>) {
+    pub fn run(&self, input: &Image, sizes: Picture, output: &mut Image, keep: Keep, finish: Epilogue<'_>) {
         let out = self.picture_out(sizes);
         assert!(sizes.channels == self.inputs, "{} channels for {} inputs", sizes.channels, self.inputs);
         match &self.weights {
@@ -137,7 +137,7 @@ impl Conv2d {
         input: &[f32],
         sizes: Picture,
         (frames, values): (Range<usize>, &mut [f32]),
-        finish: Finish<'_>,
+        finish: Epilogue<'_>,
     ) {
         let (out, half) = (self.picture_out(sizes), self.kernel / 2);
         let strides = [self.stride * self.inputs, sizes.frame_stride()];
@@ -168,7 +168,7 @@ impl Conv2d {
         codes: &Codes,
         sizes: Picture,
         (t, values): (usize, &mut [f32]),
-        finish: Finish<'_>,
+        finish: Epilogue<'_>,
     ) {
         let (out, half) = (self.picture_out(sizes), self.kernel / 2);
         let taps = self.taps_inside(t, sizes.frames);
@@ -272,7 +272,7 @@ mod tests {
         }
 
         /// Codes are those of the values, whether these are kept or not.
-        fn check_codes(&self, layer: &Conv2d, finish: Finish<'_>) {
+        fn check_codes(&self, layer: &Conv2d, finish: Epilogue<'_>) {
             let [mut values, mut codes, mut both] = [(); 3].map(|()| Image::default());
             layer.run(&self.input(), self.sizes, &mut values, Keep::Values, finish);
             layer.run(&self.input(), self.sizes, &mut codes, Keep::Codes, finish);
@@ -293,7 +293,7 @@ mod tests {
             // half a step of the weights' and of the activations' codes, in each product; both are at most 1 here
             let products = (layer.kernel * layer.kernel * layer.inputs) as f64;
             let step = if precision == Precision::Int8 { 0.5 / 127.0 + 0.5 / 255.0 } else { 0.0 };
-            for finish in [Finish::Linear, Finish::Relu, Finish::AddRelu(&other)] {
+            for finish in [Epilogue::Linear, Epilogue::Relu, Epilogue::AddRelu(&other)] {
                 image.room(out.len()).fill(f32::NAN);
                 layer.run(&self.input(), self.sizes, &mut image, Keep::Values, finish);
                 let y = &image.values;
@@ -302,9 +302,9 @@ mod tests {
                     let (t, f, o) = (n / out.channels / out.bands, n / out.channels % out.bands, n % out.channels);
                     let sum = self.naive(t, f, o);
                     let want = match finish {
-                        Finish::Linear => sum,
-                        Finish::Relu => sum.max(0.0),
-                        Finish::AddRelu(_) => (sum + f64::from(others[n])).max(0.0),
+                        Epilogue::Linear => sum,
+                        Epilogue::Relu => sum.max(0.0),
+                        Epilogue::AddRelu(_) => (sum + f64::from(others[n])).max(0.0),
                         _ => unreachable!(),
                     };
                     let far = (want - f64::from(*got)).abs();
@@ -337,7 +337,7 @@ mod tests {
         for precision in [Precision::F32, Precision::Int8] {
             let layer = Conv2d::new(&case.weight, &case.norm, 1, precision);
             for keep in [Keep::Values, Keep::Codes, Keep::Both] {
-                layer.run(&case.input(), case.sizes, &mut Image::default(), keep, Finish::Relu);
+                layer.run(&case.input(), case.sizes, &mut Image::default(), keep, Epilogue::Relu);
             }
         }
     }

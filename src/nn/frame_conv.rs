@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::kernels::finish::{Finish, Output};
+use crate::kernels::epilogue::{Epilogue, Output};
 use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
 use crate::nn::tdnn::int8_taps;
@@ -82,7 +82,7 @@ impl FrameConv {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     ///
     /// # Panics
     ///
@@ -133,7 +133,7 @@ impl FrameConv {
         (input, input_stride): (&[f32], usize),
         frames: usize,
         (output, output_stride): (&mut [f32], usize),
-        finish: Finish<'_>,
+        finish: Epilogue<'_>,
         scratch: &mut Scratch,
     ) {
         match &self.weights {
@@ -158,7 +158,7 @@ impl FrameConv {
         (input, input_stride): (&[f32], usize),
         frames: usize,
         (output, output_stride): (&mut [f32], usize),
-        finish: Finish<'_>,
+        finish: Epilogue<'_>,
         scratch: &mut Scratch,
     ) {
         let channels = self.inputs;
@@ -188,7 +188,7 @@ impl FrameConv {
         (input, input_stride): (&[f32], usize),
         frames: usize,
         (output, output_stride): (&mut [f32], usize),
-        finish: Finish<'_>,
+        finish: Epilogue<'_>,
     ) {
         let strides = [self.stride * input_stride, self.dilation * input_stride];
         for Run { outputs, taps, first } in self.runs(frames) {
@@ -205,7 +205,7 @@ impl FrameConv {
         codes: &Codes,
         frames: usize,
         (output, output_stride): (&mut [f32], usize),
-        finish: Finish<'_>,
+        finish: Epilogue<'_>,
     ) {
         for Run { outputs, taps, first } in self.runs(frames) {
             let x = CodeRows {
@@ -309,7 +309,7 @@ mod tests {
         let frames_out = layer.frames_out(frames);
         let mut output = vec![f32::NAN; frames_out * to];
         let mut scratch = Scratch::default();
-        layer.run((&input, from), frames, (&mut output, to), Finish::Relu, &mut scratch);
+        layer.run((&input, from), frames, (&mut output, to), Epilogue::Relu, &mut scratch);
         for (n, got) in output.iter().enumerate() {
             let (t, o) = (n / to, n % to);
             if o >= outputs {
@@ -349,8 +349,8 @@ mod tests {
             let layer = FrameConv::new(&weight, None, [1, 1], precision);
             let (mut want, mut got) = (vec![f32::NAN; frames * outputs], vec![f32::NAN; frames * outputs]);
             let mut scratch = Scratch::default();
-            layer.run((&active, inputs), frames, (&mut want, outputs), Finish::Relu, &mut scratch);
-            layer.run_behind(&norm, (&x, inputs + 1), frames, (&mut got, outputs), Finish::Relu, &mut scratch);
+            layer.run((&active, inputs), frames, (&mut want, outputs), Epilogue::Relu, &mut scratch);
+            layer.run_behind(&norm, (&x, inputs + 1), frames, (&mut got, outputs), Epilogue::Relu, &mut scratch);
             assert_eq!(got, want, "{precision:?}");
         }
     }
@@ -367,7 +367,7 @@ mod tests {
         let moments = Moments::new((0..inputs).map(mean).collect(), vec![0.0; inputs]);
         let mean_out = |layer: &FrameConv| {
             let mut y = vec![f32::NAN; frames * outputs];
-            layer.run((&x, inputs), frames, (&mut y, outputs), Finish::Linear, &mut Scratch::default());
+            layer.run((&x, inputs), frames, (&mut y, outputs), Epilogue::Linear, &mut Scratch::default());
             (0..outputs)
                 .map(|o| y.chunks(outputs).map(|row| f64::from(row[o])).sum::<f64>() / frames as f64)
                 .collect::<Vec<_>>()
@@ -386,7 +386,7 @@ mod tests {
         let layer = FrameConv::new(&Tensor::new(&[3, 4, 3], noise(36, 0.1)), None, [1, 2], Precision::Int8);
         let run = |scratch: &mut Scratch, x: &[f32]| {
             let mut y = vec![f32::NAN; x.len() / 4 * 3];
-            layer.run((x, 4), x.len() / 4, (&mut y, 3), Finish::Linear, scratch);
+            layer.run((x, 4), x.len() / 4, (&mut y, 3), Epilogue::Linear, scratch);
             y
         };
         let mut used = Scratch::default();
@@ -398,7 +398,7 @@ mod tests {
     fn without_a_norm_there_is_no_bias() {
         let layer = FrameConv::new(&Tensor::new(&[1, 1, 1], vec![2.0]), None, [1, 1], Precision::F32);
         let mut y = [f32::NAN; 2];
-        layer.run((&[3.0, -1.0], 1), 2, (&mut y, 1), Finish::Linear, &mut Scratch::default());
+        layer.run((&[3.0, -1.0], 1), 2, (&mut y, 1), Epilogue::Linear, &mut Scratch::default());
         assert_eq!(y, [6.0, -2.0]);
     }
 }

@@ -57,7 +57,7 @@ impl GroupNormConv {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     pub fn load(
         weights: &mut Weights<'_>,
         [conv, norm]: [&str; 2],

@@ -29,7 +29,7 @@ impl LayerNorm {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
         let mut take = |part: &str| weights.take(&format!("{prefix}.{part}"), &[channels]);
         let (weight, bias) = (take("weight")?, take("bias")?);

@@ -39,7 +39,7 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     pub fn load(weights: &mut Weights<'_>, prefix: &str, inputs: usize, outputs: usize) -> Result<Self> {
         let name = format!("{prefix}.weight");
         let weight = match weights.take_f16(&name, &[outputs, inputs])? {

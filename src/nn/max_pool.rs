@@ -1,4 +1,4 @@
-//! The largest value of each stretch.
+//! The largest value of each segment.
 
 /// PyTorch's `max_pool1d` without padding, on `[channels, length]`:
 ///
@@ -6,7 +6,7 @@
 /// y[c, t] = max over 0 ≤ j < kernel of x[c, t · stride + j]
 /// ```
 ///
-/// What does not fill a whole stretch at the end is left out. NaN in a stretch gives NaN.
+/// What does not fill a whole segment at the end is left out. NaN in a segment gives NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool1d {
     kernel: usize,
@@ -22,7 +22,7 @@ impl MaxPool1d {
         Self { kernel, stride }
     }
 
-    /// Values per channel that come out of `length` values: `(length − kernel) / stride + 1`, or 0 where not one stretch fits.
+    /// Values per channel that come out of `length` values: `(length − kernel) / stride + 1`, or 0 where not one segment fits.
     pub fn length_out(&self, length: usize) -> usize {
         length.checked_sub(self.kernel).map_or(0, |spare| spare / self.stride + 1)
     }
@@ -41,8 +41,8 @@ impl MaxPool1d {
         }
         for (x, y) in input.chunks_exact(length).zip(output.chunks_exact_mut(length_out)) {
             for (t, y) in y.iter_mut().enumerate() {
-                let stretch = &x[t * self.stride..t * self.stride + self.kernel];
-                *y = stretch.iter().copied().fold(f32::NEG_INFINITY, larger_or_nan);
+                let segment = &x[t * self.stride..t * self.stride + self.kernel];
+                *y = segment.iter().copied().fold(f32::NEG_INFINITY, larger_or_nan);
             }
         }
     }

@@ -32,7 +32,7 @@ pub mod tdnn;
 pub mod tensor;
 pub mod weights;
 
-pub use crate::kernels::finish::Finish;
+pub use crate::kernels::epilogue::Epilogue;
 pub use activation::{add_row, all_finite, gelu, relu, sigmoid, softmax};
 pub use attention::{Attention, AttentionScratch, PositionBias};
 pub use blocks::in_blocks;

@@ -32,7 +32,7 @@ impl Norm {
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] names the tensor that is missing, misshapen, not finite, or a variance that is negative or so small
+    /// [`Error::Tensor`] names the tensor that is missing, misshapen, not finite, or a variance that is negative or so small
     /// that the scale overflows.
     pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
         let mut take = |part: &str| weights.take(&format!("{prefix}.{part}"), &[channels]);
@@ -62,7 +62,7 @@ impl Norm {
             let s = w / (v + eps).sqrt();
             let t = b - m * s;
             if v < 0.0 || !(s as f32).is_finite() || !(t as f32).is_finite() {
-                return Err(Error::Weights {
+                return Err(Error::Tensor {
                     name: format!("{prefix}.running_var"),
                     expected: "variances from 0 up that weight and mean can be divided by".into(),
                     actual: format!("{v} in channel {c}"),

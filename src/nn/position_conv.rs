@@ -55,7 +55,7 @@ impl PositionConv {
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] names the tensor that is missing, misshapen or not finite, or the direction that has no length.
+    /// [`Error::Tensor`] names the tensor that is missing, misshapen or not finite, or the direction that has no length.
     ///
     /// # Panics
     ///
@@ -66,7 +66,7 @@ impl PositionConv {
         let name = format!("{prefix}.weight_v");
         let v = weights.take(&name, &shape)?;
         let bias = weights.take(&format!("{prefix}.bias"), &[channels])?;
-        let weight = fold(g.values(), v.values()).map_err(|tap| Error::Weights {
+        let weight = fold(g.values(), v.values()).map_err(|tap| Error::Tensor {
             name,
             expected: "directions with a length".into(),
             actual: format!("none at tap {tap}"),

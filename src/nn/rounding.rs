@@ -23,7 +23,7 @@ pub fn lost(weight: &Tensor, inputs: &Moments) -> Vec<f32> {
 ///
 /// # Errors
 ///
-/// [`crate::Error::Weights`] where the file has it in another shape, or not finite.
+/// [`crate::Error::Tensor`] where the file has it in another shape, or not finite.
 pub(super) fn lacking(
     weights: &mut Weights<'_>,
     name: &str,

@@ -1,7 +1,7 @@
 //! Convolution over frames without padding, one matrix product; with one tap, a dense layer for many frames.
 
 use crate::error::Result;
-use crate::kernels::finish::{Finish, Output};
+use crate::kernels::epilogue::{Epilogue, Output};
 use crate::kernels::int8::{CodeRows, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
 use crate::nn::tdnn::{taps_inputs, taps_inputs_outputs};
@@ -83,7 +83,7 @@ impl StridedConv {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     ///
     /// # Panics
     ///
@@ -174,7 +174,7 @@ impl StridedConv {
     ///
     /// If a slice has another length.
     pub fn run(&self, input: &[f32], frames: usize, output: &mut [f32], scratch: &mut Scratch) {
-        self.product(input, frames, output, Finish::Linear, scratch);
+        self.product(input, frames, output, Epilogue::Linear, scratch);
     }
 
     /// As [`Self::run`], added to what `output` holds: a residual connection.
@@ -183,7 +183,7 @@ impl StridedConv {
     ///
     /// As [`Self::run`].
     pub fn run_adding(&self, input: &[f32], frames: usize, output: &mut [f32], scratch: &mut Scratch) {
-        self.product(input, frames, output, Finish::Add, scratch);
+        self.product(input, frames, output, Epilogue::Add, scratch);
     }
 
     fn product(
@@ -191,7 +191,7 @@ impl StridedConv {
         input: &[f32],
         frames: usize,
         output: &mut [f32],
-        finish: Finish<'_>,
+        finish: Epilogue<'_>,
         Scratch { codes, .. }: &mut Scratch,
     ) {
         let (rows, outputs, inputs) = (self.frames_out(frames), self.outputs(), self.inputs);

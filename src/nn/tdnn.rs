@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::Result;
-use crate::kernels::finish::{Finish, Output};
+use crate::kernels::epilogue::{Epilogue, Output};
 use crate::kernels::int8::{CodeRows, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
 use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
@@ -68,7 +68,7 @@ impl Tdnn {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     ///
     /// # Panics
     ///
@@ -129,12 +129,12 @@ impl Tdnn {
         }
     }
 
-    fn finish(&self) -> Finish<'_> {
+    fn finish(&self) -> Epilogue<'_> {
         let norm = [self.norm.scale(), self.norm.shift()];
         if self.negative_slope == 0.0 {
-            Finish::ReluNorm(norm)
+            Epilogue::ReluNorm(norm)
         } else {
-            Finish::LeakyReluNorm(self.negative_slope, norm)
+            Epilogue::LeakyReluNorm(self.negative_slope, norm)
         }
     }
 }

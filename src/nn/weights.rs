@@ -45,7 +45,7 @@ const LENGTH_BYTES: usize = 8;
 ///
 /// # Errors
 ///
-/// With the path: [`Error::Io`] where the system refuses, [`Error::Unsupported`] for what is no regular file,
+/// With the path: [`Error::Read`] where the system refuses, [`Error::Unsupported`] for what is no regular file,
 /// [`Error::Limit`] beyond [`MAX_FILE_BYTES`].
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     let read = || {
@@ -165,14 +165,14 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] where the bytes are not as many as type and shape need.
+    /// [`Error::Tensor`] where the bytes are not as many as type and shape need.
     pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Dtype, Vec<usize>, Cow<'a, [u8]>)>) -> Result<Self> {
         let mut all = BTreeMap::new();
         for (name, dtype, shape, bytes) in tensors {
             let needed = shape.iter().try_fold(dtype.bitsize(), |bits, n| bits.checked_mul(*n));
             if needed.is_none_or(|bits| bits % 8 != 0 || bits / 8 != bytes.len()) {
                 let (expected, actual) = (format!("{dtype:?} of shape {shape:?}"), format!("{} bytes", bytes.len()));
-                return Err(Error::Weights { name, expected, actual });
+                return Err(Error::Tensor { name, expected, actual });
             }
             all.insert(name, Stored { dtype, shape, place: Place::Memory(bytes) });
         }
@@ -218,7 +218,7 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where a file cannot be read any more.
+    /// [`Error::Read`] where a file cannot be read any more.
     pub fn stored(&self) -> impl Iterator<Item = Result<StoredTensor<'_>>> {
         self.tensors.iter().map(|(name, stored)| {
             let bytes = stored.bytes()?;
@@ -230,7 +230,7 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where a file cannot be read any more.
+    /// [`Error::Read`] where a file cannot be read any more.
     pub fn sha256(&self) -> Result<String> {
         tensors_sha256(self.tensors.iter().map(|(name, stored)| (name.as_str(), stored.bytes())))
     }
@@ -239,7 +239,7 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] where they differ: the file was damaged on its way. [`Error::Io`] where it cannot be read any more.
+    /// [`Error::Malformed`] where they differ: the file was damaged on its way. [`Error::Read`] where it cannot be read any more.
     pub fn check_sha256(&self, expected: &str) -> Result<()> {
         let actual = self.sha256()?;
         if actual.eq_ignore_ascii_case(expected) {
@@ -254,8 +254,8 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] names the tensor if it is missing (or was taken before), has another shape, another type than
-    /// F16, BF16, F32 or I8, or a value that is not finite; or its companion, if it holds codes; [`Error::Io`] where its file cannot be read any more.
+    /// [`Error::Tensor`] names the tensor if it is missing (or was taken before), has another shape, another type than
+    /// F16, BF16, F32 or I8, or a value that is not finite; or its companion, if it holds codes; [`Error::Read`] where its file cannot be read any more.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let stored = self.remove(name, shape)?;
         let values = if stored.dtype == Dtype::I8 { self.decoded(name, &stored)? } else { stored.to_f32()? };
@@ -327,12 +327,12 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] names the first tensor left over: the file is of another network than its recipe says.
+    /// [`Error::Tensor`] names the first tensor left over: the file is of another network than its recipe says.
     pub fn finish(self) -> Result<()> {
         let others = self.tensors.len().saturating_sub(1);
         match self.tensors.into_iter().next() {
             None => Ok(()),
-            Some((name, stored)) => Err(Error::Weights {
+            Some((name, stored)) => Err(Error::Tensor {
                 name,
                 expected: "no such tensor in a network of this recipe".into(),
                 actual: format!("shape {:?}, and {others} more left over", stored.shape),
@@ -342,7 +342,7 @@ impl<'a> Weights<'a> {
 }
 
 fn wrong(name: &str, expected: String, actual: String) -> Error {
-    Error::Weights { name: name.to_owned(), expected, actual }
+    Error::Tensor { name: name.to_owned(), expected, actual }
 }
 
 /// SHA-256, in hex, over tensors in the order in which they come, that of their names: name, a 0 byte, the bytes stored.
@@ -575,8 +575,8 @@ pub(crate) mod tests {
         std::fs::write(&path, file(&[("a", &[2], &[1.0, 2.0])])).unwrap();
         let mut weights = Weights::open(&path).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(70).unwrap();
-        assert!(matches!(weights.sha256().unwrap_err(), Error::Io(_)));
-        assert!(matches!(weights.take("a", &[2]).unwrap_err(), Error::Io(_)));
+        assert!(matches!(weights.sha256().unwrap_err(), Error::Read(_)));
+        assert!(matches!(weights.take("a", &[2]).unwrap_err(), Error::Read(_)));
         std::fs::remove_file(&path).unwrap();
     }
 

@@ -67,7 +67,7 @@ async fn connection(
     service: Arc<Service>,
     mut told: watch::Receiver<()>,
 ) {
-    // Answers are small and whole: nothing is gained by waiting for more.
+    // Predictions are small and whole: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
     let socket = Socket::new(stream, open, service.limits.patience);
     let serving = http1::Builder::new()

@@ -31,7 +31,7 @@ pub(super) struct Golden {
 }
 
 impl Golden {
-    /// Answers the sound for the first time.
+    /// Predicts the sound for the first time.
     ///
     /// # Errors
     /// Whatever keeps the system from answering.

@@ -15,7 +15,7 @@ use super::pipe::{PipeEnd, PipeReader, pipe};
 use super::problem::Problem;
 use super::service::Service;
 use super::turns::SharedTurn;
-use crate::engine::{ChannelsReport, Embedding, Engine, NoAnswer, Pace, Progress, Recording, Report};
+use crate::engine::{ChannelsReport, Control, Embedding, Engine, NoAnswer, Progress, Recording, Report};
 use crate::error::{Error, Result};
 
 /// What is done with a recording.
@@ -169,7 +169,7 @@ impl Conduct {
 
     fn check(&self, progress: &Progress) -> Result<()> {
         if self.signs.stopped.load(Ordering::Acquire) {
-            return Err(Error::Io(io::Error::new(ErrorKind::Interrupted, "nobody waits for the answer")));
+            return Err(Error::Read(io::Error::new(ErrorKind::Interrupted, "nobody waits for the answer")));
         }
         let seconds = self.limits.audio_seconds;
         if progress.seconds > seconds {
@@ -184,7 +184,7 @@ impl Conduct {
     }
 }
 
-impl Pace for Conduct {
+impl Control for Conduct {
     fn step(&mut self, progress: &Progress) -> Result<()> {
         self.check(progress)?;
         self.turn.lock().unwrap_or_else(PoisonError::into_inner).yield_now();

@@ -90,7 +90,7 @@ impl From<Error> for Problem {
             Error::Malformed { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "malformed"),
             Error::Unsupported(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported"),
             Error::Limit { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "over_limit"),
-            Error::Io(_) => (StatusCode::BAD_REQUEST, "upload_broken"),
+            Error::Read(_) => (StatusCode::BAD_REQUEST, "upload_broken"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };
         Self::new(status, reason, error.to_string())

@@ -29,7 +29,7 @@ pub enum Log {
 /// have been left to the system.
 ///
 /// # Errors
-/// [`Error::Config`] for an address that cannot be had; [`Error::Io`] where the system refuses a thread.
+/// [`Error::Config`] for an address that cannot be had; [`Error::Read`] where the system refuses a thread.
 pub fn run(service: &Arc<Service>, address: SocketAddr, log: Log, listening: impl FnOnce(SocketAddr)) -> Result<()> {
     start(log);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(ASYNC_THREADS).enable_all().build()?;

@@ -137,7 +137,7 @@ impl Turns {
     }
 }
 
-/// A turn that the reader and the recording's pace share; both are used by one thread.
+/// A turn that the reader and the recording's control share; both are used by one thread.
 pub(super) type SharedTurn = Arc<Mutex<Turn>>;
 
 /// One recording's part in the turns. Dropped, it passes its turn on.

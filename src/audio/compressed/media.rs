@@ -32,7 +32,7 @@ struct Piped(Source);
 impl Read for Piped {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let bytes = self.0.peek(out.len().min(32 * 1024)).map_err(|error| match error {
-            Error::Io(error) => error,
+            Error::Read(error) => error,
             other => io::Error::other(other.to_string()),
         })?;
         let n = bytes.len();

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use persona_engine::Error;
-use persona_engine::engine::{Engine, Failure, Report, Timings, Unhindered};
+use persona_engine::engine::{Engine, Failure, NoControl, Report, Timings};
 use serde::Serialize;
 
 use super::inputs::Input;
@@ -28,7 +28,7 @@ impl Made {
     }
 }
 
-/// Answers inputs, from any number of threads.
+/// Predicts inputs, from any number of threads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answerer<'a> {
     pub(super) engine: &'a Engine,
@@ -38,7 +38,7 @@ pub(super) struct Answerer<'a> {
 }
 
 impl Answerer<'_> {
-    /// Answers one input. Whatever is wrong with it is in its line.
+    /// Predicts one input. Whatever is wrong with it is in its line.
     pub(super) fn answer(&self, input: &Input) -> Made {
         let name = input.name();
         let heard = self.hear(input);
@@ -63,7 +63,7 @@ impl Answerer<'_> {
         }
         let broke_down = |_| failed(Error::Config("a fault of the program: please report it with this file".into()));
         catch_unwind(AssertUnwindSafe(|| {
-            hear::file(&input.file, self.audit, |recording| self.engine.infer(recording, &mut Unhindered))
+            hear::file(&input.file, self.audit, |recording| self.engine.infer(recording, &mut NoControl))
         }))
         .unwrap_or_else(broke_down)
     }

@@ -29,7 +29,7 @@ fn walk(folder: &Path, endings: &[&str], depth: usize, found: &mut Vec<PathBuf>)
         let limit = MAX_DEPTH as u64;
         return Err(Error::Limit { what: "depth of folders", actual: limit + 1, limit }.in_file(folder));
     }
-    let named = |error: std::io::Error| Error::Io(error).in_file(folder);
+    let named = |error: std::io::Error| Error::Read(error).in_file(folder);
     let mut entries = fs::read_dir(folder).map_err(named)?.collect::<Result<Vec<_>, _>>().map_err(named)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {

@@ -98,7 +98,7 @@ impl Inputs {
         let matches = glob::glob(pattern).map_err(|error| none(&error.to_string()))?;
         let before = self.list.len();
         for found in matches {
-            let found = found.map_err(|error| Error::Io(error.into()).in_file(pattern))?;
+            let found = found.map_err(|error| Error::Read(error.into()).in_file(pattern))?;
             if found.is_dir() {
                 self.list.extend(folder::recordings(&found, raw)?.into_iter().map(Input::file));
             } else {

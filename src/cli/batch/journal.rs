@@ -219,7 +219,7 @@ fn read_run(path: &Path) -> Result<Option<Run>> {
     match fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::Io(error).in_file(path)),
+        Err(error) => Err(Error::Read(error).in_file(path)),
     }
 }
 

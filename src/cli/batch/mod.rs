@@ -44,7 +44,7 @@ use journal::{Journal, Opened};
 use progress::{Progress, clock};
 use tally::{Line, Tally};
 
-/// Answers all inputs. Returns whether none failed.
+/// Predicts all inputs. Returns whether none failed.
 pub(super) fn run(args: &BatchArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     args.check().map_err(Stop::SetUp)?;
     let options = args.answer.options().map_err(Stop::SetUp)?;
@@ -108,7 +108,7 @@ impl Batch<'_> {
         Ok(tally)
     }
 
-    /// Answers the inputs from the one numbered `done` on, and counts them. Returns how fast it was, in words.
+    /// Predicts the inputs from the one numbered `done` on, and counts them. Returns how fast it was, in words.
     fn answer_from(
         &self,
         done: usize,

@@ -104,7 +104,7 @@ pub(super) fn is_tenth(row: &KeptRow) -> bool {
     ((100.0 * row.coverage).round() as u64).is_multiple_of(10)
 }
 
-/// Answers against true ages, with the mean answer of each decade.
+/// Predictions against true ages, with the mean answer of each decade.
 pub(super) fn ages(answers: &[Answered]) -> Option<(String, String)> {
     let pairs: Vec<(f64, f64)> =
         answers.iter().filter_map(|answer| Some((answer.row.age?, answer.prediction.years?))).collect();

@@ -17,9 +17,9 @@ pub struct Audio {
 
 impl Audio {
     /// # Errors
-    /// [`Error::Limit`] for a file of more than [`MAX_AUDIO_BYTES`], [`Error::Io`] for one that cannot be read; both name it.
+    /// [`Error::Limit`] for a file of more than [`MAX_AUDIO_BYTES`], [`Error::Read`] for one that cannot be read; both name it.
     pub fn of(path: &Path) -> Result<Self> {
-        let length = std::fs::metadata(path).map_err(|error| Error::Io(error).in_file(path))?.len();
+        let length = std::fs::metadata(path).map_err(|error| Error::Read(error).in_file(path))?.len();
         if length > MAX_AUDIO_BYTES {
             let (actual, limit) = (length >> 20, MAX_AUDIO_BYTES >> 20);
             let what = format!(

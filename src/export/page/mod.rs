@@ -157,7 +157,7 @@ const MEANING: &str = "<section>\n<h2>How to read it</h2>\n<dl>\n\
     <dt>height</dt><dd>In the row of an emotion, its probability. Where it is the most probable one it is filled with its colour, elsewhere pale.</dd>\n\
     <dt>hatched</dt><dd>No answer, for the reason given: silence, no speech, clipped, too noisy.</dd>\n\
     <dt>voice</dt><dd>The most probable gender, and the age in years, while they last.</dd>\n\
-    <dt>smoothing</dt><dd>The network hears windows of 3 s that overlap. Each stretch is the mean of those around it, the one in whose middle it lies \
+    <dt>smoothing</dt><dd>The network hears windows of 3 s that overlap. Each segment is the mean of those around it, the one in whose middle it lies \
     counting most, unless other smoothing was asked for.</dd>\n</dl>\n\
     <p>These are estimates by a statistical model, not findings about a person. Do not decide on anybody by them. In the European Union, \
     inferring emotions of people at work or in education is prohibited (AI Act, article 5(1)(f)); elsewhere the people concerned must be told \

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::engine::{Answers, Choice, NoAnswer, Summary};
+use crate::engine::{Classification, NoAnswer, Predictions, Summary};
 use crate::export::cells::Cell;
 use crate::export::sketch::Sketch;
 use crate::html::svg::escaped;
@@ -16,7 +16,7 @@ const MAX_ROWS: usize = 1000;
 /// One signal's answer.
 pub(super) struct Voice<'a> {
     pub(super) name: String,
-    pub(super) answers: &'a Answers,
+    pub(super) answers: &'a Predictions,
     pub(super) no_answer: Option<NoAnswer>,
     pub(super) speech_s: Option<f64>,
     pub(super) summary: Option<&'a Summary>,
@@ -72,7 +72,7 @@ fn write_shares(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-fn choice(choice: Option<&Choice>) -> String {
+fn choice(choice: Option<&Classification>) -> String {
     choice.map_or_else(|| "–".into(), |choice| format!("{} {}", choice.label, percent(choice.probability())))
 }
 

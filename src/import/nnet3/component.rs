@@ -77,7 +77,7 @@ impl Component {
     /// A vector or matrix of a shape.
     pub(super) fn tensor(&self, tag: &str, name: &str, axes: usize) -> Result<&Tensor> {
         let wrong =
-            |actual: String| Error::Weights { name: format!("{name} {tag}"), expected: format!("{axes} axes"), actual };
+            |actual: String| Error::Tensor { name: format!("{name} {tag}"), expected: format!("{axes} axes"), actual };
         match self.values.get(tag) {
             Some(Value::Tensor(tensor)) if tensor.shape().len() == axes => Ok(tensor),
             Some(Value::Tensor(tensor)) => Err(wrong(format!("shape {:?}", tensor.shape()))),

@@ -137,7 +137,7 @@ fn affine<'n>(found: &Found<'n>) -> Result<(&'n Tensor, &'n Tensor)> {
         return Ok((weight, bias));
     }
     let (expected, actual) = (format!("shape {:?}", &weight.shape()[..1]), format!("shape {:?}", bias.shape()));
-    Err(Error::Weights { name: format!("{} <BiasParams>", found.name), expected, actual })
+    Err(Error::Tensor { name: format!("{} <BiasParams>", found.name), expected, actual })
 }
 
 impl Layer<'_> {
@@ -148,7 +148,7 @@ impl Layer<'_> {
             return Ok(columns / frames);
         }
         let expected = format!("columns for {frames} frames");
-        Err(Error::Weights {
+        Err(Error::Tensor {
             name: format!("{} <LinearParams>", self.affine.name),
             expected,
             actual: format!("{columns}"),

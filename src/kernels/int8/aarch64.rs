@@ -8,7 +8,7 @@ use std::arch::asm;
 
 use super::GROUP;
 use super::product::Tile;
-use crate::kernels::finish::{Output, PANEL};
+use crate::kernels::epilogue::{Output, PANEL};
 
 /// A quarter of the panel at a time: two vectors of sums for each row, 20 of 32 registers for 10 rows. `sdot` multiplies signed bytes alone, so codes
 /// are taken less 128, and 128 times the weights' sums are added:

@@ -23,7 +23,7 @@ pub use product::CodeRows;
 pub use variant::Int8Variant;
 pub use weights::{Int8Weights, MAX_INPUTS, lost_in_rounding};
 
-use super::finish::PANEL;
+use super::epilogue::PANEL;
 
 /// Codes that one instruction multiplies and adds up.
 const GROUP: usize = 4;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::variant::Int8Variant;
 use super::{GROUP, Int8Weights};
-use crate::kernels::finish::{Output, PANEL};
+use crate::kernels::epilogue::{Output, PANEL};
 use crate::kernels::packed::tiles;
 
 /// Where the codes of each output row and tap lie. Rows may overlap.
@@ -187,7 +187,7 @@ impl Tile<'_> {
 pub(super) mod tests {
     use super::super::Codes;
     use super::*;
-    use crate::kernels::finish::Finish;
+    use crate::kernels::epilogue::Epilogue;
     use std::cell::Cell;
 
     thread_local! { static RAN: Cell<Option<Int8Variant>> = const { Cell::new(None) } }
@@ -236,7 +236,7 @@ pub(super) mod tests {
             }
         }
 
-        fn run(&self, variant: Int8Variant, taps: Range<usize>, finish: Finish<'_>, stride: usize) -> Vec<f32> {
+        fn run(&self, variant: Int8Variant, taps: Range<usize>, finish: Epilogue<'_>, stride: usize) -> Vec<f32> {
             let inputs = self.weights.inputs();
             let x = CodeRows {
                 codes: self.codes.codes(),
@@ -275,10 +275,10 @@ pub(super) mod tests {
             let other = noise(self.rows * stride, 0.6);
             for taps in [0..self.weights.taps(), 1.min(self.weights.taps() - 1)..self.weights.taps()] {
                 for finish in [
-                    Finish::Linear,
-                    Finish::Relu,
-                    Finish::AddRelu(&other),
-                    Finish::ReluNorm([&self.norm[0], &self.norm[1]]),
+                    Epilogue::Linear,
+                    Epilogue::Relu,
+                    Epilogue::AddRelu(&other),
+                    Epilogue::ReluNorm([&self.norm[0], &self.norm[1]]),
                 ] {
                     let reference = self.run(Int8Variant::Portable, taps.clone(), finish, stride);
                     for (at, got) in reference.iter().enumerate() {
@@ -289,12 +289,12 @@ pub(super) mod tests {
                         }
                         let sum = self.naive(&taps, i, o);
                         let want = match finish {
-                            Finish::Linear => sum,
-                            Finish::Add => unreachable!(),
-                            Finish::Relu => sum.max(0.0),
-                            Finish::AddRelu(other) => (sum + f64::from(other[at])).max(0.0),
-                            Finish::ReluNorm([s, t]) => f64::from(s[o]) * sum.max(0.0) + f64::from(t[o]),
-                            Finish::LeakyReluNorm(slope, [s, t]) => {
+                            Epilogue::Linear => sum,
+                            Epilogue::Add => unreachable!(),
+                            Epilogue::Relu => sum.max(0.0),
+                            Epilogue::AddRelu(other) => (sum + f64::from(other[at])).max(0.0),
+                            Epilogue::ReluNorm([s, t]) => f64::from(s[o]) * sum.max(0.0) + f64::from(t[o]),
+                            Epilogue::LeakyReluNorm(slope, [s, t]) => {
                                 f64::from(s[o]) * sum.max(f64::from(slope) * sum) + f64::from(t[o])
                             }
                         };
@@ -341,7 +341,7 @@ pub(super) mod tests {
                     scale_strides: [1, 0],
                 };
                 let mut y = [0.0];
-                let out = Output { values: &mut y, stride: 1, bias: &[0.0], finish: Finish::Linear };
+                let out = Output { values: &mut y, stride: 1, bias: &[0.0], finish: Epilogue::Linear };
                 weights.run_by(variant, &x, 0..1, 1, out);
                 assert!((y[0] - sign * 1000.0).abs() < 0.01, "{variant:?}: {y:?}");
             }
@@ -353,10 +353,10 @@ pub(super) mod tests {
         let shape = [2, 50, 40];
         let whole = Case::new(shape, [1, 2], 21, false);
         for variant in Int8Variant::ALL {
-            let want = whole.run(variant, 0..2, Finish::Relu, 40);
+            let want = whole.run(variant, 0..2, Epilogue::Relu, 40);
             for rows in [1, 2, 5, 8, 11] {
                 let few = Case { rows, ..Case::new(shape, [1, 2], 21, false) };
-                assert_eq!(few.run(variant, 0..2, Finish::Relu, 40), want[..rows * 40], "{variant:?}, {rows} rows");
+                assert_eq!(few.run(variant, 0..2, Epilogue::Relu, 40), want[..rows * 40], "{variant:?}, {rows} rows");
             }
         }
     }
@@ -368,7 +368,7 @@ pub(super) mod tests {
         x[9] = f32::INFINITY;
         case.codes.write_positive(x.chunks(8), 8);
         for variant in Int8Variant::ALL {
-            let y = case.run(variant, 0..1, Finish::Relu, 4);
+            let y = case.run(variant, 0..1, Epilogue::Relu, 4);
             assert!(y[4..8].iter().all(|y| y.is_nan()) && y[..4].iter().chain(&y[8..]).all(|y| y.is_finite()));
         }
     }
@@ -378,7 +378,7 @@ pub(super) mod tests {
     fn codes_that_do_not_reach_are_refused() {
         let weights = Int8Weights::new(&[1.0; 8], &[1.0], [1, 8, 1]);
         let x = CodeRows { codes: &[0; 15], code_strides: [8, 0], scales: &[1.0; 2], lows: &[], scale_strides: [1, 0] };
-        let out = Output { values: &mut [0.0; 2], stride: 1, bias: &[0.0], finish: Finish::Linear };
+        let out = Output { values: &mut [0.0; 2], stride: 1, bias: &[0.0], finish: Epilogue::Linear };
         weights.run(&x, 0..1, 2, out);
     }
 }

@@ -10,8 +10,8 @@ use std::arch::x86_64::{
 
 use super::product::Tile;
 use super::{GROUP, PANEL};
-use crate::kernels::finish::Output;
-use crate::kernels::finish::x86::{self as finish, load};
+use crate::kernels::epilogue::Output;
+use crate::kernels::epilogue::x86::{self as finish, load};
 
 /// The four codes at `at`.
 ///

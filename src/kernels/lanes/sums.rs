@@ -3,17 +3,17 @@
 use super::{Lanes, for_each_vector};
 use crate::kernels::dot::Variant;
 
-/// A matrix of which each row is zero outside one stretch.
+/// A matrix of which each row is zero outside one segment.
 #[derive(Clone, Debug)]
 pub struct Stretches {
     inputs: usize,
-    rows: Vec<Stretch>,
+    rows: Vec<Segment>,
     weights: Vec<f32>,
 }
 
 /// Where a row's weights begin: the first input, and among all weights.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
+struct Segment {
     input: usize,
     weight: usize,
     width: usize,
@@ -29,7 +29,7 @@ impl Stretches {
         let mut matrix = Self { inputs, rows: Vec::new(), weights: Vec::new() };
         for (input, weights) in rows {
             assert!(weights.is_empty() || input + weights.len() <= inputs, "a row within the inputs");
-            matrix.rows.push(Stretch { input, weight: matrix.weights.len(), width: weights.len() });
+            matrix.rows.push(Segment { input, weight: matrix.weights.len(), width: weights.len() });
             matrix.weights.extend_from_slice(weights);
         }
         matrix
@@ -78,14 +78,14 @@ mod tests {
     #[test]
     fn equals_the_definition_in_every_variant() {
         let weights: Vec<f32> = (0..40).map(|i| (i as f32 * 0.731).sin()).collect();
-        let stretches = [(0, 0..1), (3, 1..8), (20, 8..8), (20, 10..26), (33, 2..9), (0, 0..40)];
-        let matrix = Stretches::new(40, stretches.iter().map(|(first, at)| (*first, &weights[at.clone()])));
+        let segments = [(0, 0..1), (3, 1..8), (20, 8..8), (20, 10..26), (33, 2..9), (0, 0..40)];
+        let matrix = Stretches::new(40, segments.iter().map(|(first, at)| (*first, &weights[at.clone()])));
         let input: Vec<Lanes> =
             (0..40).map(|k| Lanes(std::array::from_fn(|l| ((k * LANES + l) as f32 * 0.37).cos()))).collect();
         for variant in Variant::ALL {
             let mut out = vec![Lanes::of(f32::NAN); matrix.rows()];
             run_by(variant, &matrix, &input, &mut out);
-            for (got, (first, at)) in out.iter().zip(&stretches) {
+            for (got, (first, at)) in out.iter().zip(&segments) {
                 for l in 0..LANES {
                     let terms = weights[at.clone()].iter().zip(&input[*first..]);
                     let want: f64 = terms.map(|(w, x)| f64::from(*w) * f64::from(x.0[l])).sum();

@@ -4,8 +4,8 @@ use super::mask::{Mask, Means};
 use crate::error::Result;
 use crate::models::campplus::CamPlusPlusRecipe;
 use crate::models::campplus::recipe::BlockRecipe;
-use crate::models::probe::{Probe, room};
-use crate::nn::{self, Finish, FrameConv, Norm, Weights};
+use crate::models::tap::{LayerTap, resize_scratch};
+use crate::nn::{self, Epilogue, FrameConv, Norm, Weights};
 
 /// `[frames, inputs]` → `[frames, outputs]`: layers that add their channels, then a transition (norm, ReLU, one frame's linear map) to half of all.
 #[derive(Debug)]
@@ -86,18 +86,18 @@ impl Block {
         frames: usize,
         (output, stride): (&mut [f32], usize),
         scratch: &mut Scratch,
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         let width = self.width();
         for (name, layer) in &self.layers {
             layer.run(values, width, frames, scratch);
             let (first, growth) = (layer.narrow.norm.channels(), layer.local.outputs());
-            probe.pass_rows(name, &[frames, growth], values.chunks(width).map(|row| &row[first..first + growth]))?;
+            tap.pass_rows(name, &[frames, growth], values.chunks(width).map(|row| &row[first..first + growth]))?;
         }
         let (name, transit) = &self.transit;
-        transit.run((values, width), frames, (output, stride), Finish::Linear, &mut scratch.layer);
+        transit.run((values, width), frames, (output, stride), Epilogue::Linear, &mut scratch.layer);
         let channels = self.outputs();
-        probe.pass_rows(name, &[frames, channels], output.chunks(stride).take(frames).map(|row| &row[..channels]))
+        tap.pass_rows(name, &[frames, channels], output.chunks(stride).take(frames).map(|row| &row[..channels]))
     }
 }
 
@@ -107,7 +107,7 @@ impl NormConv {
         input: (&[f32], usize),
         frames: usize,
         output: (&mut [f32], usize),
-        finish: Finish<'_>,
+        finish: Epilogue<'_>,
         scratch: &mut nn::Scratch,
     ) {
         self.conv.run_behind(&self.norm, input, frames, output, finish, scratch);
@@ -141,10 +141,10 @@ impl Layer {
     fn run(&self, values: &mut [f32], width: usize, frames: usize, scratch: &mut Scratch) {
         let Scratch { layer, hidden, means } = scratch;
         let inner = self.narrow.conv.outputs();
-        let hidden = room(hidden, frames * inner);
-        self.narrow.run((values, width), frames, (hidden, inner), Finish::Relu, layer);
+        let hidden = resize_scratch(hidden, frames * inner);
+        self.narrow.run((values, width), frames, (hidden, inner), Epilogue::Relu, layer);
         let own = &mut values[self.narrow.norm.channels()..];
-        self.local.run((hidden, inner), frames, (own, width), Finish::Linear, layer);
+        self.local.run((hidden, inner), frames, (own, width), Epilogue::Linear, layer);
         self.mask.run(hidden, frames, own, width, means);
     }
 }

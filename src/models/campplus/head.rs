@@ -1,8 +1,8 @@
 //! The front-end convolutions: features as a picture of one channel, through residual blocks that narrow it from all bands to an eighth.
 
 use crate::error::Result;
-use crate::models::probe::Probe;
-use crate::nn::{Conv2d, Finish, Image, Keep, Moments, Picture, Precision, Weights};
+use crate::models::tap::LayerTap;
+use crate::nn::{Conv2d, Epilogue, Image, Keep, Moments, Picture, Precision, Weights};
 
 /// `[frames, bands]` → `[frames, ceil(bands / 8), channels]` as a [`Picture`].
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Head {
         (frames, bands): (usize, usize),
         prefix: &str,
         scratch: &mut Scratch,
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<Picture> {
         let Scratch { x, y, inner, around } = scratch;
         let (for_one, for_all) = match self.precision {
@@ -93,24 +93,24 @@ impl Head {
         };
         let mut sizes = Picture { frames, bands, channels: 1 };
         sizes.write(features, y.room(sizes.len()));
-        sizes = step(&self.first, sizes, y, x, for_all, Finish::Relu);
-        pass(&format!("{prefix}.conv1"), sizes, x, probe)?;
+        sizes = step(&self.first, sizes, y, x, for_all, Epilogue::Relu);
+        pass(&format!("{prefix}.conv1"), sizes, x, tap)?;
         for (name, block) in &self.blocks {
-            let inside = step(&block.conv1, sizes, x, inner, for_one, Finish::Relu);
+            let inside = step(&block.conv1, sizes, x, inner, for_one, Epilogue::Relu);
             let shortcut = if let Some(shortcut) = &block.shortcut {
-                step(shortcut, sizes, x, around, Keep::Values, Finish::Linear);
+                step(shortcut, sizes, x, around, Keep::Values, Epilogue::Linear);
                 &*around
             } else {
                 &*x
             };
-            let finish = Finish::AddRelu(&shortcut.values[..inside.len()]);
+            let finish = Epilogue::AddRelu(&shortcut.values[..inside.len()]);
             sizes = step(&block.conv2, inside, inner, y, for_all, finish);
             std::mem::swap(x, y);
-            pass(name, sizes, x, probe)?;
+            pass(name, sizes, x, tap)?;
         }
-        sizes = step(&self.last, sizes, x, y, Keep::Values, Finish::Relu);
+        sizes = step(&self.last, sizes, x, y, Keep::Values, Epilogue::Relu);
         std::mem::swap(x, y);
-        pass(&format!("{prefix}.conv2"), sizes, x, probe)?;
+        pass(&format!("{prefix}.conv2"), sizes, x, tap)?;
         Ok(sizes)
     }
 }
@@ -141,12 +141,12 @@ impl Residual {
     }
 }
 
-fn step(layer: &Conv2d, sizes: Picture, from: &Image, to: &mut Image, keep: Keep, finish: Finish<'_>) -> Picture {
+fn step(layer: &Conv2d, sizes: Picture, from: &Image, to: &mut Image, keep: Keep, finish: Epilogue<'_>) -> Picture {
     layer.run(from, sizes, to, keep, finish);
     layer.picture_out(sizes)
 }
 
-fn pass(name: &str, sizes: Picture, image: &Image, probe: &mut Probe<'_, '_>) -> Result<()> {
+fn pass(name: &str, sizes: Picture, image: &Image, tap: &mut LayerTap<'_, '_>) -> Result<()> {
     let rows = (0..sizes.frames).map(|t| &image.values[sizes.frame(t)..][..sizes.frame_len()]);
-    probe.pass_rows(name, &[sizes.frames, sizes.bands, sizes.channels], rows)
+    tap.pass_rows(name, &[sizes.frames, sizes.bands, sizes.channels], rows)
 }

@@ -1,7 +1,7 @@
 //! Context-aware masking: what the clip and the moment sound like weighs each new channel.
 
 use crate::error::Result;
-use crate::models::probe::room;
+use crate::models::tap::resize_scratch;
 use crate::nn::{Linear, Tensor, Weights, add_row, relu, sigmoid};
 
 /// Wang et al. 2023, section 2.2, with segments in place of single frames:
@@ -50,8 +50,8 @@ impl Mask {
     pub(super) fn run(&self, h: &[f32], frames: usize, values: &mut [f32], stride: usize, means: &mut Means) {
         let Means { segments, all, context, hidden, mask } = means;
         let inputs = self.first.inputs();
-        let (context, hidden) = (room(context, inputs), room(hidden, self.first.outputs()));
-        let mask = room(mask, self.second.outputs());
+        let (context, hidden) = (resize_scratch(context, inputs), resize_scratch(hidden, self.first.outputs()));
+        let mask = resize_scratch(mask, self.second.outputs());
         all.clear();
         all.resize(inputs, 0.0);
         segments.clear();

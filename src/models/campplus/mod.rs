@@ -19,8 +19,8 @@ mod recipe;
 pub use recipe::{BlockRecipe, CamPlusPlusRecipe, StridedRecipe, Tap};
 
 use crate::error::{Error, Result};
-use crate::models::probe::{Probe, room};
-use crate::nn::{Finish, FrameConv, Linear, Norm, Picture, StatisticsPooling, Tensor, Variance, Weights};
+use crate::models::tap::{LayerTap, resize_scratch};
+use crate::nn::{Epilogue, FrameConv, Linear, Norm, Picture, StatisticsPooling, Tensor, Variance, Weights};
 use dense::Block;
 use head::Head;
 
@@ -126,35 +126,35 @@ impl CamPlusPlus {
         frames: usize,
         scratch: &mut Scratch,
         output: &mut [f32],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         if frames < self.min_frames() {
             return Err(Error::Config(format!("{frames} frames: the network needs at least {}", self.min_frames())));
         }
         let Scratch { frames: features, head, dense, block, next, pooled } = scratch;
         let features = &features[..frames * self.bands];
-        let picture = self.head.run(features, (frames, self.bands), &format!("{PREFIX}.head"), head, probe)?;
-        self.tap_head(picture, &head.x.values, output, probe)?;
+        let picture = self.head.run(features, (frames, self.bands), &format!("{PREFIX}.head"), head, tap)?;
+        self.tap_head(picture, &head.x.values, output, tap)?;
         let Some(tdnn) = &self.tdnn else { return Ok(()) };
         let frames_out = tdnn.frames_out(frames);
         let mut stride = self.blocks.first().map_or(tdnn.outputs(), Block::width);
-        let rows = room(block, frames_out * stride);
+        let rows = resize_scratch(block, frames_out * stride);
         let from = (&head.x.values[picture.frame(0)..picture.len()], picture.frame_stride());
-        tdnn.run(from, frames, (rows, stride), Finish::Relu, &mut dense.layer);
+        tdnn.run(from, frames, (rows, stride), Epilogue::Relu, &mut dense.layer);
         let channels = tdnn.outputs();
         let frames = frames_out;
         let shown = rows.chunks(stride).map(|row| &row[..channels]);
-        probe.pass_rows(&format!("{PREFIX}.xvector.tdnn"), &[frames, channels], shown)?;
-        self.tap_rows(Tap::Tdnn, (rows, stride), frames, output, probe)?;
+        tap.pass_rows(&format!("{PREFIX}.xvector.tdnn"), &[frames, channels], shown)?;
+        self.tap_rows(Tap::Tdnn, (rows, stride), frames, output, tap)?;
         for (b, layer) in self.blocks.iter().enumerate() {
             let next_stride = self.blocks.get(b + 1).map_or(layer.outputs(), Block::width);
-            let rows = room(next, frames * next_stride);
-            layer.run(&mut block[..frames * stride], frames, (rows, next_stride), dense, probe)?;
-            self.tap_rows(Tap::Block(b + 1), (rows, next_stride), frames, output, probe)?;
+            let rows = resize_scratch(next, frames * next_stride);
+            layer.run(&mut block[..frames * stride], frames, (rows, next_stride), dense, tap)?;
+            self.tap_rows(Tap::Block(b + 1), (rows, next_stride), frames, output, tap)?;
             std::mem::swap(block, next);
             stride = next_stride;
         }
-        self.finish(&block[..frames * stride], next, frames, pooled, output, probe)
+        self.finish(&block[..frames * stride], next, frames, pooled, output, tap)
     }
 
     /// The last norm, its statistics, and the embedding.
@@ -165,18 +165,18 @@ impl CamPlusPlus {
         frames: usize,
         pooled: &mut Vec<f32>,
         output: &mut [f32],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         let Some(norm) = &self.last else { return Ok(()) };
         let channels = norm.channels();
-        let active = room(active, frames * channels);
+        let active = resize_scratch(active, frames * channels);
         norm.run_relu(rows, channels, frames, active);
-        probe.pass(&format!("{PREFIX}.xvector.out_nonlinear"), &[frames, channels], active)?;
-        let pooled = room(pooled, 2 * channels);
+        tap.pass(&format!("{PREFIX}.xvector.out_nonlinear"), &[frames, channels], active)?;
+        let pooled = resize_scratch(pooled, 2 * channels);
         self.pooling.run(active, frames, pooled);
-        self.tap(Tap::Final, output, probe, |out| out.copy_from_slice(pooled))?;
+        self.tap(Tap::Final, output, tap, |out| out.copy_from_slice(pooled))?;
         match &self.embedding {
-            Some(embedding) => self.tap(Tap::Embedding, output, probe, |out| embedding.run(pooled, 1, out)),
+            Some(embedding) => self.tap(Tap::Embedding, output, tap, |out| embedding.run(pooled, 1, out)),
             None => Ok(()),
         }
     }
@@ -184,32 +184,32 @@ impl CamPlusPlus {
     /// Writes a tap's vector if it is asked for.
     fn tap(
         &self,
-        tap: Tap,
+        at: Tap,
         output: &mut [f32],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
         write: impl FnOnce(&mut [f32]),
     ) -> Result<()> {
-        let Some(place) = self.taps.iter().find(|place| place.tap == tap) else { return Ok(()) };
+        let Some(place) = self.taps.iter().find(|place| place.tap == at) else { return Ok(()) };
         let own = &mut output[place.start..place.start + place.len];
         write(own);
-        probe.pass(&place.name, &[place.len], own)
+        tap.pass(&place.name, &[place.len], own)
     }
 
     /// Statistics of the first channels of rows.
     fn tap_rows(
         &self,
-        tap: Tap,
+        at: Tap,
         (rows, stride): (&[f32], usize),
         frames: usize,
         output: &mut [f32],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
-        self.tap(tap, output, probe, |out| self.pooling.run_rows(rows, stride, frames, out))
+        self.tap(at, output, tap, |out| self.pooling.run_rows(rows, stride, frames, out))
     }
 
     /// Statistics of a picture, in the order of the checkpoint: channel by channel, the bands of each side by side.
-    fn tap_head(&self, sizes: Picture, x: &[f32], output: &mut [f32], probe: &mut Probe<'_, '_>) -> Result<()> {
-        self.tap(Tap::Fcm, output, probe, |out| {
+    fn tap_head(&self, sizes: Picture, x: &[f32], output: &mut [f32], tap: &mut LayerTap<'_, '_>) -> Result<()> {
+        self.tap(Tap::Fcm, output, tap, |out| {
             let rows = &x[sizes.frame(0)..sizes.len()];
             let mut by_band = vec![0.0; out.len()];
             self.pooling.run_rows(rows, sizes.frame_stride(), sizes.frames, &mut by_band);

@@ -1,11 +1,11 @@
-//! From samples to frames of 20 ms: strided convolutions, a stretch of the signal at a time.
+//! From samples to frames of 20 ms: strided convolutions, a segment of the signal at a time.
 
 use super::recipe::{FeatureNorm, WavLmRecipe};
 use crate::error::Result;
-use crate::models::probe::{Probe, room};
+use crate::models::tap::{LayerTap, resize_scratch};
 use crate::nn::{self, GroupNormConv, LayerNorm, Precision, StridedConv, Weights, gelu, in_blocks};
 
-/// Frames that come out of one stretch. The first convolution gives 64 times as many, and all weights are read once for each stretch.
+/// Frames that come out of one segment. The first convolution gives 64 times as many, and all weights are read once for each segment.
 const STRETCH: usize = 32;
 /// What the encoder's norms add to each variance, in every configuration.
 const EPS: f64 = 1e-5;
@@ -17,8 +17,8 @@ const EPS: f64 = 1e-5;
 /// | `group` | convolution, each channel normalised over time, GELU | convolution, GELU |
 /// | `layer` | convolution, each frame normalised over channels, GELU | likewise |
 ///
-/// A stretch of samples gives its frames whatever lies around it, but for the norm over time, which is planned over the whole signal first. So
-/// what lies between the layers is a stretch's, in the cache, and not the signal's (33 MB for a second of audio).
+/// A segment of samples gives its frames whatever lies around it, but for the norm over time, which is planned over the whole signal first. So
+/// what lies between the layers is a segment's, in the cache, and not the signal's (33 MB for a second of audio).
 #[derive(Debug)]
 pub(super) struct FeatureEncoder {
     layers: Vec<Layer>,
@@ -34,7 +34,7 @@ enum Layer {
     OverChannels(StridedConv, LayerNorm),
 }
 
-/// Work space of one thread; grows to the longest stretch.
+/// Work space of one thread; grows to the longest segment.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     from: Vec<f32>,
@@ -96,7 +96,7 @@ impl FeatureEncoder {
         self.layers.iter().rev().fold(1, seen)
     }
 
-    /// Values of the largest layer of one stretch.
+    /// Values of the largest layer of one segment.
     pub(super) fn values(&self) -> usize {
         let samples = (STRETCH - 1) * self.hop() + self.reach();
         let mut frames = samples;
@@ -108,21 +108,21 @@ impl FeatureEncoder {
     }
 
     /// `samples` → `output`, `[frames_out, outputs]`. Shows each layer's result as `{prefix}.conv_layers.0` and so on; for that the signal is
-    /// one stretch. There are as many threads as scratches.
+    /// one segment. There are as many threads as scratches.
     pub(super) fn run(
         &self,
         samples: &[f32],
         prefix: &str,
         output: &mut [f32],
         scratches: &mut [Scratch],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         let (norm, outputs) = (self.plan(samples), self.outputs());
-        if let (true, [scratch, ..]) = (probe.is_watched(), &mut *scratches) {
+        if let (true, [scratch, ..]) = (tap.is_watched(), &mut *scratches) {
             let mut passed = Ok(());
             let last = self.run_stretch(samples, &norm, scratch, |i, shape, values| {
                 if passed.is_ok() {
-                    passed = probe.pass(&format!("{prefix}.conv_layers.{i}"), shape, values);
+                    passed = tap.pass(&format!("{prefix}.conv_layers.{i}"), shape, values);
                 }
             });
             output.copy_from_slice(last);
@@ -130,8 +130,8 @@ impl FeatureEncoder {
         }
         in_blocks(output, (outputs, STRETCH), scratches, |first, rows, scratch| {
             let count = rows.len() / outputs;
-            let stretch = &samples[first * self.hop()..][..(count - 1) * self.hop() + self.reach()];
-            rows.copy_from_slice(self.run_stretch(stretch, &norm, scratch, |_, _, _| ()));
+            let segment = &samples[first * self.hop()..][..(count - 1) * self.hop() + self.reach()];
+            rows.copy_from_slice(self.run_stretch(segment, &norm, scratch, |_, _, _| ()));
         });
         Ok(())
     }
@@ -140,13 +140,13 @@ impl FeatureEncoder {
     fn plan(&self, samples: &[f32]) -> OverTime {
         let mut norm = OverTime::default();
         if let Some(Layer::OverTime(layer)) = self.layers.first() {
-            let [scale, shift] = norm.each_mut().map(|values| room(values, layer.conv().outputs()));
+            let [scale, shift] = norm.each_mut().map(|values| resize_scratch(values, layer.conv().outputs()));
             layer.plan(samples, samples.len(), scale, shift);
         }
         norm
     }
 
-    /// All layers on one stretch; the last one's output.
+    /// All layers on one segment; the last one's output.
     fn run_stretch<'s>(
         &self,
         samples: &[f32],
@@ -156,12 +156,12 @@ impl FeatureEncoder {
     ) -> &'s [f32] {
         let Scratch { from, to, products } = scratch;
         let (mut from, mut to) = (from, to);
-        room(from, samples.len()).copy_from_slice(samples);
+        resize_scratch(from, samples.len()).copy_from_slice(samples);
         let mut frames = samples.len();
         for (i, layer) in self.layers.iter().enumerate() {
             let conv = layer.conv();
             let (input, count) = (&from[..frames * conv.inputs()], conv.frames_out(frames));
-            let output = room(to, count * conv.outputs());
+            let output = resize_scratch(to, count * conv.outputs());
             match layer {
                 Layer::Plain(conv) => {
                     conv.run(input, frames, output, products);

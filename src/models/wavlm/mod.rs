@@ -17,7 +17,7 @@ mod transformer;
 pub use recipe::{FeatureNorm, WavLmRecipe};
 
 use crate::error::{Error, Result};
-use crate::models::probe::{Probe, room};
+use crate::models::tap::{LayerTap, resize_scratch};
 use crate::nn::{self, LayerNorm, Precision, StridedConv, Weights};
 use feature_encoder::FeatureEncoder;
 use transformer::Transformer;
@@ -93,7 +93,7 @@ impl WavLm {
         samples: usize,
         scratch: &mut Scratch,
         output: &mut [f32],
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         if samples < self.min_samples() {
             return Err(Error::Config(format!("{samples} samples: the network needs at least {}", self.min_samples())));
@@ -103,15 +103,15 @@ impl WavLm {
         }
         let Scratch { samples: signal, encoder, encoded, hidden, transformer } = scratch;
         let (frames, channels) = (self.encoder.frames_out(samples), self.dim());
-        let encoded = room(encoded, frames * self.encoder.outputs());
-        self.encoder.run(&signal[..samples], &format!("{PREFIX}.feature_extractor"), encoded, encoder, probe)?;
+        let encoded = resize_scratch(encoded, frames * self.encoder.outputs());
+        self.encoder.run(&signal[..samples], &format!("{PREFIX}.feature_extractor"), encoded, encoder, tap)?;
         self.norm.run(encoded);
-        let hidden = room(hidden, frames * channels);
+        let hidden = resize_scratch(hidden, frames * channels);
         self.projection.run(encoded, frames, hidden, &mut nn::Scratch::default());
-        probe.pass(&format!("{PREFIX}.feature_projection"), &[frames, channels], hidden)?;
-        self.transformer.run(hidden, frames, (PREFIX, self.hidden_state), transformer, probe)?;
+        tap.pass(&format!("{PREFIX}.feature_projection"), &[frames, channels], hidden)?;
+        self.transformer.run(hidden, frames, (PREFIX, self.hidden_state), transformer, tap)?;
         mean_over_frames(hidden, output);
-        probe.pass(&format!("{PREFIX}.mean"), &[channels], output)
+        tap.pass(&format!("{PREFIX}.mean"), &[channels], output)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::recipe::WavLmRecipe;
 use crate::error::Result;
-use crate::models::probe::{Probe, room};
+use crate::models::tap::{LayerTap, resize_scratch};
 use crate::nn::{
     self, Attention, AttentionScratch, LayerNorm, PositionBias, PositionConv, PositionScratch, StridedConv, Weights,
     gelu, in_blocks,
@@ -94,23 +94,23 @@ impl Transformer {
         frames: usize,
         (prefix, last): (&str, usize),
         scratch: &mut Scratch,
-        probe: &mut Probe<'_, '_>,
+        tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         let shape = [frames, self.position.channels()];
-        let input = room(&mut scratch.input, x.len());
+        let input = resize_scratch(&mut scratch.input, x.len());
         input.copy_from_slice(x);
         self.position.run_adding(input, frames, x, &mut scratch.position);
         if !self.norms_before {
             self.norm.run(x);
         }
-        probe.pass(&format!("{prefix}.hidden_states.0"), &shape, x)?;
+        tap.pass(&format!("{prefix}.hidden_states.0"), &shape, x)?;
         self.bias.table(frames, &mut scratch.bias);
         for (i, layer) in self.layers.iter().take(last).enumerate() {
             layer.run(x, frames, self.norms_before, scratch);
             if self.norms_before && i + 1 == self.layers.len() {
                 self.norm.run(x);
             }
-            probe.pass(&format!("{prefix}.hidden_states.{}", i + 1), &shape, x)?;
+            tap.pass(&format!("{prefix}.hidden_states.{}", i + 1), &shape, x)?;
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ impl Layer {
 
     fn run(&self, x: &mut [f32], frames: usize, norms_before: bool, scratch: &mut Scratch) {
         let (channels, threads) = (self.dense_norm.channels(), &mut vec![(); scratch.dense.len()][..]);
-        let input = room(&mut scratch.input, x.len());
+        let input = resize_scratch(&mut scratch.input, x.len());
         let normed = |rows: &mut [f32], from: &[f32], norm: Option<&LayerNorm>, threads: &mut [()]| {
             in_blocks(rows, (channels, ROWS), threads, |first, rows, ()| {
                 rows.copy_from_slice(&from[first * channels..][..rows.len()]);
@@ -163,7 +163,7 @@ impl Layer {
     fn run_dense(&self, input: &[f32], x: &mut [f32], DenseScratch { between, products }: &mut DenseScratch) {
         let [first, second] = &self.dense;
         let rows = input.len() / first.inputs();
-        let between = room(between, rows * first.outputs());
+        let between = resize_scratch(between, rows * first.outputs());
         first.run(input, rows, between, products);
         gelu(between);
         second.run_adding(between, rows, x, products);

@@ -44,7 +44,7 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     pub fn load(weights: &mut Weights<'_>, prefix: &str, heads: usize, head_dim: usize) -> Result<Self> {
         let weight = weights.take(&format!("{prefix}.gru_rel_pos_linear.weight"), &[2 * ROWS, head_dim])?;
         let bias = weights.take(&format!("{prefix}.gru_rel_pos_linear.bias"), &[2 * ROWS])?;

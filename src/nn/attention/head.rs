@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::finish::{Finish, Output};
+use crate::kernels::epilogue::{Epilogue, Output};
 use crate::kernels::int8::{CodeRows, Int8Weights};
 use crate::kernels::packed::{Packed, Rows};
 use crate::kernels::softmax::exp_biased;
@@ -124,7 +124,7 @@ impl Head {
         for ((scores, t), gate) in scores.chunks_exact_mut(all).zip(frames).zip(gates) {
             sums.push(exp_biased(scores, &bias[all - 1 - t..][..all], gate));
         }
-        let (bias, finish) = (&self.zeros[..dim], Finish::Linear);
+        let (bias, finish) = (&self.zeros[..dim], Epilogue::Linear);
         let out = Output { values: &mut *context, stride: columns.channels, bias, finish };
         self.values.run(Rows { values: scores, strides: [all, 0] }, 0..1, count, out);
         for (row, sum) in context.chunks_mut(columns.channels).zip(sums) {
@@ -136,7 +136,7 @@ impl Head {
     fn scores(&self, queries: &[f32], scores: &mut [f32], Scratch { codes, .. }: &mut Scratch) {
         let (all, dim) = (self.frames, self.dim);
         let (count, bias) = (queries.len() / dim, &self.zeros[..all]);
-        let out = Output { values: scores, stride: all, bias, finish: Finish::Linear };
+        let out = Output { values: scores, stride: all, bias, finish: Epilogue::Linear };
         if self.precision == Some(Precision::Int8) {
             codes.write(queries.chunks_exact(dim), dim);
             let x = CodeRows {

@@ -35,7 +35,7 @@ impl PositionBias {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Weights`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
     ///
     /// # Panics
     ///

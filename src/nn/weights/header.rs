@@ -60,7 +60,7 @@ pub(super) fn read(file: &mut File, file_bytes: u64) -> Result<(Metadata, u64)> 
     let mut first = [0; LENGTH_BYTES];
     file.read_exact(&mut first).map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => too_short(file_bytes),
-        _ => Error::Io(error),
+        _ => Error::Read(error),
     })?;
     let length = header_length(first, file_bytes)?;
     let mut header = vec![0; length];

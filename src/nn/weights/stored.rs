@@ -48,7 +48,7 @@ impl Stored<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) where the file cannot be read any more, or was cut meanwhile.
+    /// [`Error::Read`](crate::Error::Read) where the file cannot be read any more, or was cut meanwhile.
     pub(super) fn bytes(&self) -> Result<Cow<'_, [u8]>> {
         match &self.place {
             Place::Memory(bytes) => Ok(Cow::Borrowed(bytes)),

@@ -4,15 +4,15 @@ use crate::error::{Error, Result};
 use crate::nn::all_finite;
 
 /// Told of each named intermediate result: its name, its shape, its values.
-pub type Observer<'a> = dyn FnMut(&str, &[usize], &[f32]) + 'a;
+pub type LayerObserver<'a> = dyn FnMut(&str, &[usize], &[f32]) + 'a;
 
 /// A checkpoint behind every layer.
-pub(crate) struct Probe<'a, 'b> {
-    observer: Option<&'a mut Observer<'b>>,
+pub(crate) struct LayerTap<'a, 'b> {
+    observer: Option<&'a mut LayerObserver<'b>>,
 }
 
-impl<'a, 'b> Probe<'a, 'b> {
-    pub(crate) fn new(observer: Option<&'a mut Observer<'b>>) -> Self {
+impl<'a, 'b> LayerTap<'a, 'b> {
+    pub(crate) fn new(observer: Option<&'a mut LayerObserver<'b>>) -> Self {
         Self { observer }
     }
 
@@ -40,7 +40,7 @@ impl<'a, 'b> Probe<'a, 'b> {
     /// Refuses values that are not finite: a later layer's ReLU could turn an overflow into a number that looks like an answer.
     pub(crate) fn pass(&mut self, layer: &str, shape: &[usize], values: &[f32]) -> Result<()> {
         if !all_finite(values) {
-            return Err(Error::Weights {
+            return Err(Error::Tensor {
                 name: layer.to_owned(),
                 expected: "finite values out of this layer".into(),
                 actual: "an overflow. Its weights do not suit these features".into(),
@@ -54,7 +54,7 @@ impl<'a, 'b> Probe<'a, 'b> {
 }
 
 /// The first `length` values of a buffer that grows to the largest length asked for and never shrinks.
-pub(crate) fn room(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+pub(crate) fn resize_scratch(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
     if buffer.len() < length {
         buffer.resize(length, 0.0);
     }
@@ -70,7 +70,7 @@ mod tests {
         let mut seen = Vec::new();
         let mut observer = |_: &str, _: &[usize], values: &[f32]| seen.extend_from_slice(values);
         let values = [1.0, 2.0, f32::NAN, 3.0, 4.0];
-        Probe::new(Some(&mut observer)).pass_rows("rows", &[2, 2], values.chunks(3).map(|row| &row[..2])).unwrap();
+        LayerTap::new(Some(&mut observer)).pass_rows("rows", &[2, 2], values.chunks(3).map(|row| &row[..2])).unwrap();
         assert_eq!(seen, [1.0, 2.0, 3.0, 4.0]);
     }
 
@@ -80,12 +80,12 @@ mod tests {
         let mut observer = |name: &str, shape: &[usize], values: &[f32]| {
             seen.push((name.to_owned(), shape.to_vec(), values.to_vec()));
         };
-        let mut probe = Probe::new(Some(&mut observer));
-        probe.pass("trunk.dense.0", &[2], &[1.0, 2.0]).unwrap();
-        let message = probe.pass("trunk.dense.1", &[1], &[f32::INFINITY]).unwrap_err().to_string();
+        let mut tap = LayerTap::new(Some(&mut observer));
+        tap.pass("trunk.dense.0", &[2], &[1.0, 2.0]).unwrap();
+        let message = tap.pass("trunk.dense.1", &[1], &[f32::INFINITY]).unwrap_err().to_string();
         assert!(message.contains("trunk.dense.1"), "{message}");
         let rows = [1.0, 2.0, 3.0, f32::NAN];
-        let message = probe.pass_rows("rows", &[2, 2], rows.chunks(2)).unwrap_err().to_string();
+        let message = tap.pass_rows("rows", &[2, 2], rows.chunks(2)).unwrap_err().to_string();
         assert!(message.contains("rows"), "{message}");
         assert_eq!(seen, [("trunk.dense.0".to_owned(), vec![2], vec![1.0, 2.0])]);
     }

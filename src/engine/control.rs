@@ -1,4 +1,4 @@
-//! The pace of a recording: between its blocks and windows it may be told to wait, or to stop.
+//! The control of a recording: between its blocks and windows it may be told to wait, or to stop.
 
 use crate::error::Result;
 
@@ -15,7 +15,7 @@ pub struct Progress {
 /// window of 3 s answered; with more threads, a few windows for each of them.
 ///
 /// A server lets many recordings take turns so, ends those that nobody waits for, and refuses those that are longer than it likes.
-pub trait Pace {
+pub trait Control {
     /// Called before each step. It may wait; nothing but the recording's own signal is held meanwhile, no network's scratch.
     ///
     /// # Errors
@@ -25,9 +25,9 @@ pub trait Pace {
 
 /// As fast as it goes, to the end.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Unhindered;
+pub struct NoControl;
 
-impl Pace for Unhindered {
+impl Control for NoControl {
     fn step(&mut self, _: &Progress) -> Result<()> {
         Ok(())
     }
@@ -49,7 +49,7 @@ mod tests {
         last: usize,
     }
 
-    impl Pace for Counting {
+    impl Control for Counting {
         fn step(&mut self, progress: &Progress) -> Result<()> {
             self.steps.push(*progress);
             if self.steps.len() > self.last { Err(Error::Config("stopped here".into())) } else { Ok(()) }
@@ -58,8 +58,8 @@ mod tests {
 
     fn run(engine: &Engine, last: usize) -> (Result<Report>, Vec<Progress>) {
         let speech = File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audio/speech.wav")).unwrap();
-        let mut pace = Counting { steps: Vec::new(), last };
-        (engine.infer(Recording::stream(speech, "speech.wav"), &mut pace), pace.steps)
+        let mut control = Counting { steps: Vec::new(), last };
+        (engine.infer(Recording::stream(speech, "speech.wav"), &mut control), control.steps)
     }
 
     /// 66,627 samples are 17 blocks and an end; their two windows are two steps more.

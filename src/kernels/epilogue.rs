@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// The last step of a layer.
 #[derive(Clone, Copy, Debug)]
-pub enum Finish<'a> {
+pub enum Epilogue<'a> {
     /// Nothing.
     Linear,
     /// What the output holds is added: a residual connection.
@@ -19,7 +19,7 @@ pub enum Finish<'a> {
     LeakyReluNorm(f32, [&'a [f32]; 2]),
 }
 
-impl Finish<'_> {
+impl Epilogue<'_> {
     /// The same for the part of the output that begins `values` later.
     #[must_use]
     pub fn from(self, values: usize) -> Self {
@@ -76,7 +76,7 @@ pub struct Output<'a> {
     /// Of each output.
     pub bias: &'a [f32],
     /// What becomes of the sums.
-    pub finish: Finish<'a>,
+    pub finish: Epilogue<'a>,
 }
 
 impl Output<'_> {
@@ -119,13 +119,13 @@ impl Place {
 pub(super) mod x86 {
     #![allow(clippy::needless_range_loop)] // register blocks: the indices are unrolled, iterators would hide the pattern
 
-    use super::{Finish, PANEL, Place};
+    use super::{Epilogue, PANEL, Place};
     use std::arch::x86_64::{
         __m512, __mmask16, _CMP_LT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_loadu_ps, _mm512_mask_mul_ps,
         _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps,
     };
 
-    /// [`Finish::write`] with the sums in registers.
+    /// [`Epilogue::write`] with the sums in registers.
     ///
     /// # Panics
     ///
@@ -133,32 +133,32 @@ pub(super) mod x86 {
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(in crate::kernels) fn avx512<const R: usize>(
-        finish: Finish<'_>,
+        finish: Epilogue<'_>,
         mut sums: [[__m512; 2]; R],
         out: &mut [f32],
         place: Place,
     ) {
         let zero = _mm512_setzero_ps();
         match finish {
-            Finish::Linear => {}
-            Finish::Add => {
+            Epilogue::Linear => {}
+            Epilogue::Add => {
                 for r in 0..R {
                     let old = load(&out[place.row(r)]);
                     sums[r] = [0, 1].map(|half| _mm512_add_ps(sums[r][half], old[half]));
                 }
             }
-            Finish::Relu => {
+            Epilogue::Relu => {
                 for r in 0..R {
                     sums[r] = sums[r].map(|y| rectified(y));
                 }
             }
-            Finish::AddRelu(other) => {
+            Epilogue::AddRelu(other) => {
                 for r in 0..R {
                     let x = load(&other[place.row(r)]);
                     sums[r] = [0, 1].map(|half| rectified(_mm512_add_ps(sums[r][half], x[half])));
                 }
             }
-            Finish::ReluNorm([scale, shift]) => {
+            Epilogue::ReluNorm([scale, shift]) => {
                 let columns = place.column..place.column + place.width;
                 let (s, t) = (load(&scale[columns.clone()]), load(&shift[columns]));
                 for r in 0..R {
@@ -166,7 +166,7 @@ pub(super) mod x86 {
                     sums[r] = [0, 1].map(|half| _mm512_add_ps(_mm512_mul_ps(s[half], y[half]), t[half]));
                 }
             }
-            Finish::LeakyReluNorm(slope, [scale, shift]) => {
+            Epilogue::LeakyReluNorm(slope, [scale, shift]) => {
                 let columns = place.column..place.column + place.width;
                 let (s, t) = (load(&scale[columns.clone()]), load(&shift[columns]));
                 let slope = _mm512_set1_ps(slope);
@@ -249,18 +249,18 @@ mod tests {
     #[test]
     fn each_step_is_its_formula() {
         let sums = [1.0, -2.0, f32::NAN];
-        let run = |finish: Finish<'_>| {
+        let run = |finish: Epilogue<'_>| {
             let mut out = [7.0; 4];
             finish.write(&mut [panel(&sums)], &mut out, Place { at: 1, stride: 0, column: 1, width: 3 });
             assert!(out[0] == 7.0 && out[3].is_nan(), "{finish:?}");
             [out[1], out[2]]
         };
-        assert_eq!(run(Finish::Linear), [1.0, -2.0]);
-        assert_eq!(run(Finish::Add), [8.0, 5.0]);
-        assert_eq!(run(Finish::Relu), [1.0, 0.0]);
-        assert_eq!(run(Finish::AddRelu(&[9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
-        assert_eq!(run(Finish::ReluNorm([&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -1.0]);
-        assert_eq!(run(Finish::LeakyReluNorm(0.25, [&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -2.5]);
+        assert_eq!(run(Epilogue::Linear), [1.0, -2.0]);
+        assert_eq!(run(Epilogue::Add), [8.0, 5.0]);
+        assert_eq!(run(Epilogue::Relu), [1.0, 0.0]);
+        assert_eq!(run(Epilogue::AddRelu(&[9.0, -3.0, 4.0, 0.0])), [0.0, 2.0]);
+        assert_eq!(run(Epilogue::ReluNorm([&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -1.0]);
+        assert_eq!(run(Epilogue::LeakyReluNorm(0.25, [&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -2.5]);
     }
 
     /// Rows of a whole panel and of a piece of one, in registers and in memory.
@@ -280,12 +280,12 @@ mod tests {
             rows[1][0] = f32::NAN;
             let place = Place { at: 3, stride: 41, column: 9, width };
             for finish in [
-                Finish::Linear,
-                Finish::Add,
-                Finish::Relu,
-                Finish::AddRelu(&other),
-                Finish::ReluNorm(norm),
-                Finish::LeakyReluNorm(0.1, norm),
+                Epilogue::Linear,
+                Epilogue::Add,
+                Epilogue::Relu,
+                Epilogue::AddRelu(&other),
+                Epilogue::ReluNorm(norm),
+                Epilogue::LeakyReluNorm(0.1, norm),
             ] {
                 let (mut want, mut got) = (old.clone(), old.clone());
                 // SAFETY: this CPU has AVX-512F, as was asked above.
