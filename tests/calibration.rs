@@ -158,7 +158,7 @@ fn if_both_are_withheld_there_is_no_answer_and_no_age() {
     assert_eq!((&none["withheld"][0]["head"], &none["withheld"][1]["head"]), (&json!("emotion"), &json!("gender")));
     let table = case.infer(&["--min-confidence", "1"]).out;
     for words in [
-        "no answer: no label is as sure as asked",
+        "no answer: no label reaches the requested confidence",
         "  emotion  no answer: ",
         "  gender   no answer: ",
         "the 100 % asked for",

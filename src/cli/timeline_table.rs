@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use persona_engine::engine::NoAnswer;
 use persona_engine::export::Run;
 
 use super::table::percent;
@@ -16,7 +15,7 @@ pub(super) fn write<'a>(out: &mut dyn Write, runs: impl Iterator<Item = &'a Run>
 fn row(run: &Run) -> String {
     let time = format!("{:>9} – {:>9}", clock(run.start_s), clock(run.end_s));
     if let Some(reason) = run.no_answer {
-        return format!("{time}  {}", in_a_word(reason));
+        return format!("{time}  – {}", reason.brief());
     }
     let choice = |choice: &Option<(String, f64)>, width: usize| {
         choice.as_ref().map_or_else(String::new, |(label, p)| format!("  {label:<width$} {:>7}", percent(*p)))
@@ -37,20 +36,10 @@ fn clock(seconds: f64) -> String {
     }
 }
 
-fn in_a_word(reason: NoAnswer) -> &'static str {
-    match reason {
-        NoAnswer::TooShort => "– too short",
-        NoAnswer::Silence => "– silence",
-        NoAnswer::NoSpeech => "– no speech",
-        NoAnswer::Clipped => "– clipped",
-        NoAnswer::TooNoisy => "– too noisy",
-        NoAnswer::LowConfidence => "– not sure enough",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use persona_engine::engine::NoAnswer;
 
     #[test]
     fn times_and_rows() {

@@ -20,6 +20,7 @@
 //! | `answer` | one window's answer; the recording's as their weighted mean |
 //! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
 //! | `report` | the answer and its JSON |
+//! | `texts` | texts for people: reasons for no prediction, the legal notice |
 //! | `assemble` | reports, from what signals came to |
 //! | `embed` | a recording's vector, by any model file |
 //! | `features` | a recording's features |
@@ -53,6 +54,7 @@ mod report;
 mod smoother;
 mod stream;
 mod summary;
+mod texts;
 mod timeline;
 mod verdict;
 mod windows;
@@ -75,6 +77,7 @@ pub use report::{
     Timings, Withheld, WithheldReason,
 };
 pub use summary::Summary;
+pub use texts::{LEGAL_NOTICE, ReasonTexts, reasons_json};
 pub use timeline::{Segment, Smoothing, Timeline};
 
 pub use crate::audio::{Limits, RawFormat};

@@ -259,18 +259,6 @@ impl NoAnswer {
             Self::LowConfidence => "low_confidence",
         }
     }
-
-    /// The reason in words, for people.
-    pub fn explain(self) -> &'static str {
-        match self {
-            Self::TooShort => "the recording is too short to tell anything from it",
-            Self::Silence => "the recording is silent",
-            Self::NoSpeech => "the recording holds no speech",
-            Self::Clipped => "the recording is clipped: it was made with far too much gain",
-            Self::TooNoisy => "the recording is too noisy: the speech in it is no louder than the noise",
-            Self::LowConfidence => "no label is as sure as asked, and an age alone is not worth telling",
-        }
-    }
 }
 
 /// Milliseconds by stage. With several threads `features` and `network` are summed over them, and `total` is shorter than the sum.

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::engine::NoAnswer;
 use crate::export::cells::Cell;
 use crate::export::sketch::Sketch;
 
-use super::drawing::{LEFT, WIDTH, word};
+use super::drawing::{LEFT, WIDTH};
 
 #[derive(Serialize)]
 struct Data<'a> {
@@ -46,6 +47,6 @@ fn row(cell: &Cell) -> Value {
         permille(&cell.emotion),
         permille(&cell.gender),
         cell.years.map(|years| years.round() as i32),
-        cell.no_answer.map(word)
+        cell.no_answer.map(NoAnswer::brief)
     ])
 }

@@ -13,7 +13,6 @@
 
 use std::fmt::Write;
 
-use crate::engine::NoAnswer;
 use crate::export::cells::{Cell, joined};
 use crate::export::sketch::{Signal, Sketch};
 use crate::html::svg::{Svg, escaped};
@@ -150,7 +149,7 @@ fn draw_unanswered(svg: &mut Svg, cells: &[Cell], line: &Line, top: f64, height:
     for run in cells.chunk_by(|a, b| a.no_answer == b.no_answer) {
         let (Some(reason), Some(first), Some(last)) = (run[0].no_answer, run.first(), run.last()) else { continue };
         let (x, end) = (line.x(first.start_s), line.x(last.end_s));
-        let (width, told) = (end - x, word(reason));
+        let (width, told) = (end - x, reason.brief());
         let title = format!("{} to {}: {told}", clock(first.start_s), clock(last.end_s));
         svg.raw(&format!(
             r#"<rect class="none" x="{x:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}"><title>{}</title></rect>"#,
@@ -210,17 +209,5 @@ fn draw_voice(svg: &mut Svg, sketch: &Sketch, cells: &[Cell], line: &Line, botto
         if end - x > 7.0 * told.len() as f64 + 6.0 {
             svg.text("middle", (f64::midpoint(x, end), top + height / 2.0), &told);
         }
-    }
-}
-
-/// A reason in a word.
-pub(super) fn word(reason: NoAnswer) -> &'static str {
-    match reason {
-        NoAnswer::TooShort => "too short",
-        NoAnswer::Silence => "silence",
-        NoAnswer::NoSpeech => "no speech",
-        NoAnswer::Clipped => "clipped",
-        NoAnswer::TooNoisy => "too noisy",
-        NoAnswer::LowConfidence => "not sure enough",
     }
 }

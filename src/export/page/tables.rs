@@ -7,7 +7,6 @@ use crate::export::cells::Cell;
 use crate::export::sketch::Sketch;
 use crate::html::svg::escaped;
 
-use super::drawing::word;
 use super::scale::clock;
 
 /// Rows of the list of runs at most.
@@ -31,7 +30,7 @@ pub(super) fn write_summary(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Re
     writeln!(out, "</tr></thead>\n<tbody>")?;
     write_row(out, "speech", voices, |voice| voice.speech_s.map_or_else(|| "–".into(), clock))?;
     write_row(out, "answer", voices, |voice| {
-        voice.no_answer.map_or_else(|| "given".into(), |why| format!("none: {}", word(why)))
+        voice.no_answer.map_or_else(|| "given".into(), |why| format!("none: {}", why.brief()))
     })?;
     let heads = voices.first().map(|voice| voice.answers.heads).unwrap_or_default();
     if heads.gender {
@@ -143,7 +142,7 @@ fn run_row(sketch: &Sketch, run: &[Cell], channel: &str) -> Option<String> {
         format!("{} {}", escaped(labels.get(best).map_or("", |label| label)), escaped(&percent(mean.into())))
     };
     let emotion = match first.no_answer {
-        Some(reason) => format!("– ({})", word(reason)),
+        Some(reason) => format!("– ({})", reason.brief()),
         None => label(&sketch.emotions, |cell| &cell.emotion),
     };
     let gender = label(&sketch.genders, |cell| &cell.gender);
