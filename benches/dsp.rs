@@ -9,7 +9,8 @@ use persona_engine::dsp::{
     Cmvn, Fbank, FbankOptions, KaldiMfcc, KaldiMfccOptions, LogMel, LogMelOptions, Mfcc, MfccOptions,
 };
 use persona_engine::dsp::{Resampler, SlidingCmvn, SlidingCmvnOptions, SpeechBrainFbank, SpeechBrainFbankOptions};
-use persona_engine::kernels::dot::Variant;
+use persona_engine::kernels::cpu::Variant;
+use persona_engine::kernels::dot::dots_by;
 
 /// Prints what a benchmark allocates; the lines are missing where it allocates nothing.
 #[global_allocator]
@@ -132,6 +133,6 @@ fn plan_logmel() -> LogMel {
 fn four_dots_768(bencher: Bencher<'_, '_>, variant: Variant) {
     let (a, b) = (noise(768), noise(800));
     bencher.counter(ItemsCount::new(4 * 768usize)).bench_local(|| {
-        variant.dots(divan::black_box(&a), divan::black_box([&b[3..771], &b[6..774], &b[9..777], &b[12..780]]))
+        dots_by(variant, divan::black_box(&a), divan::black_box([&b[3..771], &b[6..774], &b[9..777], &b[12..780]]))
     });
 }

@@ -7,7 +7,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use persona_engine::kernels::epilogue::{Epilogue, Output};
 use persona_engine::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
-use persona_engine::kernels::int8::{CodeRows, Codes, Int8Weights};
+use persona_engine::kernels::int8::{Int8Rows, Int8Weights, QuantisedRows};
 use persona_engine::kernels::lanes::fft::RealFft;
 use persona_engine::kernels::lanes::transpose::{gather, scatter};
 use persona_engine::kernels::lanes::{LANES, Lanes};
@@ -31,7 +31,7 @@ fn packed_product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
     let (a, b, mut c) = (noise(m * k), Packed::new(&noise(k * n), [1, k, n]), vec![0.0; m * n]);
     let bias = vec![0.0; n];
     bencher.counter(ItemsCount::new(2 * m * k * n)).bench_local(|| {
-        let out = Output { values: &mut c, stride: n, bias: &bias, finish: Epilogue::Relu };
+        let out = Output { values: &mut c, stride: n, bias: &bias, epilogue: Epilogue::Relu };
         b.run(Rows { values: black_box(&a), strides: [k, 0] }, 0..1, m, out);
     });
 }
@@ -50,17 +50,17 @@ fn general_product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
 fn int8_product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
     let (a, weights, mut c) =
         (noise(m * k), Int8Weights::new(&noise(k * n), &vec![1.0; n], [1, k, n]), vec![0.0; m * n]);
-    let (mut codes, bias) = (Codes::default(), vec![0.0; n]);
+    let (mut codes, bias) = (QuantisedRows::default(), vec![0.0; n]);
     bencher.counter(ItemsCount::new(2 * m * k * n)).bench_local(|| {
-        codes.write(black_box(&a).chunks_exact(k), k);
-        let x = CodeRows {
-            codes: codes.codes(),
-            code_strides: [k, k],
+        codes.quantise(black_box(&a).chunks_exact(k), k);
+        let x = Int8Rows {
+            values: codes.values(),
+            strides: [k, k],
             scales: codes.scales(),
-            lows: codes.lows(),
+            offsets: codes.offsets(),
             scale_strides: [1, 1],
         };
-        weights.run(&x, 0..1, m, Output { values: &mut c, stride: n, bias: &bias, finish: Epilogue::Relu });
+        weights.run(&x, 0..1, m, Output { values: &mut c, stride: n, bias: &bias, epilogue: Epilogue::Relu });
     });
 }
 

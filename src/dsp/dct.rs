@@ -9,7 +9,7 @@
 use std::f64::consts::PI;
 
 use crate::kernels::dot::dot;
-use crate::kernels::lanes::sums::Stretches;
+use crate::kernels::lanes::banded_matrix::BandedMatrix;
 
 /// The first `n_out` rows of the transform's matrix for inputs of N = `n_in`.
 #[derive(Clone, Debug)]
@@ -35,10 +35,10 @@ impl Dct {
     }
 
     /// The matrix for 16 inputs at once, each coefficient times its scale.
-    pub(crate) fn scaled(&self, scales: &[f32]) -> Stretches {
+    pub(crate) fn scaled(&self, scales: &[f32]) -> BandedMatrix {
         let rows = self.rows.chunks_exact(self.n_in).zip(scales);
         let rows: Vec<Vec<f32>> = rows.map(|(row, scale)| row.iter().map(|w| w * scale).collect()).collect();
-        Stretches::new(self.n_in, rows.iter().map(|row| (0, &row[..])))
+        BandedMatrix::new(self.n_in, rows.iter().map(|row| (0, &row[..])))
     }
 
     /// Coefficients of `x` `[n_in]` to `out` `[n_out]`.

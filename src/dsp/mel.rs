@@ -17,7 +17,7 @@
 
 use super::mel_scale::MelScale;
 use crate::kernels::lanes::Lanes;
-use crate::kernels::lanes::sums::Stretches;
+use crate::kernels::lanes::banded_matrix::BandedMatrix;
 
 /// One triangle, on the axis of its bank.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ impl Triangle {
 /// The matrix `[n_mels, bins]` of triangles, stored without its zeros (98 % of it at 128 bands and 513 bins).
 #[derive(Clone, Debug)]
 pub struct MelBank {
-    matrix: Stretches,
+    matrix: BandedMatrix,
     empty_band: Option<usize>,
 }
 
@@ -91,7 +91,7 @@ impl MelBank {
             .collect();
         let empty_band = rows.iter().position(|(_, weights)| weights.is_empty());
         let rows = rows.iter().map(|(first_bin, weights)| (*first_bin, &weights[..]));
-        Self { matrix: Stretches::new(axis.len(), rows), empty_band }
+        Self { matrix: BandedMatrix::new(axis.len(), rows), empty_band }
     }
 
     /// n_mels.

@@ -73,7 +73,7 @@ impl Rounds {
         for panel in &self.panels {
             let x = Rows { values: &input[panel.input..], strides: [self.inputs, 0] };
             let values = &mut output[first + panel.output..];
-            let out = Output { values, stride: self.outputs, bias: &panel.bias, finish: Epilogue::Linear };
+            let out = Output { values, stride: self.outputs, bias: &panel.bias, epilogue: Epilogue::Linear };
             panel.weights.run(x, 0..1, rounds, out);
         }
     }

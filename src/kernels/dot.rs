@@ -1,43 +1,45 @@
-//! Dot product of f32 vectors: one by one, or one with several.
+//! Dot products of f32 vectors, or of an f32 with f16 vectors.
 //!
 //! ```text
 //! dot(a, b) = Σ_i a[i] · b[i]
 //! ```
 //!
-//! Every variant keeps many partial sums side by side (16 lanes in the portable one, 32 with AVX2, 64 with AVX-512) and adds
-//! them pairwise at the end. This keeps the vector units busy, and it also keeps the rounding small: each partial sum sees
-//! n / lanes terms, so the error is at most `(n / lanes + 20) · 2⁻²⁴ · Σ |a[i] · b[i]|`, in practice far less (20: the pairwise end,
-//! and up to 15 terms after the last whole vector).
+//! Every variant keeps many partial sums (16 in the portable one, 32 with AVX2, 64 with AVX-512) and adds them pairwise at the end. This
+//! hides the latency of the additions and keeps the rounding error small: each partial sum has n / lanes terms, so the error is at
+//! most `(n / lanes + 20) · 2⁻²⁴ · Σ |a[i] · b[i]|`, in practice far less (20: the pairwise end, and up to 15 terms after the last whole
+//! vector).
 //!
-//! The order of additions depends on the variant and on the length alone, never on where the slices lie in memory: the same
-//! values give the same bits on one CPU, and agree between CPUs within the bound above.
+//! The order of additions depends on the variant and the length alone, never on alignment: the same values give the same bits on one
+//! CPU, and agree between CPUs within the bound above.
 
 use half::f16;
 
-/// A float that a vector is made of: f32, or f16, of which twice as many come from memory in the same time. A product with it has the bits of the
-/// product with the f32 that it is.
+use super::cpu::Variant;
+
+/// Element type of the second operand: f32, or f16, which halves the memory traffic. The result is bit-identical to that of the
+/// same values widened to f32.
 pub trait Float: Copy {
-    /// As f32, exactly.
+    /// Converts to f32, exactly.
     fn widened(self) -> f32;
 
-    /// 8 values.
+    /// Loads 8 values and widens them to f32.
     ///
     /// # Safety
     ///
-    /// There are 8 at `from`, and the CPU has AVX2 and F16C.
+    /// `from` points to 8 readable values, and the CPU has AVX2 and F16C.
     #[cfg(target_arch = "x86_64")]
     unsafe fn load8(from: *const Self) -> std::arch::x86_64::__m256;
 
-    /// 16 values.
+    /// Loads 16 values and widens them to f32.
     ///
     /// # Safety
     ///
-    /// There are 16 at `from`, and the CPU has AVX-512F.
+    /// `from` points to 16 readable values, and the CPU has AVX-512F.
     #[cfg(target_arch = "x86_64")]
     unsafe fn load16(from: *const Self) -> std::arch::x86_64::__m512;
 }
 
-#[allow(clippy::inline_always)] // so that the loads are compiled for the vectors of their caller
+#[allow(clippy::inline_always)] // so that the loads are compiled with the target features of their caller
 impl Float for f32 {
     #[inline(always)]
     fn widened(self) -> f32 {
@@ -47,14 +49,14 @@ impl Float for f32 {
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn load8(from: *const Self) -> std::arch::x86_64::__m256 {
-        // SAFETY: the caller says that they are there; the load needs no alignment.
+        // SAFETY: the caller guarantees 8 readable values; the load needs no alignment.
         unsafe { std::arch::x86_64::_mm256_loadu_ps(from) }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn load16(from: *const Self) -> std::arch::x86_64::__m512 {
-        // SAFETY: as above.
+        // SAFETY: the caller guarantees 16 readable values; the load needs no alignment.
         unsafe { std::arch::x86_64::_mm512_loadu_ps(from) }
     }
 }
@@ -70,7 +72,7 @@ impl Float for f16 {
     #[inline(always)]
     unsafe fn load8(from: *const Self) -> std::arch::x86_64::__m256 {
         use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps};
-        // SAFETY: the caller says that they are there, 16 bytes of them; the load needs no alignment.
+        // SAFETY: the caller guarantees 8 readable values, 16 bytes; the load needs no alignment.
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
     }
 
@@ -78,94 +80,53 @@ impl Float for f16 {
     #[inline(always)]
     unsafe fn load16(from: *const Self) -> std::arch::x86_64::__m512 {
         use std::arch::x86_64::{_mm256_loadu_si256, _mm512_cvtph_ps};
-        // SAFETY: as above, 32 bytes.
+        // SAFETY: the caller guarantees 16 readable values, 32 bytes; the load needs no alignment.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
     }
 }
 
-/// A way to compute the product: an instruction set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variant {
-    /// Plain Rust, on every CPU. The reference of the others.
-    Portable,
-    /// 256-bit vectors with fused multiply-add.
-    Avx2,
-    /// 512-bit vectors with fused multiply-add, and of bytes.
-    Avx512,
-}
-
-impl Variant {
-    /// All variants, the plainest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
-
-    /// The fastest variant of this CPU. The standard library asks the CPU once and remembers.
-    #[inline]
-    pub fn best() -> Self {
-        if Self::Avx512.is_available() {
-            Self::Avx512
-        } else if Self::Avx2.is_available() {
-            Self::Avx2
-        } else {
-            Self::Portable
-        }
-    }
-
-    /// Whether this CPU can run the variant.
-    #[inline]
-    pub fn is_available(self) -> bool {
-        match self {
-            Self::Portable => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => {
-                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
-            }
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw"),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
-        }
-    }
-
-    /// The dot products of `a` with each of `b` by this variant, or by [`Variant::Portable`] where the CPU lacks it. Each has the
-    /// bits that it has alone.
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    #[inline]
-    pub fn dots<W: Float, const N: usize>(self, a: &[f32], b: [&[W]; N]) -> [f32; N] {
-        assert!(b.iter().all(|b| b.len() == a.len()), "dot product of vectors of different lengths");
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the guard has just found that this CPU has AVX2, FMA and F16C.
-            Self::Avx2 if self.is_available() => unsafe { x86::avx2(a, b) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the guard has just found that this CPU has AVX-512F.
-            Self::Avx512 if self.is_available() => unsafe { x86::avx512(a, b) },
-            _ => b.map(|b| portable(a, b)),
-        }
-    }
-}
-
-/// The dot product by the fastest variant of this CPU. Empty slices give 0.
+/// The dot products of `a` with each of `b`, computed by `variant`, or by [`Variant::Portable`] if the CPU lacks it. Each is bit-identical to
+/// [`dot`] of that pair.
 ///
 /// # Panics
+///
+/// If the lengths differ.
+#[inline]
+pub fn dots_by<W: Float, const N: usize>(variant: Variant, a: &[f32], b: [&[W]; N]) -> [f32; N] {
+    assert!(b.iter().all(|b| b.len() == a.len()), "dot product of vectors of different lengths");
+    match variant {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the guard has just found that this CPU has AVX2, FMA and F16C.
+        Variant::Avx2 if variant.is_available() => unsafe { x86::avx2(a, b) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the guard has just found that this CPU has AVX-512F.
+        Variant::Avx512 if variant.is_available() => unsafe { x86::avx512(a, b) },
+        _ => b.map(|b| portable(a, b)),
+    }
+}
+
+/// The dot product, by the fastest variant of this CPU. Empty slices give 0.
+///
+/// # Panics
+///
 /// If the lengths differ.
 #[inline]
 pub fn dot<W: Float>(a: &[f32], b: &[W]) -> f32 {
-    Variant::best().dots(a, [b])[0]
+    dots_by(Variant::best(), a, [b])[0]
 }
 
-/// The dot products of `a` with each of `b`, each with the bits of [`dot`]. Faster than N calls: `a` is loaded once, and the
-/// sums at the end overlap. N = 4 is the best on AVX-512.
+/// The dot products of `a` with each of `b`, bit-identical to [`dot`]. Faster than N calls: `a` is loaded once, and the final sums
+/// overlap. N = 4 is the fastest on AVX-512.
 ///
 /// # Panics
+///
 /// If the lengths differ.
 #[inline]
 pub fn dots<W: Float, const N: usize>(a: &[f32], b: [&[W]; N]) -> [f32; N] {
-    Variant::best().dots(a, b)
+    dots_by(Variant::best(), a, b)
 }
 
-/// 16 partial sums; compilers turn the inner loop into the vectors that the target always has (SSE2, NEON).
+/// 16 partial sums; the compiler vectorises the inner loop with the target's baseline (SSE2, NEON).
 fn portable<W: Float>(a: &[f32], b: &[W]) -> f32 {
     const LANES: usize = 16;
     #[cfg(test)]
@@ -188,7 +149,7 @@ fn portable<W: Float>(a: &[f32], b: &[W]) -> f32 {
     sums[0] + rest(a_rest, b_rest)
 }
 
-/// The few elements after the last whole vector.
+/// The sum over the elements after the last whole vector.
 #[inline]
 fn rest<W: Float>(a: &[f32], b: &[W]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y.widened()).sum()
@@ -205,7 +166,7 @@ mod x86 {
         _mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_setzero_ps,
     };
 
-    /// Vectors of partial sums for each product: one fused multiply-add takes 4 cycles, and two can start in each.
+    /// Vectors of partial sums per product: a fused multiply-add has a latency of 4 cycles, and two start per cycle.
     const SUMS: usize = 4;
 
     /// The 8 elements of `x` from `at` on.
@@ -213,8 +174,8 @@ mod x86 {
     #[inline]
     fn load8<W: Float>(x: &[W], at: usize) -> __m256 {
         debug_assert!(at + 8 <= x.len());
-        // SAFETY: the callers' loops keep at + 8 within the length that all slices share (asserted in `dots`); this function's features are
-        // those that are asked for.
+        // SAFETY: the callers' loops keep at + 8 within the length that all slices share (asserted in `dots_by`); this function enables the
+        // features that `load8` requires.
         unsafe { W::load8(x.as_ptr().add(at)) }
     }
 
@@ -315,21 +276,9 @@ mod tests {
 
     thread_local! { static RAN: Cell<Option<Variant>> = const { Cell::new(None) } }
 
-    /// Each variant says that it is the one that runs.
+    /// Records which variant runs.
     pub(super) fn note(variant: Variant) {
         RAN.set(Some(variant));
-    }
-
-    /// Whether the kernel of the operating system reports the variant's instructions; asked independently of `is_available`.
-    fn reported_by_linux(variant: Variant) -> bool {
-        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let has =
-            |flag: &str| cpuinfo.lines().any(|l| l.starts_with("flags") && l.split_whitespace().any(|f| f == flag));
-        match variant {
-            Variant::Portable => true,
-            Variant::Avx2 => has("avx2") && has("fma") && has("f16c"),
-            Variant::Avx512 => has("avx512f") && has("avx512bw"),
-        }
     }
 
     fn noise(n: usize, seed: u32) -> Vec<f32> {
@@ -344,7 +293,6 @@ mod tests {
     #[test]
     fn every_variant_of_this_cpu_runs_and_agrees_with_f64() {
         for variant in Variant::ALL {
-            assert!(!reported_by_linux(variant) || variant.is_available(), "{variant:?} is there but not detected");
             if !variant.is_available() {
                 println!("{variant:?}: not on this CPU");
                 continue;
@@ -354,9 +302,9 @@ mod tests {
                 let exact: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
                 let size: f64 = a.iter().zip(&b).map(|(x, y)| (f64::from(*x) * f64::from(*y)).abs()).sum();
                 RAN.set(None);
-                let [got] = variant.dots(&a, [&b]);
+                let [got] = dots_by(variant, &a, [&b]);
                 assert_eq!(RAN.get(), Some(variant), "another variant ran");
-                // The bound of the page above, for the fewest lanes.
+                // the bound in the module documentation, for the fewest lanes
                 let bound = (n as f64 / 16.0 + 20.0) * size / f64::from(1 << 24);
                 assert!((f64::from(got) - exact).abs() <= bound, "{variant:?}, n = {n}: {got} against {exact}");
             }
@@ -364,38 +312,36 @@ mod tests {
     }
 
     #[test]
-    fn halves_have_the_bits_of_the_floats_that_they_are() {
+    fn f16_is_bit_identical_to_the_same_values_in_f32() {
         for variant in Variant::ALL {
             for n in [0, 1, 7, 8, 17, 63, 65, 300, 1001] {
                 let a = noise(n, 8);
                 let halves: Vec<f16> = noise(n, 9).into_iter().map(f16::from_f32).collect();
                 let floats: Vec<f32> = halves.iter().map(|x| x.to_f32()).collect();
                 RAN.set(None);
-                let got = variant.dots(&a, [&halves[..], &halves[..]]);
+                let got = dots_by(variant, &a, [&halves[..], &halves[..]]);
                 assert!(RAN.get() == Some(if variant.is_available() { variant } else { Variant::Portable }));
-                assert_eq!(got, variant.dots(&a, [&floats[..], &floats[..]]), "{variant:?}, n = {n}");
+                assert_eq!(got, dots_by(variant, &a, [&floats[..], &floats[..]]), "{variant:?}, n = {n}");
             }
         }
     }
 
     #[test]
-    fn the_best_variant_is_the_widest_there_is() {
-        let widest = Variant::ALL.into_iter().rev().find(|v| v.is_available()).unwrap();
-        assert_eq!(Variant::best(), widest);
+    fn dot_runs_the_best_variant() {
         dot(&[1.0], &[1.0]);
-        assert_eq!(RAN.get(), Some(widest));
+        assert_eq!(RAN.get(), Some(Variant::best()));
     }
 
     #[test]
-    fn bits_do_not_depend_on_where_the_slices_lie() {
+    fn results_do_not_depend_on_alignment() {
         let (a, b) = (noise(800, 3), noise(800, 4));
         for variant in Variant::ALL {
-            let want = variant.dots(&a[..768], [&b[..768]]).map(f32::to_bits);
+            let want = dots_by(variant, &a[..768], [&b[..768]]).map(f32::to_bits);
             for shift in 1..17 {
                 let mut moved = vec![0.0; shift];
                 moved.extend_from_slice(&a[..768]);
                 assert_eq!(
-                    variant.dots(&moved[shift..], [&b[..768]]).map(f32::to_bits),
+                    dots_by(variant, &moved[shift..], [&b[..768]]).map(f32::to_bits),
                     want,
                     "{variant:?}, shift {shift}"
                 );
@@ -404,15 +350,15 @@ mod tests {
     }
 
     #[test]
-    fn bits_do_not_depend_on_the_company() {
+    fn a_product_is_bit_identical_alone_and_with_others() {
         let b = noise(2000, 5);
         for variant in Variant::ALL {
             for n in [0, 1, 7, 8, 15, 16, 17, 31, 63, 64, 65, 768, 1001] {
                 let a = noise(n, 6);
                 let windows = [&b[..n], &b[3..n + 3], &b[441..n + 441], &b[999..n + 999], &b[1..=n]];
-                let alone = windows.map(|w| variant.dots(&a, [w])[0]);
-                assert_eq!(variant.dots(&a, windows), alone, "{variant:?}, n = {n}");
-                assert_eq!(variant.dots(&a, [windows[0], windows[1]]), alone[..2]);
+                let alone = windows.map(|w| dots_by(variant, &a, [w])[0]);
+                assert_eq!(dots_by(variant, &a, windows), alone, "{variant:?}, n = {n}");
+                assert_eq!(dots_by(variant, &a, [windows[0], windows[1]]), alone[..2]);
             }
         }
         let a = noise(100, 7);

@@ -1,15 +1,15 @@
-//! Loops over single values, written so that the compiler vectorises them.
+//! ReLU, and scale, shift and ReLU: element-wise loops that the compiler vectorises.
 
-use super::dot::Variant;
+use super::cpu::Variant;
 use super::epilogue::rectified;
-use super::vectors::for_each_width;
+use super::multiversion::multiversion;
 
-/// `x = max(0, x)`. NaN stays NaN, so that a broken layer is seen at its output.
+/// `x = max(0, x)`. NaN stays NaN, so that a broken layer shows at its output.
 pub fn relu(values: &mut [f32]) {
     relu_by(Variant::best(), values);
 }
 
-for_each_width! {
+multiversion! {
     fn relu_by(values: &mut [f32]) {
         for x in values {
             *x = rectified(*x);
@@ -17,12 +17,13 @@ for_each_width! {
     }
 }
 
-/// One row of channels: `out = max(0, scale · x + shift)`. NaN stays NaN. The shortest slice decides how many.
+/// `out = max(0, scale · x + shift)` for one row of channels: a folded batch norm and ReLU. NaN stays NaN. Stops at the end of the
+/// shortest slice.
 pub fn scale_shift_relu(x: &[f32], scale: &[f32], shift: &[f32], out: &mut [f32]) {
     scale_shift_relu_by(Variant::best(), x, scale, shift, out);
 }
 
-for_each_width! {
+multiversion! {
     fn scale_shift_relu_by(x: &[f32], scale: &[f32], shift: &[f32], out: &mut [f32]) {
         for (((y, x), s), t) in out.iter_mut().zip(x).zip(scale).zip(shift) {
             *y = rectified(s * x + t);
@@ -44,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn norm_and_relu_in_one_step() {
+    fn scale_shift_relu_is_its_formula() {
         let (scale, shift) = ([2.0, 2.0, -1.0, 1.0], [1.0, -9.0, 0.0, 0.0]);
         let mut y = [f32::NAN; 4];
         scale_shift_relu(&[3.0, 3.0, -4.0, f32::NAN], &scale, &shift, &mut y);
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn all_widths_give_the_same_bits() {
+    fn all_variants_are_bit_identical() {
         let x: Vec<f32> = (0..77).map(|i| (i as f32 * 0.731).sin()).collect();
         for variant in Variant::ALL {
             let (mut rectified, mut normed) = (x.clone(), x.clone());

@@ -1,47 +1,47 @@
-//! What becomes of a product's sums before they are written.
+//! GEMM epilogue: residual add, ReLU and batch norm, applied to the sums of a product before they are stored.
 
 use std::ops::Range;
 
-/// The last step of a layer.
+/// What is applied to the sums of a product (bias included) before the store.
 #[derive(Clone, Copy, Debug)]
 pub enum Epilogue<'a> {
-    /// Nothing.
+    /// Stores the sums.
     Linear,
-    /// What the output holds is added: a residual connection.
+    /// Adds the sums to the output: a residual connection.
     Add,
     /// ReLU.
     Relu,
-    /// Values that lie as the output does are added, then ReLU: the end of a residual block.
+    /// Adds values with the layout of the output, then ReLU: the end of a residual block.
     AddRelu(&'a [f32]),
-    /// ReLU, then `scale · y + shift` of each column.
+    /// ReLU, then `scale · y + shift` for each column.
     ReluNorm([&'a [f32]; 2]),
-    /// Leaky ReLU (values below 0 times the slope), then `scale · y + shift` of each column.
+    /// Leaky ReLU (values below 0 times the slope), then `scale · y + shift` for each column.
     LeakyReluNorm(f32, [&'a [f32]; 2]),
 }
 
 impl Epilogue<'_> {
-    /// The same for the part of the output that begins `values` later.
+    /// The same epilogue for the part of the output that starts `values` elements later.
     #[must_use]
-    pub fn from(self, values: usize) -> Self {
+    pub fn from_offset(self, values: usize) -> Self {
         match self {
             Self::AddRelu(other) => Self::AddRelu(&other[values..]),
             all => all,
         }
     }
 
-    /// Whether values may be written twice: not where what is there is added.
+    /// Whether storing a value twice gives the same result: not if it is added to the output.
     pub(super) fn may_repeat(self) -> bool {
         !matches!(self, Self::Add)
     }
 
-    /// The end of a tile: rows of sums, of which `place.width` values are written to `out`. `sums` is left in any state. NaN stays NaN.
+    /// Applies the epilogue to a tile of sums and stores `place.width` values of each row to `out`. `sums` is scratch afterwards. NaN stays NaN.
     ///
     /// # Panics
     ///
-    /// If what is added, the norm or `out` is shorter than the place.
+    /// If the added values, the norm or `out` do not cover the place.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // so that it is compiled for the vectors of the product that ends with it
-    pub(super) fn write(self, sums: &mut [[f32; PANEL]], out: &mut [f32], place: Place) {
+    #[allow(clippy::inline_always)] // compiled with the target features of the product that calls it
+    pub(super) fn store(self, sums: &mut [[f32; PANEL]], out: &mut [f32], place: Place) {
         let columns = place.column..place.column + place.width;
         for (r, row) in sums.iter_mut().enumerate() {
             let (row, at) = (&mut row[..place.width], place.row(r));
@@ -66,21 +66,21 @@ impl Epilogue<'_> {
     }
 }
 
-/// Where the results go, and how they end.
+/// Destination of a product: the output matrix, its bias and its epilogue.
 #[derive(Debug)]
 pub struct Output<'a> {
-    /// Row after row, each of as many values as there are outputs.
+    /// Rows of as many values as there are outputs.
     pub values: &'a mut [f32],
-    /// From one row to the next.
+    /// Distance between the starts of two rows, in values.
     pub stride: usize,
-    /// Of each output.
+    /// Bias, one value per output.
     pub bias: &'a [f32],
-    /// What becomes of the sums.
-    pub finish: Epilogue<'a>,
+    /// Applied to the sums before the store.
+    pub epilogue: Epilogue<'a>,
 }
 
 impl Output<'_> {
-    /// Where a tile of a panel goes, from row `first` on.
+    /// The place of a tile: columns of `panel`, rows from `first`.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn place(&self, panel: usize, first: usize) -> Place {
@@ -94,10 +94,10 @@ impl Output<'_> {
     }
 }
 
-/// Columns of a product's tile.
+/// Number of columns of a tile.
 pub(super) const PANEL: usize = 32;
 
-/// Where the values of a tile stand in a layer's output: rows of `width`, the first at `at`, `stride` apart, from column `column` on.
+/// Place of a tile in the output: rows of `width` values from column `column` on, the first at index `at`, `stride` apart.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) at: usize,
@@ -125,21 +125,21 @@ pub(super) mod x86 {
         _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps,
     };
 
-    /// [`Epilogue::write`] with the sums in registers.
+    /// [`Epilogue::store`] with the sums in registers.
     ///
     /// # Panics
     ///
-    /// As there.
+    /// As [`Epilogue::store`].
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(in crate::kernels) fn avx512<const R: usize>(
-        finish: Epilogue<'_>,
+        epilogue: Epilogue<'_>,
         mut sums: [[__m512; 2]; R],
         out: &mut [f32],
         place: Place,
     ) {
         let zero = _mm512_setzero_ps();
-        match finish {
+        match epilogue {
             Epilogue::Linear => {}
             Epilogue::Add => {
                 for r in 0..R {
@@ -182,21 +182,21 @@ pub(super) mod x86 {
         }
     }
 
-    /// `max(0, y)`; of NaN, the instruction gives its second operand.
+    /// `max(0, y)`; NaN stays NaN because the instruction returns its second operand.
     #[target_feature(enable = "avx512f")]
     #[inline]
     fn rectified(y: __m512) -> __m512 {
         _mm512_max_ps(_mm512_setzero_ps(), y)
     }
 
-    /// The halves of a panel of which there are `width` columns.
+    /// Masks of the first `width` columns, for both halves of a panel.
     #[inline]
     fn masks(width: usize) -> [__mmask16; 2] {
         let all = ((1_u64 << width.min(PANEL)) - 1) as u32;
         [all as u16, (all >> 16) as u16]
     }
 
-    /// At most a panel's values, and zeros behind them.
+    /// Loads at most 32 values, padded with zeros.
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(in crate::kernels) fn load(values: &[f32]) -> [__m512; 2] {
@@ -206,7 +206,7 @@ pub(super) mod x86 {
         }
         let [low, high] = masks(values.len());
         let from = values.as_ptr();
-        // SAFETY: the masks let through as many values as there are; the others are not touched.
+        // SAFETY: the masks select only the existing values; masked-out memory is not accessed.
         unsafe { [_mm512_maskz_loadu_ps(low, from), _mm512_maskz_loadu_ps(high, from.wrapping_add(16))] }
     }
 
@@ -215,7 +215,7 @@ pub(super) mod x86 {
     fn store(out: &mut [f32], row: [__m512; 2]) {
         let [low, high] = masks(out.len());
         let to = out.as_mut_ptr();
-        // SAFETY: as in `load`.
+        // SAFETY: the masks select only the existing values; masked-out memory is not accessed.
         unsafe {
             _mm512_mask_storeu_ps(to, low, row[0]);
             _mm512_mask_storeu_ps(to.wrapping_add(16), high, row[1]);
@@ -223,7 +223,7 @@ pub(super) mod x86 {
     }
 }
 
-/// `f32::max` would turn NaN into 0.
+/// `max(0, x)` that keeps NaN, which `f32::max` would turn into 0.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 pub(super) fn rectified(x: f32) -> f32 {
@@ -247,12 +247,12 @@ mod tests {
     }
 
     #[test]
-    fn each_step_is_its_formula() {
+    fn each_epilogue_is_its_formula() {
         let sums = [1.0, -2.0, f32::NAN];
-        let run = |finish: Epilogue<'_>| {
+        let run = |epilogue: Epilogue<'_>| {
             let mut out = [7.0; 4];
-            finish.write(&mut [panel(&sums)], &mut out, Place { at: 1, stride: 0, column: 1, width: 3 });
-            assert!(out[0] == 7.0 && out[3].is_nan(), "{finish:?}");
+            epilogue.store(&mut [panel(&sums)], &mut out, Place { at: 1, stride: 0, column: 1, width: 3 });
+            assert!(out[0] == 7.0 && out[3].is_nan(), "{epilogue:?}");
             [out[1], out[2]]
         };
         assert_eq!(run(Epilogue::Linear), [1.0, -2.0]);
@@ -263,11 +263,11 @@ mod tests {
         assert_eq!(run(Epilogue::LeakyReluNorm(0.25, [&[0.0, 2.0, 3.0, 1.0], &[0.0, 0.5, -1.0, 0.0]])), [2.5, -2.5]);
     }
 
-    /// Rows of a whole panel and of a piece of one, in registers and in memory.
+    /// Rows of whole and partial panels, in registers and in memory.
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn in_registers_it_has_the_same_bits() {
-        if !super::super::dot::Variant::Avx512.is_available() {
+    fn in_registers_it_is_bit_identical() {
+        if !crate::kernels::cpu::Variant::Avx512.is_available() {
             println!("AVX-512: not on this CPU");
             return;
         }
@@ -279,7 +279,7 @@ mod tests {
             rows.as_flattened_mut().copy_from_slice(&noise(2 * PANEL, 0.5));
             rows[1][0] = f32::NAN;
             let place = Place { at: 3, stride: 41, column: 9, width };
-            for finish in [
+            for epilogue in [
                 Epilogue::Linear,
                 Epilogue::Add,
                 Epilogue::Relu,
@@ -288,11 +288,11 @@ mod tests {
                 Epilogue::LeakyReluNorm(0.1, norm),
             ] {
                 let (mut want, mut got) = (old.clone(), old.clone());
-                // SAFETY: this CPU has AVX-512F, as was asked above.
-                unsafe { x86::avx512(finish, [x86::load(&rows[0]), x86::load(&rows[1])], &mut got, place) };
-                finish.write(&mut rows.clone(), &mut want, place);
+                // SAFETY: the test has checked above that this CPU has AVX-512F.
+                unsafe { x86::avx512(epilogue, [x86::load(&rows[0]), x86::load(&rows[1])], &mut got, place) };
+                epilogue.store(&mut rows.clone(), &mut want, place);
                 let same = want.iter().zip(&got).all(|(x, y)| x.to_bits() == y.to_bits());
-                assert!(same, "{finish:?}, {width} columns");
+                assert!(same, "{epilogue:?}, {width} columns");
             }
         }
     }

@@ -1,29 +1,30 @@
-//! The Gaussian error linear unit, exact form (Hendrycks and Gimpel 2016), on many values.
+//! GELU, the Gaussian error linear unit, exact form (Hendrycks and Gimpel 2016).
 //!
 //! ```text
 //! gelu(x) = x · Φ(x)        Φ(x) = 1 − erfc(x / √2) / 2 = erfc(−x / √2) / 2
 //! erfc(z) ≈ t · (a1 + t · (a2 + t · (a3 + t · (a4 + t · a5)))) · e^(−z²)        t = 1 / (1 + p · z), z ≥ 0
 //! ```
 //!
-//! The second line is Abramowitz and Stegun's 7.1.26, at most 1.5e-7 off, which leaves the GELU at most 0.75e-7 · |x| off besides rounding.
+//! The second line is Abramowitz and Stegun's 7.1.26 with an absolute error of at most 1.5e-7, so the error of GELU is at most
+//! 0.75e-7 · |x| besides rounding.
 
-use super::dot::Variant;
+use super::cpu::Variant;
 use super::exponential::exp;
-use super::vectors::for_each_width;
+use super::multiversion::multiversion;
 
 const P: f32 = 0.327_591_1;
 const A: [f32; 5] = [0.254_829_6, -0.284_496_7, 1.421_413_8, -1.453_152, 1.061_405_4];
 
-/// In place. An infinity gives NaN, so that a broken layer is seen at its output; NaN stays NaN.
+/// GELU in place. An infinity gives NaN, so that a broken layer shows at its output; NaN stays NaN.
 pub fn gelu(values: &mut [f32]) {
     gelu_by(Variant::best(), values);
 }
 
-/// For rows of `scale.len()` channels: `x = gelu(scale · x + shift)`.
+/// `x = gelu(scale · x + shift)` for rows of `scale.len()` channels.
 ///
 /// # Panics
 ///
-/// If `shift` has another length than `scale`, or `rows` is no whole number of rows.
+/// If `shift` has another length than `scale`, or `rows` is not a whole number of rows.
 pub fn scale_shift_gelu(rows: &mut [f32], scale: &[f32], shift: &[f32]) {
     let channels = scale.len().max(1);
     assert!(shift.len() == scale.len() && rows.len().is_multiple_of(channels));
@@ -36,7 +37,7 @@ pub fn scale_shift_gelu(rows: &mut [f32], scale: &[f32], shift: &[f32]) {
     }
 }
 
-for_each_width! {
+multiversion! {
     fn gelu_by(values: &mut [f32]) {
         for x in values {
             *x = one(*x);
@@ -44,7 +45,7 @@ for_each_width! {
     }
 }
 
-#[expect(clippy::inline_always, reason = "it must take on the vector width of its caller")]
+#[expect(clippy::inline_always, reason = "compiled with the target features of its caller")]
 #[inline(always)]
 fn one(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
@@ -58,7 +59,7 @@ fn one(x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// The definition in f64: Φ by Simpson's rule from 0 on, the error far below what is asked.
+    /// The definition in f64: Φ by Simpson's rule from 0, with an error far below the tolerance.
     fn naive(x: f64) -> f64 {
         let density = |u: f64| (-u * u / 2.0).exp() / std::f64::consts::TAU.sqrt();
         let (steps, h) = (400, x / 400.0);
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variant_gives_the_same_bits_around_the_vector_width() {
+    fn variants_are_bit_identical_around_the_vector_width() {
         for n in [0, 1, 7, 8, 9, 15, 16, 17, 33, 100] {
             let x: Vec<f32> = (0..n).map(|i| (i as f32 * 1.7).sin() * 6.0).collect();
             let [plain, avx2, avx512] = Variant::ALL.map(|variant| {
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn with_scale_and_shift_before_it() {
+    fn scale_and_shift_are_applied_first() {
         let (scale, shift) = ([2.0, -1.0, 0.5], [0.1, 0.2, -3.0]);
         let mut rows = [1.0, 2.0, 3.0, -1.0, -2.0, -3.0];
         let mut apart: Vec<f32> = rows.iter().enumerate().map(|(i, x)| scale[i % 3] * x + shift[i % 3]).collect();
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_not_hidden() {
+    fn non_finite_inputs_give_nan() {
         let mut values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30];
         gelu(&mut values);
         assert!(values[..3].iter().all(|y| y.is_nan()), "{values:?}");

@@ -1,13 +1,13 @@
-//! Matrix product, f32: `C[m, n] (+)= A[m, k] · B[k, n]`.
+//! GEMM, general matrix product in f32: `C[m, n] (+)= A[m, k] · B[k, n]`.
 //!
-//! One safe door to [`matrixmultiply::sgemm`], which chooses AVX-512, AVX2 + FMA, NEON or plain code when it runs. Strides are
-//! free: a matrix may be transposed, every other column of another one, or (for reading) have rows that overlap, which is how
-//! a convolution over frames becomes one product without copying its windows.
-//! Elements are summed in an order that depends on `k` alone, so a row of `C` is the same however many rows there are.
+//! A safe interface to [`matrixmultiply::sgemm`], which selects AVX-512, AVX2 with FMA, NEON or portable code at run time. Strides are
+//! arbitrary: a matrix may be transposed, take every other column of another one, or (for reading) have overlapping rows, which makes
+//! a convolution over frames one product without copying its input. The order of summation depends on `k` alone, so a row of `C` does
+//! not depend on the number of rows.
 //!
-//! `sgemm` packs its operands into memory of its own, at most about 1 MB a call, freed before it returns.
+//! `sgemm` packs its operands into memory of its own, at most about 1 MB per call, freed before it returns.
 
-/// A matrix to read: element `(i, j)` is `values[i × row_stride + j × col_stride]`.
+/// Read-only view of a matrix: element `(i, j)` is `values[i × row_stride + j × col_stride]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
     values: &'a [f32],
@@ -22,11 +22,15 @@ impl<'a> Matrix<'a> {
     ///
     /// If the last element lies outside `values`.
     pub fn new(values: &'a [f32], shape: (usize, usize), strides: (usize, usize)) -> Self {
-        assert!(reach(shape, strides) <= values.len(), "{shape:?} by {strides:?} leaves {} elements", values.len());
+        assert!(
+            required_len(shape, strides) <= values.len(),
+            "{shape:?} with strides {strides:?} exceeds {} elements",
+            values.len()
+        );
         Self { values, shape, strides }
     }
 
-    /// Rows one after the other.
+    /// A contiguous row-major matrix.
     ///
     /// # Panics
     ///
@@ -36,7 +40,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// A matrix to write, whose elements are distinct.
+/// Writable view of a matrix whose elements do not overlap.
 #[derive(Debug)]
 pub struct MatrixMut<'a> {
     values: &'a mut [f32],
@@ -45,22 +49,22 @@ pub struct MatrixMut<'a> {
 }
 
 impl<'a> MatrixMut<'a> {
-    /// `shape` is (rows, columns), `row_stride` the distance between rows in elements. Columns are neighbours.
+    /// `shape` is (rows, columns), `row_stride` the distance between rows in elements. Columns are contiguous.
     ///
     /// # Panics
     ///
     /// If the last element lies outside `values` or if rows overlap.
     pub fn new(values: &'a mut [f32], shape: (usize, usize), row_stride: usize) -> Self {
-        assert!(reach(shape, (row_stride, 1)) <= values.len(), "{shape:?} leaves {} elements", values.len());
+        assert!(required_len(shape, (row_stride, 1)) <= values.len(), "{shape:?} exceeds {} elements", values.len());
         assert!(shape.0 <= 1 || row_stride >= shape.1, "rows of {} columns overlap at stride {row_stride}", shape.1);
         Self { values, shape, row_stride }
     }
 }
 
-/// What becomes of the values that `C` holds already.
+/// Whether a product overwrites `C` or is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Product {
-    /// `C = A · B`. Old values are never read: they may be NaN.
+    /// `C = A · B`. Old values are never read; they may be NaN.
     Replaces,
     /// `C = C + A · B`.
     Adds,
@@ -70,15 +74,15 @@ pub enum Product {
 ///
 /// # Panics
 ///
-/// If the shapes do not fit: `A[m, k]`, `B[k, n]`, `C[m, n]`.
-#[expect(clippy::needless_pass_by_value, reason = "C is a view made for this call")]
+/// If the shapes are not `A[m, k]`, `B[k, n]`, `C[m, n]`.
+#[expect(clippy::needless_pass_by_value, reason = "C is a view created for this call")]
 pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, product: Product) {
     let ((m, k), (_, n)) = (a.shape, b.shape);
     assert!(b.shape.0 == k && c.shape == (m, n), "{:?} · {:?} is not {:?}", a.shape, b.shape, c.shape);
     let beta = if product == Product::Adds { 1.0 } else { 0.0 };
-    // SAFETY: `reach` was checked when A, B and C were made, so that every element of the three shapes lies inside its slice;
-    // shapes agree by the assertion above; C's rows do not overlap, so its elements are distinct; and `c` is borrowed
-    // mutably, so it shares no memory with `a` and `b`. Strides fit isize: each is at most the length of a slice of f32,
+    // SAFETY: the constructors of A, B and C checked `required_len`, so every element of the three shapes lies inside its slice;
+    // the assertion above checked that the shapes agree; C's rows do not overlap, so its elements are distinct; and `c` is
+    // borrowed mutably, so it shares no memory with `a` and `b`. Strides fit isize: each is at most the length of a slice of f32,
     // unless its dimension is at most 1, where it is multiplied by 0 alone.
     unsafe {
         matrixmultiply::sgemm(
@@ -100,9 +104,9 @@ pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, product: Product) {
     }
 }
 
-/// How many elements a slice must hold for this shape: the index of the last element, plus one. 0 for an empty matrix,
+/// The length that a slice must have for this shape: the index of the last element plus one. 0 for an empty matrix,
 /// `usize::MAX` where the arithmetic overflows.
-fn reach(shape: (usize, usize), strides: (usize, usize)) -> usize {
+fn required_len(shape: (usize, usize), strides: (usize, usize)) -> usize {
     let (Some(last_row), Some(last_col)) = (shape.0.checked_sub(1), shape.1.checked_sub(1)) else { return 0 };
     let last = || last_row.checked_mul(strides.0)?.checked_add(last_col.checked_mul(strides.1)?)?.checked_add(1);
     last().unwrap_or(usize::MAX)
@@ -124,7 +128,7 @@ mod tests {
         c
     }
 
-    /// Values in ±1 without structure.
+    /// Pseudo-random values in ±1.
     fn noise(n: usize, seed: u32) -> Vec<f32> {
         (0..n as u32)
             .map(|i| ((i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 8) as f32) / 8_388_608.0 - 1.0)
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_between_other_columns_leave_them_alone() {
+    fn writes_leave_other_columns_unchanged() {
         let (a, b) = (noise(12, 5), noise(20, 6));
         let mut c = [7.0; 3 * 9];
         gemm(
@@ -182,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_the_same_in_any_company() {
+    fn a_row_does_not_depend_on_the_number_of_rows() {
         let (a, b) = (noise(40 * 513, 7), noise(513 * 37, 8));
         let product = |rows: usize| {
             let mut c = vec![0.0; rows * 37];
@@ -197,26 +201,26 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "leaves 11 elements")]
-    fn a_matrix_beyond_its_slice_is_refused() {
+    #[should_panic(expected = "exceeds 11 elements")]
+    fn a_matrix_larger_than_its_slice_panics() {
         Matrix::new(&[0.0; 11], (3, 4), (4, 1));
     }
 
     #[test]
-    #[should_panic(expected = "leaves 4 elements")]
-    fn strides_that_overflow_are_refused() {
+    #[should_panic(expected = "exceeds 4 elements")]
+    fn overflowing_strides_panic() {
         Matrix::new(&[0.0; 4], (3, 2), (usize::MAX / 2 + 1, 1));
     }
 
     #[test]
     #[should_panic(expected = "overlap")]
-    fn overlapping_rows_are_not_written() {
+    fn overlapping_output_rows_panic() {
         MatrixMut::new(&mut [0.0; 11], (3, 4), 2);
     }
 
     #[test]
     #[should_panic(expected = "is not")]
-    fn shapes_that_do_not_fit_are_refused() {
+    fn mismatched_shapes_panic() {
         let x = [0.0; 12];
         let mut c = [0.0; 12];
         gemm(

@@ -1,51 +1,52 @@
-//! Every other value of a signal after a half-band filter.
+//! Half-band decimation: a half-band FIR low-pass filter and down-sampling by 2.
 //!
 //! ```text
 //! y[k] = x[2k + T] / 2 + Σ_p w[p] · (x[2k + T + 1 + 2p] + x[2k + T − 1 − 2p])        p = 0 .. P − 1, T = 2P − 1
 //! ```
 //!
-//! A low-pass whose edge lies in the middle of its band has zeros at all even distances from its centre but the centre itself, so half of its weights are no work;
-//! and it is even, so two values share a weight. Values at even and at odd places are parted first, and then all steps are between neighbours.
+//! A low-pass with its cut-off at half of the Nyquist frequency has zero taps at all even distances from its centre except the centre
+//! itself, which halves the work; its symmetry lets two samples share a tap. Samples at even and odd indices are separated first, so
+//! that all further accesses are contiguous.
 
-use super::dot::Variant;
-use super::vectors::for_each_width;
+use super::cpu::Variant;
+use super::multiversion::multiversion;
 
-/// Most weights on one side.
-pub const MOST_WEIGHTS: usize = 64;
-/// Outputs that are computed together: what is read for them stays in the first-level cache.
+/// The maximum number of taps on one side.
+pub const MAX_TAPS: usize = 64;
+/// Outputs per tile: their inputs stay in the L1 cache.
 const TILE: usize = 256;
 
-/// Values that `outputs` outputs with `weights` weights on one side are made of; none for none.
+/// Number of input samples for `outputs` outputs with `weights` taps on one side; 0 for no outputs.
 pub const fn reach(weights: usize, outputs: usize) -> usize {
     if outputs == 0 { 0 } else { 4 * weights - 3 + 2 * outputs }
 }
 
-/// Fills `y` from `x`. Each output is computed in the same order of steps wherever it stands in `y`.
+/// Computes `y` from `x`. The order of operations of an output does not depend on its place in `y`.
 ///
 /// # Panics
 ///
-/// If there is no weight, or more than [`MOST_WEIGHTS`], or `x` has fewer values than [`reach`] says.
+/// If there are no weights, more than [`MAX_TAPS`], or `x` has fewer than [`reach`] samples.
 pub fn halve(x: &[f32], weights: &[f32], y: &mut [f32]) {
     halve_by(Variant::best(), x, weights, y);
 }
 
 fn halve_by(variant: Variant, x: &[f32], weights: &[f32], y: &mut [f32]) {
-    assert!((1..=MOST_WEIGHTS).contains(&weights.len()), "{} weights", weights.len());
+    assert!((1..=MAX_TAPS).contains(&weights.len()), "{} weights", weights.len());
     assert!(x.len() >= reach(weights.len(), y.len()), "{} values for {} outputs", x.len(), y.len());
     for (tile, y) in y.chunks_mut(TILE).enumerate() {
         tile_by(variant, &x[2 * TILE * tile..], weights, y);
     }
 }
 
-for_each_width! {
-    // x[2i] are the values beside the centres, x[2i + 1] the centres, of which output k has number k + P − 1
+multiversion! {
+    // x[2i + 1] are the centres (output k has centre k + P − 1), x[2i] the samples beside them
     fn tile_by(x: &[f32], weights: &[f32], y: &mut [f32]) {
-        let (mut beside, mut centres) = ([0.0f32; TILE + 2 * MOST_WEIGHTS], [0.0f32; TILE + 2 * MOST_WEIGHTS]);
+        let (mut beside, mut centres) = ([0.0f32; TILE + 2 * MAX_TAPS], [0.0f32; TILE + 2 * MAX_TAPS]);
         let pairs = x.as_chunks::<2>().0.iter().take(y.len() + 2 * weights.len() - 2);
         for (pair, (even, odd)) in pairs.zip(beside.iter_mut().zip(&mut centres)) {
             (*even, *odd) = (pair[0], pair[1]);
         }
-        // the last output's farthest value has no centre after it
+        // no centre follows the last output's farthest sample
         let last = y.len() + 2 * weights.len() - 2;
         beside[last] = x[2 * last];
         let (middle, mut sums) = (weights.len(), [0.0f32; TILE]);
@@ -72,7 +73,7 @@ for_each_width! {
 mod tests {
     use super::*;
 
-    /// Values in ±1 without structure.
+    /// Pseudo-random values in ±1.
     fn noise(n: usize, seed: u32) -> Vec<f32> {
         (0..n as u32)
             .map(|i| ((i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 8) as f32) / 8_388_608.0 - 1.0)
@@ -87,8 +88,8 @@ mod tests {
     }
 
     #[test]
-    fn every_variant_equals_the_definition_and_all_have_the_same_bits() {
-        for weights in [1, 2, 12, 15, MOST_WEIGHTS] {
+    fn every_variant_equals_the_definition_and_all_are_bit_identical() {
+        for weights in [1, 2, 12, 15, MAX_TAPS] {
             let weights = noise(weights, 1);
             for outputs in [1, 2, 15, 16, 17, 255, 256, 257, 1000] {
                 let x = noise(reach(weights.len(), outputs), 2);
@@ -108,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_nothing() {
+    fn no_outputs_need_no_input() {
         halve(&[], &[0.5], &mut []);
     }
 
     #[test]
     #[should_panic(expected = "6 values for 3 outputs")]
-    fn too_few_values_are_refused() {
+    fn too_few_samples_panic() {
         halve(&[0.0; 6], &[0.5], &mut [0.0; 3]);
     }
 }

@@ -1,20 +1,20 @@
-//! Natural logarithms of many values.
+//! Natural logarithm of f32 in a form that the compiler vectorises, with scale and floors.
 
-use super::dot::Variant;
-use super::vectors::for_each_width;
+use super::cpu::Variant;
+use super::multiversion::multiversion;
 
-/// √½: mantissas are taken from here to √2.
+/// √½: mantissas are reduced to √½ … √2.
 const LEAST_MANTISSA: f32 = std::f32::consts::FRAC_1_SQRT_2;
 /// ln 2 in two parts; the first has 10 bits, so that its product with an exponent is exact.
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 
-/// The natural logarithm of a positive normal number. NaN and infinity stay what they are.
+/// The natural logarithm of a positive normal number. NaN and infinity are returned unchanged.
 ///
 /// ```text
 /// ln(2^e m) = e ln 2 + 2 (s + s³/3 + s⁵/5 + s⁷/7 + s⁹/9),     s = (m − 1) / (m + 1),   √½ ≤ m < √2
 /// ```
 ///
-/// |s| is at most 0.1716, so that the terms left out are below 2⁻³⁰. The result is within 2 units of its last place.
+/// |s| is at most 0.1716, so the omitted terms are below 2⁻³⁰. The error is below 2 ulp.
 #[inline]
 pub fn ln(x: f32) -> f32 {
     let above = x.to_bits().wrapping_sub(LEAST_MANTISSA.to_bits());
@@ -27,27 +27,27 @@ pub fn ln(x: f32) -> f32 {
     if x < f32::INFINITY { result } else { x }
 }
 
-/// How logarithms are scaled and bounded.
+/// A logarithm with floor, factor, offset and lower bound, as decibels and log-mel features need.
 #[derive(Clone, Copy, Debug)]
 pub struct LogScale {
-    /// Values below count as this, a positive normal number.
+    /// Lower bound of the input, a positive normal number.
     pub floor: f32,
-    /// What the natural logarithm is multiplied with.
+    /// Factor of the natural logarithm.
     pub factor: f32,
-    /// What is taken off then.
+    /// Subtracted after the multiplication.
     pub less: f32,
-    /// Results below become this.
+    /// Lower bound of the result.
     pub least: f32,
 }
 
 impl LogScale {
-    /// `x = max(factor · ln max(x, floor) − less, least)`. NaN stays NaN, and infinity infinite.
+    /// `x = max(factor · ln max(x, floor) − less, least)`. NaN stays NaN, infinity stays infinity.
     pub fn run(self, values: &mut [f32]) {
         run_by(Variant::best(), self, values);
     }
 }
 
-for_each_width! {
+multiversion! {
     fn run_by(scale: LogScale, values: &mut [f32]) {
         for x in values {
             let floored = if *x < scale.floor { scale.floor } else { *x };
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn within_two_units_of_the_last_place() {
+    fn the_error_is_below_two_ulp() {
         let mut worst = 0.0f64;
         for bits in (f32::MIN_POSITIVE.to_bits()..f32::INFINITY.to_bits()).step_by(9973) {
             let x = f32::from_bits(bits);
@@ -70,14 +70,14 @@ mod tests {
             let unit = f64::from(f32::from_bits((want as f32).abs().to_bits() + 1)) - f64::from((want as f32).abs());
             worst = worst.max((f64::from(ln(x)) - want).abs() / unit);
         }
-        println!("{worst:.2} units of the last place");
+        println!("{worst:.2} ulp");
         assert!(worst < 2.0, "{worst}");
         assert_eq!((ln(1.0), ln(f32::INFINITY)), (0.0, f32::INFINITY));
         assert!(ln(f32::NAN).is_nan());
     }
 
     #[test]
-    fn every_width_gives_the_same_bits_within_the_bounds() {
+    fn variants_are_bit_identical_and_bounds_hold() {
         let scale = LogScale { floor: 1e-10, factor: 4.342_944_8, less: 3.0, least: -60.0 };
         let values: Vec<f32> = (0..99).map(|i| (f32::from(i as u8) - 60.0).exp2()).collect();
         for variant in Variant::ALL {

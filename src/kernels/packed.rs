@@ -1,72 +1,72 @@
-//! Products with weights that stay the same, in f32: rows of values times a layer's weights, all taps, and what becomes of the sums.
+//! GEMM with packed weights, f32: rows of activations times the weights of a layer, over all taps, with an epilogue.
 //!
 //! ```text
 //! y[i, o] = bias[o] + Σ_j Σ_l W[j, l, o] · x[i · row stride + j · tap stride + l]        j over taps, l over the inputs of one
 //! ```
 //!
-//! The weights are laid out once, as they are read: panels of 32 outputs; in a panel tap after tap; in a tap input after input, zeros behind the last
-//! output. A few rows times one panel is a tile, whose sums stay in registers over all taps and end there ([`Epilogue`](super::epilogue::Epilogue)).
-//! The input is read where it lies: its rows may overlap or have gaps, so no convolution copies its windows. Beside [`super::gemm`], which lays
-//! out both matrices anew in each call, this pays where the weights are many and the rows are few, or the outputs are.
+//! The weights are packed once, in the order in which they are read: panels of 32 outputs; in a panel tap after tap; in a tap input after
+//! input; zeros after the last output. A few rows times one panel form a tile, whose sums stay in registers over all taps up to the
+//! [`Epilogue`](super::epilogue::Epilogue). The input is read in place: its rows may overlap or have gaps, so a convolution copies nothing.
+//! Compared with [`super::gemm`], which packs both matrices in each call, this is faster if weights are many and rows or outputs are few.
 //!
-//! Each sum runs over taps and inputs in order, on its own, so a row is the same in any company; with AVX2 and AVX-512 (fused multiply-add) also bit by
-//! bit the same, and with plain code within as many roundings as there are products.
+//! Each sum runs over taps and inputs in order and independently, so a row does not depend on the number of rows. AVX2 and AVX-512 (fused
+//! multiply-add) are bit-identical; portable code differs by at most one rounding per product.
 
 use std::ops::Range;
 
-use super::dot::Variant;
+use super::cpu::Variant;
 use super::epilogue::{Output, PANEL};
 use super::lanes::transpose::gather;
 use super::lanes::{LANES, Lanes};
 
-/// Rows of the largest tile and of those for what is left where there are fewer.
+/// Heights of tiles: the largest, and those for the remaining rows.
 const ROWS: [usize; 4] = [10, 4, 2, 1];
 
 /// Weights `[taps, inputs, outputs]`.
 #[derive(Clone, Debug, Default)]
 pub struct Packed {
     shape: [usize; 3],
-    /// Panel after panel, each `[taps, inputs, PANEL]`.
+    /// `[panels, taps, inputs, PANEL]`.
     panels: Vec<[f32; PANEL]>,
 }
 
-/// Where the values of each output row and tap lie. Rows may overlap.
+/// Layout of the activations: where the values of each output row and tap are. Rows may overlap.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
-    /// Values from those of the first row on.
+    /// Values, starting with those of the first row.
     pub values: &'a [f32],
-    /// Values from one output row's to the next one's, and from one tap's to the next one's.
+    /// Distances in values: between two output rows, and between two taps.
     pub strides: [usize; 2],
 }
 
-/// What a tile's sums are made of.
+/// Operands of one tile.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
-    /// Values from those of the first row and tap on.
+    /// Values, starting with those of the first row and tap.
     values: &'a [f32],
     strides: [usize; 2],
     taps: usize,
     inputs: usize,
-    /// Of all taps, `[taps · inputs, PANEL]`.
+    /// `[taps · inputs, PANEL]`.
     weights: &'a [[f32; PANEL]],
 }
 
 impl Packed {
-    /// `values` is row-major.
+    /// Packs row-major weights `[taps, inputs, outputs]`.
     ///
     /// # Panics
     ///
     /// If there are not `taps · inputs · outputs` values.
     pub fn new(values: &[f32], shape: [usize; 3]) -> Self {
         let [taps, inputs, outputs] = shape;
-        assert!(values.len() == taps * inputs * outputs, "{} values are no {shape:?}", values.len());
+        assert!(values.len() == taps * inputs * outputs, "{} values do not have the shape {shape:?}", values.len());
         let mut packed = Self::default();
         packed.refill(values, outputs, [taps * inputs, outputs]);
         Self { shape, ..packed }
     }
 
-    /// One tap, `[inputs, outputs]`, in the memory of what was here: rows of `values`, `stride` apart. For a matrix that many rows are multiplied
-    /// with, but not for ever.
+    /// Repacks one tap `[inputs, outputs]` in the memory of this matrix; rows of `values` are `stride` apart. For an operand that changes but
+    /// is multiplied with many rows, such as the values of an attention head.
     ///
     /// # Panics
     ///
@@ -83,11 +83,11 @@ impl Packed {
         }
     }
 
-    /// As [`Self::refill`] from the transposed matrix: a row of `values` is an output's.
+    /// As [`Self::refill`], from the transposed matrix: each row of `values` belongs to an output.
     ///
     /// # Panics
     ///
-    /// As there.
+    /// As [`Self::refill`].
     pub fn refill_transposed(&mut self, values: &[f32], stride: usize, [inputs, outputs]: [usize; 2]) {
         self.clear(inputs, outputs);
         self.panels.resize(outputs.div_ceil(PANEL) * inputs, [0.0; PANEL]);
@@ -104,26 +104,26 @@ impl Packed {
         self.panels.clear();
     }
 
-    /// Taps.
+    /// Number of taps.
     pub fn taps(&self) -> usize {
         self.shape[0]
     }
 
-    /// `rows` rows of output from the taps `taps`; the first of them reads the values at 0.
+    /// Computes `rows` rows of output over the given taps; the first of these reads the values at index 0.
     ///
     /// # Panics
     ///
-    /// If `x` has too few values, `out` too few, its rows overlap, or its bias is not one value an output.
+    /// If `x` or `out` is too short, the rows of `out` overlap, or its bias does not have one value per output.
     pub fn run(&self, x: Rows<'_>, taps: Range<usize>, rows: usize, out: Output<'_>) {
         self.run_by(Variant::best(), x, taps, rows, out);
     }
 
-    /// As [`Self::new`] of weights as PyTorch's convolutions have them, `[outputs, inputs, taps]`, each output's times its factor: turned and packed in one go,
-    /// for loading a model is mostly this.
+    /// Packs weights in the layout of PyTorch's convolutions, `[outputs, inputs, taps]`, scaled by one factor per output. Transposes and packs
+    /// in one pass, because loading a model consists mostly of this.
     ///
     /// # Panics
     ///
-    /// If there are not `outputs · inputs · taps` values, or not one factor an output.
+    /// If there are not `outputs · inputs · taps` values, or not one factor per output.
     pub fn of_convolution(values: &[f32], factors: &[f32], [outputs, inputs, taps]: [usize; 3]) -> Self {
         let size = inputs * taps;
         assert!(
@@ -150,11 +150,14 @@ impl Packed {
         let [all_taps, inputs, outputs] = self.shape;
         assert!(taps.end <= all_taps && out.bias.len() == outputs, "{taps:?}, {} biases", out.bias.len());
         assert!(rows <= 1 || out.stride >= outputs, "rows overlap at stride {}", out.stride);
+        // contiguous taps are one longer tap: the same sums in the same order, with one inner loop
+        let contiguous = x.strides[1] == inputs && !taps.is_empty();
+        let (taps_of_tile, inputs_of_tile) = if contiguous { (1, taps.len() * inputs) } else { (taps.len(), inputs) };
         for panel in 0..outputs.div_ceil(PANEL) {
             let weights = &self.panels[(panel * all_taps + taps.start) * inputs..];
-            for (first, height) in tiles(rows, out.finish.may_repeat()) {
+            for (first, height) in tiles(rows, out.epilogue.may_repeat()) {
                 let values = &x.values[(first * x.strides[0]).min(x.values.len())..];
-                let tile = Tile { values, strides: x.strides, taps: taps.len(), inputs, weights };
+                let tile = Tile { values, strides: x.strides, taps: taps_of_tile, inputs: inputs_of_tile, weights };
                 match height {
                     10 => tile.run::<10>(variant, panel, first, &mut out),
                     4 => tile.run::<4>(variant, panel, first, &mut out),
@@ -166,8 +169,8 @@ impl Packed {
     }
 }
 
-/// First row and height of each tile of `rows` rows. If rows may be written twice, the same, the last large tile reaches back over rows of the one
-/// before it, which takes less time than smaller tiles.
+/// First row and height of each tile of `rows` rows. If rows may be stored twice, the last large tile overlaps the one before it, which is
+/// faster than smaller tiles.
 pub(super) fn tiles(rows: usize, may_repeat: bool) -> impl Iterator<Item = (usize, usize)> {
     let mut first = 0;
     std::iter::from_fn(move || {
@@ -183,7 +186,7 @@ pub(super) fn tiles(rows: usize, may_repeat: bool) -> impl Iterator<Item = (usiz
 }
 
 impl Tile<'_> {
-    /// R rows of a panel's outputs.
+    /// Computes R rows of the outputs of a panel.
     #[inline]
     fn run<const R: usize>(&self, variant: Variant, panel: usize, first: usize, out: &mut Output<'_>) {
         let last = (R - 1) * self.strides[0] + self.taps.saturating_sub(1) * self.strides[1];
@@ -191,10 +194,10 @@ impl Tile<'_> {
         assert!(self.weights.len() >= self.taps * self.inputs);
         match variant {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the guard has just found that this CPU has AVX2 and FMA; the assertions above are what the function asks for.
+            // SAFETY: the guard has just found that this CPU has AVX2 and FMA; the assertions above are the conditions of the function.
             Variant::Avx2 if variant.is_available() => unsafe { x86::avx2::<R>(self, panel, first, out) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: as above, with AVX-512F.
+            // SAFETY: the guard has just found that this CPU has AVX-512F; the assertions above are the conditions of the function.
             Variant::Avx512 if variant.is_available() => unsafe { x86::avx512::<R>(self, panel, first, out) },
             _ => self.portable::<R>(panel, first, out),
         }
@@ -212,51 +215,51 @@ impl Tile<'_> {
                 }
             }
         }
-        finish(&mut sums, panel, first, out);
+        store_tile(&mut sums, panel, first, out);
     }
 }
 
-/// Adds the bias, and writes what becomes of the sums.
+/// Adds the bias, applies the epilogue and stores the tile.
 #[inline(always)]
-#[allow(clippy::inline_always)] // compiled for the vectors of its caller
-fn finish(sums: &mut [[f32; PANEL]], panel: usize, first: usize, out: &mut Output<'_>) {
+#[allow(clippy::inline_always)] // compiled with the target features of its caller
+fn store_tile(sums: &mut [[f32; PANEL]], panel: usize, first: usize, out: &mut Output<'_>) {
     let place = out.place(panel, first);
     let bias = &out.bias[place.column..place.column + place.width];
     for row in &mut *sums {
         row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
     }
-    out.finish.write(sums, out.values, place);
+    out.epilogue.store(sums, out.values, place);
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     #![allow(clippy::needless_range_loop)] // register blocks: the indices are unrolled, iterators would hide the pattern
 
-    use super::{Output, PANEL, Tile, finish};
+    use super::{Output, PANEL, Tile, store_tile};
     use crate::kernels::epilogue::x86::{self as end, load};
     use std::arch::x86_64::{
         _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps,
         _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
     };
 
-    /// A value of the input.
+    /// `values[i]` without a bounds check.
     ///
     /// # Safety
     ///
-    /// There is one at `i`.
+    /// `i` is less than the length of `values`.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     unsafe fn at(values: &[f32], i: usize) -> f32 {
         debug_assert!(i < values.len());
-        // SAFETY: the caller says so.
+        // SAFETY: the caller guarantees that `i` is in bounds.
         unsafe { *values.get_unchecked(i) }
     }
 
-    /// Two vectors of sums for each row: 20 of 32 registers for 10 rows.
+    /// Two vectors of sums per row: 20 of 32 registers for 10 rows.
     ///
     /// # Safety
     ///
-    /// The tile has the values and weights of R rows and all its taps.
+    /// The slices of `tile` cover R rows and all its taps.
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn avx512<const R: usize>(tile: &Tile<'_>, panel: usize, first: usize, out: &mut Output<'_>) {
         #[cfg(test)]
@@ -264,10 +267,10 @@ mod x86 {
         let mut sums = [[_mm512_setzero_ps(); 2]; R];
         for j in 0..tile.taps {
             for (l, w) in tile.weights[j * tile.inputs..][..tile.inputs].iter().enumerate() {
-                // SAFETY: w has 32 values, of which these are the first and the last 16; the loads need no alignment.
+                // SAFETY: w has 32 values; these are the first and the last 16. The loads need no alignment.
                 let w = unsafe { [_mm512_loadu_ps(w.as_ptr()), _mm512_loadu_ps(w.as_ptr().add(16))] };
                 for r in 0..R {
-                    // SAFETY: row r < R, tap j < taps and input l < inputs lie inside, says the caller.
+                    // SAFETY: row r < R, tap j < taps and input l < inputs are in bounds, as the caller guarantees.
                     let x = unsafe { at(tile.values, r * tile.strides[0] + j * tile.strides[1] + l) };
                     let x = _mm512_set1_ps(x);
                     sums[r] = [_mm512_fmadd_ps(x, w[0], sums[r][0]), _mm512_fmadd_ps(x, w[1], sums[r][1])];
@@ -279,10 +282,10 @@ mod x86 {
         for r in 0..R {
             sums[r] = [0, 1].map(|half| _mm512_add_ps(sums[r][half], bias[half]));
         }
-        end::avx512(out.finish, sums, out.values, place);
+        end::avx512(out.epilogue, sums, out.values, place);
     }
 
-    /// A quarter of the panel at a time: one vector of sums for each row.
+    /// Computes a quarter of the panel at a time: one vector of sums per row.
     ///
     /// # Safety
     ///
@@ -299,7 +302,7 @@ mod x86 {
                     // SAFETY: column + 8 ≤ 32, the length of w; the load needs no alignment.
                     let w = unsafe { _mm256_loadu_ps(w.as_ptr().add(column)) };
                     for r in 0..R {
-                        // SAFETY: row r < R, tap j < taps and input l < inputs lie inside, says the caller.
+                        // SAFETY: row r < R, tap j < taps and input l < inputs are in bounds, as the caller guarantees.
                         let x = unsafe { at(tile.values, r * tile.strides[0] + j * tile.strides[1] + l) };
                         sums[r] = _mm256_fmadd_ps(_mm256_set1_ps(x), w, sums[r]);
                     }
@@ -310,7 +313,7 @@ mod x86 {
                 unsafe { _mm256_storeu_ps(rows[r].as_mut_ptr().add(column), sums[r]) };
             }
         }
-        finish(&mut rows, panel, first, out);
+        store_tile(&mut rows, panel, first, out);
     }
 }
 
@@ -322,12 +325,12 @@ mod tests {
 
     thread_local! { static RAN: Cell<Option<Variant>> = const { Cell::new(None) } }
 
-    /// Each variant says that it is the one that runs.
+    /// Records which variant runs.
     pub(super) fn note(variant: Variant) {
         RAN.set(Some(variant));
     }
 
-    /// Values in ±1 without structure.
+    /// Pseudo-random values in ±1.
     fn noise(n: usize, seed: u32) -> Vec<f32> {
         (0..n as u32)
             .map(|i| ((i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 8) as f32) / 8_388_608.0 - 1.0)
@@ -351,12 +354,12 @@ mod tests {
             Self { shape, weights, values: noise(reach, 1), strides, bias: noise(outputs, 3), rows }
         }
 
-        /// Rows of output five values farther apart than they are long; `old` is what they held.
-        fn run(&self, variant: Variant, taps: Range<usize>, finish: Epilogue<'_>, old: f32) -> Vec<f32> {
+        /// Output rows with gaps of five values; `old` is the content before the product.
+        fn run(&self, variant: Variant, taps: Range<usize>, epilogue: Epilogue<'_>, old: f32) -> Vec<f32> {
             let stride = self.shape[2] + 5;
             let mut values = vec![old; self.rows * stride];
             RAN.set(None);
-            let out = Output { values: &mut values, stride, bias: &self.bias, finish };
+            let out = Output { values: &mut values, stride, bias: &self.bias, epilogue };
             let x = Rows { values: &self.values, strides: self.strides };
             Packed::new(&self.weights, self.shape).run_by(variant, x, taps, self.rows, out);
             let ran = if variant.is_available() { variant } else { Variant::Portable };
@@ -364,7 +367,7 @@ mod tests {
             values
         }
 
-        /// The formula of the page above, in f64; the first of the taps reads the values at 0.
+        /// The formula of the module documentation, in f64; the first of the taps reads the values at index 0.
         fn naive(&self, taps: &Range<usize>, i: usize, o: usize) -> f64 {
             let [_, inputs, outputs] = self.shape;
             let mut sum = f64::from(self.bias[o]);
@@ -380,22 +383,23 @@ mod tests {
         fn check(&self, variant: Variant) {
             let [taps, inputs, outputs] = self.shape;
             for taps in [0..taps, 1.min(taps - 1)..taps] {
-                for (finish, old) in [(Epilogue::Linear, f32::NAN), (Epilogue::Relu, f32::NAN), (Epilogue::Add, 2.0)] {
-                    for (at, got) in self.run(variant, taps.clone(), finish, old).into_iter().enumerate() {
+                for (epilogue, old) in [(Epilogue::Linear, f32::NAN), (Epilogue::Relu, f32::NAN), (Epilogue::Add, 2.0)]
+                {
+                    for (at, got) in self.run(variant, taps.clone(), epilogue, old).into_iter().enumerate() {
                         let (i, o) = (at / (outputs + 5), at % (outputs + 5));
                         if o >= outputs {
-                            assert_eq!(got.to_bits(), old.to_bits(), "written beside the rows");
+                            assert_eq!(got.to_bits(), old.to_bits(), "written between the rows");
                             continue;
                         }
                         let sum = self.naive(&taps, i, o);
-                        let want = match finish {
+                        let want = match epilogue {
                             Epilogue::Relu => sum.max(0.0),
                             Epilogue::Add => 2.0 + sum,
                             _ => sum,
                         };
                         let bound = 1e-6 * (2 + taps.len() * inputs) as f64;
                         let far = (want - f64::from(got)).abs();
-                        assert!(far < bound, "{variant:?} {:?} {finish:?}: {want} {got}", self.shape);
+                        assert!(far < bound, "{variant:?} {:?} {epilogue:?}: {want} {got}", self.shape);
                     }
                 }
             }
@@ -414,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_taps_may_overlap_or_lie_apart() {
+    fn rows_and_taps_may_overlap_or_have_gaps() {
         for variant in Variant::ALL {
             Case::new([3, 30, 33], [7, 11], 13).check(variant);
             Case::new([3, 30, 33], [50, 200], 13).check(variant);
@@ -422,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_the_same_in_any_company() {
+    fn a_row_does_not_depend_on_the_number_of_rows() {
         for variant in Variant::ALL {
             let product =
                 |rows| Case { rows, ..Case::new([2, 77, 40], [77, 77], 21) }.run(variant, 0..2, Epilogue::Relu, 0.0);
@@ -434,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn tiles_cover_each_row_and_repeat_only_where_they_may() {
+    fn tiles_cover_each_row_and_repeat_rows_only_if_allowed() {
         for rows in 0..40 {
             for may_repeat in [false, true] {
                 let mut seen = vec![0; rows];
@@ -446,9 +450,9 @@ mod tests {
         }
     }
 
-    /// What was there before, and what lies between the rows, is not seen.
+    /// Neither the previous content nor the gaps between rows have an effect.
     #[test]
-    fn refilled_it_is_as_new() {
+    fn a_refilled_matrix_equals_a_new_one() {
         let mut refilled = Packed::new(&[f32::NAN; 40 * 70], [1, 40, 70]);
         for [inputs, outputs] in [[0, 3], [3, 0], [1, 1], [5, 31], [64, 33], [70, 64], [2, 97]] {
             let values = noise(inputs * outputs, 4);
@@ -467,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_convolutions_weights_are_turned() {
+    fn weights_of_a_convolution_are_transposed() {
         for [outputs, inputs, taps] in
             [[0, 3, 2], [3, 0, 2], [1, 1, 1], [31, 5, 3], [33, 40, 1], [64, 17, 5], [97, 2, 16]]
         {
@@ -484,15 +488,15 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "too few values")]
-    fn values_that_do_not_reach_are_refused() {
+    fn too_few_values_panic() {
         let x = Rows { values: &[0.0; 7], strides: [4, 0] };
-        let out = Output { values: &mut [0.0; 4], stride: 2, bias: &[0.0; 2], finish: Epilogue::Linear };
+        let out = Output { values: &mut [0.0; 4], stride: 2, bias: &[0.0; 2], epilogue: Epilogue::Linear };
         Packed::new(&[0.0; 8], [1, 4, 2]).run(x, 0..1, 2, out);
     }
 
     #[test]
-    #[should_panic(expected = "are no")]
-    fn a_shape_of_other_size_is_refused() {
+    #[should_panic(expected = "do not have the shape")]
+    fn a_shape_of_another_size_panics() {
         Packed::new(&[0.0; 4], [1, 2, 3]);
     }
 }

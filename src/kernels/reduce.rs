@@ -1,34 +1,34 @@
-//! Many values to one.
+//! Reductions: finiteness, largest magnitude, sums.
 
-use super::dot::Variant;
-use super::vectors::for_each_width;
+use super::cpu::Variant;
+use super::multiversion::multiversion;
 
-/// Whether no value is NaN or infinite.
+/// Whether all values are finite.
 pub fn all_finite(values: &[f32]) -> bool {
     all_finite_by(Variant::best(), values)
 }
 
-for_each_width! {
-    // NaN and the infinities have the largest bits. A block is read to its end, without a branch.
+multiversion! {
+    // NaN and the infinities have the largest bit patterns. A block is read to its end without a branch, so that it is vectorised.
     fn all_finite_by(values: &[f32]) -> bool {
         let largest = |block: &[f32]| block.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff));
         values.chunks(4096).all(|block| largest(block) < f32::INFINITY.to_bits())
     }
 }
 
-/// The largest magnitude; 0 of no values, NaN if one is NaN.
+/// The largest absolute value; 0 for no values, NaN if any value is NaN.
 pub fn largest_magnitude(values: &[f32]) -> f32 {
     f32::from_bits(largest_magnitude_by(Variant::best(), values))
 }
 
-for_each_width! {
-    // magnitudes are in the order of their bits, and NaN is beyond infinity
+multiversion! {
+    // bit patterns of magnitudes order as the magnitudes do, with NaN above infinity
     fn largest_magnitude_by(values: &[f32]) -> u32 {
         values.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff))
     }
 }
 
-/// `sums[i] += x[i]` in f64: sums over rows, one after the other.
+/// `sums[i] += row[i]` in f64: one step of a sum over rows.
 ///
 /// # Panics
 ///
@@ -38,13 +38,13 @@ pub fn add_row(sums: &mut [f64], row: &[f32]) {
     add_row_by(Variant::best(), sums, row);
 }
 
-for_each_width! {
+multiversion! {
     fn add_row_by(sums: &mut [f64], row: &[f32]) {
         sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
     }
 }
 
-/// `sums[i] += (x[i] − means[i])²` in f64.
+/// `sums[i] += (row[i] − means[i])²` in f64: one step of a variance over rows.
 ///
 /// # Panics
 ///
@@ -54,7 +54,7 @@ pub fn add_squares(sums: &mut [f64], row: &[f32], means: &[f64]) {
     add_squares_by(Variant::best(), sums, row, means);
 }
 
-for_each_width! {
+multiversion! {
     fn add_squares_by(sums: &mut [f64], row: &[f32], means: &[f64]) {
         for ((sum, x), mean) in sums.iter_mut().zip(row).zip(means) {
             let deviation = f64::from(*x) - mean;
@@ -63,7 +63,7 @@ for_each_width! {
     }
 }
 
-/// `Σ values[i]`. 16 partial sums, added up at the end: fast, and with little rounding. The order depends on the length alone.
+/// `Σ values[i]` in 16 partial sums, which is fast and keeps the rounding error small. The order depends on the length alone.
 pub fn sum(values: &[f32]) -> f32 {
     let (blocks, rest) = values.as_chunks::<16>();
     let mut sums = [0.0f32; 16];
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_widths_give_the_same_bits() {
+    fn all_variants_are_bit_identical() {
         let x: Vec<f32> = (0..131).map(|i| (i as f32 * 0.731).sin()).collect();
         let means: Vec<f64> = x.iter().map(|x| f64::from(x.cos())).collect();
         for variant in Variant::ALL {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_value_is_found_wherever_it_is() {
+    fn one_non_finite_value_is_found_at_any_place() {
         for n in [1, 2, 255, 4096, 4097, 9000] {
             assert!(all_finite(&vec![f32::MAX; n]));
             for at in [0, n / 2, n - 1] {
@@ -111,7 +111,7 @@ mod tests {
         assert!(all_finite(&[]));
     }
 
-    /// Whole numbers below 2²⁴ add up without rounding in any order.
+    /// Integers below 2²⁴ are summed without rounding in any order.
     #[test]
     fn sum_equals_the_definition_around_the_vector_width() {
         for n in [0, 1, 2, 15, 16, 17, 31, 32, 33, 400, 1000] {

@@ -1,19 +1,20 @@
-//! One row of attention weights, up to their sum.
+//! Softmax numerators of one row of attention scores with a gated bias, and their sum.
 //!
 //! ```text
 //! s[k] = x[k] + gate · bias[k]        x[k] = e^(s[k] − max s)        returns Σ x[k]
 //! ```
 //!
-//! The row is left undivided: what it is multiplied with has fewer values than the row, and is divided instead.
+//! The row is not divided by the sum: its product with the values has fewer elements than the row, and is divided instead.
 
-use super::dot::Variant;
+use super::cpu::Variant;
 use super::exponential::exp;
-use super::vectors::for_each_width;
+use super::multiversion::multiversion;
 
-/// Partial sums and partial maxima side by side.
+/// Number of partial sums and partial maxima.
 const LANES: usize = 16;
 
-/// In place; returns the sum, between 1 and `x.len()`, or 0 for an empty row. NaN or an infinity among the values gives a sum that is NaN.
+/// Computes the numerators in place and returns their sum, between 1 and `x.len()`, or 0 for an empty row. A non-finite value makes the
+/// sum NaN.
 ///
 /// # Panics
 ///
@@ -23,7 +24,7 @@ pub fn exp_biased(x: &mut [f32], bias: &[f32], gate: f32) -> f32 {
     exp_biased_by(Variant::best(), x, bias, gate)
 }
 
-for_each_width! {
+multiversion! {
     fn exp_biased_by(x: &mut [f32], bias: &[f32], gate: f32) -> f32 {
         let largest = add_bias(x, bias, gate);
         let mut sums = [0.0; LANES];
@@ -42,8 +43,8 @@ for_each_width! {
     }
 }
 
-/// Adds the gated bias and returns the largest sum.
-#[expect(clippy::inline_always, reason = "it must take on the vector width of its caller")]
+/// Adds the gated bias and returns the largest score.
+#[expect(clippy::inline_always, reason = "compiled with the target features of its caller")]
 #[inline(always)]
 fn add_bias(x: &mut [f32], bias: &[f32], gate: f32) -> f32 {
     let mut largest = [f32::NEG_INFINITY; LANES];
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_the_definition_by_every_variant_around_the_vector_width() {
+    fn every_variant_equals_the_definition_around_the_vector_width() {
         for n in [1, 2, 15, 16, 17, 31, 32, 33, 500] {
             let (x, bias) = (noise(n, 0.1, 30.0), noise(n, 0.2, 3.0));
             let s: Vec<f64> = x.iter().zip(&bias).map(|(x, b)| f64::from(*x) + 1.5 * f64::from(*b)).collect();
@@ -86,14 +87,14 @@ mod tests {
             let total = want.iter().sum::<f64>();
             assert!((f64::from(*sum) / total - 1.0).abs() < 1e-5, "{n}: {sum} {total}");
             for (want, got) in want.iter().zip(y) {
-                // a rounding of a sum near 30 is 2e-6, and so is the exponential's change by it
+                // a rounding error of a score near 30 is 2e-6, which changes the exponential by as much
                 assert!((want - f64::from(*got)).abs() < 1e-5, "{want} {got}");
             }
         }
     }
 
     #[test]
-    fn no_values_have_no_sum_and_what_is_not_finite_is_not_hidden() {
+    fn an_empty_row_gives_0_and_non_finite_scores_give_nan() {
         assert_eq!(exp_biased(&mut [], &[], 1.0), 0.0);
         for bad in [f32::NAN, f32::INFINITY] {
             for at in [0, 5, 17] {

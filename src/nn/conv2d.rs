@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Output};
-use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS};
+use crate::kernels::int8::{Int8Rows, Int8Weights, MAX_INPUTS, QuantisedRows};
 use crate::kernels::packed::{Packed, Rows};
 use crate::nn::{Image, Keep, Moments, Norm, Picture, Precision, Tensor, Weights, rounding};
 
@@ -105,22 +105,22 @@ impl Conv2d {
     /// # Panics
     ///
     /// If the input is not of these sizes, or has other channels than the weights.
-    pub fn run(&self, input: &Image, sizes: Picture, output: &mut Image, keep: Keep, finish: Epilogue<'_>) {
+    pub fn run(&self, input: &Image, sizes: Picture, output: &mut Image, keep: Keep, epilogue: Epilogue<'_>) {
         let out = self.picture_out(sizes);
         assert!(sizes.channels == self.inputs, "{} channels for {} inputs", sizes.channels, self.inputs);
         match &self.weights {
             TapWeights::F32(weights) if keep == Keep::Values => {
                 let values = output.room(out.len());
-                self.run_f32(weights, &input.values, sizes, (0..out.frames, values), finish);
+                self.run_f32(weights, &input.values, sizes, (0..out.frames, values), epilogue);
             }
             TapWeights::F32(weights) => frame_by_frame(out, output, keep, |t, values| {
-                let finish = finish.from(out.frame(t) - out.frame(0));
-                self.run_f32(weights, &input.values, sizes, (t..t + 1, values), finish);
+                let epilogue = epilogue.from_offset(out.frame(t) - out.frame(0));
+                self.run_f32(weights, &input.values, sizes, (t..t + 1, values), epilogue);
             }),
             TapWeights::Int8(weights) => {
                 assert!(input.codes.scales().len() == sizes.frames, "codes of another picture");
                 frame_by_frame(out, output, keep, |t, values| {
-                    self.run_int8(weights, &input.codes, sizes, (t, values), finish.from(out.frame(t)));
+                    self.run_int8(weights, &input.codes, sizes, (t, values), epilogue.from_offset(out.frame(t)));
                 });
             }
         }
@@ -137,7 +137,7 @@ impl Conv2d {
         input: &[f32],
         sizes: Picture,
         (frames, values): (Range<usize>, &mut [f32]),
-        finish: Epilogue<'_>,
+        epilogue: Epilogue<'_>,
     ) {
         let (out, half) = (self.picture_out(sizes), self.kernel / 2);
         let strides = [self.stride * self.inputs, sizes.frame_stride()];
@@ -148,8 +148,8 @@ impl Conv2d {
             let count = if all_taps { (out.frames - half).min(frames.end) - t } else { 1 };
             let rows = Rows { values: &input[sizes.frame(t + taps.start - half) - half * sizes.channels..], strides };
             let from = out.frame(t - frames.start);
-            let (values, finish) = (&mut values[from..], finish.from(from));
-            let end = Output { values, stride: out.channels, bias: &self.bias, finish };
+            let (values, epilogue) = (&mut values[from..], epilogue.from_offset(from));
+            let end = Output { values, stride: out.channels, bias: &self.bias, epilogue };
             weights.run(rows, taps, count * (out.bands + 1) - 1, end);
             t += count;
         }
@@ -165,23 +165,23 @@ impl Conv2d {
     fn run_int8(
         &self,
         weights: &Int8Weights,
-        codes: &Codes,
+        codes: &QuantisedRows,
         sizes: Picture,
         (t, values): (usize, &mut [f32]),
-        finish: Epilogue<'_>,
+        epilogue: Epilogue<'_>,
     ) {
         let (out, half) = (self.picture_out(sizes), self.kernel / 2);
         let taps = self.taps_inside(t, sizes.frames);
         let first = t + taps.start - half;
-        let x = CodeRows {
-            codes: &codes.codes()[sizes.frame(first) - half * sizes.channels..],
-            code_strides: [self.stride * sizes.channels, sizes.frame_stride()],
+        let x = Int8Rows {
+            values: &codes.values()[sizes.frame(first) - half * sizes.channels..],
+            strides: [self.stride * sizes.channels, sizes.frame_stride()],
             scales: &codes.scales()[first..],
-            lows: codes.lows(),
+            offsets: codes.offsets(),
             scale_strides: [0, 1],
         };
         let values = &mut values[out.channels..];
-        weights.run(&x, taps, out.bands, Output { values, stride: out.channels, bias: &self.bias, finish });
+        weights.run(&x, taps, out.bands, Output { values, stride: out.channels, bias: &self.bias, epilogue });
     }
 }
 
@@ -199,7 +199,7 @@ fn frame_by_frame(out: Picture, image: &mut Image, keep: Keep, mut make: impl Fn
         values[..margin].fill(0.0);
         make(t, values);
         if keep != Keep::Values {
-            image.codes.write_positive_row(t, values);
+            image.codes.quantise_non_negative_row(t, values);
         }
     }
 }
@@ -272,15 +272,18 @@ mod tests {
         }
 
         /// Codes are those of the values, whether these are kept or not.
-        fn check_codes(&self, layer: &Conv2d, finish: Epilogue<'_>) {
+        fn check_codes(&self, layer: &Conv2d, epilogue: Epilogue<'_>) {
             let [mut values, mut codes, mut both] = [(); 3].map(|()| Image::default());
-            layer.run(&self.input(), self.sizes, &mut values, Keep::Values, finish);
-            layer.run(&self.input(), self.sizes, &mut codes, Keep::Codes, finish);
-            layer.run(&self.input(), self.sizes, &mut both, Keep::Both, finish);
+            layer.run(&self.input(), self.sizes, &mut values, Keep::Values, epilogue);
+            layer.run(&self.input(), self.sizes, &mut codes, Keep::Codes, epilogue);
+            layer.run(&self.input(), self.sizes, &mut both, Keep::Both, epilogue);
             assert_eq!(both.values, values.values);
             values.encode(layer.picture_out(self.sizes));
             for image in [codes, both] {
-                assert_eq!((image.codes.codes(), image.codes.scales()), (values.codes.codes(), values.codes.scales()));
+                assert_eq!(
+                    (image.codes.values(), image.codes.scales()),
+                    (values.codes.values(), values.codes.scales())
+                );
             }
         }
 
@@ -293,22 +296,22 @@ mod tests {
             // half a step of the weights' and of the activations' codes, in each product; both are at most 1 here
             let products = (layer.kernel * layer.kernel * layer.inputs) as f64;
             let step = if precision == Precision::Int8 { 0.5 / 127.0 + 0.5 / 255.0 } else { 0.0 };
-            for finish in [Epilogue::Linear, Epilogue::Relu, Epilogue::AddRelu(&other)] {
+            for epilogue in [Epilogue::Linear, Epilogue::Relu, Epilogue::AddRelu(&other)] {
                 image.room(out.len()).fill(f32::NAN);
-                layer.run(&self.input(), self.sizes, &mut image, Keep::Values, finish);
+                layer.run(&self.input(), self.sizes, &mut image, Keep::Values, epilogue);
                 let y = &image.values;
-                self.check_codes(&layer, finish);
+                self.check_codes(&layer, epilogue);
                 for (n, got) in out.without_margins(y).iter().enumerate() {
                     let (t, f, o) = (n / out.channels / out.bands, n / out.channels % out.bands, n % out.channels);
                     let sum = self.naive(t, f, o);
-                    let want = match finish {
+                    let want = match epilogue {
                         Epilogue::Linear => sum,
                         Epilogue::Relu => sum.max(0.0),
                         Epilogue::AddRelu(_) => (sum + f64::from(others[n])).max(0.0),
                         _ => unreachable!(),
                     };
                     let far = (want - f64::from(*got)).abs();
-                    assert!(far < 1e-4 + step * products, "{precision:?} {:?} {finish:?}: {want} {got}", self.sizes);
+                    assert!(far < 1e-4 + step * products, "{precision:?} {:?} {epilogue:?}: {want} {got}", self.sizes);
                 }
                 let inside: f64 = out.without_margins(y).iter().map(|y| f64::from(y.abs())).sum();
                 assert!((y.iter().map(|y| f64::from(y.abs())).sum::<f64>() - inside).abs() < 1e-6, "margins are 0");

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Output};
-use crate::kernels::int8::{CodeRows, Codes, Int8Weights, MAX_INPUTS};
+use crate::kernels::int8::{Int8Rows, Int8Weights, MAX_INPUTS, QuantisedRows};
 use crate::kernels::packed::{Packed, Rows};
 use crate::nn::tdnn::int8_taps;
 use crate::nn::{Moments, Norm, Precision, Scratch, Tensor, Weights, rounding};
@@ -133,16 +133,16 @@ impl FrameConv {
         (input, input_stride): (&[f32], usize),
         frames: usize,
         (output, output_stride): (&mut [f32], usize),
-        finish: Epilogue<'_>,
+        epilogue: Epilogue<'_>,
         scratch: &mut Scratch,
     ) {
         match &self.weights {
             TapWeights::F32(weights) => {
-                self.run_f32(weights, (input, input_stride), frames, (output, output_stride), finish);
+                self.run_f32(weights, (input, input_stride), frames, (output, output_stride), epilogue);
             }
             TapWeights::Int8(weights) => {
-                scratch.codes.write(rows(input, input_stride, frames, self.inputs), self.inputs);
-                self.run_int8(weights, &scratch.codes, frames, (output, output_stride), finish);
+                scratch.codes.quantise(rows(input, input_stride, frames, self.inputs), self.inputs);
+                self.run_int8(weights, &scratch.codes, frames, (output, output_stride), epilogue);
             }
         }
     }
@@ -158,7 +158,7 @@ impl FrameConv {
         (input, input_stride): (&[f32], usize),
         frames: usize,
         (output, output_stride): (&mut [f32], usize),
-        finish: Epilogue<'_>,
+        epilogue: Epilogue<'_>,
         scratch: &mut Scratch,
     ) {
         let channels = self.inputs;
@@ -171,13 +171,13 @@ impl FrameConv {
                     let active = &mut scratch.values[..count * channels];
                     norm.run_relu(&input[first * input_stride..], input_stride, count, active);
                     let out = (&mut output[first * output_stride..], output_stride);
-                    self.run_f32(weights, (active, channels), count, out, finish.from(first * output_stride));
+                    self.run_f32(weights, (active, channels), count, out, epilogue.from_offset(first * output_stride));
                 }
             }
             TapWeights::Int8(weights) => {
                 let rows = rows(input, input_stride, frames, channels);
-                scratch.codes.write_norm_relu(rows, norm.scale(), norm.shift());
-                self.run_int8(weights, &scratch.codes, frames, (output, output_stride), finish);
+                scratch.codes.quantise_norm_relu(rows, norm.scale(), norm.shift());
+                self.run_int8(weights, &scratch.codes, frames, (output, output_stride), epilogue);
             }
         }
     }
@@ -188,13 +188,13 @@ impl FrameConv {
         (input, input_stride): (&[f32], usize),
         frames: usize,
         (output, output_stride): (&mut [f32], usize),
-        finish: Epilogue<'_>,
+        epilogue: Epilogue<'_>,
     ) {
         let strides = [self.stride * input_stride, self.dilation * input_stride];
         for Run { outputs, taps, first } in self.runs(frames) {
             let from = outputs.start * output_stride;
-            let (values, finish) = (&mut output[from..], finish.from(from));
-            let out = Output { values, stride: output_stride, bias: &self.bias, finish };
+            let (values, epilogue) = (&mut output[from..], epilogue.from_offset(from));
+            let out = Output { values, stride: output_stride, bias: &self.bias, epilogue };
             weights.run(Rows { values: &input[first * input_stride..], strides }, taps, outputs.len(), out);
         }
     }
@@ -202,22 +202,22 @@ impl FrameConv {
     fn run_int8(
         &self,
         weights: &Int8Weights,
-        codes: &Codes,
+        codes: &QuantisedRows,
         frames: usize,
         (output, output_stride): (&mut [f32], usize),
-        finish: Epilogue<'_>,
+        epilogue: Epilogue<'_>,
     ) {
         for Run { outputs, taps, first } in self.runs(frames) {
-            let x = CodeRows {
-                codes: &codes.codes()[first * self.inputs..],
-                code_strides: [self.stride * self.inputs, self.dilation * self.inputs],
+            let x = Int8Rows {
+                values: &codes.values()[first * self.inputs..],
+                strides: [self.stride * self.inputs, self.dilation * self.inputs],
                 scales: &codes.scales()[first..],
-                lows: codes.lows().get(first..).unwrap_or_default(),
+                offsets: codes.offsets().get(first..).unwrap_or_default(),
                 scale_strides: [self.stride, self.dilation],
             };
             let from = outputs.start * output_stride;
-            let (values, finish) = (&mut output[from..], finish.from(from));
-            let out = Output { values, stride: output_stride, bias: &self.bias, finish };
+            let (values, epilogue) = (&mut output[from..], epilogue.from_offset(from));
+            let out = Output { values, stride: output_stride, bias: &self.bias, epilogue };
             weights.run(&x, taps, outputs.len(), out);
         }
     }

@@ -1,6 +1,6 @@
 //! How a picture of frames, bands and channels lies in memory, so that convolutions over it need no copies.
 
-use crate::kernels::int8::Codes;
+use crate::kernels::int8::QuantisedRows;
 
 /// The sizes of a picture, and the places of its values: channels are neighbours, then bands, then frames, and between the last band of a frame
 /// and the first of the next stands one margin of zeros, as before the first frame and behind the last:
@@ -88,7 +88,7 @@ pub struct Image {
     /// As [`Picture`] lays them out. They may be more than the picture needs.
     pub values: Vec<f32>,
     /// A row for each frame, which begins with the margin before it, and the codes of the margin behind the last.
-    pub(super) codes: Codes,
+    pub(super) codes: QuantisedRows,
 }
 
 /// What the reader of an [`Image`] needs.
@@ -119,13 +119,13 @@ impl Image {
     pub fn encode(&mut self, sizes: Picture) {
         self.begin_codes(sizes);
         for (t, row) in self.values[..sizes.len()].chunks_exact(sizes.frame_stride().max(1)).enumerate() {
-            self.codes.write_positive_row(t, row);
+            self.codes.quantise_non_negative_row(t, row);
         }
     }
 
     /// Room for the codes of a picture.
     pub(super) fn begin_codes(&mut self, sizes: Picture) {
-        self.codes.begin_positive(sizes.frames, sizes.frame_stride(), sizes.channels);
+        self.codes.resize_non_negative(sizes.frames, sizes.frame_stride(), sizes.channels);
     }
 }
 

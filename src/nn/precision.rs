@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::kernels::int8::Codes;
+use crate::kernels::int8::QuantisedRows;
 
 /// The numbers of a layer's products. What lies between the layers is f32 either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl FromStr for Precision {
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// The input as a layer of [`Precision::Int8`] reads it.
-    pub(super) codes: Codes,
+    pub(super) codes: QuantisedRows,
     /// The input as a layer of [`Precision::F32`] reads it, where it is not the one given.
     pub(super) values: Vec<f32>,
 }

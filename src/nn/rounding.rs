@@ -5,7 +5,7 @@
 //! before the layer ([`Moments`]), and the layer's bias takes the shift back.
 
 use crate::error::Result;
-use crate::kernels::int8::lost_in_rounding;
+use crate::kernels::int8::rounding_error;
 use crate::nn::{Moments, Norm, Tensor, Weights};
 
 /// What is added to the name of a tensor of codes for that of what its rounding lost: `[outputs]`, before any norm.
@@ -15,7 +15,7 @@ pub const LOST: &str = ".lost";
 pub fn lost(weight: &Tensor, inputs: &Moments) -> Vec<f32> {
     let per_input: usize = weight.shape().iter().skip(2).product();
     let means: Vec<f32> = inputs.mean().iter().flat_map(|mean| std::iter::repeat_n(*mean, per_input)).collect();
-    lost_in_rounding(weight.values(), &means)
+    rounding_error(weight.values(), &means)
 }
 
 /// What the layer of the tensor `name` lacks: [`lost`], if it computes with codes; from the file, where that holds the codes and not the weights, whatever

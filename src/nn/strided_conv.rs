@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Output};
-use crate::kernels::int8::{CodeRows, Int8Weights, MAX_INPUTS};
+use crate::kernels::int8::{Int8Rows, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
 use crate::nn::tdnn::{taps_inputs, taps_inputs_outputs};
 use crate::nn::{Precision, Scratch, Tensor, Weights};
@@ -191,24 +191,24 @@ impl StridedConv {
         input: &[f32],
         frames: usize,
         output: &mut [f32],
-        finish: Epilogue<'_>,
+        epilogue: Epilogue<'_>,
         Scratch { codes, .. }: &mut Scratch,
     ) {
         let (rows, outputs, inputs) = (self.frames_out(frames), self.outputs(), self.inputs);
         assert!(input.len() == frames * inputs && output.len() == rows * outputs, "{frames} frames");
-        let out = Output { values: output, stride: outputs, bias: &self.bias, finish };
+        let out = Output { values: output, stride: outputs, bias: &self.bias, epilogue };
         match &self.weight {
             TapWeights::F32(weight) => {
                 weight.run(Rows { values: input, strides: [self.stride * inputs, 0] }, 0..1, rows, out);
             }
             TapWeights::Int8(weight) => {
                 let block = weight.inputs();
-                codes.write(input.chunks_exact(block), block);
-                let x = CodeRows {
-                    codes: codes.codes(),
-                    code_strides: [self.stride * inputs, block],
+                codes.quantise(input.chunks_exact(block), block);
+                let x = Int8Rows {
+                    values: codes.values(),
+                    strides: [self.stride * inputs, block],
                     scales: codes.scales(),
-                    lows: codes.lows(),
+                    offsets: codes.offsets(),
                     scale_strides: [self.stride * (inputs / block), 1],
                 };
                 weight.run(&x, 0..weight.taps(), rows, out);

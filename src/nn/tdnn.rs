@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Output};
-use crate::kernels::int8::{CodeRows, Int8Weights, MAX_INPUTS};
+use crate::kernels::int8::{Int8Rows, Int8Weights, MAX_INPUTS};
 use crate::kernels::packed::{Packed, Rows};
 use crate::nn::{Norm, Precision, Scratch, Tensor, Weights};
 
@@ -111,17 +111,17 @@ impl Tdnn {
         let frames_out = frames - self.reach();
         assert!(input.len() == frames * inputs && output.len() == frames_out * outputs);
         let (taps, strides) = (0..self.taps, [inputs, self.dilation * inputs]);
-        let out = Output { values: output, stride: outputs, bias: &self.bias, finish: self.finish() };
+        let out = Output { values: output, stride: outputs, bias: &self.bias, epilogue: self.epilogue() };
         match &self.weight {
             TapWeights::F32(weight) => weight.run(Rows { values: input, strides }, taps, frames_out, out),
             TapWeights::Int8(weight) => {
                 let codes = &mut scratch.codes;
-                codes.write(input.chunks_exact(inputs.max(1)), inputs);
-                let x = CodeRows {
-                    codes: codes.codes(),
-                    code_strides: strides,
+                codes.quantise(input.chunks_exact(inputs.max(1)), inputs);
+                let x = Int8Rows {
+                    values: codes.values(),
+                    strides,
                     scales: codes.scales(),
-                    lows: codes.lows(),
+                    offsets: codes.offsets(),
                     scale_strides: [1, self.dilation],
                 };
                 weight.run(&x, taps, frames_out, out);
@@ -129,7 +129,7 @@ impl Tdnn {
         }
     }
 
-    fn finish(&self) -> Epilogue<'_> {
+    fn epilogue(&self) -> Epilogue<'_> {
         let norm = [self.norm.scale(), self.norm.shift()];
         if self.negative_slope == 0.0 {
             Epilogue::ReluNorm(norm)

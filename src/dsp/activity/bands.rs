@@ -8,7 +8,7 @@
 //! Sharp edges, because what counts is change from frame to frame. Lower rates have their last edge at 0.45 of the rate.
 
 use crate::kernels::lanes::Lanes;
-use crate::kernels::lanes::sums::Stretches;
+use crate::kernels::lanes::banded_matrix::BandedMatrix;
 use crate::kernels::lanes::transpose::scatter;
 use crate::kernels::logarithm::LogScale;
 
@@ -23,7 +23,7 @@ const LEVEL: LogScale =
 /// The bins of each band, as sums over spectra.
 #[derive(Debug, Clone)]
 pub(super) struct Bands {
-    sums: Stretches,
+    sums: BandedMatrix,
     levels: [Lanes; N_BANDS],
 }
 
@@ -39,7 +39,7 @@ impl Bands {
         let (bins, edges): (usize, [usize; N_BANDS + 1]) = (length / 2 + 1, std::array::from_fn(edge));
         let ones = vec![1.0; bins];
         let inside = edges.windows(2).map(|edge| (edge[0], ones.get(edge[0]..edge[1]).unwrap_or_default()));
-        Self { sums: Stretches::new(bins, inside), levels: [Lanes::default(); N_BANDS] }
+        Self { sums: BandedMatrix::new(bins, inside), levels: [Lanes::default(); N_BANDS] }
     }
 
     /// Appends the levels `[N_BANDS]` of the first `count` of 16 power spectra, dB.

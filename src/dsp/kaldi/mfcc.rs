@@ -14,7 +14,7 @@ use std::ops::Range;
 use crate::dsp::dct::Dct;
 use crate::dsp::options;
 use crate::error::{Error, Result};
-use crate::kernels::lanes::sums::Stretches;
+use crate::kernels::lanes::banded_matrix::BandedMatrix;
 use crate::kernels::lanes::transpose::scatter;
 use crate::kernels::lanes::{LANES, Lanes};
 
@@ -97,7 +97,7 @@ pub struct KaldiMfcc {
     options: KaldiMfccOptions,
     bands: Bands,
     /// The cosine transform, liftered.
-    dct: Stretches,
+    dct: BandedMatrix,
     /// `[num_bins]`.
     log_bands: Vec<Lanes>,
     /// `[num_ceps]`.

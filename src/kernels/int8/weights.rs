@@ -1,30 +1,30 @@
-//! Weights as 8-bit codes, laid out as the products read them.
+//! Quantised and packed weights: i8 values, one scale per output.
 
-use super::{GROUP, PANEL};
-use crate::kernels::dot::Variant;
-use crate::kernels::vectors::for_each_width;
+use super::tile::GROUP;
+use crate::kernels::cpu::Variant;
+use crate::kernels::epilogue::PANEL;
+use crate::kernels::multiversion::multiversion;
 
-/// The most inputs of one tap: 65,536 products of 255 and 127 still fit 32 bits.
+/// Maximum number of inputs of one tap: 65,536 products of 255 and 127 fit 32 bits.
 pub const MAX_INPUTS: usize = 1 << 16;
 
-/// Weights `[taps, inputs, outputs]`, a scale for each output.
+/// Weights `[taps, inputs, outputs]` with one scale per output.
 ///
-/// Panels of 32 outputs; in a panel tap after tap; in a tap four inputs after four inputs, those of an output side by side, zeros behind the last.
+/// Packed as panels of 32 outputs; in a panel tap after tap; in a tap groups of four inputs, those of an output adjacent; zeros after the last.
 #[derive(Clone, Debug, Default)]
 pub struct Int8Weights {
     taps: usize,
     inputs: usize,
     outputs: usize,
     panels: Vec<[i8; GROUP * PANEL]>,
-    /// Of each output, padded to whole panels.
+    /// One per output, padded to whole panels.
     scales: Vec<[f32; PANEL]>,
-    /// `Σ_l w[j, l, o]`: panels, in each tap after tap.
+    /// `Σ_l w[j, l, o]` as `[panels, taps, PANEL]`.
     sums: Vec<[f32; PANEL]>,
 }
 
 impl Int8Weights {
-    /// `values` is `[outputs, taps, inputs]`. Each output's largest weight becomes ±127, the others are rounded to the nearest code. The weights that
-    /// are meant are `factors[o]` times these.
+    /// Quantises and packs `factors[o] · values[o, j, l]`, with `values` `[outputs, taps, inputs]` (see [`quantise_row`]).
     ///
     /// # Panics
     ///
@@ -35,11 +35,12 @@ impl Int8Weights {
         weights
     }
 
-    /// As [`Self::new`], in the memory of what was here: for a matrix that many rows are multiplied with, but not for ever.
+    /// As [`Self::new`], in the memory of this matrix. For an operand that changes but is multiplied with many rows, such as the keys of an
+    /// attention head.
     ///
     /// # Panics
     ///
-    /// As there.
+    /// As [`Self::new`].
     pub fn refill(&mut self, values: &[f32], factors: &[f32], [taps, inputs, outputs]: [usize; 3]) {
         assert!(values.len() == taps * inputs * outputs && factors.len() == outputs, "{} values", values.len());
         assert!(inputs <= MAX_INPUTS, "{inputs} inputs would overflow a sum of 32 bits");
@@ -48,46 +49,45 @@ impl Int8Weights {
         cleared(&mut self.panels, panels * taps * groups, [0; GROUP * PANEL]);
         cleared(&mut self.scales, panels, [0.0; PANEL]);
         cleared(&mut self.sums, panels * taps, [0.0; PANEL]);
-        let mut codes = vec![0_i8; taps * inputs];
+        let mut quantised = vec![0_i8; taps * inputs];
         let rows = values.chunks_exact((taps * inputs).max(1));
         for (o, (row, factor)) in rows.zip(factors).enumerate() {
-            self.scales[o / PANEL][o % PANEL] = factor * encode(Variant::best(), row, &mut codes);
-            for (j, of_tap) in codes.chunks_exact(inputs).enumerate() {
+            self.scales[o / PANEL][o % PANEL] = factor * (quantise_row(row, &mut quantised) / MAX_VALUE);
+            for (j, of_tap) in quantised.chunks_exact(inputs).enumerate() {
                 self.place(o, j, of_tap);
             }
         }
     }
 
-    /// The codes of one output and tap to their places.
-    fn place(&mut self, output: usize, tap: usize, codes: &[i8]) {
-        let (part, column, groups) = (output / PANEL * self.taps + tap, output % PANEL, self.groups());
-        let places =
-            self.panels[part * groups..][..groups].iter_mut().map(|group| &mut group.as_chunks_mut().0[column]);
-        let (whole, rest) = codes.as_chunks::<GROUP>();
+    /// Packs the weights of one output and tap.
+    fn place(&mut self, output: usize, tap: usize, quantised: &[i8]) {
+        let (part, column, count) = (output / PANEL * self.taps + tap, output % PANEL, self.groups());
+        let places = self.panels[part * count..][..count].iter_mut().map(|group| &mut group.as_chunks_mut().0[column]);
+        let (whole, rest) = quantised.as_chunks::<GROUP>();
         let mut last = [0; GROUP];
         last[..rest.len()].copy_from_slice(rest);
-        let codes_and_last = whole.iter().chain(std::iter::once(&last));
-        places.zip(codes_and_last).for_each(|(place, codes): (&mut [i8; GROUP], _)| *place = *codes);
+        let groups = whole.iter().chain(std::iter::once(&last));
+        places.zip(groups).for_each(|(place, group): (&mut [i8; GROUP], _)| *place = *group);
         // below 2²⁴: exact
-        self.sums[part][column] = codes.iter().map(|code| i32::from(*code)).sum::<i32>() as f32;
+        self.sums[part][column] = quantised.iter().map(|w| i32::from(*w)).sum::<i32>() as f32;
     }
 
-    /// Taps.
+    /// Number of taps.
     pub fn taps(&self) -> usize {
         self.taps
     }
 
-    /// Inputs of a tap.
+    /// Number of inputs of a tap.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Outputs.
+    /// Number of outputs.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Groups of four inputs.
+    /// Number of groups of four inputs in a tap.
     pub(super) fn groups(&self) -> usize {
         self.inputs.div_ceil(GROUP)
     }
@@ -97,65 +97,79 @@ impl Int8Weights {
         self.scales.len()
     }
 
-    /// Codes of a panel from tap `tap` on, each tap [`Self::groups`] long.
-    pub(super) fn codes(&self, panel: usize, tap: usize) -> &[[i8; GROUP * PANEL]] {
+    /// Weights of a panel from tap `tap` on, [`Self::groups`] groups per tap.
+    pub(super) fn values(&self, panel: usize, tap: usize) -> &[[i8; GROUP * PANEL]] {
         let (first, end) = (panel * self.taps + tap, (panel + 1) * self.taps);
         &self.panels[first * self.groups()..end * self.groups()]
     }
 
-    /// Scales of a panel's outputs.
+    /// Scales of the outputs of a panel.
     pub(super) fn scales(&self, panel: usize) -> &[f32; PANEL] {
         &self.scales[panel]
     }
 
-    /// Sums of a panel's codes from tap `tap` on, each tap's.
+    /// Sums of the weights of a panel from tap `tap` on, one row per tap.
     pub(super) fn sums(&self, panel: usize, tap: usize) -> &[[f32; PANEL]] {
         &self.sums[panel * self.taps + tap..(panel + 1) * self.taps]
     }
 
-    /// The weight that a code stands for.
+    /// A dequantised weight.
     #[cfg(test)]
     pub(super) fn at(&self, tap: usize, input: usize, output: usize) -> f64 {
         let (panel, column) = (output / PANEL, output % PANEL);
-        let code = self.codes(panel, tap)[input / GROUP][column * GROUP + input % GROUP];
-        f64::from(code) * f64::from(self.scales[panel][column])
+        let value = self.values(panel, tap)[input / GROUP][column * GROUP + input % GROUP];
+        f64::from(value) * f64::from(self.scales[panel][column])
     }
 }
 
-/// What the codes of each output lose of its sum, if its inputs have these means: `Σ_k (w[o, k] − step · code[o, k]) · means[k]` for rows of
-/// `means.len()` weights.
+/// Quantises one row of weights symmetrically: `q = x / scale` rounded half to even, `scale = max |x| / 127`. Returns `max |x|`, which is NaN
+/// or infinite if a weight is.
 ///
 /// # Panics
 ///
-/// If `values` are no whole number of rows.
-pub fn lost_in_rounding(values: &[f32], means: &[f32]) -> Vec<f32> {
+/// If the lengths differ.
+pub fn quantise_row(row: &[f32], quantised: &mut [i8]) -> f32 {
+    assert!(row.len() == quantised.len(), "{} weights, room for {}", row.len(), quantised.len());
+    quantise(Variant::best(), row, quantised)
+}
+
+/// Expected error of each output caused by the rounding of its weights, for inputs of the given means:
+/// `Σ_k (w[o, k] − scale · q[o, k]) · means[k]`, for rows of `means.len()` weights.
+///
+/// # Panics
+///
+/// If `values` is not a whole number of rows.
+pub fn rounding_error(values: &[f32], means: &[f32]) -> Vec<f32> {
     let length = means.len().max(1);
-    assert!(values.len().is_multiple_of(length), "{} values in rows of {length}", values.len());
-    values.chunks_exact(length).map(|row| lost(Variant::best(), row, means)).collect()
+    assert!(values.len().is_multiple_of(length), "{} values are not whole rows of {length}", values.len());
+    values.chunks_exact(length).map(|row| row_error(Variant::best(), row, means)).collect()
 }
 
-/// What a code stands for, of a row whose largest weight is given; and its inverse, 0 where there is none.
+/// Largest magnitude of a quantised weight.
+const MAX_VALUE: f32 = 127.0;
+/// 1.5 · 2²³: adding it to a small number rounds the number to an integer, which the last bits of the sum hold.
+const ROUND: f32 = 12_582_912.0;
+
+/// `max |x|` of a row, its scale, and the inverse of the scale (0 if the scale is 0).
 #[inline(always)]
-#[allow(clippy::inline_always)] // a part of the copies below
-fn step_and_inverse(row: &[f32]) -> (f32, f32) {
-    // the bits of NaN and of the infinities are above those of every number
-    let step = f32::from_bits(row.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff))) / 127.0;
-    (step, if step > 0.0 { 1.0 / step } else { 0.0 })
+#[allow(clippy::inline_always)] // compiled into each variant of its callers
+fn largest_scale_inverse(row: &[f32]) -> [f32; 3] {
+    // the bit patterns of NaN and the infinities are above those of every number
+    let largest = f32::from_bits(row.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff)));
+    let scale = largest / MAX_VALUE;
+    [largest, scale, if scale > 0.0 { 1.0 / scale } else { 0.0 }]
 }
-
-/// Added to a float it leaves no room for fractions: 1.5 · 2²³.
-const WHOLE: f32 = 12_582_912.0;
 
 fn cleared<T: Clone>(values: &mut Vec<T>, length: usize, empty: T) {
     values.clear();
     values.resize(length, empty);
 }
 
-for_each_width! {
-    /// Of one row, in 16 sums side by side, so that each width of vectors adds up in the same order.
-    fn lost(row: &[f32], means: &[f32]) -> f32 {
-        let (step, inverse) = step_and_inverse(row);
-        let error = |x: f32| x - ((x * inverse + WHOLE) - WHOLE) * step;
+multiversion! {
+    /// [`rounding_error`] of one row, in 16 partial sums, so that the order of additions is the same in all variants.
+    fn row_error(row: &[f32], means: &[f32]) -> f32 {
+        let [_, scale, inverse] = largest_scale_inverse(row);
+        let error = |x: f32| x - ((x * inverse + ROUND) - ROUND) * scale;
         let ((rows, last), (means, last_means)) = (row.as_chunks::<16>(), means.as_chunks::<16>());
         let mut sums = [0.0_f32; 16];
         for (row, means) in rows.iter().zip(means) {
@@ -168,14 +182,14 @@ for_each_width! {
     }
 }
 
-for_each_width! {
-    /// The nearest codes of a row whose largest weight is 127 of them, half to even. Returns what a step is worth: NaN or infinite where a weight is.
-    fn encode(row: &[f32], codes: &mut [i8]) -> f32 {
-        let (step, inverse) = step_and_inverse(row);
-        for (code, x) in codes.iter_mut().zip(row) {
-            *code = (x * inverse + WHOLE).to_bits() as i8;
+multiversion! {
+    /// See [`quantise_row`].
+    fn quantise(row: &[f32], quantised: &mut [i8]) -> f32 {
+        let [largest, _, inverse] = largest_scale_inverse(row);
+        for (q, x) in quantised.iter_mut().zip(row) {
+            *q = (x * inverse + ROUND).to_bits() as i8;
         }
-        step
+        largest
     }
 }
 
@@ -184,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_the_nearest_ones_and_their_sums_are_kept() {
+    fn weights_are_rounded_to_the_nearest_step_and_their_sums_are_stored() {
         let shape @ [taps, inputs, outputs] = [2, 7, 37];
         let values: Vec<f32> = (0..taps * inputs * outputs).map(|i| (i as f32 * 0.731).sin()).collect();
         let factors: Vec<f32> = (0..outputs).map(|o| o as f32 - 9.5).collect();
@@ -198,21 +212,21 @@ mod tests {
                     assert!(far <= 0.5001 * step, "tap {j}, input {l}, output {o}");
                 }
                 let sum: f64 = (0..inputs).map(|l| weights.at(j, l, o)).sum();
-                let kept = weights.sums(o / PANEL, j)[0][o % PANEL] * weights.scales(o / PANEL)[o % PANEL];
-                assert!((sum - f64::from(kept)).abs() < 1e-3);
+                let stored = weights.sums(o / PANEL, j)[0][o % PANEL] * weights.scales(o / PANEL)[o % PANEL];
+                assert!((sum - f64::from(stored)).abs() < 1e-3);
             }
         }
     }
 
     #[test]
-    fn what_is_lost_is_what_the_codes_are_off_by() {
+    fn rounding_error_is_the_difference_to_the_dequantised_weights() {
         for inputs in [1, 7, 16, 37, 100] {
             let values: Vec<f32> = (0..3 * inputs).map(|i| (i as f32 * 0.731).sin()).collect();
             let means: Vec<f32> = (0..inputs).map(|i| (i as f32 * 0.417).cos() + 0.5).collect();
             let weights = Int8Weights::new(&values, &[1.0; 3], [1, inputs, 3]);
             for variant in Variant::ALL {
-                let got: Vec<f32> = values.chunks(inputs).map(|row| lost(variant, row, &means)).collect();
-                assert_eq!(got, lost_in_rounding(&values, &means), "{variant:?}");
+                let got: Vec<f32> = values.chunks(inputs).map(|row| row_error(variant, row, &means)).collect();
+                assert_eq!(got, rounding_error(&values, &means), "{variant:?}");
                 for (o, (row, got)) in values.chunks(inputs).zip(got).enumerate() {
                     let off = |l: usize| (f64::from(row[l]) - weights.at(0, l, o)) * f64::from(means[l]);
                     let want: f64 = (0..inputs).map(off).sum();
@@ -220,11 +234,11 @@ mod tests {
                 }
             }
         }
-        assert_eq!(lost_in_rounding(&[0.0; 4], &[1.0, 2.0]), [0.0, 0.0]);
+        assert_eq!(rounding_error(&[0.0; 4], &[1.0, 2.0]), [0.0, 0.0]);
     }
 
     #[test]
-    fn refilled_it_is_as_new() {
+    fn a_refilled_matrix_equals_a_new_one() {
         let mut refilled = Int8Weights::new(&vec![9.0; 3 * 50 * 70], &[2.0; 70], [3, 50, 70]);
         for shape in [[1, 0, 3], [1, 3, 0], [1, 7, 33], [2, 9, 5]] {
             let values: Vec<f32> = (0..shape.iter().product()).map(|i| (i as f32 * 0.731).sin()).collect();
@@ -236,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_of_zeros_stays_one_and_a_broken_one_is_seen() {
+    fn zero_weights_stay_zero_and_a_non_finite_weight_makes_the_scale_non_finite() {
         let values = [0.0, 0.0, f32::NAN, 1.0, f32::INFINITY, 1.0];
         let weights = Int8Weights::new(&values, &[1.0; 3], [1, 2, 3]);
         assert_eq!((weights.at(0, 0, 0), weights.scales(0)[0]), (0.0, 0.0));
@@ -244,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn no_weights_are_no_work() {
+    fn a_matrix_without_weights_is_empty() {
         assert_eq!(Int8Weights::new(&[], &[1.0; 3], [1, 0, 3]).panels(), 1);
         assert_eq!(Int8Weights::new(&[], &[], [1, 3, 0]).panels(), 0);
     }
 
     #[test]
     #[should_panic(expected = "overflow")]
-    fn more_inputs_than_a_sum_can_hold_are_refused() {
+    fn inputs_that_could_overflow_a_sum_panic() {
         Int8Weights::new(&vec![0.0; MAX_INPUTS + 1], &[1.0], [1, MAX_INPUTS + 1, 1]);
     }
 }

@@ -1,18 +1,18 @@
-//! The Fourier transform of real signals, 16 at once.
+//! FFT of 16 real signals at once.
 //!
 //! ```text
 //! X[k] = Σ_i x[i] · exp(−2πj · k · i / n)        k = 0 .. n / 2
 //! ```
 //!
-//! Neighbouring samples are taken for the real and imaginary parts of n / 2 values z, whose transform Z holds that of x:
+//! Pairs of adjacent samples are taken as n / 2 complex values z. The transform X follows from their transform Z:
 //!
 //! ```text
 //! X[k] = E + exp(−2πj k / n) · O,   X[n/2 − k] = conj(E − exp(−2πj k / n) · O)
 //! E = (Z[k] + conj Z[n/2 − k]) / 2,   O = (Z[k] − conj Z[n/2 − k]) / 2j
 //! ```
 //!
-//! Z is Stockham's transform, decimated in frequency: factors 4, 2, 3 and 5, and no order to restore at the end. With s the product of the
-//! factors so far and r the next one, of n/2 = s · r · m values
+//! Z is computed by Stockham's autosort algorithm, decimated in frequency, with radices 4, 2, 3 and 5. With s the product of the radices so
+//! far and r the next one, of n/2 = s · r · m values
 //!
 //! ```text
 //! y[q + s (r p + u)] = exp(−2πj p u / (r m)) · Σ_t exp(−2πj t u / r) · z[q + s (p + m t)]        q < s, p < m, u < r
@@ -20,14 +20,15 @@
 
 use std::f64::consts::{PI, TAU};
 
+use super::Lanes;
+use super::multiversion_lanes::multiversion_lanes;
 use super::vector::Vector;
-use super::{Lanes, for_each_vector};
-use crate::kernels::dot::Variant;
+use crate::kernels::cpu::Variant;
 
 /// Real and imaginary part.
 type Complex = [Lanes; 2];
 
-/// A plan for signals of one length.
+/// FFT plan for real signals of one length.
 #[derive(Clone, Debug)]
 pub struct RealFft {
     length: usize,
@@ -36,7 +37,7 @@ pub struct RealFft {
     turns: Vec<[f32; 2]>,
 }
 
-/// One factor: for each p the powers 1 .. r of exp(−2πj p / (r m)), one after the other.
+/// One stage: its radix r, and for each p the twiddle factors exp(−2πj p u / (r m)), u = 1 .. r − 1.
 #[derive(Clone, Debug)]
 struct Stage {
     factor: usize,
@@ -44,7 +45,7 @@ struct Stage {
 }
 
 impl RealFft {
-    /// Plans signals of `length` samples; nothing for lengths that are odd, 0, or have other prime factors than 2, 3 and 5.
+    /// Plans the transform of `length` samples; `None` if the length is odd, 0, or has prime factors other than 2, 3 and 5.
     pub fn new(length: usize) -> Option<Self> {
         if !Self::plans(length) {
             return None;
@@ -62,7 +63,7 @@ impl RealFft {
         Some(Self { length, stages, turns: (0..=length / 4).map(turn).collect() })
     }
 
-    /// Whether signals of this length can be planned.
+    /// Whether the length is supported.
     pub fn plans(length: usize) -> bool {
         let without = |n: usize, factor: usize| {
             std::iter::successors(Some(n), |n| n.is_multiple_of(factor).then(|| n / factor)).last()
@@ -72,17 +73,17 @@ impl RealFft {
         length.is_multiple_of(2) && rest == Some(1)
     }
 
-    /// n.
+    /// n, the number of samples.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// n / 2 + 1.
+    /// n / 2 + 1, the number of frequency bins.
     pub fn bins(&self) -> usize {
         self.length / 2 + 1
     }
 
-    /// `|X[k]|²` of `signals` `[n]` to `powers` `[bins]`. `signals` and `scratch` `[n]` are work space.
+    /// Power spectrum `|X[k]|²` of `signals` `[n]`, to `powers` `[bins]`. Overwrites `signals` and `scratch` `[n]`.
     ///
     /// # Panics
     ///
@@ -92,7 +93,7 @@ impl RealFft {
         transform(Variant::best(), self, signals, scratch, powers, Part::Power);
     }
 
-    /// The real parts of `X[k]`, likewise.
+    /// Real parts of `X[k]` of `signals` `[n]`, to `parts` `[bins]`. Overwrites `signals` and `scratch` `[n]`.
     ///
     /// # Panics
     ///
@@ -104,12 +105,15 @@ impl RealFft {
 
     fn check(&self, signals: &[Lanes], scratch: &[Lanes], out: &[Lanes]) {
         let lengths = [signals.len(), scratch.len(), out.len()];
-        assert!(lengths == [self.length, self.length, self.bins()], "signals and spectra have the planned lengths");
+        assert!(
+            lengths == [self.length, self.length, self.bins()],
+            "signals and spectra do not have the planned lengths"
+        );
     }
 }
 
 impl Stage {
-    /// The stage of `factor` where `left` = r · m values are left to be transformed.
+    /// The stage of radix `factor` for `left` = r · m values that remain to be transformed.
     fn new(factor: usize, left: usize) -> Self {
         let twiddle = |p: usize, u: usize| {
             let (sin, cos) = (-TAU * (p * u) as f64 / left as f64).sin_cos();
@@ -120,14 +124,14 @@ impl Stage {
     }
 }
 
-/// What of a spectrum is wanted.
+/// Which part of the spectrum is computed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Power,
     Real,
 }
 
-for_each_vector! {
+multiversion_lanes! {
     fn transform<V>(plan: &RealFft, signals: &mut [Lanes], scratch: &mut [Lanes], out: &mut [Lanes], part: Part) {
         let (mut from, mut to) = (signals.as_chunks_mut::<2>().0, scratch.as_chunks_mut::<2>().0);
         let mut stride = 1;
@@ -148,9 +152,9 @@ for_each_vector! {
 /// A complex number in registers.
 type Value<V> = [V; 2];
 
-/// One stage, by the transform of R values.
+/// One stage, by the DFT of R values.
 #[inline(always)]
-#[allow(clippy::inline_always, clippy::needless_range_loop)] // compiled into each copy
+#[allow(clippy::inline_always, clippy::needless_range_loop)] // compiled with the target features of its caller
 fn pass<V: Vector, const R: usize>(
     from: &[Complex],
     to: &mut [Complex],
@@ -162,7 +166,7 @@ fn pass<V: Vector, const R: usize>(
     for (p, to) in to.chunks_exact_mut(R * stride).enumerate() {
         let twiddles = &twiddles[p * (R - 1)..(p + 1) * (R - 1)];
         for q in 0..stride {
-            // plain loops: what is passed to `map` is not always compiled into this copy
+            // loops instead of `map`, whose closure is not always compiled with the target features of this copy
             let mut values = [[V::splat(0.0); 2]; R];
             for t in 0..R {
                 values[t] = load(&from[t * apart + p * stride + q]);
@@ -239,7 +243,7 @@ fn four<V: Vector>([a, b, c, d]: [Value<V>; 4]) -> [Value<V>; 4] {
     [plus(even, odd), first, minus(even, odd), third]
 }
 
-/// By the sums and differences of the values that belong together: those at t and r − t.
+/// DFT of 3 values, by sums and differences of the values at t and r − t.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn three<V: Vector>([a, b, c]: [Value<V>; 3]) -> [Value<V>; 3] {
@@ -266,7 +270,7 @@ fn five<V: Vector>([a, b, c, d, e]: [Value<V>; 5]) -> [Value<V>; 5] {
     [plus(plus(a, near), far), first, second, third, fourth]
 }
 
-/// From Z to X.
+/// Computes X from Z.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn untangle<V: Vector>(z: &[Complex], turns: &[[f32; 2]], out: &mut [Lanes], part: Part) {
@@ -330,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_does_not_see_the_others() {
+    fn lanes_are_independent() {
         let (plan, x) = (RealFft::new(240).unwrap(), noise(240));
         let run = |x: &[Lanes]| {
             let (mut signals, mut scratch, mut out) = (x.to_vec(), x.to_vec(), vec![Lanes::default(); plan.bins()]);
@@ -346,13 +350,13 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_are_not_planned() {
+    fn unsupported_lengths_have_no_plan() {
         assert!([0, 1, 3, 7, 14, 22, 2 * 49, 2820].into_iter().all(|length| RealFft::new(length).is_none()));
     }
 
     #[test]
     #[should_panic(expected = "planned lengths")]
-    fn a_wrong_length_is_refused() {
+    fn a_wrong_length_panics() {
         let plan = RealFft::new(8).unwrap();
         plan.powers(&mut [Lanes::default(); 8], &mut [Lanes::default(); 7], &mut [Lanes::default(); 5]);
     }

@@ -1,15 +1,16 @@
-//! What is done to frames before their Fourier transform.
+//! Frame processing before the Fourier transform: windowing, scaling, mean removal, pre-emphasis, energy.
 
+use super::Lanes;
+use super::multiversion_lanes::multiversion_lanes;
 use super::vector::Vector;
-use super::{Lanes, for_each_vector};
-use crate::kernels::dot::Variant;
+use crate::kernels::cpu::Variant;
 
-/// `x[i] = x[i] · w[i]`; what lies behind the window stays.
+/// Windowing: `x[i] = x[i] · w[i]`; values after the end of the window are unchanged.
 pub fn multiply(frames: &mut [Lanes], window: &[f32]) {
     multiply_by(Variant::best(), frames, window);
 }
 
-for_each_vector! {
+multiversion_lanes! {
     fn multiply_by<V>(frames: &mut [Lanes], window: &[f32]) {
         for (x, w) in frames.iter_mut().zip(window) {
             V::load(x).mul(V::splat(*w)).store(x);
@@ -17,17 +18,17 @@ for_each_vector! {
     }
 }
 
-/// `x[i] = factor · x[i]`, and with `centre` less the mean of that over i.
+/// Scales: `x[i] = factor · x[i]`; with `centre` it also subtracts the mean over i.
 pub fn scale_and_centre(frames: &mut [Lanes], factor: f32, centre: bool) {
     scale_and_centre_by(Variant::best(), frames, factor, centre);
 }
 
-for_each_vector! {
+multiversion_lanes! {
     fn scale_and_centre_by<V>(frames: &mut [Lanes], factor: f32, centre: bool) {
         let mut less = Lanes::default();
         if centre {
             sum::<V, false>(frames).store(&mut less);
-            // in this order a constant leaves nothing
+            // in this order a constant signal becomes exactly 0
             less.0 = less.0.map(|sum| -(sum / frames.len().max(1) as f32 * factor));
         }
         let (factor, less) = (V::splat(factor), V::load(&less));
@@ -37,12 +38,12 @@ for_each_vector! {
     }
 }
 
-/// `Σ x[i]²` of each signal.
+/// Energy `Σ x[i]²` of each signal.
 pub fn energies(frames: &[Lanes]) -> Lanes {
     energies_by(Variant::best(), frames)
 }
 
-for_each_vector! {
+multiversion_lanes! {
     fn energies_by<V>(frames: &[Lanes]) -> Lanes {
         let mut out = Lanes::default();
         sum::<V, true>(frames).store(&mut out);
@@ -50,12 +51,12 @@ for_each_vector! {
     }
 }
 
-/// `x[i] = (x[i] − coefficient · x[max(i − 1, 0)]) · w[i]`, in place.
+/// Pre-emphasis and windowing in place: `x[i] = (x[i] − coefficient · x[max(i − 1, 0)]) · w[i]`.
 pub fn emphasise(frames: &mut [Lanes], coefficient: f32, window: &[f32]) {
     emphasise_by(Variant::best(), frames, coefficient, window);
 }
 
-for_each_vector! {
+multiversion_lanes! {
     fn emphasise_by<V>(frames: &mut [Lanes], coefficient: f32, window: &[f32]) {
         let Some(first) = frames.first() else { return };
         let (less, mut before) = (V::splat(-coefficient), V::load(first));
@@ -67,7 +68,7 @@ for_each_vector! {
     }
 }
 
-/// Of the values or their squares. Four sums side by side: less rounding, and none waits for another.
+/// Sum of the values, or of their squares, in four partial sums: a smaller rounding error and no dependency between additions.
 #[inline(always)]
 #[allow(clippy::inline_always)] // compiled into each copy
 fn sum<V: Vector, const SQUARES: bool>(frames: &[Lanes]) -> V {
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_is_its_formula_in_every_variant() {
+    fn every_operation_equals_its_formula_in_every_variant() {
         for variant in Variant::ALL {
             for n in [0, 1, 3, 4, 9, 25] {
                 let before = frames(n);

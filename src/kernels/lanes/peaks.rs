@@ -1,44 +1,44 @@
-//! What stands out in each signal.
+//! Peak picking, sums and maxima over 16 signals.
 
 use super::{LANES, Lanes};
-use crate::kernels::dot::Variant;
-use crate::kernels::vectors::for_each_width;
+use crate::kernels::cpu::Variant;
+use crate::kernels::multiversion::multiversion;
 
-/// Where the highest local maximum lies among the places `first` to `last`, those behind `first` at a cost of `cost` a place; of equals the last. 0 where
-/// there is none.
+/// Index of the highest local maximum among `first..=last`, with a penalty of `cost` per index after `first`; the last one of equals. 0 if there
+/// is none.
 ///
 /// # Panics
 ///
-/// If there are no values before `first` (which is at least 1) or behind `last`.
+/// If there is no value before `first` or after `last`.
 pub fn highest(values: &[Lanes], first: usize, last: usize, cost: f32) -> [usize; LANES] {
-    assert!(first > 0 && last + 1 < values.len(), "a neighbour on either side");
-    highest_by(Variant::best(), values, first, last, cost).0.map(|place| place as usize)
+    assert!(first > 0 && last + 1 < values.len(), "no neighbour on either side");
+    highest_by(Variant::best(), values, first, last, cost).0.map(|index| index as usize)
 }
 
-for_each_width! {
-    #[expect(clippy::needless_bitwise_bool, reason = "no branch, so that it is vectorised")]
+multiversion! {
+    #[expect(clippy::needless_bitwise_bool, reason = "without a branch the loop is vectorised")]
     fn highest_by(values: &[Lanes], first: usize, last: usize, cost: f32) -> Lanes {
         let (mut best, mut found) = ([f32::NEG_INFINITY; LANES], [0.0; LANES]);
-        for (place, around) in (0..last).zip(values.windows(3)).skip(first - 1) {
+        for (index, around) in (0..last).zip(values.windows(3)).skip(first - 1) {
             let (before, at, after) = (&around[0].0, &around[1].0, &around[2].0);
-            let (place, less) = ((place + 1) as f32, cost * (place + 1 - first) as f32);
+            let (index, penalty) = ((index + 1) as f32, cost * (index + 1 - first) as f32);
             for l in 0..LANES {
-                let score = at[l] - less;
+                let score = at[l] - penalty;
                 let better = (at[l] > before[l]) & (at[l] >= after[l]) & (score >= best[l]);
                 best[l] = if better { score } else { best[l] };
-                found[l] = if better { place } else { found[l] };
+                found[l] = if better { index } else { found[l] };
             }
         }
         Lanes(found)
     }
 }
 
-/// The sum of each signal's values in order, and the largest of them (0 at least, NaN left out).
+/// Sum of the values of each signal, in order, and their maximum (at least 0; NaN is ignored).
 pub fn sums_and_peaks(values: &[Lanes]) -> [Lanes; 2] {
     sums_and_peaks_by(Variant::best(), values)
 }
 
-for_each_width! {
+multiversion! {
     fn sums_and_peaks_by(values: &[Lanes]) -> [Lanes; 2] {
         let (mut sums, mut peaks) = ([0.0_f32; LANES], [0.0_f32; LANES]);
         for Lanes(x) in values {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_no_peak() {
+    fn nan_is_no_peak() {
         let mut values = noise(9);
         for x in &mut values {
             x.0[4] = f32::NAN;
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "either side")]
-    fn a_place_without_a_neighbour_is_refused() {
+    fn an_index_without_a_neighbour_panics() {
         highest(&noise(5), 1, 4, 0.0);
     }
 }

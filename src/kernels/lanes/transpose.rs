@@ -1,19 +1,20 @@
-//! Rows to lanes and back.
+//! Transposition between rows and lanes.
 
-use super::{LANES, Lanes, for_each_vector};
-use crate::kernels::dot::Variant;
+use super::multiversion_lanes::multiversion_lanes;
+use super::{LANES, Lanes};
+use crate::kernels::cpu::Variant;
 
-/// Row l becomes lane l: `lanes[i].0[l] = rows[l][i]`.
+/// Rows to lanes: `lanes[i].0[l] = rows[l][i]`.
 ///
 /// # Panics
 ///
 /// If a row is not as long as `lanes`.
 pub fn gather(rows: [&[f32]; LANES], lanes: &mut [Lanes]) {
-    assert!(rows.iter().all(|row| row.len() == lanes.len()), "rows as long as there are lanes");
+    assert!(rows.iter().all(|row| row.len() == lanes.len()), "a row is not as long as the lanes");
     gather_by(Variant::best(), rows, lanes);
 }
 
-for_each_vector! {
+multiversion_lanes! {
     fn gather_by<V>(rows: [&[f32]; LANES], lanes: &mut [Lanes]) {
         let rows = rows.map(|row| row.as_chunks::<LANES>());
         let (blocks, rest) = lanes.as_chunks_mut::<LANES>();
@@ -26,18 +27,21 @@ for_each_vector! {
     }
 }
 
-/// The first lanes become the rows of `rows`, each as long as `lanes`.
+/// Lanes to rows: the first lanes become the rows of `rows`, each as long as `lanes`.
 ///
 /// # Panics
 ///
-/// If there are more than 16 rows, or no whole number of them.
+/// If `rows` is not a whole number of rows, or more than 16.
 pub fn scatter(lanes: &[Lanes], rows: &mut [f32]) {
     let length = lanes.len();
-    assert!(rows.len() <= LANES * length && rows.len().is_multiple_of(length.max(1)), "whole rows, at most 16");
+    assert!(
+        rows.len() <= LANES * length && rows.len().is_multiple_of(length.max(1)),
+        "not whole rows, or more than 16"
+    );
     scatter_by(Variant::best(), lanes, rows);
 }
 
-for_each_vector! {
+multiversion_lanes! {
     fn scatter_by<V>(lanes: &[Lanes], rows: &mut [f32]) {
         let length = lanes.len();
         let (blocks, rest) = lanes.as_chunks::<LANES>();
@@ -58,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back() {
+    fn gather_and_scatter_are_inverse() {
         for variant in Variant::ALL {
             for length in [0, 1, 15, 16, 17, 40, 80] {
                 let rows: Vec<Vec<f32>> =
@@ -78,8 +82,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "as long as")]
-    fn a_row_of_another_length_is_refused() {
+    #[should_panic(expected = "not as long as")]
+    fn a_row_of_another_length_panics() {
         let mut rows = [&[0.0; 3][..]; LANES];
         rows[7] = &[0.0; 2];
         gather(rows, &mut [Lanes::default(); 3]);

@@ -1,11 +1,11 @@
-//! One vector of 16 values, for each instruction set. Only the copies that [`for_each_vector`](super::for_each_vector) compiles use them.
-#![allow(clippy::inline_always)] // each method is one instruction of the copy that it is compiled into
+//! Vector of 16 f32: one type per instruction set, used only in the copies that `multiversion_lanes` compiles.
+#![allow(clippy::inline_always)] // each method is one or two instructions, compiled with the target features of its caller
 
 use super::{LANES, Lanes};
 #[cfg(test)]
-use crate::kernels::dot::Variant;
+use crate::kernels::cpu::Variant;
 
-/// 16 values and what is done to all of them at once.
+/// 16 values and element-wise operations on them.
 pub(super) trait Vector: Copy {
     /// The instruction set.
     #[cfg(test)]
@@ -16,10 +16,10 @@ pub(super) trait Vector: Copy {
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
-    /// `self · factor + other`, rounded once where the CPU does so.
+    /// `self · factor + other`, fused (rounded once) if the CPU has FMA.
     fn mul_add(self, factor: Self, other: Self) -> Self;
 
-    /// 16 rows of 16 values as columns: value i of row l becomes lane l of vector i.
+    /// Transposes 16 rows of 16 values: value i of row l becomes lane l of element i.
     #[inline(always)]
     fn transpose(rows: [&[f32; LANES]; LANES]) -> [Lanes; LANES] {
         let mut columns = [Lanes::default(); LANES];
@@ -30,18 +30,18 @@ pub(super) trait Vector: Copy {
     }
 }
 
-/// Plain Rust: the reference.
+/// Plain Rust: the reference for the others.
 #[derive(Clone, Copy)]
-pub(super) struct Plain([f32; LANES]);
+pub(super) struct Portable([f32; LANES]);
 
-impl Plain {
+impl Portable {
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
         Self(std::array::from_fn(|l| f(self.0[l], other.0[l])))
     }
 }
 
-impl Vector for Plain {
+impl Vector for Portable {
     #[cfg(test)]
     const VARIANT: Variant = Variant::Portable;
 
@@ -97,11 +97,11 @@ mod x86 {
     use super::Variant;
     use super::{LANES, Lanes, Vector};
 
-    /// Two vectors of 8. Made by `for_each_vector`'s copy for AVX2 alone.
+    /// Two vectors of 8. Used only in functions compiled for AVX2 and FMA.
     #[derive(Clone, Copy)]
     pub(in super::super) struct Avx2(__m256, __m256);
 
-    /// Made by `for_each_vector`'s copy for AVX-512 alone.
+    /// Used only in functions compiled for AVX-512 F.
     #[derive(Clone, Copy)]
     pub(in super::super) struct Avx512(__m512);
 
@@ -112,8 +112,8 @@ mod x86 {
         #[inline(always)]
         fn load(from: &Lanes) -> Self {
             let from = from.0.as_ptr();
-            // SAFETY: `Lanes` is 16 values at a multiple of 64 bytes, of which these are the first and the last 8; the copy that this is
-            // compiled into runs where AVX2 was found.
+            // SAFETY: `Lanes` is 16 values aligned to 64 bytes; these are the first and the last 8. The calling copy runs only if
+            // the CPU has AVX2.
             unsafe { Self(_mm256_load_ps(from), _mm256_load_ps(from.add(8))) }
         }
 
@@ -129,7 +129,7 @@ mod x86 {
 
         #[inline(always)]
         fn splat(value: f32) -> Self {
-            // SAFETY: the copy that this is compiled into runs where AVX2 was found.
+            // SAFETY: the calling copy runs only if the CPU has AVX2.
             let half = unsafe { _mm256_set1_ps(value) };
             Self(half, half)
         }
@@ -154,7 +154,7 @@ mod x86 {
 
         #[inline(always)]
         fn mul_add(self, factor: Self, other: Self) -> Self {
-            // SAFETY: as for `splat`; FMA was found with AVX2.
+            // SAFETY: as for `splat`; the calling copy requires FMA, too.
             unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, other.0), _mm256_fmadd_ps(self.1, factor.1, other.1)) }
         }
     }
@@ -165,7 +165,7 @@ mod x86 {
 
         #[inline(always)]
         fn load(from: &Lanes) -> Self {
-            // SAFETY: `Lanes` is 16 values at a multiple of 64 bytes; the copy that this is compiled into runs where AVX-512F was found.
+            // SAFETY: `Lanes` is 16 values aligned to 64 bytes; the calling copy runs only if the CPU has AVX-512F.
             Self(unsafe { _mm512_load_ps(from.0.as_ptr()) })
         }
 
@@ -177,7 +177,7 @@ mod x86 {
 
         #[inline(always)]
         fn splat(value: f32) -> Self {
-            // SAFETY: the copy that this is compiled into runs where AVX-512F was found.
+            // SAFETY: the calling copy runs only if the CPU has AVX-512F.
             Self(unsafe { _mm512_set1_ps(value) })
         }
 
@@ -205,7 +205,7 @@ mod x86 {
             Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, other.0) })
         }
 
-        /// Pairs of rows, then fours, within quarters of a vector; then quarters.
+        /// Interleaves pairs of rows, then groups of four, within 128-bit quarters; then exchanges the quarters.
         #[inline(always)]
         fn transpose(rows: [&[f32; LANES]; LANES]) -> [Lanes; LANES] {
             // SAFETY: as for `splat`; each row has 16 values, and the loads need no alignment.

@@ -107,10 +107,10 @@ impl NormConv {
         input: (&[f32], usize),
         frames: usize,
         output: (&mut [f32], usize),
-        finish: Epilogue<'_>,
+        epilogue: Epilogue<'_>,
         scratch: &mut nn::Scratch,
     ) {
-        self.conv.run_behind(&self.norm, input, frames, output, finish, scratch);
+        self.conv.run_behind(&self.norm, input, frames, output, epilogue, scratch);
     }
 }
 

@@ -103,8 +103,8 @@ impl Head {
             } else {
                 &*x
             };
-            let finish = Epilogue::AddRelu(&shortcut.values[..inside.len()]);
-            sizes = step(&block.conv2, inside, inner, y, for_all, finish);
+            let epilogue = Epilogue::AddRelu(&shortcut.values[..inside.len()]);
+            sizes = step(&block.conv2, inside, inner, y, for_all, epilogue);
             std::mem::swap(x, y);
             pass(name, sizes, x, tap)?;
         }
@@ -141,8 +141,8 @@ impl Residual {
     }
 }
 
-fn step(layer: &Conv2d, sizes: Picture, from: &Image, to: &mut Image, keep: Keep, finish: Epilogue<'_>) -> Picture {
-    layer.run(from, sizes, to, keep, finish);
+fn step(layer: &Conv2d, sizes: Picture, from: &Image, to: &mut Image, keep: Keep, epilogue: Epilogue<'_>) -> Picture {
+    layer.run(from, sizes, to, keep, epilogue);
     layer.picture_out(sizes)
 }
 

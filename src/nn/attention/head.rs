@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::kernels::epilogue::{Epilogue, Output};
-use crate::kernels::int8::{CodeRows, Int8Weights};
+use crate::kernels::int8::{Int8Rows, Int8Weights};
 use crate::kernels::packed::{Packed, Rows};
 use crate::kernels::softmax::exp_biased;
 use crate::nn::{Precision, Scratch};
@@ -124,8 +124,8 @@ impl Head {
         for ((scores, t), gate) in scores.chunks_exact_mut(all).zip(frames).zip(gates) {
             sums.push(exp_biased(scores, &bias[all - 1 - t..][..all], gate));
         }
-        let (bias, finish) = (&self.zeros[..dim], Epilogue::Linear);
-        let out = Output { values: &mut *context, stride: columns.channels, bias, finish };
+        let (bias, epilogue) = (&self.zeros[..dim], Epilogue::Linear);
+        let out = Output { values: &mut *context, stride: columns.channels, bias, epilogue };
         self.values.run(Rows { values: scores, strides: [all, 0] }, 0..1, count, out);
         for (row, sum) in context.chunks_mut(columns.channels).zip(sums) {
             row[..dim].iter_mut().for_each(|y| *y /= *sum);
@@ -136,14 +136,14 @@ impl Head {
     fn scores(&self, queries: &[f32], scores: &mut [f32], Scratch { codes, .. }: &mut Scratch) {
         let (all, dim) = (self.frames, self.dim);
         let (count, bias) = (queries.len() / dim, &self.zeros[..all]);
-        let out = Output { values: scores, stride: all, bias, finish: Epilogue::Linear };
+        let out = Output { values: scores, stride: all, bias, epilogue: Epilogue::Linear };
         if self.precision == Some(Precision::Int8) {
-            codes.write(queries.chunks_exact(dim), dim);
-            let x = CodeRows {
-                codes: codes.codes(),
-                code_strides: [dim, 0],
+            codes.quantise(queries.chunks_exact(dim), dim);
+            let x = Int8Rows {
+                values: codes.values(),
+                strides: [dim, 0],
                 scales: codes.scales(),
-                lows: codes.lows(),
+                offsets: codes.offsets(),
                 scale_strides: [1, 0],
             };
             self.key_codes.run(&x, 0..1, count, out);

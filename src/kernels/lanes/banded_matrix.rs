@@ -1,41 +1,42 @@
-//! Weighted sums of values of each signal: filter banks, cosine transforms.
+//! Product of a banded matrix with 16 signals: filter banks, cosine transforms.
 
-use super::{Lanes, for_each_vector};
-use crate::kernels::dot::Variant;
+use super::Lanes;
+use super::multiversion_lanes::multiversion_lanes;
+use crate::kernels::cpu::Variant;
 
-/// A matrix of which each row is zero outside one segment.
+/// A matrix whose rows are zero outside one range of columns each.
 #[derive(Clone, Debug)]
-pub struct Stretches {
+pub struct BandedMatrix {
     inputs: usize,
-    rows: Vec<Segment>,
+    rows: Vec<Row>,
     weights: Vec<f32>,
 }
 
-/// Where a row's weights begin: the first input, and among all weights.
+/// Non-zero range of a row: its first input, the index of its first weight, and its width.
 #[derive(Clone, Copy, Debug)]
-struct Segment {
+struct Row {
     input: usize,
     weight: usize,
     width: usize,
 }
 
-impl Stretches {
-    /// Rows over `inputs` values: the first input of each, and its weights.
+impl BandedMatrix {
+    /// Builds a matrix with `inputs` columns from the first non-zero column and the weights of each row.
     ///
     /// # Panics
     ///
-    /// If a row leaves the inputs.
+    /// If a row exceeds the columns.
     pub fn new<'a>(inputs: usize, rows: impl IntoIterator<Item = (usize, &'a [f32])>) -> Self {
         let mut matrix = Self { inputs, rows: Vec::new(), weights: Vec::new() };
         for (input, weights) in rows {
-            assert!(weights.is_empty() || input + weights.len() <= inputs, "a row within the inputs");
-            matrix.rows.push(Segment { input, weight: matrix.weights.len(), width: weights.len() });
+            assert!(weights.is_empty() || input + weights.len() <= inputs, "a row exceeds {inputs} inputs");
+            matrix.rows.push(Row { input, weight: matrix.weights.len(), width: weights.len() });
             matrix.weights.extend_from_slice(weights);
         }
         matrix
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows.len()
     }
@@ -44,19 +45,19 @@ impl Stretches {
     ///
     /// # Panics
     ///
-    /// If a length is not the matrix's.
+    /// If a length differs from that of the matrix.
     pub fn run(&self, input: &[Lanes], out: &mut [Lanes]) {
         assert!(input.len() == self.inputs && out.len() == self.rows(), "lengths of the matrix");
         run_by(Variant::best(), self, input, out);
     }
 }
 
-for_each_vector! {
-    fn run_by<V>(matrix: &Stretches, input: &[Lanes], out: &mut [Lanes]) {
+multiversion_lanes! {
+    fn run_by<V>(matrix: &BandedMatrix, input: &[Lanes], out: &mut [Lanes]) {
         for (sum, row) in out.iter_mut().zip(&matrix.rows) {
             let weights = &matrix.weights[row.weight..][..row.width];
             let inputs = input.get(row.input..).unwrap_or_default();
-            // two sums, so that one need not wait for the other
+            // two partial sums hide the latency of the additions
             let (pairs, last) = weights.as_chunks::<2>();
             let mut sums = [V::splat(0.0); 2];
             for ([w, v], [x, y]) in pairs.iter().zip(inputs.as_chunks::<2>().0) {
@@ -78,14 +79,14 @@ mod tests {
     #[test]
     fn equals_the_definition_in_every_variant() {
         let weights: Vec<f32> = (0..40).map(|i| (i as f32 * 0.731).sin()).collect();
-        let segments = [(0, 0..1), (3, 1..8), (20, 8..8), (20, 10..26), (33, 2..9), (0, 0..40)];
-        let matrix = Stretches::new(40, segments.iter().map(|(first, at)| (*first, &weights[at.clone()])));
+        let bands = [(0, 0..1), (3, 1..8), (20, 8..8), (20, 10..26), (33, 2..9), (0, 0..40)];
+        let matrix = BandedMatrix::new(40, bands.iter().map(|(first, at)| (*first, &weights[at.clone()])));
         let input: Vec<Lanes> =
             (0..40).map(|k| Lanes(std::array::from_fn(|l| ((k * LANES + l) as f32 * 0.37).cos()))).collect();
         for variant in Variant::ALL {
             let mut out = vec![Lanes::of(f32::NAN); matrix.rows()];
             run_by(variant, &matrix, &input, &mut out);
-            for (got, (first, at)) in out.iter().zip(&segments) {
+            for (got, (first, at)) in out.iter().zip(&bands) {
                 for l in 0..LANES {
                     let terms = weights[at.clone()].iter().zip(&input[*first..]);
                     let want: f64 = terms.map(|(w, x)| f64::from(*w) * f64::from(x.0[l])).sum();
@@ -96,8 +97,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "within the inputs")]
-    fn a_row_beyond_the_inputs_is_refused() {
-        Stretches::new(3, [(2, &[1.0, 1.0][..])]);
+    #[should_panic(expected = "exceeds 3 inputs")]
+    fn a_row_beyond_the_inputs_panics() {
+        BandedMatrix::new(3, [(2, &[1.0, 1.0][..])]);
     }
 }
