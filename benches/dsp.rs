@@ -66,7 +66,7 @@ fn mfcc_60_s(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| input.chunks(WINDOW).for_each(|window| mfcc.run(window, &mut output)));
 }
 
-/// Beside kaldi-native-fbank: `python tools/golden_kaldi.py speed`.
+/// Beside kaldi-native-fbank: `python tools/golden/kaldi.py speed`.
 #[divan::bench(args = [23, 80])]
 fn kaldi_fbank_60_s(bencher: Bencher<'_, '_>, num_bins: usize) {
     let input = noise(16_000 * SECONDS);

@@ -1,7 +1,7 @@
 //! CAM++ with its published weights, from samples to the speaker embedding, against a reference computed by other programs.
 //!
 //! The reference (`campplus_reference.npz`: samples, Kaldi fbank, embedding) is not in the repository; nor need be a file with the published
-//! weights and the tap `embedding`: `tools/golden_networks.py published FOLDER` makes one, which `PERSONA_GOLDEN_FULL=FOLDER` names.
+//! weights and the tap `embedding`: `tools/golden/networks.py published FOLDER` makes one, which `PERSONA_GOLDEN_FULL=FOLDER` names.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panic, and say what they skip")]
 
 use std::fs;

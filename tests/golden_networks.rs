@@ -1,6 +1,6 @@
 //! The networks against PyTorch: layer by layer, then whole systems with every intermediate result.
 //!
-//! `tools/golden_networks.py` and `tools/golden_wavlm.py` made the files and say how. Tolerance: 3e-5 of a tensor's largest value, which is some two hundred and fifty
+//! `tools/golden/networks.py` and `tools/golden/wavlm.py` made the files and say how. Tolerance: 3e-5 of a tensor's largest value, which is some two hundred and fifty
 //! times the spacing of f32 there: sums are taken in another order than PyTorch takes them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
 
@@ -145,7 +145,7 @@ fn pairs(system: &Path, outputs: &Path, precision: Precision) -> Vec<Pair> {
     let system = System::open_in(system, Some(precision)).unwrap();
     let bytes = fs::read(outputs).unwrap();
     let mut golden = Weights::from_bytes(&bytes).unwrap();
-    let remake = "the golden outputs belong to another file: run tools/golden_networks.py again";
+    let remake = "the golden outputs belong to another file: run tools/golden/networks.py again";
     assert_eq!(header(&golden)["sha256"], system.manifest().sha256, "{remake}");
     let (shape, features) = take(&mut golden, "features");
     let mut seen = Vec::new();

@@ -1,5 +1,5 @@
 //! Others' checkpoints: what torch wrote is what is read, what the other toolkit computes is what comes out, and what is hostile gives errors.
-//! Golden values: `tools/golden_import.py`.
+//! Golden values: `tools/golden/import.py`.
 #![cfg(feature = "import")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::panic, reason = "likewise")]
@@ -114,7 +114,7 @@ fn speechbrain_embeds_as_in_speechbrain() {
     assert_close("speechbrain", &got, &expected("speechbrain.safetensors", "embedding"), 1e-4);
 }
 
-/// Golden values: `tools/golden_nnet3.py`, numpy on the components' definitions.
+/// Golden values: `tools/golden/nnet3.py`, numpy on the components' definitions.
 #[test]
 fn kaldi_s_binary_and_text_embed_as_their_definition() {
     let features = expected("nnet3.safetensors", "features");
@@ -127,7 +127,7 @@ fn kaldi_s_binary_and_text_embed_as_their_definition() {
     }
 }
 
-/// Golden values: `tools/golden_nnet3.py`: features by kaldi-native-fbank, VAD, sliding mean and network in numpy by their definitions.
+/// Golden values: `tools/golden/nnet3.py`: features by kaldi-native-fbank, VAD, sliding mean and network in numpy by their definitions.
 #[test]
 fn kaldi_s_way_from_samples_drops_frames_without_speech() {
     let of = |name: &str| expected("nnet3-vad.safetensors", name);

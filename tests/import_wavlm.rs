@@ -1,6 +1,6 @@
 //! WavLM from the files that a user has: transformers' with either kind of weights, a fine-tuned network's, and the own release's. Each must become
 //! the very network of `tests/golden/tiny-wavlm-*.safetensors`, which `tests/golden_networks.rs` holds against transformers.
-//! Golden files: `tools/golden_wavlm.py`.
+//! Golden files: `tools/golden/wavlm.py`.
 #![cfg(feature = "import")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails, in its helpers too")]
 

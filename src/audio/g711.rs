@@ -55,7 +55,7 @@ const fn mu_law(byte: u8) -> i16 {
 mod tests {
     use super::*;
 
-    /// All 256 codes as sox decodes them: `tools/make_audio_fixtures.py`.
+    /// All 256 codes as sox decodes them: `tools/golden/audio_fixtures.py`.
     fn by_sox(bytes: &[u8]) -> Vec<f32> {
         bytes.as_chunks().0.iter().map(|&word| f32::from(i16::from_le_bytes(word)) / 32768.0).collect()
     }

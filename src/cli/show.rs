@@ -51,7 +51,7 @@ fn write_embedder(out: &mut dyn Write, embedder: &Embedder) -> io::Result<()> {
     writeln!(out)?;
     writeln!(
         out,
-        "  An embedding of {} values, for `embed` and `similarity`; tools/train_heads.py makes a system of it.",
+        "  An embedding of {} values, for `embed` and `similarity`; tools/train/train_heads.py makes a system of it.",
         embedder.dim()
     )
 }

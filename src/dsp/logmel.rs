@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// Golden: numpy (tools/golden_frontend.py).
+    /// Golden: numpy (tools/golden/frontend.py).
     #[test]
     fn equals_numpy() {
         let out = run(&reference::golden("samples"));

@@ -86,7 +86,7 @@ mod tests {
     use super::super::window::hann_periodic;
     use super::*;
 
-    /// Golden: numpy, layer by layer (tools/golden_frontend.py).
+    /// Golden: numpy, layer by layer (tools/golden/frontend.py).
     #[test]
     fn equals_numpy_layer_by_layer() {
         let samples = reference::golden("samples");

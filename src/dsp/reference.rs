@@ -154,7 +154,7 @@ pub(super) fn mfcc(samples: &[f32], options: &MfccOptions) -> Vec<f64> {
     logmel(samples, &options.logmel).chunks(options.logmel.n_mels).flat_map(|row| dct(row, options.n_mfcc)).collect()
 }
 
-/// A tensor of tests/golden/frontend.safetensors, which tools/golden_frontend.py wrote.
+/// A tensor of tests/golden/frontend.safetensors, which tools/golden/frontend.py wrote.
 pub(super) fn golden(name: &str) -> Vec<f32> {
     golden_in("frontend", name)
 }
@@ -171,7 +171,7 @@ fn tensor(path: &Path, name: &str) -> Vec<f32> {
     file.tensor(name).unwrap().data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
 }
 
-/// Features of a recording by kaldi-native-fbank or SpeechBrain, from a folder that `tools/golden_kaldi.py features` has filled and
+/// Features of a recording by kaldi-native-fbank or SpeechBrain, from a folder that `tools/golden/kaldi.py features` has filled and
 /// that the variable `PERSONA_KALDI_FEATURES` names. For checks by hand: without it, nothing.
 pub(super) fn yardstick(recording: &str, name: &str) -> Option<Vec<f64>> {
     let Some(folder) = std::env::var_os("PERSONA_KALDI_FEATURES").map(PathBuf::from) else {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! win and hop are `win_length_ms` and `hop_length_ms` in samples, rounded to the nearest. The recipes of the speaker models take the mean
-//! of each band over time off next: [`super::cmvn::Cmvn`] without variance. Held against SpeechBrain 1.1.2 (`tools/golden_kaldi.py`).
+//! of each band over time off next: [`super::cmvn::Cmvn`] without variance. Held against SpeechBrain 1.1.2 (`tools/golden/kaldi.py`).
 //!
 //! # Edges
 //!

@@ -312,7 +312,7 @@ mod tests {
             .collect()
     }
 
-    /// scikit-learn's and numpy's, and intervals from clips drawn one by one (tools/golden_metrics.py).
+    /// scikit-learn's and numpy's, and intervals from clips drawn one by one (tools/golden/metrics.py).
     #[test]
     fn measures_and_intervals_are_those_of_other_tools() {
         let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/metrics.json")).unwrap();

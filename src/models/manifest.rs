@@ -214,7 +214,7 @@ impl AnyManifest {
 pub(crate) fn without_heads(name: &str) -> Error {
     Error::Config(format!(
         "model file: `{name}` is a network without heads: it gives embeddings (`embed`, `similarity`) and no answers. \
-         tools/train_heads.py makes a system of it"
+         tools/train/train_heads.py makes a system of it"
     ))
 }
 

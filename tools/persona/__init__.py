@@ -1,1 +1,2 @@
-"""Training side of persona-engine: data, augmentation, networks, and the system file that the engine reads."""
+"""What the scripts in tools/ share: corpora, features, networks, training, model files, golden
+values and benchmarks."""

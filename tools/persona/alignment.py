@@ -1,26 +1,30 @@
-"""Moves what a network hears in inverted audio to where it lies for real audio.
+"""Alignment of embeddings of reconstructed audio to embeddings of recorded audio.
 
-Audio inverted from spectrograms has phases of nobody's making, and CAM++ hears that. On recordings that can be had both ways, each value of made
-audio first takes the mean and spread of real audio, and what is left of the difference is told from all values by ridge regression.
+Audio reconstructed from spectrograms has artificial phases, which change CAM++'s embeddings. On
+recordings for which both versions exist, each value of the embedding is first mapped to the mean
+and standard deviation of recorded audio; ridge regression on all values then predicts the rest of
+the difference.
 """
+
 import torch
 
-PENALTY = 1e4  # of standardised values; chosen on a quarter of the pairs kept out, where it explained most
+# Of standardised values. Chosen on a quarter of the pairs held out, where it explained most.
+PENALTY = 1e4
 
 
 class Alignment:
     """x → x · scale + shift + standardised(x) @ weights."""
 
-    def __init__(self, made, real, floor=1e-4):
-        """From vectors [pairs, dim] of the same stretches."""
-        self.mean, spread = made.mean(0), made.std(0).clamp(min=floor)
-        self.scale = real.std(0).clamp(min=floor) / spread
-        self.spread, self.aim = spread, real.mean(0)
-        z = (made - self.mean) / spread
+    def __init__(self, reconstructed, recorded, floor=1e-4):
+        """Fits the map to embeddings [pairs, dim] of the same segments."""
+        self.mean, spread = reconstructed.mean(0), reconstructed.std(0).clamp(min=floor)
+        self.scale = recorded.std(0).clamp(min=floor) / spread
+        self.spread, self.target = spread, recorded.mean(0)
+        z = (reconstructed - self.mean) / spread
         kernel = z @ z.T + PENALTY * torch.eye(len(z))
-        self.weights = z.T @ torch.linalg.solve(kernel, real - self.aim - (made - self.mean) * self.scale)
+        residual = recorded - self.target - (reconstructed - self.mean) * self.scale
+        self.weights = z.T @ torch.linalg.solve(kernel, residual)
 
-
-    def __call__(self, made):
-        centred = made - self.mean
-        return self.aim + centred * self.scale + (centred / self.spread) @ self.weights
+    def __call__(self, reconstructed):
+        centred = reconstructed - self.mean
+        return self.target + centred * self.scale + (centred / self.spread) @ self.weights

@@ -1,12 +1,14 @@
-"""Augmentation of log-mel spectrograms: what a room, a line or a codec would have done, done to the spectrogram.
+"""Augmentation of log-mel spectrograms that imitates rooms, microphones, telephones and codecs.
 
-All take and give dB below the clip's peak, [batch, frames, bands], floor −80; each clip draws its own values.
+Input and output: dB below the clip's peak, [batch, frames, bands], floor −80. Each clip draws its
+own values.
 """
+
 import torch
 
 
 class Augment:
-    """Random equalisation, added noise, telephone band, masking. `strength` 0 turns all off."""
+    """Random equalisation, added noise, telephone band and masking; `strength` 0 disables all."""
 
     def __init__(self, strength=1.0, generator=None):
         self.strength, self.generator = strength, generator
@@ -20,24 +22,27 @@ class Augment:
         x = self.equalise(x)
         x = self.add_noise(x)
         x = self.telephone(x)
-        x = (x - x.amax(dim=(1, 2), keepdim=True)).clamp(min=-80.0)  # as the front-end would: relative to the new peak
+        # as the front-end computes it: relative to the new peak
+        x = (x - x.amax(dim=(1, 2), keepdim=True)).clamp(min=-80.0)
         return self.mask(x)
 
     def smooth_curve(self, batch, bands, device, terms=4):
-        """[batch, 1, bands]: a few random cosines over the bands, about unit variance."""
+        """Sum of a few random cosines over the bands [batch, 1, bands], variance about 1."""
         k = torch.arange(terms, device=device)[None, :, None]
         phase = self.uniform(batch, terms, 1, high=2 * torch.pi, device=device)
         weight = self.uniform(batch, terms, 1, low=-1, high=1, device=device)
         band = torch.arange(bands, device=device) / bands
-        return (weight * torch.cos(torch.pi * k * band + phase)).sum(1, keepdim=True) * (6 / terms) ** 0.5
+        cosines = torch.cos(torch.pi * k * band + phase)
+        return (weight * cosines).sum(1, keepdim=True) * (6 / terms) ** 0.5
 
     def equalise(self, x):
-        """A microphone's or a line's frequency response: up to a few dB, smooth over the bands."""
+        """Frequency response of a microphone or telephone: a few dB, smooth over the bands."""
         return x + 3.0 * self.strength * self.smooth_curve(x.shape[0], x.shape[2], x.device)
 
     def add_noise(self, x, share=0.5):
-        """Stationary noise of random colour, 5 to 45 dB below the clip's mean power. Powers add; noise power in a band fluctuates
-        like the mean of a few exponentials (bins)."""
+        """Stationary noise of random colour, 5 to 45 dB below the clip's mean power.
+
+        Powers add. Noise power in a band fluctuates like the mean of a few exponentials (bins)."""
         batch, frames, bands = x.shape
         power = 10 ** (x / 10)
         level = 10 * torch.log10(power.mean(dim=(1, 2), keepdim=True))
@@ -49,15 +54,16 @@ class Augment:
         return 10 * torch.log10(power + use * noise)
 
     def telephone(self, x, share=0.15):
-        """A narrow band: what lies above 3.3 to 4 kHz (bands 85 to 95 of 128) is lost, and at times what lies below 200 Hz."""
+        """Band limit: attenuates everything above 3.3 to 4 kHz (bands 85 to 95 of 128), and in
+        some clips everything below 200 Hz."""
         batch, _, bands = x.shape
         band = torch.arange(bands, device=x.device)
         top = self.uniform(batch, 1, 1, low=85 / 128, high=95 / 128, device=x.device) * bands
         low = self.uniform(batch, 1, 1, low=-10 / 128, high=10 / 128, device=x.device) * bands
-        gone = (band > top) | (band < low)
+        stopped = (band > top) | (band < low)
         use = self.uniform(batch, 1, 1, device=x.device) < share * self.strength
         depth = self.uniform(batch, 1, 1, low=30.0, high=80.0, device=x.device)
-        return torch.where(gone & use, x - depth, x)
+        return torch.where(stopped & use, x - depth, x)
 
     def mask(self, x, bands=16, frames=20, times=2):
         """SpecAugment (Park et al. 2019): stripes of bands and of frames set to the clip's mean."""

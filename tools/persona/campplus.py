@@ -1,16 +1,21 @@
-"""CAM++ (Wang et al. 2023, "CAM++: a fast and efficient network for speaker verification using context-aware masking", arXiv 2303.00332)
-as a PyTorch module. Parameter names are those of 3D-Speaker's published checkpoint.
+"""CAM++ as a PyTorch module (Wang et al. 2023, "CAM++: a fast and efficient network for speaker
+verification using context-aware masking", arXiv 2303.00332). Parameter names are those of
+3D-Speaker's published checkpoint.
 
-    features [batch, frames, bands] ─▶ front-end convolutions ─▶ fcm     [batch, 320, frames]
-                                      ─▶ strided TDNN          ─▶ tdnn    [batch, 128, ceil(frames / 2)]
-                                      ─▶ dense blocks 1, 2, 3   ─▶ block1 [256], block2 [512], block3 [512], each behind its transition
-                                      ─▶ norm and ReLU         ─▶ final   [512]
-                                      ─▶ mean and deviation    ─▶ statistics [batch, 1024] ─ dense, norm ─▶ embedding [batch, 192]
+    features [batch, frames, bands]
+      ─▶ front-end convolutions ─▶ fcm        [batch, 320, frames]
+      ─▶ strided TDNN           ─▶ tdnn       [batch, 128, ceil(frames / 2)]
+      ─▶ dense blocks 1, 2, 3   ─▶ block1 [256], block2 [512], block3 [512], after its transition
+      ─▶ norm and ReLU          ─▶ final      [512]
+      ─▶ mean and deviation     ─▶ statistics [batch, 1024]
+      ─▶ dense, norm            ─▶ embedding  [batch, 192]
 
-The features are Kaldi fbank with the mean over time of each band taken off. A recipe's `taps` are the names on the right; the frame-level ones stand for
-their mean and standard deviation over time, one after the other, and `final` gives the statistics that the paper pools. The representation is
-the taps' vectors in the recipe's order. Nothing is built behind the last of them.
+The features are Kaldi fbank minus each band's mean over time. A configuration's `taps` are the
+names on the right. A frame-level tap gives its mean and then its standard deviation over time;
+`final` gives the statistics that the paper pools. The representation is the taps' vectors in the
+configuration's order. Layers after the last tap are not built.
 """
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -35,7 +40,10 @@ CAMPPLUS = {
     "taps": ["final"],
     "normalise": False,
 }
-# What it hears: samples in [-1, 1], Kaldi's defaults but for the 80 bands, and without the mean over time.
+ALL_TAPS = ["fcm", "tdnn", "block1", "block2", "block3", "final", "embedding"]
+BLOCK_TAPS = ["block1", "block2", "block3", "final"]
+# Its input: samples in [-1, 1], Kaldi's defaults except for the 80 bands, minus the mean over time.
+# `window_s` is the manifest's key for the longest chunk.
 FBANK80 = {
     "kind": "kaldi-fbank",
     "frame_opts": {
@@ -64,15 +72,22 @@ FBANK80 = {
 
 
 class Residual(nn.Module):
-    """Two 3 × 3 convolutions on [batch, channels, bands, frames], the first strided over the bands, and the way around them."""
+    """Residual block: two 3 × 3 convolutions on [batch, channels, bands, frames], the first strided
+    over the bands, and a shortcut."""
 
     def __init__(self, channels, stride, eps):
         super().__init__()
-        conv = lambda kernel, step: nn.Conv2d(channels, channels, kernel, (step, 1), kernel // 2, bias=False)
+
+        def conv(kernel, step):
+            padding = kernel // 2
+            return nn.Conv2d(channels, channels, kernel, (step, 1), padding, bias=False)
+
         self.conv1, self.bn1 = conv(3, stride), nn.BatchNorm2d(channels, eps=eps)
         self.conv2, self.bn2 = conv(3, 1), nn.BatchNorm2d(channels, eps=eps)
-        strided = stride > 1
-        self.shortcut = nn.Sequential(*[conv(1, stride), nn.BatchNorm2d(channels, eps=eps)] if strided else [])
+        self.shortcut = nn.Sequential()
+        if stride > 1:
+            self.shortcut.append(conv(1, stride))
+            self.shortcut.append(nn.BatchNorm2d(channels, eps=eps))
 
     def forward(self, x):
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
@@ -80,13 +95,17 @@ class Residual(nn.Module):
 
 
 class FrontConvolutions(nn.Module):
-    """The paper's FCM: [batch, bands, frames] as a picture of one channel → [batch, channels · ceil(bands / 8), frames],
-    channel by channel."""
+    """The paper's FCM: [batch, bands, frames] as a feature map of one channel → [batch, channels ·
+    ceil(bands / 8), frames], channel by channel."""
 
     def __init__(self, channels, blocks, eps):
         super().__init__()
-        layer = lambda n: nn.Sequential(*[Residual(channels, 1 if i else 2, eps) for i in range(n)])
-        self.conv1, self.bn1 = nn.Conv2d(1, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels, eps=eps)
+
+        def layer(count):
+            return nn.Sequential(*[Residual(channels, 1 if i else 2, eps) for i in range(count)])
+
+        self.conv1 = nn.Conv2d(1, channels, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels, eps=eps)
         self.layer1, self.layer2 = layer(blocks[0]), layer(blocks[1])
         self.conv2 = nn.Conv2d(channels, channels, 3, (2, 1), 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels, eps=eps)
@@ -106,7 +125,8 @@ class NormRelu(nn.Module):
 
 
 class Unit(nn.Module):
-    """A convolution called `linear` with norm and ReLU (`nonlinear`) behind it or, for `first="norm"`, before it."""
+    """A convolution `linear`, followed by norm and ReLU (`nonlinear`) or, for `first="norm"`,
+    preceded by them."""
 
     def __init__(self, inputs, outputs, eps, kernel=1, stride=1, first="conv"):
         super().__init__()
@@ -115,17 +135,22 @@ class Unit(nn.Module):
         self.first = first
 
     def forward(self, x):
-        return self.linear(self.nonlinear(x)) if self.first == "norm" else self.nonlinear(self.linear(x))
+        if self.first == "norm":
+            return self.linear(self.nonlinear(x))
+        return self.nonlinear(self.linear(x))
 
 
 def segment_means(x, length):
-    """[batch, channels, frames] → the same, each frame with the mean of its segment of `length` frames; the last may be shorter."""
-    parts = x.split(length, dim=2)
+    """[batch, channels, frames] → same shape: each frame replaced by the mean of its segment of
+    `length` frames. The last segment may be shorter."""
+    # slices and not `split`, for which the ONNX exporter allows no shorter last part
+    parts = [x[:, :, start : start + length] for start in range(0, x.shape[2], length)]
     return torch.cat([part.mean(2, keepdim=True).expand_as(part) for part in parts], dim=2)
 
 
 class Masked(nn.Module):
-    """Context-aware masking: a local convolution, each channel weighed by what the whole clip and the segment sound like."""
+    """Context-aware masking: a local convolution whose channels are weighted by the means over the
+    whole clip and over the segment."""
 
     def __init__(self, inputs, outputs, kernel, dilation, reduction, segment):
         super().__init__()
@@ -144,17 +169,22 @@ class DenseLayer(nn.Module):
     def __init__(self, inputs, config, block):
         super().__init__()
         width, eps = config["bottleneck"], config["norm_eps"]
-        self.nonlinear1, self.linear1 = NormRelu(inputs, eps), nn.Conv1d(inputs, width, 1, bias=False)
+        self.nonlinear1, self.linear1 = (
+            NormRelu(inputs, eps),
+            nn.Conv1d(inputs, width, 1, bias=False),
+        )
         self.nonlinear2 = NormRelu(width, eps)
         sizes = (config["growth"], block["kernel"], block["dilation"])
         self.cam_layer = Masked(width, *sizes, config["mask_reduction"], config["segment_frames"])
 
     def forward(self, x):
-        return torch.cat([x, self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))], dim=1)
+        return torch.cat(
+            [x, self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))], dim=1
+        )
 
 
 class Embedding(nn.Module):
-    """Dense without bias, then a norm without weight and bias; no ReLU."""
+    """Dense without bias, then a batch norm without weight and bias; no ReLU."""
 
     def __init__(self, inputs, outputs, eps):
         super().__init__()
@@ -167,12 +197,14 @@ class Embedding(nn.Module):
 
 
 def statistics(x):
-    """[batch, channels, frames] → [batch, 2 · channels]: mean, and standard deviation with the unbiased variance."""
+    """[batch, channels, frames] → [batch, 2 · channels]: mean, then standard deviation (unbiased
+    variance)."""
     return torch.cat([x.mean(2), x.std(2, unbiased=True)], dim=1)
 
 
 class CamPlusPlus(nn.Module):
-    """Features [batch, frames, bands], means taken off → the representation [batch, dim]."""
+    """Features [batch, frames, bands], minus their means over time → representation [batch,
+    dim]."""
 
     def __init__(self, bands, config):
         super().__init__()
@@ -186,8 +218,9 @@ class CamPlusPlus(nn.Module):
         self.xvector, self.blocks = nn.Module(), 0
         if last >= self._depth("tdnn", config):
             tdnn = config["tdnn"]
-            self.xvector.tdnn = Unit(channels, tdnn["channels"], eps, tdnn["kernel"], tdnn["stride"])
-            channels = tdnn["channels"]
+            outputs, kernel, stride = (tdnn[key] for key in ("channels", "kernel", "stride"))
+            self.xvector.tdnn = Unit(channels, outputs, eps, kernel, stride)
+            channels = outputs
             self.widths["tdnn"] = 2 * channels
         for b, block in enumerate(config["blocks"], 1):
             if last < self._depth(f"block{b}", config):
@@ -197,7 +230,8 @@ class CamPlusPlus(nn.Module):
                 layers.add_module(f"tdnnd{i}", DenseLayer(channels, config, block))
                 channels += config["growth"]
             self.xvector.add_module(f"block{b}", layers)
-            self.xvector.add_module(f"transit{b}", Unit(channels, channels // 2, eps, first="norm"))
+            transit = Unit(channels, channels // 2, eps, first="norm")
+            self.xvector.add_module(f"transit{b}", transit)
             channels //= 2
             self.widths[f"block{b}"], self.blocks = 2 * channels, b
         if last >= self._depth("final", config):
@@ -208,20 +242,21 @@ class CamPlusPlus(nn.Module):
 
     @staticmethod
     def _depth(tap, config):
-        order = ["fcm", "tdnn", *(f"block{b}" for b in range(1, len(config["blocks"]) + 1)), "final", "embedding"]
-        return order.index(tap)
+        blocks = [f"block{b}" for b in range(1, len(config["blocks"]) + 1)]
+        return ["fcm", "tdnn", *blocks, "final", "embedding"].index(tap)
 
     @property
     def dim(self):
         return sum(self.widths[tap] for tap in self.taps)
 
     def load_published(self, state):
-        """Takes what this network has of the published checkpoint's state dict (`convert_campplus.published()`)."""
+        """Loads this network's layers from the published checkpoint's state dict
+        (`campplus_checkpoint.published()`)."""
         wanted = [name for name in self.state_dict() if not name.endswith("num_batches_tracked")]
         self.load_state_dict({name: state[name] for name in wanted}, strict=False)
 
     def frames(self, x):
-        """Yields (tap, [batch, channels, frames]) in the order of the network."""
+        """Yields (tap, [batch, channels, frames]) in network order."""
         x = self.head(x.transpose(1, 2))
         yield "fcm", x
         if hasattr(self.xvector, "tdnn"):
@@ -234,11 +269,21 @@ class CamPlusPlus(nn.Module):
             yield "final", self.xvector.out_nonlinear(x)
 
     def vectors(self, x):
-        """{tap: its vector [batch, …]} for the recipe's taps."""
-        vectors = {tap: statistics(y) for tap, y in self.frames(x) if tap in (*self.taps, "final")}
+        """{tap: vector [batch, …]} for the configuration's taps."""
+        wanted = {*self.taps, "final"}
+        vectors = {tap: statistics(y) for tap, y in self.frames(x) if tap in wanted}
         if "embedding" in self.taps:
             vectors["embedding"] = self.xvector.dense(vectors["final"])
         return {tap: vectors[tap] for tap in self.taps}
 
     def forward(self, x):
         return torch.cat(list(self.vectors(x).values()), dim=1)
+
+
+def tap_columns(taps=ALL_TAPS):
+    """{tap: its columns in the concatenated vectors of `ALL_TAPS`} for some taps."""
+    network, columns, at = CamPlusPlus(80, {**CAMPPLUS, "taps": ALL_TAPS}), {}, 0
+    for tap in ALL_TAPS:
+        columns[tap] = slice(at, at + network.widths[tap])
+        at += network.widths[tap]
+    return {tap: columns[tap] for tap in taps}

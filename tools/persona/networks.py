@@ -1,7 +1,11 @@
-"""The networks as PyTorch modules. Parameter names are the tensor names of the system file.
+"""The networks as PyTorch modules. Parameter names are the tensor names of the model file.
 
-Shapes: features [batch, frames, bands] → representation, such as an x-vector [batch, 512] → trunk [batch, 56] → heads.
+Shapes: features [batch, frames, bands] → representation, such as an x-vector [batch, 512] → trunk
+[batch, 56] → heads.
 """
+
+import itertools
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -35,36 +39,45 @@ CNN = {
 
 
 class TdnnLayer(nn.Module):
-    """Affine over a context of frames, ReLU, batch norm (the order of Kaldi's relu-batchnorm layers). No padding.
+    """TDNN layer: affine over a context of frames, ReLU, batch norm (the order of Kaldi's
+    relu-batchnorm layers), without padding.
 
-    The affine is a dilated 1-D convolution and is stored as one; it is computed as a matrix product over shifted copies, which
-    keeps the channels last and is about twice as fast.
+    The affine is a dilated 1-D convolution and is stored as one. It is computed as a matrix product
+    over shifted copies, which keeps the channels last and is about twice as fast.
     """
 
     def __init__(self, bands, channels, context, eps):
         super().__init__()
-        steps = {b - a for a, b in zip(context, context[1:])}
+        steps = {b - a for a, b in itertools.pairwise(context)}
         assert len(steps) <= 1, f"contexts are evenly spaced, not {context}"
-        self.conv = nn.Conv1d(bands, channels, len(context), dilation=steps.pop() if steps else 1)
+        dilation = steps.pop() if steps else 1
+        self.conv = nn.Conv1d(bands, channels, len(context), dilation=dilation)
         self.norm = nn.BatchNorm1d(channels, eps=eps)
 
-    def forward(self, x, every=1):  # [batch, frames, bands] → [batch, frames − span, channels], or every so-manieth of these frames
+    def forward(self, x, every=1):
+        """[batch, frames, bands] → [batch, frames − span, channels], or every n-th of these
+        frames."""
         (taps,), (step,) = self.conv.kernel_size, self.conv.dilation
         frames = x.shape[1] - (taps - 1) * step
-        shifted = torch.cat([x[:, k * step : k * step + frames : every] for k in range(taps)], dim=2)
-        x = F.relu(F.linear(shifted, self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias))
+        shifted = torch.cat(
+            [x[:, k * step : k * step + frames : every] for k in range(taps)], dim=2
+        )
+        weight = self.conv.weight.transpose(1, 2).flatten(1)
+        x = F.relu(F.linear(shifted, weight, self.conv.bias))
         return self.norm(x.flatten(0, 1)).view_as(x)
 
 
 def statistics_pooling(x, floor):
-    """[batch, frames, channels] → [batch, 2 × channels]: mean, then standard deviation (biased variance, floored)."""
+    """[batch, frames, channels] → [batch, 2 × channels]: mean, then standard deviation (biased
+    variance, floored)."""
     mean = x.mean(dim=1)
     variance = ((x - mean[:, None, :]) ** 2).mean(dim=1)
     return torch.cat([mean, variance.clamp(min=floor).sqrt()], dim=1)
 
 
 class XVector(nn.Module):
-    """Features [batch, frames, bands] → embedding [batch, 512]: the affine after pooling, and its batch norm."""
+    """Features [batch, frames, bands] → embedding [batch, 512]: the affine after pooling, and its
+    batch norm."""
 
     def __init__(self, bands, config):
         super().__init__()
@@ -72,7 +85,7 @@ class XVector(nn.Module):
         widths = [bands] + [layer["channels"] for layer in config["layers"]]
         self.tdnn = nn.ModuleList(
             TdnnLayer(width, layer["channels"], layer["context"], config["norm_eps"])
-            for width, layer in zip(widths, config["layers"])
+            for width, layer in zip(widths, config["layers"], strict=False)
         )
         self.embedding = nn.Linear(2 * widths[-1], config["embedding"])
         self.embedding_norm = nn.BatchNorm1d(config["embedding"], eps=config["norm_eps"])
@@ -95,22 +108,26 @@ class XVector(nn.Module):
 
 
 class Trunk(nn.Module):
-    """[batch, dim] → [batch, 56]. The `cnn` kind reads the embedding as one channel of `dim` steps, first
-    through conv1d + ReLU + max-pool (stride = kernel), then flattens channel by channel into the dense layers."""
+    """Trunk, [batch, dim] → [batch, 56].
+
+    The `cnn` kind reads the embedding as one channel of `dim` steps, first through conv1d + ReLU +
+    max-pool (stride = kernel), then flattens channel by channel into the dense layers."""
 
     def __init__(self, dim, config, dropout=0.0, input_dropout=0.0):
         super().__init__()
         channels = 1
         self.conv, self.pools = nn.ModuleList(), []
         for layer in config.get("conv", []):
-            self.conv.append(nn.Conv1d(channels, layer["channels"], layer["kernel"], padding=layer["padding"]))
-            channels = layer["channels"]
-            dim = (dim + 2 * layer["padding"] - layer["kernel"] + 1) // layer["pool"]
+            outputs, padding = layer["channels"], layer["padding"]
+            self.conv.append(nn.Conv1d(channels, outputs, layer["kernel"], padding=padding))
+            channels = outputs
+            dim = (dim + 2 * padding - layer["kernel"] + 1) // layer["pool"]
             self.pools.append(layer["pool"])
         widths = [channels * dim] + config["dense"]
-        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
         self.dropout, self.input_dropout = nn.Dropout(dropout), nn.Dropout(input_dropout)
-        for layer in (*self.conv, *self.dense):  # no norms here: He's variance keeps the signal's size through the ReLUs
+        # no norms here: He's variance keeps the signal's size through the ReLUs
+        for layer in (*self.conv, *self.dense):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
 
@@ -118,7 +135,7 @@ class Trunk(nn.Module):
         x = self.input_dropout(x)
         if self.conv:
             x = x[:, None, :]
-            for conv, pool in zip(self.conv, self.pools):
+            for conv, pool in zip(self.conv, self.pools, strict=True):
                 x = F.max_pool1d(F.relu(conv(x)), pool)
             x = x.flatten(1)
         for i, dense in enumerate(self.dense):
@@ -127,18 +144,20 @@ class Trunk(nn.Module):
 
 
 class Heads(nn.Module):
-    """[batch, 56] → emotion logits [batch, 6], gender logits [batch, 2], age [batch] in units of (years − mean) / scale."""
+    """Heads, [batch, 56] → emotion logits [batch, 6], gender logits [batch, 2], age [batch] in
+    units of (years − mean) / scale."""
 
     def __init__(self, dim):
         super().__init__()
-        self.emotion, self.gender, self.age = nn.Linear(dim, 6), nn.Linear(dim, 2), nn.Linear(dim, 1)
+        self.emotion, self.gender = nn.Linear(dim, 6), nn.Linear(dim, 2)
+        self.age = nn.Linear(dim, 1)
 
     def forward(self, x):
         return {"emotion": self.emotion(x), "gender": self.gender(x), "age": self.age(x)[:, 0]}
 
 
 class Standardise(nn.Module):
-    """(x − mean) / scale, by numbers [dim] that the training takes from its clips."""
+    """(x − mean) / scale, with vectors [dim] fitted to the training set."""
 
     def __init__(self, dim):
         super().__init__()
@@ -147,7 +166,7 @@ class Standardise(nn.Module):
 
     @torch.no_grad()
     def fit(self, vectors, floor=1e-6):
-        """From the representations [clips, dim] of a training set."""
+        """Fits the representations [clips, dim] of a training set."""
         self.mean.copy_(vectors.mean(0))
         self.scale.copy_(vectors.std(0).clamp(min=floor))
 
@@ -156,24 +175,25 @@ class Standardise(nn.Module):
 
 
 class Persona(nn.Module):
-    """Representation, trunk and heads: normalised features [batch, frames, bands] in, the three answers out.
+    """Representation, trunk and heads: normalised features [batch, frames, bands] → predictions.
 
-    The representation's network stands under the name that its tensors begin with: `xvector`, `campplus`, or `mfcc_stats`, which has none.
-    Where the recipe says `normalise`, the vector is standardised by `representation`.
+    The representation's network has the name that its tensors begin with: `xvector`, `campplus`, or
+    `mfcc_stats`, which has no tensors. Where the configuration says `normalise`, the vector is
+    standardised by `representation`.
     """
 
     def __init__(self, bands, representation, trunk, dropout=0.0):
         super().__init__()
         self.kind = representation["kind"].replace("-", "_")
-        network = {"xvector": XVector, "campplus": CamPlusPlus, "mfcc_stats": MfccStatistics}[self.kind]
-        self.add_module(self.kind, network(bands, representation))
+        kinds = {"xvector": XVector, "campplus": CamPlusPlus, "mfcc_stats": MfccStatistics}
+        self.add_module(self.kind, kinds[self.kind](bands, representation))
         dim = getattr(self, self.kind).dim
         self.representation = Standardise(dim) if representation.get("normalise") else None
         self.trunk = Trunk(dim, trunk, dropout)
         self.heads = Heads(trunk["dense"][-1])
 
     def represent(self, x):
-        """[batch, frames, bands] → what the trunk gets [batch, dim]."""
+        """[batch, frames, bands] → the trunk's input [batch, dim]."""
         x = getattr(self, self.kind)(x)
         return x if self.representation is None else self.representation(x)
 
@@ -183,9 +203,11 @@ class Persona(nn.Module):
 
 @torch.no_grad()
 def tie_top_bands(layer, count, means):
-    """Makes a first layer read its `count` highest bands as the next lower one, moved by the difference of their `means` [bands] (in
-    the units that the layer sees). Just below half the sample rate every resampler and codec rolls off in its own way; a network that
-    listens there answers the same recording differently at 16 and at 48 kHz."""
+    """Makes a first layer read its `count` highest bands as the next lower one, plus the difference
+    of their `means` [bands] (in the units of the layer's input).
+
+    Just below half the sample rate every resampler and codec rolls off in its own way. A network
+    that uses those bands gives different predictions for one recording at 16 and at 48 kHz."""
     weight, bias = layer.conv.weight, layer.conv.bias
     kept = weight.shape[1] - count - 1
     tied = weight[:, kept + 1 :]

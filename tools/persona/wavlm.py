@@ -1,15 +1,36 @@
-"""WavLM as transformers has it, beside the manifest's recipe of it: for the golden scripts, the comparisons and the training."""
+"""WavLM in transformers: the manifest's representation, tensor names, and seeded weights, for
+golden values, checks and benchmarks."""
+
 import torch
 from torch import nn
 
 from . import networks
 
-RAW = {"kind": "raw", "sample_rate_hz": 16000, "do_normalize": False, "normalize_eps": 1e-7, "window_s": 3.0}
+RAW = {
+    "kind": "raw",
+    "sample_rate_hz": 16000,
+    "do_normalize": False,
+    "normalize_eps": 1e-7,
+    "window_s": 3.0,
+}
 # what the manifest takes from a configuration, under the same names
-KEYS = (
-    "conv_dim conv_kernel conv_stride conv_bias feat_extract_norm hidden_size num_hidden_layers num_attention_heads intermediate_size "
-    "num_conv_pos_embeddings num_conv_pos_embedding_groups num_buckets max_bucket_distance do_stable_layer_norm layer_norm_eps"
-).split()
+KEYS = [
+    "conv_dim",
+    "conv_kernel",
+    "conv_stride",
+    "conv_bias",
+    "feat_extract_norm",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "num_conv_pos_embeddings",
+    "num_conv_pos_embedding_groups",
+    "num_buckets",
+    "max_bucket_distance",
+    "do_stable_layer_norm",
+    "layer_norm_eps",
+]
 # the published sizes that differ from the configuration's defaults, which are Base's
 LARGE = {
     "hidden_size": 1024,
@@ -19,52 +40,65 @@ LARGE = {
     "feat_extract_norm": "layer",
     "do_stable_layer_norm": True,
 }
+SIZES = {"base": {}, "large": LARGE}
 
 
 def representation(config):
-    """The manifest's part for a transformers configuration, the mean of the last hidden state."""
-    knobs = {key: getattr(config, key) for key in KEYS}
-    lists = {key: list(value) for key, value in knobs.items() if key.startswith("conv_") and key != "conv_bias"}
-    return {"kind": "wavlm", **knobs, **lists, "hidden_state": config.num_hidden_layers, "normalise": False}
+    """The manifest's `representation` for a transformers configuration: the mean of the last hidden
+    state."""
+    options = {key: getattr(config, key) for key in KEYS}
+    for key, value in options.items():
+        if key.startswith("conv_") and key != "conv_bias":
+            options[key] = list(value)
+    last = config.num_hidden_layers
+    return {"kind": "wavlm", **options, "hidden_state": last, "normalise": False}
 
 
 def tensors(model):
-    """The state dict under the names of the system file: weight norm's two parts have the names that they have in published files."""
-    renamed = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    """The state dict under the names of the model file: the two parts of weight norm have the names
+    that they have in published files."""
+    renamed = {
+        "parametrizations.weight.original0": "weight_g",
+        "parametrizations.weight.original1": "weight_v",
+    }
     named = {}
     for name, value in model.state_dict().items():
         for new, old in renamed.items():
             name = name.replace(new, old)
-        if name != "masked_spec_embed":  # seen in training alone
+        if name != "masked_spec_embed":  # used in training alone
             named[f"wavlm.{name}"] = value
     return named
 
 
 def features(samples, frontend):
-    """What the network hears of samples: themselves, or with the mean 0 and the variance 1."""
+    """The network's input for samples: unchanged, or with mean 0 and variance 1."""
     if not frontend["do_normalize"]:
         return samples
-    return (samples - samples.mean()) / (samples.var(unbiased=False) + frontend["normalize_eps"]).sqrt()
+    deviation = (samples.var(unbiased=False) + frontend["normalize_eps"]).sqrt()
+    return (samples - samples.mean()) / deviation
 
 
-class System(nn.Module):
-    """A WavLMModel with a trunk and heads, as `system_file.write` takes it."""
+class WavLmWithHeads(nn.Module):
+    """A WavLMModel with a trunk and heads, for `model_file.write`."""
 
-    def __init__(self, model, recipe, trunk):
+    def __init__(self, model, representation, trunk):
         super().__init__()
         self.model = model
-        self.trunk = networks.Trunk(recipe["hidden_size"], trunk)
+        self.trunk = networks.Trunk(representation["hidden_size"], trunk)
         self.heads = networks.Heads(trunk["dense"][-1])
 
     def state_dict(self):
-        parts = {"trunk": self.trunk, "heads": self.heads}
-        tops = {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}
-        return {**tensors(self.model), **tops}
+        top = {}
+        for part, module in {"trunk": self.trunk, "heads": self.heads}.items():
+            for name, value in module.state_dict().items():
+                top[f"{part}.{name}"] = value
+        return {**tensors(self.model), **top}
 
 
 @torch.no_grad()
-def steps(model, samples, hidden_state=None):
-    """Every named result for samples [n], seen by hooks while the model runs; up to the hidden state of that number, or all."""
+def intermediates(model, samples, hidden_state=None):
+    """Every named activation for samples [n], recorded by hooks, up to the hidden state of that
+    number or to the last."""
     seen, hooks = {}, []
     count = len(model.encoder.layers)
     last = count if hidden_state is None else hidden_state
@@ -85,7 +119,8 @@ def steps(model, samples, hidden_state=None):
     output = model(samples[None]).last_hidden_state[0]
     for hook in hooks:
         hook.remove()
-    seen[f"wavlm.hidden_states.{count}"] = output  # with the last norm, where the norms come before
+    # includes the last norm in the variant whose norms precede the layers
+    seen[f"wavlm.hidden_states.{count}"] = output
     for i in range(last + 1, count + 1):
         del seen[f"wavlm.hidden_states.{i}"]
     seen["wavlm.mean"] = seen[f"wavlm.hidden_states.{last}"].mean(dim=0)
@@ -94,3 +129,25 @@ def steps(model, samples, hidden_state=None):
 
 def first(output):
     return output[0] if isinstance(output, tuple) else output
+
+
+@torch.no_grad()
+def seeded(size):
+    """A WavLMModel of a published size with seeded random weights: transformers' initialisation,
+    except where its values would hide an error."""
+    import transformers
+
+    torch.manual_seed(1)
+    model = transformers.WavLMModel(transformers.WavLMConfig(**SIZES[size])).eval()
+    generator = torch.Generator().manual_seed(1)
+    for name, value in model.named_parameters():
+        noise = torch.randn(value.shape, generator=generator)
+        if name.endswith(("rel_attn_embed.weight", "gru_rel_pos_const", "original0")):
+            value.copy_(1 + noise)
+        elif name.endswith("norm.weight"):
+            value.copy_(1 + 0.2 * noise)
+        elif value.dim() == 1:
+            value.copy_(0.1 * noise)
+        elif "attention" in name or "feed_forward" in name:
+            value.copy_(noise / value[0].numel() ** 0.5)
+    return model

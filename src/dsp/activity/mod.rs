@@ -14,7 +14,7 @@
 //! rise and fall (held notes do not). Noise has no pitch. Whispered speech has none either, and is not found.
 //!
 //! A window is judged by itself alone, so windows can be judged in any order and on any thread. Thresholds and how they were found:
-//! [`ActivityOptions`]. Figures by kind of sound come from `tools/measure_activity.py`.
+//! [`ActivityOptions`]. Figures by kind of sound come from `tools/check/activity.py`.
 
 mod bands;
 mod evidence;

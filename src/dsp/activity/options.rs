@@ -5,7 +5,7 @@ use crate::error::Result;
 
 /// Thresholds of an [`Activity`](super::Activity). The defaults are this engine's own.
 ///
-/// They were set between what was measured on speech and on other sounds (`tools/measure_activity.py`): for each, the figure that 99 of
+/// They were set between what was measured on speech and on other sounds (`tools/check/activity.py`): for each, the figure that 99 of
 /// 100 clips of real speech pass stands in its description, and what comes nearest to it without being speech.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActivityOptions {

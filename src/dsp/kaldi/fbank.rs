@@ -178,7 +178,7 @@ mod tests {
         }
     }
 
-    // Golden: kaldi-native-fbank (tools/golden_kaldi.py).
+    // Golden: kaldi-native-fbank (tools/golden/kaldi.py).
 
     #[test]
     fn equals_kaldi_native_fbank() {

@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// tools/golden_kaldi.py.
+    /// tools/golden/kaldi.py.
     #[test]
     fn equals_kaldi_native_fbank() {
         let samples = golden_in("kaldi", "samples");

@@ -10,7 +10,7 @@
 //! Normalisation over time is [`super::cmvn`], the energy-based choice of speech frames [`super::vad_energy`].
 //!
 //! Source: Kaldi's `feat/feature-window`, `feature-fbank`, `feature-mfcc` and `mel-computations`; held against kaldi-native-fbank 1.23.0
-//! (`tools/golden_kaldi.py`). Not built, because no recipe at hand uses them: noise (`dither` above 0), warped filters (VTLN), `htk_mode`.
+//! (`tools/golden/kaldi.py`). Not built, because no recipe at hand uses them: noise (`dither` above 0), warped filters (VTLN), `htk_mode`.
 //!
 //! # Edges
 //!

@@ -122,7 +122,7 @@ pub(super) fn mfcc(samples: &[f32], options: &KaldiMfccOptions) -> Vec<f64> {
     frames(samples, &options.frame_opts, options.raw_energy).into_iter().flat_map(row).collect()
 }
 
-/// The fbank recipes of the golden file, under their names there (tools/golden_kaldi.py has the same table).
+/// The fbank recipes of the golden file, under their names there (tools/golden/kaldi.py has the same table).
 pub(super) fn fbank_recipes() -> Vec<(&'static str, FbankOptions)> {
     let default = FbankOptions::default;
     let frame = FrameOptions::default;
