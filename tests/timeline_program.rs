@@ -109,7 +109,7 @@ fn the_table_joins_what_says_the_same() {
 }
 
 #[test]
-fn a_page_needs_nothing_beside_it_and_escapes_names() {
+fn a_page_is_self_contained_and_escapes_names() {
     let path = call("timeline_page", "<script>alert(1)</script>.wav".replace('/', "|").as_str());
     let page = path.with_file_name("page.html");
     let html = ["--html", page.to_str().unwrap(), "--embed-audio", "--per-channel"];
@@ -124,7 +124,15 @@ fn a_page_needs_nothing_beside_it_and_escapes_names() {
         let found = text.match_indices(address).filter(|(at, _)| !text[*at..].starts_with("http://www.w3.org/"));
         assert_eq!(found.count(), 0, "{address}");
     }
-    assert_eq!(text.matches("class=\"wave\"").count(), 2);
+    let (_, after) = text.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    let data: Value = serde_json::from_str(after.split_once("</script>").unwrap().0).unwrap();
+    let voices = data["voices"].as_array().unwrap();
+    assert_eq!((voices.len(), data["duration_s"].as_f64()), (2, Some(6.2)));
+    for voice in voices {
+        assert_eq!(voice["segments"].as_array().map(Vec::len), Some(6));
+        assert!(voice["peaks"].as_array().is_some_and(|peaks| peaks.len() > 1000));
+    }
+    assert!(text.contains("<script type=\"module\">") && text.contains("class Timeline"));
 }
 
 #[test]

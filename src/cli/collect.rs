@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use persona_engine::engine::{Collector, Observer, Segment};
-use persona_engine::export::{Audio, Runs, Sketch, TextGrid, write_channels_page, write_page};
+use persona_engine::export::{Audio, MergedSegments, PageCollector, TextGrid, write_channels_page, write_page};
 use persona_engine::{Error, Result};
 
 use super::args::InferArgs;
@@ -17,9 +17,9 @@ pub(super) struct Collected<'f, 'o> {
     /// For JSON.
     kept: Option<Collector>,
     /// For the table.
-    pub(super) runs: Option<Runs>,
+    pub(super) runs: Option<MergedSegments>,
     grid: Option<TextGrid>,
-    sketch: Option<Sketch>,
+    sketch: Option<PageCollector>,
 }
 
 impl<'f, 'o> Collected<'f, 'o> {
@@ -29,9 +29,9 @@ impl<'f, 'o> Collected<'f, 'o> {
         Self {
             form,
             kept: (args.json && asked.timeline).then(Collector::default),
-            runs: (is_table && asked.timeline).then(Runs::default),
+            runs: (is_table && asked.timeline).then(MergedSegments::default),
             grid: asked.textgrid.as_ref().map(|_| TextGrid::default()),
-            sketch: asked.html.as_ref().map(|_| Sketch::default()),
+            sketch: asked.html.as_ref().map(|_| PageCollector::default()),
         }
     }
 

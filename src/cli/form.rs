@@ -6,7 +6,7 @@ use std::path::Path;
 use persona_engine::engine::{
     ChannelsReport, Engine, Failure, Manifest, NoAnswer, Observer, Predictions, Report, Segment,
 };
-use persona_engine::export::{CsvRows, JsonLines, Runs};
+use persona_engine::export::{CsvRows, JsonLines, MergedSegments};
 use persona_engine::{Error, Result};
 use serde::Serialize;
 
@@ -82,7 +82,7 @@ impl<'o> Form<'o> {
     }
 
     /// Its answer; with runs of its timeline if they are to be shown.
-    pub(super) fn end(&mut self, told: &Told, runs: Option<&Runs>, manifest: &Manifest) -> Result<(), Stop> {
+    pub(super) fn end(&mut self, told: &Told, runs: Option<&MergedSegments>, manifest: &Manifest) -> Result<(), Stop> {
         match self {
             Self::Table { out, first } => {
                 if !std::mem::take(first) {

@@ -7,7 +7,7 @@ use persona_engine::engine::{
     Age, ChannelReport, ChannelsReport, Classification, Head, Interval, Manifest, NoAnswer, Predictions, Report,
     Withheld,
 };
-use persona_engine::export::Runs;
+use persona_engine::export::MergedSegments;
 
 use super::timeline_table;
 
@@ -22,7 +22,12 @@ struct Voice<'a> {
 }
 
 /// Writes one report, with its timeline if there is one.
-pub(super) fn write(out: &mut dyn Write, report: &Report, runs: Option<&Runs>, manifest: &Manifest) -> io::Result<()> {
+pub(super) fn write(
+    out: &mut dyn Write,
+    report: &Report,
+    runs: Option<&MergedSegments>,
+    manifest: &Manifest,
+) -> io::Result<()> {
     let file = (report.duration_s, report.sample_rate_hz, report.channels);
     writeln!(out, "{}\n", heading(&report.file, file))?;
     let Report { answers, withheld, no_answer, .. } = report;
@@ -38,7 +43,7 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, runs: Option<&Runs>, m
 pub(super) fn write_channels(
     out: &mut dyn Write,
     report: &ChannelsReport,
-    runs: Option<&Runs>,
+    runs: Option<&MergedSegments>,
     manifest: &Manifest,
 ) -> io::Result<()> {
     let file = (report.duration_s, report.sample_rate_hz, report.channels);

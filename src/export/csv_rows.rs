@@ -1,21 +1,22 @@
-//! A row a segment, in flat columns that any table program, pandas or Parquet takes.
+//! Timelines as CSV, one row per segment, with flat columns.
 //!
 //! ```text
-//! file,channel,start_s,end_s,speech_share,emotion,emotion_anger,…,gender,gender_female,gender_male,age_years,age_low_years,age_high_years,no_answer
+//! file,channel,start_s,end_s,speech_share,emotion,emotion_anger,…,gender,gender_female,gender_male,
+//! age_years,age_low_years,age_high_years,no_answer
 //! ```
 //!
-//! `channel` is empty for the mean of all channels. What has no answer is empty. A head that is off has no columns.
+//! `channel` is empty for the mean of all channels, a missing prediction is empty, and a disabled head has no columns.
 
 use std::io::{self, Write};
 
 use crate::engine::{Age, Classification, Engine, NoAnswer, Observer, Segment};
 use crate::error::{Error, Result};
 
-use super::outlet::Outlet;
+use super::line_writer::LineWriter;
 
-/// Writes the rows of one recording after the other, each as soon as it is known.
+/// CSV writer of segments: the rows of one recording after the other, each as soon as it is predicted.
 pub struct CsvRows<'a> {
-    out: Outlet<'a>,
+    out: LineWriter<'a>,
     file: String,
     emotions: Option<Vec<String>>,
     genders: Option<Vec<String>>,
@@ -23,15 +24,15 @@ pub struct CsvRows<'a> {
 }
 
 impl<'a> CsvRows<'a> {
-    /// Writes the header: columns of the heads that this engine runs.
+    /// Writes the header, with columns for the heads that this engine runs.
     ///
     /// # Errors
-    /// Those of the writer, as [`Error::Config`].
+    /// [`Error::Write`].
     pub fn new(out: &'a mut dyn Write, engine: &Engine) -> Result<Self> {
         let active = engine.options().heads;
         let heads = &engine.system().manifest().heads;
         let mut rows = Self {
-            out: Outlet::new(out),
+            out: LineWriter::new(out),
             file: String::new(),
             emotions: active.emotion.then(|| heads.emotion.labels.clone()),
             genders: active.gender.then(|| heads.gender.labels.clone()),
@@ -42,12 +43,12 @@ impl<'a> CsvRows<'a> {
         Ok(rows)
     }
 
-    /// From now on the segments of this recording.
+    /// Sets the recording of the following segments.
     pub fn file(&mut self, name: &str) {
         name.clone_into(&mut self.file);
     }
 
-    /// Why writing failed, if it did: then an error of the engine says nothing of the recording.
+    /// Takes the error of the writer, if there was one: the engine's error is then not the recording's.
     pub fn failure(&mut self) -> Option<io::Error> {
         self.out.failure()
     }
@@ -68,11 +69,11 @@ impl<'a> CsvRows<'a> {
     }
 
     fn row(&mut self, fields: &[String]) -> Result<()> {
-        let unwritten = |what: String| Error::Config(format!("not written as CSV: {what}"));
+        let bug = |what: String| Error::Internal(format!("cannot encode a CSV row: {what}"));
         let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
-        writer.write_record(fields).map_err(|error| unwritten(error.to_string()))?;
-        let mut line = writer.into_inner().map_err(|error| unwritten(error.to_string()))?;
-        line.pop(); // the outlet ends its lines itself
+        writer.write_record(fields).map_err(|error| bug(error.to_string()))?;
+        let mut line = writer.into_inner().map_err(|error| bug(error.to_string()))?;
+        line.pop(); // `LineWriter` ends the line
         self.out.line(&line)
     }
 }
@@ -86,7 +87,7 @@ impl Observer for CsvRows<'_> {
         let answers = &segment.answers;
         for (labels, choice) in [(&self.emotions, &answers.emotion), (&self.genders, &answers.gender)] {
             if let Some(labels) = labels {
-                push_choice(&mut fields, labels.len(), choice.as_ref());
+                push_classification(&mut fields, labels.len(), choice.as_ref());
             }
         }
         if self.age {
@@ -97,17 +98,17 @@ impl Observer for CsvRows<'_> {
     }
 }
 
-/// The label, and the probability of each.
-fn push_choice(fields: &mut Vec<String>, labels: usize, choice: Option<&Classification>) {
-    let Some(choice) = choice else {
+/// Appends the label and the probability of every label.
+fn push_classification(fields: &mut Vec<String>, labels: usize, classification: Option<&Classification>) {
+    let Some(classification) = classification else {
         fields.extend(vec![String::new(); labels + 1]);
         return;
     };
-    fields.push(choice.label.clone());
-    fields.extend(choice.probabilities.iter().map(|(_, p)| p.to_string()));
+    fields.push(classification.label.clone());
+    fields.extend(classification.probabilities.iter().map(|(_, p)| p.to_string()));
 }
 
-/// Years, and the ends of the interval.
+/// Appends the age in years and the bounds of its interval.
 fn push_age(fields: &mut Vec<String>, age: Option<&Age>) {
     let text = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let interval = age.and_then(|age| age.interval);

@@ -1,11 +1,11 @@
-//! One JSON object a line: a segment as soon as it is known, then the report.
+//! Timelines as JSON Lines: one object per segment as soon as it is predicted, then the report.
 //!
 //! ```text
-//! {"schema":1,"type":"stretch","file":"call.wav","channel":1,"start_s":0.0,"end_s":1.0,"speech_share":0.93,"emotion":{…},…}
+//! {"schema":1,"type":"stretch","file":"call.wav","channel":1,"start_s":0.0,"end_s":1.0,"speech_share":0.93,…}
 //! {"schema":1,"type":"report","file":"call.wav",…}
 //! ```
 //!
-//! `channel` is there only if channels are answered apart. A recording that cannot be answered ends with an object of type `error`.
+//! `channel` exists only with separate channels. A recording that fails ends with an object of type `error`.
 
 use std::io::{self, Write};
 
@@ -14,11 +14,11 @@ use serde::Serialize;
 use crate::engine::{Observer, SCHEMA, Segment};
 use crate::error::{Error, Result};
 
-use super::outlet::Outlet;
+use super::line_writer::LineWriter;
 
-/// Writes the lines of one recording after the other.
+/// JSON Lines writer: the segments and the report of one recording after the other.
 pub struct JsonLines<'a> {
-    out: Outlet<'a>,
+    out: LineWriter<'a>,
     file: String,
 }
 
@@ -43,31 +43,32 @@ struct EndLine<'a, T> {
 }
 
 impl<'a> JsonLines<'a> {
-    /// Lines of recordings into `out`; each is flushed at once.
+    /// Writes to `out`, which is flushed after each line.
     pub fn new(out: &'a mut dyn Write) -> Self {
-        Self { out: Outlet::new(out), file: String::new() }
+        Self { out: LineWriter::new(out), file: String::new() }
     }
 
-    /// From now on the segments of this recording.
+    /// Sets the recording of the following segments.
     pub fn file(&mut self, name: &str) {
         name.clone_into(&mut self.file);
     }
 
-    /// The recording's end: its report, as `report`, or its failure, as `error`.
+    /// Writes the last line of a recording: its report, `kind` `report`, or its failure, `kind` `error`.
     ///
     /// # Errors
-    /// Those of the writer.
+    /// [`Error::Write`].
     pub fn end(&mut self, kind: &'static str, end: &impl Serialize) -> Result<()> {
         self.write(&EndLine { kind, end })
     }
 
-    /// Why writing failed, if it did: then an error of the engine says nothing of the recording.
+    /// Takes the error of the writer, if there was one: the engine's error is then not the recording's.
     pub fn failure(&mut self) -> Option<io::Error> {
         self.out.failure()
     }
 
     fn write(&mut self, line: &impl Serialize) -> Result<()> {
-        let line = serde_json::to_vec(line).map_err(|error| Error::Config(format!("not written as JSON: {error}")))?;
+        let bug = |error| Error::Internal(format!("cannot encode a JSON line: {error}"));
+        let line = serde_json::to_vec(line).map_err(bug)?;
         self.out.line(&line)
     }
 }

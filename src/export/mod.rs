@@ -1,28 +1,27 @@
-//! Timelines for other tools, and for people: each format takes segments as they come (a [`Observer`](crate::engine::Observer)).
+//! Export of timelines to other formats. Each format is an [`Observer`](crate::engine::Observer) that takes segments as they are
+//! predicted.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `json_lines` | a line of JSON a segment, streamed |
-//! | `csv_rows` | a row a segment, streamed |
+//! | `json_lines` | JSON Lines, one object per segment, streamed |
+//! | `csv_rows` | CSV, one row per segment, streamed |
 //! | `textgrid` | interval tiers for Praat |
-//! | `runs` | neighbours that say the same, joined |
-//! | `page` | one HTML page: waveform, timeline, numbers on hover, playable |
-//! | `sketch`, `peaks`, `cells` | what a page shows, collected in bounded memory |
-//! | `outlet` | a writer's own failure, told from the recording's |
+//! | `merged_segments` | consecutive segments with equal labels, merged |
+//! | `page` | one HTML page: waveform, timeline, numbers on hover, playback |
+//! | `format` | positions and probabilities as text |
+//! | `line_writer` | writes lines, keeps the writer's error |
 
-mod cells;
 mod csv_rows;
+mod format;
 mod json_lines;
-mod outlet;
+mod line_writer;
+mod merged_segments;
 mod page;
-mod peaks;
-mod runs;
-mod sketch;
 mod textgrid;
 
 pub use csv_rows::CsvRows;
+pub use format::{clock, percent};
 pub use json_lines::JsonLines;
-pub use page::{Audio, MAX_AUDIO_BYTES, write_channels_page, write_page};
-pub use runs::{Run, Runs};
-pub use sketch::Sketch;
+pub use merged_segments::{MergedSegment, MergedSegments};
+pub use page::{Audio, MAX_AUDIO_BYTES, PageCollector, write_channels_page, write_page};
 pub use textgrid::TextGrid;

@@ -1,17 +1,18 @@
-//! Interval tiers for Praat: emotion, gender, age and the reason for no answer, for each channel.
+//! Praat TextGrid: interval tiers with emotion, gender, age and the reason for a missing prediction, for each channel.
 //!
-//! The long text format of the Praat manual ("TextGrid file formats"): UTF-8, intervals without gaps from 0 to the end, a quote within a text
-//! doubled. Neighbours with the same text are one interval; what has no answer has an empty text, and its reason in the tier `no answer`.
+//! Long text format of the Praat manual ("TextGrid file formats"): UTF-8, intervals without gaps from 0 to the end, quotes
+//! doubled. Consecutive segments with the same text are one interval. A missing prediction is an empty text, with its
+//! reason in the tier `no answer`.
 
 use std::io::{self, Write};
 
 use crate::engine::{Classification, NoAnswer, Observer, Segment};
 use crate::error::Result;
 
-/// Collects one recording's tiers: a few bytes for each change of a label.
+/// Collects the tiers of one recording; needs a few bytes for each change of a label.
 #[derive(Debug, Default)]
 pub struct TextGrid {
-    /// In the order of channels, and for each that of a report.
+    /// By channel, and within a channel in the order of a report.
     tiers: Vec<Tier>,
 }
 
@@ -19,12 +20,12 @@ pub struct TextGrid {
 struct Tier {
     channel: u16,
     head: &'static str,
-    /// Where each interval ends, seconds, and its text.
+    /// End in seconds and text of each interval.
     intervals: Vec<(f64, String)>,
 }
 
 impl TextGrid {
-    /// Writes the file. Nothing was collected: nothing but the frame is written, which Praat reads as an empty object.
+    /// Writes the file. Without segments it has no tiers, which Praat reads as an empty object.
     ///
     /// # Errors
     /// Those of `out`.
@@ -70,7 +71,7 @@ impl Observer for TextGrid {
 }
 
 impl Tier {
-    /// Goes on to `end_s` with this text.
+    /// Appends a segment that ends at `end_s`.
     fn push(&mut self, end_s: f64, text: String) {
         match self.intervals.last_mut() {
             Some((end, last)) if *last == text => *end = end_s,
@@ -96,7 +97,7 @@ impl Tier {
     }
 }
 
-/// A text as Praat writes it.
+/// A text in quotes, with quotes within it doubled.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_neighbours_are_one_interval_and_channels_stand_in_order() {
+    fn equal_neighbours_are_one_interval_and_channels_are_in_order() {
         let mut grid = TextGrid::default();
         for (channel, start, label) in [
             (1, 0.0, Some("anger")),

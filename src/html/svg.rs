@@ -1,8 +1,8 @@
-//! Inline SVG: a few marks with classes that the page's style colours, so that light, dark and print need one drawing.
+//! Inline SVG: a few elements with CSS classes, coloured by the page's style, so light, dark and print share one drawing.
 
 use std::fmt::Write;
 
-/// A drawing of a fixed size, in pixels of its own.
+/// An SVG drawing of a fixed size in CSS pixels, which the page scales.
 pub(crate) struct Svg {
     width: f64,
     height: f64,
@@ -14,78 +14,75 @@ impl Svg {
         Self { width, height, body: String::new() }
     }
 
+    /// Adds a line between two points.
     pub(crate) fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
-        self.mark(&format!(r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#));
+        self.push(&format!(r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#));
     }
 
-    /// `opacity` from 0 to 1; `told` is shown where a pointer rests.
+    /// Adds a rectangle of `opacity` 0 to 1, with `label` as its tooltip.
     pub(crate) fn rect(
         &mut self,
         class: &str,
         (x, y): (f64, f64),
         (width, height): (f64, f64),
         opacity: f64,
-        told: &str,
+        label: &str,
     ) {
-        let told = title(told);
-        self.mark(&format!(
-            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{:.1}" height="{:.1}" fill-opacity="{opacity:.3}">{told}</rect>"#,
+        let label = title(label);
+        self.push(&format!(
+            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{:.1}" height="{:.1}" fill-opacity="{opacity:.3}">{label}</rect>"#,
             width.max(0.0),
             height.max(0.0)
         ));
     }
 
-    pub(crate) fn circle(&mut self, class: &str, (x, y): (f64, f64), radius: f64, told: &str) {
-        let told = title(told);
-        self.mark(&format!(r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="{radius:.1}">{told}</circle>"#));
+    /// Adds a circle, with `label` as its tooltip.
+    pub(crate) fn circle(&mut self, class: &str, (x, y): (f64, f64), radius: f64, label: &str) {
+        let label = title(label);
+        self.push(&format!(r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="{radius:.1}">{label}</circle>"#));
     }
 
+    /// Adds a polyline.
     pub(crate) fn curve(&mut self, class: &str, points: impl IntoIterator<Item = (f64, f64)>) {
         let points: Vec<String> = points.into_iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        self.mark(&format!(r#"<polyline class="{class}" points="{}"/>"#, points.join(" ")));
+        self.push(&format!(r#"<polyline class="{class}" points="{}"/>"#, points.join(" ")));
     }
 
-    /// `y` is the middle of the line of text.
+    /// Adds a text whose line is centred on `y`.
     pub(crate) fn text(&mut self, class: &str, (x, y): (f64, f64), text: &str) {
-        self.mark(&format!(r#"<text class="{class}" x="{x:.1}" y="{:.1}">{}</text>"#, y + 4.0, escaped(text)));
+        self.push(&format!(r#"<text class="{class}" x="{x:.1}" y="{:.1}">{}</text>"#, y + 4.0, escaped(text)));
     }
 
-    /// Text turned a quarter to the left, around its middle.
+    /// Adds a text rotated 90° anticlockwise about its centre.
     pub(crate) fn text_upwards(&mut self, class: &str, (x, y): (f64, f64), text: &str) {
         let text = escaped(text);
-        self.mark(&format!(r#"<text class="{class}" transform="translate({x:.1} {y:.1}) rotate(-90)">{text}</text>"#));
+        self.push(&format!(r#"<text class="{class}" transform="translate({x:.1} {y:.1}) rotate(-90)">{text}</text>"#));
     }
 
-    /// A mark that is markup already: what comes from a user in it is escaped.
-    #[cfg(feature = "export")]
-    pub(crate) fn raw(&mut self, mark: &str) {
-        self.mark(mark);
-    }
-
-    fn mark(&mut self, mark: &str) {
-        self.body.push_str(mark);
+    fn push(&mut self, element: &str) {
+        self.body.push_str(element);
         self.body.push('\n');
     }
 
-    /// The element. `told` says in a sentence what is to be seen, for those who cannot see it.
-    pub(crate) fn finish(self, told: &str) -> String {
+    /// The `<svg>` element. `label` describes the drawing in a sentence, for screen readers.
+    pub(crate) fn finish(self, label: &str) -> String {
         let Self { width, height, body } = self;
         let mut svg = String::new();
-        let told = escaped(told);
-        // Writing to a text cannot fail.
+        let label = escaped(label);
+        // Writing to a String cannot fail.
         let _ = write!(
             svg,
-            r#"<svg role="img" aria-label="{told}" viewBox="0 0 {width} {height}" style="--w:{width}px" xmlns="http://www.w3.org/2000/svg">"#
+            r#"<svg role="img" aria-label="{label}" viewBox="0 0 {width} {height}" style="--w:{width}px" xmlns="http://www.w3.org/2000/svg">"#
         );
         svg + "\n" + &body + "</svg>\n"
     }
 }
 
-fn title(told: &str) -> String {
-    if told.is_empty() { String::new() } else { format!("<title>{}</title>", escaped(told)) }
+fn title(label: &str) -> String {
+    if label.is_empty() { String::new() } else { format!("<title>{}</title>", escaped(label)) }
 }
 
-/// A text as HTML and SVG write it, between tags and in quoted attributes.
+/// A text escaped for HTML and SVG, between tags and in quoted attributes. Control characters become U+FFFD.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -107,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_a_table_becomes_markup() {
+    fn texts_do_not_become_markup() {
         assert_eq!(escaped("<b a='1'>&\"\u{0}"), "&lt;b a=&#39;1&#39;&gt;&amp;&quot;\u{fffd}");
         let mut svg = Svg::new(10.0, 10.0);
         svg.text("x", (0.0, 0.0), "</text><script>");

@@ -1,67 +1,100 @@
-//! The page and its parts, inside the program. A browser asks each time whether what it has is still the same.
+//! Files of the web page, embedded in the program. Browsers revalidate them by `ETag`.
+
+use std::borrow::Cow;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-/// A file of the page.
+use crate::engine::{LEGAL_NOTICE, reasons_json};
+
+/// A file of the page, and the path it is served at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asset {
     pub(super) path: &'static str,
     kind: &'static str,
-    body: &'static str,
+    body: Body,
 }
+
+/// The content of a file.
+#[derive(Debug, Clone, Copy)]
+enum Body {
+    /// The file as it is in the repository.
+    File(&'static str),
+    /// The file with the legal notice in place of [`LEGAL_NOTICE_MARK`].
+    WithLegalNotice(&'static str),
+    /// Texts of the reasons for a missing prediction, as a JavaScript module.
+    ReasonTexts,
+}
+
+impl Body {
+    fn text(self) -> Cow<'static, str> {
+        match self {
+            Self::File(text) => text.into(),
+            Self::WithLegalNotice(text) => text.replace(LEGAL_NOTICE_MARK, LEGAL_NOTICE.trim_end()).into(),
+            Self::ReasonTexts => format!("export const REASONS = {};\n", reasons_json()).into(),
+        }
+    }
+}
+
+const LEGAL_NOTICE_MARK: &str = "{{legal notice}}";
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
+/// A file of the folder `page`, or of `../html`, which exported pages share.
 macro_rules! asset {
-    ($path:expr, $file:literal, $kind:expr) => {
-        Asset { path: $path, kind: $kind, body: include_str!(concat!("page/", $file)) }
+    ($folder:literal, $file:literal, $kind:expr) => {
+        Asset { path: concat!("/", $file), kind: $kind, body: Body::File(include_str!(concat!($folder, "/", $file))) }
     };
     ($file:literal, $kind:expr) => {
-        asset!(concat!("/", $file), $file, $kind)
+        asset!("page", $file, $kind)
     };
 }
 
-/// Where each is served. What each script is for stands at its beginning.
+/// All files of the page.
 pub(super) const ASSETS: &[Asset] = &[
-    asset!("/", "index.html", HTML),
+    Asset { path: "/", kind: HTML, body: Body::WithLegalNotice(include_str!("page/index.html")) },
     asset!("icon.svg", "image/svg+xml"),
+    asset!("../html", "tokens.css", STYLE),
     asset!("base.css", STYLE),
     asset!("intake.css", STYLE),
     asset!("files.css", STYLE),
-    asset!("answer.css", STYLE),
-    asset!("timeline.css", STYLE),
+    asset!("report.css", STYLE),
     asset!("about.css", STYLE),
     asset!("app.js", SCRIPT),
     asset!("about.js", SCRIPT),
-    asset!("answer.js", SCRIPT),
     asset!("api.js", SCRIPT),
-    asset!("chart.js", SCRIPT),
+    asset!("decode.js", SCRIPT),
     asset!("dom.js", SCRIPT),
     asset!("downloads.js", SCRIPT),
     asset!("file-row.js", SCRIPT),
-    asset!("format.js", SCRIPT),
     asset!("heads.js", SCRIPT),
     asset!("intake.js", SCRIPT),
-    asset!("lanes.js", SCRIPT),
     asset!("microphone-tap.js", SCRIPT),
     asset!("microphone.js", SCRIPT),
-    asset!("player.js", SCRIPT),
     asset!("queue.js", SCRIPT),
-    asset!("reasons.js", SCRIPT),
-    asset!("stretches.js", SCRIPT),
+    asset!("refusals.js", SCRIPT),
+    asset!("report.js", SCRIPT),
     asset!("token.js", SCRIPT),
-    asset!("waveform.js", SCRIPT),
     asset!("wav.js", SCRIPT),
+    asset!("../html/timeline", "timeline.css", STYLE),
+    asset!("../html/timeline", "elements.js", SCRIPT),
+    asset!("../html/timeline", "format.js", SCRIPT),
+    asset!("../html/timeline", "player.js", SCRIPT),
+    asset!("../html/timeline", "reasons.js", SCRIPT),
+    asset!("../html/timeline", "rows.js", SCRIPT),
+    asset!("../html/timeline", "segments.js", SCRIPT),
+    asset!("../html/timeline", "timeline.js", SCRIPT),
+    asset!("../html/timeline", "waveform.js", SCRIPT),
+    Asset { path: "/reason-texts.js", kind: SCRIPT, body: Body::ReasonTexts },
 ];
 
 impl Asset {
     /// The checksum of its bytes, quoted.
     fn tag(&self) -> String {
-        let digest = Sha256::digest(self.body);
+        let digest = Sha256::digest(self.body.text().as_bytes());
         let first = digest.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         format!("\"{first:016x}\"")
     }
@@ -71,8 +104,11 @@ impl Asset {
         let tag = self.tag();
         let has_it = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(self.kind))];
-        let mut response =
-            if has_it { StatusCode::NOT_MODIFIED.into_response() } else { (kind, self.body).into_response() };
+        let mut response = if has_it {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            (kind, self.body.text().into_owned()).into_response()
+        };
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             response.headers_mut().insert(header::ETAG, tag);
@@ -99,10 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_the_folder_is_served() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/page");
-        let mut files: Vec<String> =
-            std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    fn every_file_of_the_folders_is_served() {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
+        let files = |folder: &str| -> Vec<String> {
+            let entries = std::fs::read_dir(format!("{source}{folder}")).unwrap();
+            entries.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+        };
+        let mut files = [files("server/page"), files("html/timeline")].concat();
+        files.extend(["tokens.css", "reason-texts.js"].map(String::from));
         let mut served: Vec<&str> =
             ASSETS.iter().map(|asset| if asset.path == "/" { "index.html" } else { &asset.path[1..] }).collect();
         files.sort();
@@ -110,20 +150,21 @@ mod tests {
         assert_eq!(served, files);
     }
 
-    /// The content policy forbids what is written into the page, and asking elsewhere.
+    /// The content security policy forbids inline code and other origins.
     #[test]
-    fn the_page_asks_nobody_else_and_has_nothing_inline() {
+    fn the_page_loads_nothing_from_elsewhere_and_has_no_inline_code() {
         for asset in ASSETS {
             for outside in ["src=\"http", "href=\"http", "src=\"//", "href=\"//", "@import", "url(http", "url(//"] {
-                assert!(!asset.body.contains(outside), "{}: {outside}", asset.path);
+                assert!(!asset.body.text().contains(outside), "{}: {outside}", asset.path);
             }
         }
-        let page = ASSETS[0].body;
+        let page = ASSETS[0].body.text();
         assert!(!page.contains("<style") && !page.contains("style=\"") && !page.contains(" onclick="));
         assert!(
             page.split("<script")
                 .skip(1)
                 .all(|script| script.trim_start().starts_with("src=") || script.contains(" src="))
         );
+        assert!(page.contains("article 5(1)(f)") && !page.contains("{{"), "the legal notice is missing");
     }
 }

@@ -1,4 +1,4 @@
-"""One server and one Chromium for all tests; each test has a page of its own, which must ask nobody but the server and log no error."""
+"""One server and one Chromium for all tests. Each test has its own page, which must send requests only to the server and log no error."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from recordings import SPEECH
-from the_page import ThePage
+from page_driver import PageDriver
 
 START_S = 60
-WAIT_MS = 60_000  # machines that test are slow and busy
+WAIT_MS = 60_000  # test machines are slow and busy
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -38,7 +38,7 @@ def url():
 
 
 def address_of(server: subprocess.Popen) -> str:
-    """What the server says that it listens on. Its words are read on, so that it never waits for a reader."""
+    """The address that the server logs. Its log is read to the end, so that the server never blocks on a full pipe."""
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda: [lines.put(line) for line in server.stderr], daemon=True).start()
     found = None
@@ -50,13 +50,13 @@ def address_of(server: subprocess.Popen) -> str:
 
 @pytest.fixture(scope="session")
 def offered(url) -> set[str]:
-    """What a prediction can be asked for, as the server describes itself."""
+    """Parameters of a prediction, from the server's OpenAPI document."""
     with urlopen(url + "openapi.json", timeout=START_S) as document:
         return set(json.load(document)["components"]["parameters"])
 
 
 @pytest.fixture(autouse=True)
-def what_it_needs(request, offered):
+def skip_unsupported(request, offered):
     """A test marked `needs(option)` is skipped on a server without that option."""
     for option in (name for mark in request.node.iter_markers("needs") for name in mark.args):
         if option not in offered:
@@ -64,13 +64,13 @@ def what_it_needs(request, offered):
 
 
 def pytest_configure(config):
-    """Marks are registered, so that a misspelt one is told."""
-    config.addinivalue_line("markers", "needs(option): only on a server that has this option")
+    """Registers the mark, so that a misspelt one is an error."""
+    config.addinivalue_line("markers", "needs(option): only on a server with this option")
 
 
 @pytest.fixture(scope="session")
 def browser():
-    """Debian's Chromium, whose microphone hears the repository's speech."""
+    """Debian's Chromium, with the repository's speech as its microphone."""
     arguments = [
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
@@ -87,34 +87,34 @@ def browser():
 
 @pytest.fixture
 def open_page(browser: Browser, url: str):
-    """Opens pages; afterwards each is held to what it asked for and logged."""
+    """Opens pages; afterwards checks their requests and their console."""
     opened = []
 
-    def open_one(scheme: str = "light", width: int = 1280, **options) -> ThePage:
+    def open_one(scheme: str = "light", width: int = 1280, **options) -> PageDriver:
         look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}, "reduced_motion": "reduce"}
         context = browser.new_context(**look, **options)
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
         watched = watch(page)
-        # `expect_file_chooser` sends the order to catch choosers and does not wait for it, and a key reaches the page by another way: it could open
-        # the chooser first. As long as somebody listens the order stands, so here it is given before there is anything to press.
+        # `expect_file_chooser` enables the interception of file choosers asynchronously, and a key press could open the chooser
+        # before that. A permanent listener keeps it enabled.
         page.on("filechooser", lambda chooser: None)
         page.goto(url)
-        # Not `wait_for_function`: its later looks are refused by the page's policy, which forbids `eval`.
-        expect(page.locator("#about-systems > *").first).to_be_attached()
+        # Not `wait_for_function`, which polls with `eval`: the page's content security policy forbids it.
+        expect(page.locator("#about-models > *").first).to_be_attached()
         opened.append((context, watched))
-        return ThePage(page)
+        return PageDriver(page)
 
     yield open_one
     for context, (asked, errors) in opened:
         context.close()
         outside = [address for address in asked if not is_own(address, url)]
-        assert not outside, f"asked outside of the server: {outside}"
+        assert not outside, f"requests to other origins: {outside}"
         assert not errors, errors
 
 
 def watch(page: Page):
-    """Everything that a page asks for, and what it complains of. That a refusal has a status of 400 or more is no complaint."""
+    """Records the requests and the console errors of a page. A response with status 400 or more is not counted as an error."""
     asked, errors = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -126,13 +126,13 @@ def watch(page: Page):
 
 
 def is_own(address: str, url: str) -> bool:
-    """Whether an address is the server's, or the page's own memory."""
+    """Whether a URL belongs to the server, or is a blob of the page."""
     if address.startswith("blob:"):
         address = address.removeprefix("blob:")
     return urlsplit(address)[:2] == urlsplit(url)[:2]
 
 
 @pytest.fixture
-def the_page(open_page) -> ThePage:
-    """The page as most people see it."""
+def the_page(open_page) -> PageDriver:
+    """The page in its default state: light, 1280 pixels wide."""
     return open_page()

@@ -1,4 +1,4 @@
-"""The recordings that the tests choose: made from the repository's own speech, or by arithmetic."""
+"""Recordings for the tests: from the repository's speech, or synthetic."""
 
 import wave
 from pathlib import Path
@@ -8,7 +8,7 @@ SPEECH = AUDIO / "speech.wav"
 
 
 def repeated(path: Path, seconds: float, channels: int = 1) -> Path:
-    """Speech over and over, in all channels alike."""
+    """Speech repeated to a length, the same in all channels."""
     with wave.open(str(SPEECH)) as source:
         rate, frames = source.getframerate(), source.readframes(source.getnframes())
     samples = int(seconds * rate)
@@ -18,12 +18,12 @@ def repeated(path: Path, seconds: float, channels: int = 1) -> Path:
 
 
 def silence(path: Path, seconds: float = 4, rate: int = 16000) -> Path:
-    """Nothing but zeros."""
+    """Digital silence."""
     return write(path, bytes(2 * int(seconds * rate)), rate)
 
 
 def html(path: Path) -> Path:
-    """A web page, whatever its name says."""
+    """A web page, whatever its name."""
     path.write_text("<!doctype html><html><body>no sound</body></html>", encoding="utf-8")
     return path
 

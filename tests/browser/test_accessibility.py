@@ -1,4 +1,4 @@
-"""axe-core finds nothing, in light and dark, at every state of the page; nothing is wider than a phone."""
+"""axe-core reports no violation, in light and dark, in every state of the page; nothing is wider than a phone."""
 
 import os
 from pathlib import Path
@@ -19,22 +19,22 @@ def look(request, open_page):
 
 
 def check(the_page, state):
-    """No violation now. The page's own policy forbids scripts from elsewhere, so axe comes through the debugger."""
+    """No violation in the current state. axe is injected by the debugger, because the page's content security policy forbids other scripts."""
     width = the_page.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width[0] <= width[1], f"{state}: the page is {width[0]} wide on {width[1]}"
     if not AXE.is_file():
         pytest.skip("axe-core could not be fetched (it needs npm)")
     the_page.page.evaluate(AXE.read_text(encoding="utf-8"))
     found = the_page.page.evaluate("(rules) => axe.run(document, rules)", RULES)
-    told = [f"{each['id']}: {each['help']}: {[node['html'][:120] for node in each['nodes']]}" for each in found["violations"]]
-    assert not told, f"{state}: {told}"
+    violations = [f"{each['id']}: {each['help']}: {[node['html'][:120] for node in each['nodes']]}" for each in found["violations"]]
+    assert not violations, f"{state}: {violations}"
     assert len(found["passes"]) > 15
 
 
 def test_empty(look):
     check(look, "empty")
     look.page.get_by_role("button", name="Model and limits").click()
-    expect(look.page.get_by_role("dialog")).to_contain_text("Voices not heard before")
+    expect(look.page.get_by_role("dialog")).to_contain_text("Unseen speakers")
     check(look, "dialog")
 
 
@@ -45,27 +45,27 @@ def test_recording(open_page):
     check(the_page, "recording")
 
 
-def test_answers(look, tmp_path, offered):
+def test_reports(look, tmp_path, offered):
     call = repeated(tmp_path / "a rather long name of a recording, longer than a phone is wide.wav", 12, channels=2)
     look.choose(call, html(tmp_path / "page.wav"), silence(tmp_path / "hush.wav"))
     check(look, "chosen")
     if "per_channel" in offered:
-        look.page.get_by_label("Answer each channel on its own").check()
+        look.page.get_by_label("Separate predictions for each channel").check()
     look.predict.click()
     look.wait()
     if "timeline" in offered:
         look.page.get_by_text("As a table").click()
-    check(look, "answer, channels, table, problem")
+    check(look, "report, channels, table, problem")
     look.open("hush.wav")
-    check(look, "no answer")
+    check(look, "no prediction")
 
 
-def test_working_and_token(look):
+def test_processing_and_token(look):
     look.page.route("**/v1/predict*", lambda route: None)
     look.choose(SPEECH)
     with look.page.expect_request("**/v1/predict*"):
         look.predict.click()
-    check(look, "working")
+    check(look, "processing")
     look.cancel.click()
     look.page.route("**/v1/predict*", lambda route: route.fulfill(status=401, body="{}"))
     look.predict.click()
@@ -77,7 +77,7 @@ def test_working_and_token(look):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_graphics_stand_out(open_page, scheme):
-    """What carries meaning without being text has a contrast of 3:1 to its ground (WCAG 1.4.11), which axe does not measure."""
+    """Graphics that carry meaning have a contrast of 3:1 to their background (WCAG 1.4.11), which axe does not measure."""
     the_page = open_page(scheme)
     colours = the_page.page.evaluate("""() => {
         const probe = document.body.appendChild(document.createElement('i'));
@@ -94,7 +94,7 @@ def test_graphics_stand_out(open_page, scheme):
 
 
 def contrast(one, other):
-    """WCAG 2.2's contrast ratio of two sRGB colours from 0 to 255."""
+    """Contrast ratio (WCAG 2.2) of two sRGB colours from 0 to 255."""
 
     def luminance(colour):
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (c / 255 for c in colour)]

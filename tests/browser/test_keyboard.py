@@ -1,4 +1,4 @@
-"""Everything without a mouse, and the focus never lost."""
+"""Everything works without a mouse, and the keyboard focus is never lost."""
 
 import pytest
 from playwright.sync_api import expect
@@ -6,12 +6,12 @@ from recordings import SPEECH, repeated
 
 
 def focused(the_page) -> str:
-    """Words of what has the focus."""
+    """Label or text of the focused element."""
     return the_page.page.evaluate("(document.activeElement.ariaLabel ?? document.activeElement.textContent).trim()")
 
 
 def tab_to(the_page, name: str) -> None:
-    """Tabs on until the focus is there."""
+    """Presses Tab until the element with this label has the focus."""
     for _ in range(20):
         the_page.page.keyboard.press("Tab")
         if focused(the_page) == name:
@@ -20,7 +20,7 @@ def tab_to(the_page, name: str) -> None:
 
 
 @pytest.mark.needs("timeline")
-def test_from_the_first_tab_to_the_answer(the_page, tmp_path):
+def test_from_the_first_tab_to_the_report(the_page, tmp_path):
     keys = the_page.page.keyboard
     passed = []
     for _ in range(3):
@@ -35,18 +35,18 @@ def test_from_the_first_tab_to_the_answer(the_page, tmp_path):
     keys.press("Enter")
     expect(the_page.row("six.wav").locator(".file-toggle")).to_be_focused()
     keys.press("Tab")  # remove
-    for name in ("Play", "Place in the recording"):
+    for name in ("Play", "Position in the recording"):
         keys.press("Tab")
         assert focused(the_page) == name
     keys.press("ArrowRight")
     expect(the_page.slider).to_have_attribute("aria-valuenow", "1.00")
     keys.press("Tab")
     keys.press("Enter")
-    expect(the_page.page.locator(".stretches tbody tr")).to_have_count(6)
+    expect(the_page.page.locator(".segments tbody tr")).to_have_count(6)
 
 
-def test_every_stop_shows_where_it_is(the_page):
-    the_page.answer(SPEECH)
+def test_every_focused_element_has_an_outline(the_page):
+    the_page.predict_files(SPEECH)
     the_page.page.locator("body").evaluate("(body) => { body.tabIndex = -1; body.focus(); }")
     stops = 0
     while True:
@@ -64,7 +64,7 @@ def test_every_stop_shows_where_it_is(the_page):
     assert stops > 10
 
 
-def test_the_focus_goes_on_when_something_is_removed(the_page, tmp_path):
+def test_the_focus_moves_on_when_a_row_is_removed(the_page, tmp_path):
     the_page.choose(SPEECH, repeated(tmp_path / "six.wav", 6))
     remove = the_page.page.get_by_role("button", name="Remove speech.wav")
     remove.focus()
@@ -74,7 +74,7 @@ def test_the_focus_goes_on_when_something_is_removed(the_page, tmp_path):
     expect(the_page.page.locator("#choose")).to_be_focused()
 
 
-def test_the_dialog_gives_the_focus_back(the_page):
+def test_the_dialog_returns_the_focus(the_page):
     opener = the_page.page.get_by_role("button", name="Model and limits")
     opener.focus()
     the_page.page.keyboard.press("Enter")

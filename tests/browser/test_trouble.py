@@ -1,4 +1,4 @@
-"""A server that is busy, gone, guarded or strange; answers that lack something. The server's part is played by the browser here."""
+"""A server that is busy, down, protected by a token or faulty, and reports that lack something. Responses are mocked in the browser."""
 
 import json
 
@@ -11,7 +11,7 @@ PREDICT = "**/v1/predict*"
 
 @pytest.fixture
 def report():
-    """A report such as the server gives, with all heads."""
+    """A report as the server sends it, with all heads."""
     return {
         "schema": 1,
         "file": "speech.wav",
@@ -34,8 +34,8 @@ def report():
     }
 
 
-def answers(the_page, *replies):
-    """The server's next answers: each a status, a body, and headers."""
+def respond(the_page, *replies):
+    """Sets the next responses to predictions: each a status, a body and headers."""
     left = list(replies)
 
     def reply(route):
@@ -45,7 +45,7 @@ def answers(the_page, *replies):
     the_page.page.route(PREDICT, reply)
 
 
-def test_a_busy_server_is_asked_again(the_page, report):
+def test_a_busy_server_is_retried(the_page, report):
     is_busy = True
 
     def reply(route):
@@ -58,33 +58,33 @@ def test_a_busy_server_is_asked_again(the_page, report):
     the_page.page.route(PREDICT, reply)
     the_page.choose(SPEECH)
     the_page.predict.click()
-    expect(the_page.row("speech.wav")).to_contain_text("The server is busy; once more in 2 s")
+    expect(the_page.row("speech.wav")).to_contain_text("The server is busy; retrying in 2 s")
     is_busy = False
     expect(the_page.row("speech.wav")).to_contain_text("Anger 70.0")
 
 
-def test_a_broken_connection_can_be_tried_again(the_page, report):
+def test_a_lost_connection_can_be_retried(the_page, report):
     the_page.page.route(PREDICT, lambda route: route.abort("connectionreset"))
-    the_page.answer(SPEECH)
+    the_page.predict_files(SPEECH)
     row = the_page.row("speech.wav")
-    expect(row).to_contain_text("The connection broke off before an answer came.")
+    expect(row).to_contain_text("The connection was lost before a response arrived.")
     the_page.page.unroute(PREDICT)
-    answers(the_page, (200, report, {}))
+    respond(the_page, (200, report, {}))
     row.get_by_role("button", name="Try again").click()
     expect(row).to_contain_text("Anger 70.0")
 
 
 @pytest.mark.parametrize("body", ["<html>gateway</html>", "{", "[]", ""])
-def test_what_is_no_problem_document_is_still_told(the_page, body):
-    answers(the_page, (502, body, {}))
-    the_page.answer(SPEECH)
-    expect(the_page.row("speech.wav")).to_contain_text("The server refused this.")
+def test_other_errors_than_problem_documents_are_shown(the_page, body):
+    respond(the_page, (502, body, {}))
+    the_page.predict_files(SPEECH)
+    expect(the_page.row("speech.wav")).to_contain_text("The server refused the request.")
 
 
-def test_an_answer_that_is_none_is_told(the_page):
-    answers(the_page, (200, "<html>", {}))
-    the_page.answer(SPEECH)
-    expect(the_page.row("speech.wav")).to_contain_text("The answer cannot be read.")
+def test_an_unreadable_response_is_shown(the_page):
+    respond(the_page, (200, "<html>", {}))
+    the_page.predict_files(SPEECH)
+    expect(the_page.row("speech.wav")).to_contain_text("The response cannot be read.")
 
 
 def test_cancel(the_page, tmp_path):
@@ -100,7 +100,7 @@ def test_cancel(the_page, tmp_path):
     expect(the_page.predict).to_be_enabled()
 
 
-def test_removing_what_runs_lets_the_next_begin(the_page, report, tmp_path):
+def test_removing_the_running_row_starts_the_next(the_page, report, tmp_path):
     asked = []
 
     def all_but_the_first(route):
@@ -117,7 +117,7 @@ def test_removing_what_runs_lets_the_next_begin(the_page, report, tmp_path):
     expect(the_page.rows).to_have_count(1)
 
 
-def test_a_token_is_asked_for_once(the_page, report):
+def test_a_token_is_requested_once(the_page, report):
     seen = []
 
     def reply(route):
@@ -130,14 +130,14 @@ def test_a_token_is_asked_for_once(the_page, report):
     the_page.page.route(PREDICT, reply)
     the_page.choose(SPEECH)
     the_page.predict.click()
-    dialog = the_page.page.get_by_role("dialog", name="This server asks for a token")
+    dialog = the_page.page.get_by_role("dialog", name="This server requires a token")
     dialog.get_by_label("Token").fill("s3cret")
-    dialog.get_by_role("button", name="Go on").click()
+    dialog.get_by_role("button", name="Continue").click()
     expect(the_page.row("speech.wav")).to_contain_text("Anger 70.0")
     assert seen == [None, "Bearer s3cret"]
 
 
-def test_a_guarded_server_asks_at_the_beginning(the_page):
+def test_a_server_with_a_token_asks_for_it_at_the_start(the_page):
     def reply(route):
         if route.request.headers.get("authorization") == "Bearer s3cret":
             route.fulfill(status=200, body=json.dumps({"default": "b", "models": [{"name": "a"}, {"name": "b"}]}))
@@ -146,61 +146,61 @@ def test_a_guarded_server_asks_at_the_beginning(the_page):
 
     the_page.page.route("**/v1/models", reply)
     the_page.page.reload()
-    dialog = the_page.page.get_by_role("dialog", name="This server asks for a token")
+    dialog = the_page.page.get_by_role("dialog", name="This server requires a token")
     for token in ("wrong", "s3cret"):
         dialog.get_by_label("Token").fill(token)
         the_page.page.keyboard.press("Enter")
-    expect(the_page.page.get_by_label("System")).to_have_value("b")
+    expect(the_page.page.get_by_label("Model")).to_have_value("b")
 
 
-def test_a_server_is_asked_only_for_what_it_offers(the_page, report):
+def test_only_supported_options_are_sent(the_page, report):
     asked = []
     the_page.page.route("**/openapi.json", lambda route: route.fulfill(json={"components": {"parameters": {"model": {}}}}))
     the_page.page.route(PREDICT, lambda route: (asked.append(route.request.url), route.fulfill(json=report)))
     the_page.page.reload()
-    the_page.answer(SPEECH)
+    the_page.predict_files(SPEECH)
     assert len(asked) == 1 and asked[0].endswith("/v1/predict?model=campplus-fcn")
-    expect(the_page.page.get_by_label("Answer each channel on its own")).to_be_hidden()
-    expect(the_page.open("speech.wav").locator(".lane")).to_have_count(0)
+    expect(the_page.page.get_by_label("Separate predictions for each channel")).to_be_hidden()
+    expect(the_page.open("speech.wav").locator(".emotion-row")).to_have_count(0)
 
 
-def test_heads_that_are_turned_off_are_not_shown(the_page, report):
+def test_disabled_heads_are_not_shown(the_page, report):
     shortened = {key: value for key, value in report.items() if key not in ("gender", "age")}
-    answers(the_page, (200, shortened, {}))
-    the_page.answer(SPEECH)
+    respond(the_page, (200, shortened, {}))
+    the_page.predict_files(SPEECH)
     panel = the_page.open("speech.wav")
     expect(panel.locator(".head-emotion")).to_be_visible()
     expect(panel.locator(".head-gender")).to_be_hidden()
     expect(panel.locator(".head-age")).to_be_hidden()
 
 
-def test_what_is_withheld_is_told_with_its_reason(the_page, report):
+def test_a_withheld_prediction_is_shown_with_its_reason(the_page, report):
     held = {"head": "emotion", "reason": "low_confidence", "confidence": 0.41, "asked": 0.6}
-    answers(the_page, (200, {**report, "emotion": None, "withheld": [held], "age": {"years": 30, "interval": None}}, {}))
-    the_page.answer(SPEECH)
+    respond(the_page, (200, {**report, "emotion": None, "withheld": [held], "age": {"years": 30, "interval": None}}, {}))
+    the_page.predict_files(SPEECH)
     panel = the_page.open("speech.wav")
-    expect(panel.locator(".head-emotion")).to_contain_text("Not told: 41.0 % sure, 60.0 % asked for.")
-    expect(panel.locator(".age-words")).to_have_text("This system does not say how far off it may be.")
+    expect(panel.locator(".head-emotion")).to_contain_text("Withheld: confidence 41.0 %, at least 60.0 % requested.")
+    expect(panel.locator(".age-words")).to_have_text("This model states no interval.")
 
 
 @pytest.mark.parametrize(
-    "reason, words",
+    "reason, text",
     [
-        ("too_short", "too short to tell"),
-        ("no_speech", "no speech to be heard"),
-        ("clipped", "overdriven"),
+        ("too_short", "too short for a prediction"),
+        ("no_speech", "contains no speech"),
+        ("clipped", "is clipped"),
         ("too_noisy", "no louder than the noise"),
-        ("low_confidence", "as sure as asked"),
+        ("low_confidence", "requested confidence"),
         ("new_reason", "“new reason”"),
     ],
 )
-def test_every_reason_has_plain_words(the_page, report, reason, words):
-    answers(the_page, (200, {**report, "emotion": None, "gender": None, "age": None, "no_answer": {"reason": reason}}, {}))
-    the_page.answer(SPEECH)
-    expect(the_page.open("speech.wav").locator(".no-answer-reason")).to_contain_text(words)
+def test_every_reason_has_a_text(the_page, report, reason, text):
+    respond(the_page, (200, {**report, "emotion": None, "gender": None, "age": None, "no_answer": {"reason": reason}}, {}))
+    the_page.predict_files(SPEECH)
+    expect(the_page.open("speech.wav").locator(".no-prediction-reason")).to_contain_text(text)
 
 
 def test_warnings_are_shown(the_page, report):
-    answers(the_page, (200, {**report, "warnings": ["sound ends at 3.4 kHz"]}, {}))
-    the_page.answer(SPEECH)
+    respond(the_page, (200, {**report, "warnings": ["sound ends at 3.4 kHz"]}, {}))
+    the_page.predict_files(SPEECH)
     expect(the_page.open("speech.wav").locator(".warnings")).to_have_text("sound ends at 3.4 kHz")

@@ -1,4 +1,4 @@
-"""Recordings dropped, pasted and recorded, and names that want to be more than names."""
+"""Recordings dropped, pasted and recorded, and file names with markup."""
 
 import base64
 import io
@@ -75,7 +75,7 @@ def test_a_recording_can_be_discarded(open_page):
     expect(the_page.rows).to_have_count(0)
 
 
-def test_without_a_microphone_the_page_says_so(the_page):
+def test_a_missing_microphone_gives_a_message(the_page):
     the_page.page.evaluate(
         "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError')); }"
     )
@@ -85,14 +85,14 @@ def test_without_a_microphone_the_page_says_so(the_page):
 
 def test_a_name_is_text(the_page):
     name = '<img src=x onerror="document.title=1"><b>bold.wav'
-    the_page.answer({"name": name, "mimeType": "audio/wav", "buffer": SPEECH.read_bytes()})
+    the_page.predict_files({"name": name, "mimeType": "audio/wav", "buffer": SPEECH.read_bytes()})
     assert the_page.page.locator("main img, main b").count() == 0
     assert the_page.page.title() != "1"
     assert the_page.rows.locator(".file-name").inner_text() == name
 
 
 def test_wav_bytes(the_page):
-    """Header and samples, with what lies beyond full scale cut."""
+    """Header and samples; values beyond full scale are clipped."""
     encoded = the_page.page.evaluate("""async () => {
         const { toPcm16, wavBlob } = await import('./wav.js');
         const blob = wavBlob([toPcm16([0, 1, -1]), toPcm16([2, -3])], 48000);
@@ -110,7 +110,7 @@ def test_wav_bytes(the_page):
     ]
 
 
-def test_spreadsheets_get_text_and_not_formulas(the_page):
+def test_csv_has_texts_instead_of_formulas(the_page):
     csv = the_page.page.evaluate("""async () => (await import('./downloads.js')).csv([
         { file: '=1+1', share: -0.5 }, { file: 'a "b", c', share: 0, age: 3 }])""")
     assert csv == 'file,share,age\n\'=1+1,-0.5,\n"a ""b"", c",0,3\n'

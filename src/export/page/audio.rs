@@ -1,4 +1,4 @@
-//! The recording itself inside a page, as base64 (RFC 4648, section 4) of the file's own bytes.
+//! Audio embedded in a page: the bytes of the file as a base64 `data:` URL (RFC 4648, section 4).
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -6,35 +6,37 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Larger files are refused: a page of a third more than this is what browsers still open at once.
+/// Larger files are refused. Base64 adds a third, and browsers open pages of that size without delay.
 pub const MAX_AUDIO_BYTES: u64 = 64 << 20;
 
-/// A file that goes into a page.
+/// An audio file to embed in a page.
 #[derive(Debug, Clone)]
 pub struct Audio {
     path: PathBuf,
 }
 
 impl Audio {
+    /// Checks the size of the file.
+    ///
     /// # Errors
-    /// [`Error::Limit`] for a file of more than [`MAX_AUDIO_BYTES`], [`Error::Read`] for one that cannot be read; both name it.
+    /// [`Error::Usage`] for a file of more than [`MAX_AUDIO_BYTES`], [`Error::Read`] for one that cannot be read; both name it.
     pub fn of(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(|error| Error::Read(error).in_file(path))?.len();
         if length > MAX_AUDIO_BYTES {
             let (actual, limit) = (length >> 20, MAX_AUDIO_BYTES >> 20);
             let what = format!(
-                "it has {actual} MB, and at most {limit} MB are embedded in a page: leave the audio out, or make it smaller first \
+                "the file has {actual} MB, and at most {limit} MB can be embedded in a page: leave the audio out, or compress it \
                 (ffmpeg -i IN -b:a 48k OUT.mp3)"
             );
-            return Err(Error::Config(what).in_file(path));
+            return Err(Error::Usage(what).in_file(path));
         }
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Writes a `data:` address, never more than the limit.
+    /// Writes the `data:` URL, of at most [`MAX_AUDIO_BYTES`] of the file.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut file = File::open(&self.path)?.take(MAX_AUDIO_BYTES);
-        // a multiple of three, so that no group of four letters is cut
+        // A multiple of three, because base64 encodes groups of three bytes.
         let mut block = vec![0; 3 << 14];
         let mut first = true;
         loop {
@@ -64,7 +66,7 @@ fn fill(file: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// By the first bytes; players look at them again themselves.
+/// Media type by the first bytes.
 fn media_type(bytes: &[u8]) -> &'static str {
     match bytes {
         [b'R', b'I', b'F', b'F', ..] => "audio/wav",

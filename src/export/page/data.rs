@@ -1,4 +1,4 @@
-//! The numbers behind the drawing, for the page's script.
+//! The page's data as JSON, read by `page.js`.
 
 use std::io::{self, Write};
 
@@ -6,47 +6,53 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::engine::NoAnswer;
-use crate::export::cells::Cell;
-use crate::export::sketch::Sketch;
 
-use super::drawing::{LEFT, WIDTH};
+use super::collector::{CollectedVoice, PageCollector};
+use super::segments::PageSegment;
+
+/// Largest code of a peak; full scale.
+const MAX_PEAK: f32 = 32_767.0;
+/// Probabilities are integers in units of 1/10,000, from 1 to 9,999: estimates are never certain.
+const PROBABILITY_UNITS: f32 = 10_000.0;
 
 #[derive(Serialize)]
 struct Data<'a> {
-    duration: f64,
-    /// Seconds, left edge and width of a line.
-    line: f64,
-    left: f64,
-    width: f64,
+    duration_s: f64,
     emotions: &'a [String],
     genders: &'a [String],
-    channels: Vec<Value>,
+    voices: Vec<Value>,
 }
 
-/// Writes the script element. No text in it can end it: `<` is written as an escape.
-pub(super) fn write(out: &mut dyn Write, sketch: &Sketch, duration: f64, line: f64) -> io::Result<()> {
-    let channel = |(index, signal): (usize, &crate::export::sketch::Signal)| {
-        let cells: Vec<Value> = signal.cells.list.iter().map(row).collect();
-        json!({"name": format!("channel {}", index + 1), "cells": cells})
-    };
-    let channels = sketch.signals.iter().enumerate().map(channel).collect();
-    let (emotions, genders) = (&sketch.emotions[..], &sketch.genders[..]);
-    let data = Data { duration, line, left: LEFT, width: WIDTH, emotions, genders, channels };
+/// Writes the `<script>` element with the data. `<` is escaped, so no label can end the element.
+pub(super) fn write(out: &mut dyn Write, collected: &PageCollector, names: &[&str], duration_s: f64) -> io::Result<()> {
+    let voices = collected.voices.iter().zip(names).map(|(voice, name)| voice_json(voice, name)).collect();
+    let data = Data { duration_s, emotions: &collected.emotions, genders: &collected.genders, voices };
     let text = serde_json::to_string(&data)?.replace('<', "\\u003c");
     writeln!(out, "<script type=\"application/json\" id=\"data\">{text}</script>")
 }
 
-/// `[start, end, speech %, emotions ‰, genders ‰, years, reason]`
-fn row(cell: &Cell) -> Value {
-    let permille = |p: &[f32]| p.iter().map(|p| (1000.0 * p).round() as u32).collect::<Vec<_>>();
-    let speech = (100.0 * cell.speech_s / (cell.end_s - cell.start_s)).round() as u32;
+fn voice_json(voice: &CollectedVoice, name: &str) -> Value {
+    let peaks: Vec<u16> = voice.peaks.values().map(|peak| (peak.min(1.0) * MAX_PEAK).round() as u16).collect();
+    let segments: Vec<Value> = voice.segments.list.iter().map(segment_json).collect();
+    json!({ "name": name, "peaks": peaks, "segments": segments })
+}
+
+/// `[start s, end s, speech %, emotion probabilities, gender probabilities, years, reason code]`
+fn segment_json(segment: &PageSegment) -> Value {
+    let codes = |probabilities: &[f32]| -> Vec<u16> {
+        probabilities
+            .iter()
+            .map(|p| (PROBABILITY_UNITS * p).round().clamp(1.0, PROBABILITY_UNITS - 1.0) as u16)
+            .collect()
+    };
+    let speech = (100.0 * segment.speech_s / (segment.end_s - segment.start_s)).round() as u32;
     json!([
-        cell.start_s,
-        cell.end_s,
+        segment.start_s,
+        segment.end_s,
         speech,
-        permille(&cell.emotion),
-        permille(&cell.gender),
-        cell.years.map(|years| years.round() as i32),
-        cell.no_answer.map(NoAnswer::brief)
+        codes(&segment.emotion),
+        codes(&segment.gender),
+        segment.years.map(|years| (10.0 * f64::from(years)).round() / 10.0),
+        segment.no_answer.map(NoAnswer::code)
     ])
 }

@@ -1,39 +1,41 @@
-//! A timeline as one HTML page: nothing outside it is needed, the waveform and what was heard under it, playable if the audio is inside.
+//! A timeline as one HTML page: waveforms and predictions over time, playable if the audio is embedded.
+//!
+//! The page is self-contained and works from `file://`. The drawing is the [timeline component](crate::html::timeline) of
+//! the server's page; summary and table are plain HTML and need no script. Names and labels are escaped.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `page.css`, `page.js` | colours of the emotions; pointer, keyboard and player |
-//! | `scale` | lines of a nice length, ticks, clocks |
-//! | `drawing` | one line as SVG |
-//! | `tables` | summary, and the timeline as rows |
-//! | `data` | the numbers for the script |
+//! | `collector` | observer that collects what the page shows |
+//! | `peaks`, `segments` | waveform and timeline in bounded memory |
+//! | `data` | the data for the script, as JSON |
+//! | `page.js` | starts the component with the data |
+//! | `tables` | summary and timeline as tables |
 //! | `audio` | the recording as base64 |
-//!
-//! Without scripts everything is there but the pointer's read-out. What comes from outside (names, labels) is escaped.
+//! | `page.css` | what this page adds to the style of documents |
 
 mod audio;
+mod collector;
 mod data;
-mod drawing;
-mod scale;
+mod peaks;
+mod segments;
 mod tables;
 
 pub use audio::{Audio, MAX_AUDIO_BYTES};
+pub use collector::PageCollector;
 
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::engine::{ChannelsReport, Report};
-use crate::html;
+use crate::engine::{ChannelsReport, LEGAL_NOTICE, Report, reasons_json};
 use crate::html::svg::escaped;
+use crate::html::{self, timeline};
 
-use super::sketch::Sketch;
+use super::format::clock;
 
-use drawing::Line;
-use scale::{clock, line_s};
 use tables::Voice;
 
-/// What a page is about.
-struct Subject<'a> {
+/// The parts of a report that the page shows.
+struct Content<'a> {
     file: &'a str,
     duration_s: f64,
     sample_rate_hz: u32,
@@ -43,11 +45,16 @@ struct Subject<'a> {
     voices: Vec<Voice<'a>>,
 }
 
-/// Writes the page of a recording whose channels' mean was answered.
+/// Writes the page of a recording whose channels were averaged.
 ///
 /// # Errors
 /// Those of `out`, and of reading the audio.
-pub fn write_page(out: &mut dyn Write, report: &Report, sketch: &Sketch, audio: Option<&Audio>) -> io::Result<()> {
+pub fn write_page(
+    out: &mut dyn Write,
+    report: &Report,
+    collected: &PageCollector,
+    audio: Option<&Audio>,
+) -> io::Result<()> {
     let voice = Voice {
         name: "all channels".to_owned(),
         answers: &report.answers,
@@ -55,7 +62,7 @@ pub fn write_page(out: &mut dyn Write, report: &Report, sketch: &Sketch, audio: 
         speech_s: report.speech_s,
         summary: report.summary.as_ref(),
     };
-    let subject = Subject {
+    let content = Content {
         file: &report.file,
         duration_s: report.duration_s,
         sample_rate_hz: report.sample_rate_hz,
@@ -64,17 +71,17 @@ pub fn write_page(out: &mut dyn Write, report: &Report, sketch: &Sketch, audio: 
         warnings: &report.warnings,
         voices: vec![voice],
     };
-    write(out, &subject, sketch, audio)
+    write(out, &content, collected, audio)
 }
 
-/// Writes the page of a recording whose channels were answered apart.
+/// Writes the page of a recording whose channels were predicted separately.
 ///
 /// # Errors
 /// Those of `out`, and of reading the audio.
 pub fn write_channels_page(
     out: &mut dyn Write,
     report: &ChannelsReport,
-    sketch: &Sketch,
+    collected: &PageCollector,
     audio: Option<&Audio>,
 ) -> io::Result<()> {
     let voices = report.per_channel.iter().map(|channel| Voice {
@@ -84,7 +91,7 @@ pub fn write_channels_page(
         speech_s: channel.speech_s,
         summary: channel.summary.as_ref(),
     });
-    let subject = Subject {
+    let content = Content {
         file: &report.file,
         duration_s: report.duration_s,
         sample_rate_hz: report.sample_rate_hz,
@@ -93,75 +100,66 @@ pub fn write_channels_page(
         warnings: &report.warnings,
         voices: voices.collect(),
     };
-    write(out, &subject, sketch, audio)
+    write(out, &content, collected, audio)
 }
 
-fn write(out: &mut dyn Write, subject: &Subject<'_>, sketch: &Sketch, audio: Option<&Audio>) -> io::Result<()> {
-    html::begin(out, &title(subject.file), include_str!("page.css"))?;
-    writeln!(out, "<p class=\"soft\">{}</p>\n</header>\n<main>", escaped(&facts(subject)))?;
-    for warning in subject.warnings {
-        writeln!(out, "<p class=\"warning\" role=\"note\"><strong>Warning.</strong> {}.</p>", escaped(warning))?;
-    }
-    writeln!(out, "<section>\n<h2>Summary</h2>")?;
-    tables::write_summary(out, &subject.voices)?;
-    writeln!(
-        out,
-        "<p class=\"soft\">An emotion's share is the part of the speech in which it was the most probable one.</p>\n</section>"
-    )?;
-    write_timeline(out, subject, sketch, audio)?;
-    writeln!(
-        out,
-        "{MEANING}</main>\n<footer class=\"soft\"><p>Made by persona-engine {}.</p></footer>",
-        env!("CARGO_PKG_VERSION")
-    )?;
-    data::write(out, sketch, subject.duration_s, line_s(subject.duration_s))?;
-    writeln!(out, "<script>\n{}</script>\n</body>\n</html>", include_str!("page.js"))
-}
-
-fn write_timeline(
+fn write(
     out: &mut dyn Write,
-    subject: &Subject<'_>,
-    sketch: &Sketch,
+    content: &Content<'_>,
+    collected: &PageCollector,
     audio: Option<&Audio>,
 ) -> io::Result<()> {
+    let style = [timeline::STYLE, include_str!("page.css")].concat();
+    html::begin(out, &title(content.file), &style)?;
+    writeln!(out, "<p class=\"soft\">{}</p>\n</header>\n<main>", escaped(&facts(content)))?;
+    content.warnings.iter().try_for_each(|warning| html::write_warning(out, warning))?;
+    writeln!(out, "<section>\n<h2>Summary</h2>")?;
+    tables::write_summary(out, &content.voices)?;
+    writeln!(
+        out,
+        "<p class=\"soft\">The percentage beside an emotion is the share of the speech in which it was the most probable \
+         one.</p>\n</section>"
+    )?;
+    write_timeline(out, collected, audio)?;
+    writeln!(
+        out,
+        "{EXPLANATION}<p>{LEGAL_NOTICE}</p>\n</section>\n</main>\n\
+         <footer class=\"soft\"><p>Created by persona-engine {}.</p></footer>",
+        env!("CARGO_PKG_VERSION")
+    )?;
+    let names: Vec<&str> = content.voices.iter().map(|voice| voice.name.as_str()).collect();
+    data::write(out, collected, &names, content.duration_s)?;
+    let script = timeline::inline_script(&reasons_json(), include_str!("page.js"));
+    writeln!(out, "<script type=\"module\">\n{script}</script>\n</body>\n</html>")
+}
+
+fn write_timeline(out: &mut dyn Write, collected: &PageCollector, audio: Option<&Audio>) -> io::Result<()> {
     writeln!(out, "<section>\n<h2>Timeline</h2>")?;
+    let playback = if audio.is_some() { " A click goes to that position; the space bar plays and pauses." } else { "" };
+    writeln!(
+        out,
+        "<p class=\"soft help\">Point at the timeline for the numbers, or use the arrow keys, Page Up, Page Down, Home and End. \
+         + and − zoom.{playback}</p>"
+    )?;
     if let Some(audio) = audio {
         write!(out, "<audio controls preload=\"metadata\" src=\"")?;
         audio.write(out)?;
         writeln!(out, "\"></audio>")?;
     }
-    let plays = if audio.is_some() { " A click goes there, and the space bar plays." } else { "" };
-    writeln!(
-        out,
-        "<p class=\"soft help\">Move over the drawing for the numbers, or reach it with Tab and use the arrow keys, Page Up and Down, Home and End.{plays}</p>"
-    )?;
-    writeln!(out, "{HATCH}<div id=\"timeline\" class=\"timeline\">")?;
-    let length = line_s(subject.duration_s);
-    let lines = (subject.duration_s / length - 1e-9).ceil().max(1.0) as usize;
-    for index in 0..lines {
-        let start = index as f64 * length;
-        let line = Line { start, length, end: (start + length).min(subject.duration_s) };
-        writeln!(out, "<div class=\"line scroll\" data-start=\"{start}\" data-end=\"{}\">", line.end)?;
-        writeln!(out, "{}</div>", drawing::draw(sketch, &line))?;
-    }
-    writeln!(out, "</div>\n<div id=\"readout\" hidden></div>")?;
-    tables::write_runs(out, sketch)?;
+    writeln!(out, "<div id=\"timeline\"></div>")?;
+    writeln!(out, "<noscript><p>The drawing needs JavaScript; the table below does not.</p></noscript>")?;
+    tables::write_timeline(out, collected)?;
     writeln!(out, "</section>")
 }
 
-/// Hatching, once for all lines.
-const HATCH: &str = "<svg class=\"defs\" aria-hidden=\"true\"><defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" \
-    patternTransform=\"rotate(45)\"><line class=\"hatch\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"6\"/></pattern></defs></svg>\n";
-
-const MEANING: &str = "<section>\n<h2>How to read it</h2>\n<dl>\n\
-    <dt>height</dt><dd>In the row of an emotion, its probability. Where it is the most probable one it is filled with its colour, elsewhere pale.</dd>\n\
-    <dt>hatched</dt><dd>No answer, for the reason given: silence, no speech, clipped, too noisy.</dd>\n\
-    <dt>voice</dt><dd>The most probable gender, and the age in years, while they last.</dd>\n\
-    <dt>smoothing</dt><dd>The network hears windows of 3 s that overlap. Each segment is the mean of those around it, the one in whose middle it lies \
-    counting most, unless other smoothing was asked for.</dd>\n</dl>\n\
-    <p>These are estimates by a statistical model, not findings about a person. Do not decide on anybody by them. In the European Union, \
-    inferring emotions of people at work or in education is prohibited (AI Act, article 5(1)(f)); elsewhere the people concerned must be told \
-    (article 50(3)).</p>\n</section>\n";
+const EXPLANATION: &str = "<section>\n<h2>How to read it</h2>\n<dl>\n\
+    <dt>height</dt><dd>The probability of the row's emotion: in full colour where it is the most probable one, elsewhere \
+    pale.</dd>\n\
+    <dt>hatched</dt><dd>No prediction, for the reason given.</dd>\n\
+    <dt>gender, age</dt><dd>The most probable gender, and the mean age in years, as long as the gender stays the \
+    same.</dd>\n\
+    <dt>smoothing</dt><dd>The network processes overlapping chunks of 3 s. A segment is the mean of the chunks that overlap it, \
+    weighted by how central it is in them, unless another smoothing was requested.</dd>\n</dl>\n";
 
 fn title(file: &str) -> String {
     match file {
@@ -170,9 +168,9 @@ fn title(file: &str) -> String {
     }
 }
 
-/// `1:02:03, 8 kHz, 2 channels; heard by campplus-fcn (8f5cee89f3b55976)`
-fn facts(subject: &Subject<'_>) -> String {
-    let channels = if subject.channels == 1 { "mono".to_owned() } else { format!("{} channels", subject.channels) };
-    let khz = f64::from(subject.sample_rate_hz) / 1000.0;
-    format!("{}, {khz} kHz, {channels}; heard by {}", clock(subject.duration_s), subject.model)
+/// `1:02:03.0, 8 kHz, 2 channels; predicted by campplus-fcn (8f5cee89f3b55976)`
+fn facts(content: &Content<'_>) -> String {
+    let channels = if content.channels == 1 { "mono".to_owned() } else { format!("{} channels", content.channels) };
+    let khz = f64::from(content.sample_rate_hz) / 1000.0;
+    format!("{}, {khz} kHz, {channels}; predicted by {}", clock(content.duration_s), content.model)
 }

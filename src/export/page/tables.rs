@@ -1,18 +1,20 @@
-//! What the page says in tables: the summary, and the runs of the timeline.
+//! The page's tables: the summary of each voice, and the timeline with equal neighbours merged.
 
 use std::io::{self, Write};
 
 use crate::engine::{Classification, NoAnswer, Predictions, Summary};
-use crate::export::cells::Cell;
-use crate::export::sketch::Sketch;
+use crate::export::format::{clock, percent};
 use crate::html::svg::escaped;
 
-use super::scale::clock;
+use super::collector::PageCollector;
+use super::segments::PageSegment;
 
-/// Rows of the list of runs at most.
+/// The most rows of the timeline's table.
 const MAX_ROWS: usize = 1000;
+/// A table of more rows is not printed.
+const MAX_PRINTED_ROWS: usize = 60;
 
-/// One signal's answer.
+/// The predictions of one voice: a channel, or the mean of all.
 pub(super) struct Voice<'a> {
     pub(super) name: String,
     pub(super) answers: &'a Predictions,
@@ -21,7 +23,7 @@ pub(super) struct Voice<'a> {
     pub(super) summary: Option<&'a Summary>,
 }
 
-/// Writes the summary: a column for each signal.
+/// Writes the summary: one column per voice.
 pub(super) fn write_summary(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Result<()> {
     writeln!(out, "<div class=\"scroll\"><table class=\"summary\">\n<thead><tr><th></th>")?;
     voices
@@ -29,17 +31,17 @@ pub(super) fn write_summary(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Re
         .try_for_each(|voice| writeln!(out, "<th class=\"left\" scope=\"col\">{}</th>", escaped(&voice.name)))?;
     writeln!(out, "</tr></thead>\n<tbody>")?;
     write_row(out, "speech", voices, |voice| voice.speech_s.map_or_else(|| "–".into(), clock))?;
-    write_row(out, "answer", voices, |voice| {
-        voice.no_answer.map_or_else(|| "given".into(), |why| format!("none: {}", why.brief()))
+    write_row(out, "prediction", voices, |voice| {
+        voice.no_answer.map_or_else(|| "yes".into(), |reason| format!("none: {}", reason.brief()))
     })?;
     let heads = voices.first().map(|voice| voice.answers.heads).unwrap_or_default();
     if heads.gender {
-        write_row(out, "gender", voices, |voice| choice(voice.answers.gender.as_ref()))?;
+        write_row(out, "gender", voices, |voice| classification(voice.answers.gender.as_ref()))?;
     }
     if heads.age {
         write_row(out, "age", voices, age)?;
     }
-    write_shares(out, voices)?;
+    write_emotion_shares(out, voices)?;
     writeln!(out, "</tbody></table></div>")
 }
 
@@ -54,16 +56,17 @@ fn write_row(
     writeln!(out, "</tr>")
 }
 
-/// For how much of the speech each emotion was the most probable one, with a bar.
-fn write_shares(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Result<()> {
+/// Writes a row per emotion: the share of the speech in which it was the most probable one, with a bar.
+fn write_emotion_shares(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Result<()> {
     let shares =
         |voice: &Voice<'_>| voice.summary.and_then(|summary| summary.emotion_shares.clone()).unwrap_or_default();
-    let all: Vec<Vec<(String, f64)>> = voices.iter().map(shares).collect();
-    let labels = all.first().map_or(&[][..], |first| first);
+    let by_voice: Vec<Vec<(String, f64)>> = voices.iter().map(shares).collect();
+    let labels = by_voice.first().map_or(&[][..], |first| first);
     for (k, (label, _)) in labels.iter().enumerate() {
-        write!(out, "<tr{}><th scope=\"row\">{}</th>", if k == 0 { " class=\"first\"" } else { "" }, escaped(label))?;
-        for of_voice in &all {
-            let share = of_voice.get(k).map_or(0.0, |(_, share)| 100.0 * share);
+        let (class, label) = (if k == 0 { " class=\"first\"" } else { "" }, escaped(label));
+        write!(out, "<tr{class} data-label=\"{label}\"><th scope=\"row\">{label}</th>")?;
+        for shares in &by_voice {
+            let share = shares.get(k).map_or(0.0, |(_, share)| 100.0 * share);
             write!(out, "<td>{share:.1} %<span class=\"share\"><i style=\"width:{share:.1}%\"></i></span></td>")?;
         }
         writeln!(out, "</tr>")?;
@@ -71,8 +74,8 @@ fn write_shares(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-fn choice(choice: Option<&Classification>) -> String {
-    choice.map_or_else(|| "–".into(), |choice| format!("{} {}", choice.label, percent(choice.probability())))
+fn classification(classification: Option<&Classification>) -> String {
+    classification.map_or_else(|| "–".into(), |best| format!("{} {}", best.label, percent(best.probability())))
 }
 
 fn age(voice: &Voice<'_>) -> String {
@@ -85,74 +88,47 @@ fn age(voice: &Voice<'_>) -> String {
     format!("{:.0} years{}", age.years, interval.unwrap_or_default())
 }
 
-/// No estimate is certain, so none is written as 0 or 100.
-fn percent(p: f64) -> String {
-    match 100.0 * p {
-        low if low < 0.05 => "<0.1 %".into(),
-        high if high >= 99.95 => ">99.9 %".into(),
-        between => format!("{between:.1} %"),
-    }
-}
-
-/// Writes neighbours that say the same as rows, for those who do not see the drawing.
-pub(super) fn write_runs(out: &mut dyn Write, sketch: &Sketch) -> io::Result<()> {
-    let apart = sketch.signals.len() > 1;
+/// Writes the timeline as a table, in which consecutive segments with equal labels are one row.
+pub(super) fn write_timeline(out: &mut dyn Write, collected: &PageCollector) -> io::Result<()> {
+    let has_channels = collected.voices.len() > 1;
     let mut rows: Vec<(f64, String)> = Vec::new();
-    for (index, signal) in sketch.signals.iter().enumerate() {
-        let same = |a: &Cell, b: &Cell| {
-            a.no_answer == b.no_answer
-                && [(&a.emotion, &b.emotion), (&a.gender, &b.gender)]
-                    .iter()
-                    .all(|(a, b)| Cell::best(a) == Cell::best(b))
-        };
-        let channel = if apart { format!("<td class=\"left\">{}</td>", index + 1) } else { String::new() };
-        rows.extend(
-            signal
-                .cells
-                .list
-                .chunk_by(same)
-                .filter_map(|run| Some((run.first()?.start_s, run_row(sketch, run, &channel)?))),
-        );
+    for (index, voice) in collected.voices.iter().enumerate() {
+        let channel = if has_channels { format!("<td class=\"left\">{}</td>", index + 1) } else { String::new() };
+        let merged = voice.segments.list.chunk_by(PageSegment::has_labels_of).filter_map(PageSegment::joined);
+        rows.extend(merged.map(|segment| (segment.start_s, timeline_row(collected, &segment, &channel))));
     }
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let left_out = rows.len().saturating_sub(MAX_ROWS);
-    let long = if rows.len() > 60 { " class=\"longlist\"" } else { "" };
-    writeln!(
-        out,
-        "<details{long}>\n<summary>The timeline as a table ({} rows)</summary>\n<div class=\"scroll\"><table>",
-        rows.len()
-    )?;
-    let channel = if apart { "<th class=\"left\">channel</th>" } else { "" };
+    let class = if rows.len() > MAX_PRINTED_ROWS { " class=\"long-table\"" } else { "" };
+    writeln!(out, "<details{class}>\n<summary>The timeline as a table ({} rows)</summary>", rows.len())?;
+    let channel = if has_channels { "<th class=\"left\">channel</th>" } else { "" };
     let names = "<th class=\"left\">emotion</th><th class=\"left\">gender</th><th>age</th><th>speech</th>";
-    writeln!(out, "<thead><tr><th>from</th><th>to</th>{channel}{names}</tr></thead>\n<tbody>")?;
+    writeln!(out, "<div class=\"scroll\"><table>\n<thead><tr><th>from</th><th>to</th>{channel}{names}</tr></thead>")?;
+    writeln!(out, "<tbody>")?;
     rows.iter().take(MAX_ROWS).try_for_each(|(_, row)| writeln!(out, "{row}"))?;
     writeln!(out, "</tbody></table></div>")?;
-    if left_out > 0 {
-        writeln!(out, "<p class=\"soft\">{left_out} more rows: --csv gives them all.</p>")?;
+    if rows.len() > MAX_ROWS {
+        let more = rows.len() - MAX_ROWS;
+        writeln!(out, "<p class=\"soft\">{more} more rows; --csv writes every segment.</p>")?;
     }
     writeln!(out, "</details>")
 }
 
-fn run_row(sketch: &Sketch, run: &[Cell], channel: &str) -> Option<String> {
-    let (first, last) = (run.first()?, run.last()?);
-    let n = run.len() as f32;
-    let label = |labels: &[String], of: fn(&Cell) -> &[f32]| {
-        let Some(best) = Cell::best(of(first)) else { return "–".to_owned() };
-        let mean = run.iter().filter_map(|cell| of(cell).get(best)).sum::<f32>() / n;
-        format!("{} {}", escaped(labels.get(best).map_or("", |label| label)), escaped(&percent(mean.into())))
+fn timeline_row(collected: &PageCollector, segment: &PageSegment, channel: &str) -> String {
+    let best = |labels: &[String], probabilities: &[f32]| {
+        let Some(best) = PageSegment::best(probabilities) else { return "–".to_owned() };
+        let label = labels.get(best).map_or("", |label| label);
+        escaped(&format!("{label} {}", percent(probabilities[best].into())))
     };
-    let emotion = match first.no_answer {
+    let emotion = match segment.no_answer {
         Some(reason) => format!("– ({})", reason.brief()),
-        None => label(&sketch.emotions, |cell| &cell.emotion),
+        None => best(&collected.emotions, &segment.emotion),
     };
-    let gender = label(&sketch.genders, |cell| &cell.gender);
-    let years: Vec<f32> = run.iter().filter_map(|cell| cell.years).collect();
-    let age =
-        if years.is_empty() { "–".into() } else { format!("{:.0}", years.iter().sum::<f32>() / years.len() as f32) };
-    let speech = 100.0 * run.iter().map(|cell| cell.speech_s).sum::<f64>() / (last.end_s - first.start_s);
-    Some(format!(
-        "<tr><td>{}</td><td>{}</td>{channel}<td class=\"left\">{emotion}</td><td class=\"left\">{gender}</td><td>{age}</td><td>{speech:.0} %</td></tr>",
-        clock(first.start_s),
-        clock(last.end_s)
-    ))
+    let gender = best(&collected.genders, &segment.gender);
+    let age = segment.years.map_or_else(|| "–".to_owned(), |years| format!("{years:.0}"));
+    let (start, end) = (clock(segment.start_s), clock(segment.end_s));
+    let speech = 100.0 * segment.speech_s / (segment.end_s - segment.start_s);
+    format!(
+        "<tr><td>{start}</td><td>{end}</td>{channel}<td class=\"left\">{emotion}</td><td class=\"left\">{gender}</td>\
+         <td>{age}</td><td>{speech:.0} %</td></tr>"
+    )
 }

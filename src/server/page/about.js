@@ -1,54 +1,55 @@
-// The dialog with the systems, what they were measured to do, limits and the law.
+// The dialog with the models, their measured accuracy, limits and the law.
 
-import { byId, element } from './dom.js';
+import { byId } from './dom.js';
+import { element } from './elements.js';
 
-/** What was held back from the training, by the names of model files; the order of the table. */
+/** Evaluation protocols by their names in model files, in the order of the table: what training did not include. */
 const PROTOCOLS = {
-  fold_actor: 'Voices not heard before',
-  fold_sentence: 'Sentences not heard before',
-  fold_clip: 'Clips at random, known voices',
+  fold_actor: 'Unseen speakers',
+  fold_sentence: 'Unseen sentences',
+  fold_clip: 'Random clips, known speakers',
 };
 const MEASURES = [
-  ['emotion_accuracy', 'Emotion right', '%'],
-  ['gender_accuracy', 'Gender right', '%'],
-  ['age_mae', 'Age off by', 'years'],
+  ['emotion_accuracy', 'Emotion accuracy', '%'],
+  ['gender_accuracy', 'Gender accuracy', '%'],
+  ['age_mae', 'Mean age error', 'years'],
 ];
 
-/** Every button with `data-about` opens the dialog; the list of systems fills it when it is known. */
-export function offerAbout(listing) {
+/** Every button with `data-about` opens the dialog, which `listing`, a promise of the list of models, fills. */
+export function initAbout(listing) {
   const dialog = byId('about');
   document.addEventListener('click', (event) => {
     const opener = event.target.closest('[data-about]');
     if (opener) open(dialog, opener.dataset.about);
     else if (event.target === dialog || event.target.closest('#about [data-close]')) dialog.close();
   });
-  const place = byId('about-systems');
+  const list = byId('about-models');
   listing.then(
-    ({ models, default: usual }) =>
-      place.replaceChildren(...models.map((model) => describe(model, models.length > 1 && model.name === usual))),
-    (problem) => place.replaceChildren(element('p', { textContent: `The systems could not be listed: ${problem.message}` })),
+    ({ models, default: preselected }) =>
+      list.replaceChildren(...models.map((model) => describe(model, models.length > 1 && model.name === preselected))),
+    (problem) => list.replaceChildren(element('p', { textContent: `The models could not be listed: ${problem.message}` })),
   );
 }
 
-/** Opens the dialog at its beginning, or at a system. */
+/** Opens the dialog at its beginning, or at a model. */
 function open(dialog, name) {
   dialog.showModal();
-  const system = [...dialog.querySelectorAll('.about-system')].find((each) => each.dataset.name === name);
+  const section = [...dialog.querySelectorAll('.about-model')].find((each) => each.dataset.name === name);
   dialog.querySelector('.dialog-body').scrollTop = 0;
-  system?.scrollIntoView();
+  section?.scrollIntoView();
 }
 
-function describe(model, isUsual) {
+function describe(model, isDefault) {
   const title = element('h3', { textContent: model.name });
-  if (isUsual) title.append(' ', element('span', { className: 'tag', textContent: 'answers if none is chosen' }));
-  const section = element('section', { className: 'about-system' }, title, scores(model.scores ?? []), origin(model));
+  if (isDefault) title.append(' ', element('span', { className: 'tag', textContent: 'default' }));
+  const section = element('section', { className: 'about-model' }, title, scores(model.scores ?? []), origin(model));
   section.dataset.name = model.name;
   return section;
 }
 
 function scores(rows) {
   const known = Object.keys(PROTOCOLS).flatMap((protocol) => rows.filter((row) => row.protocol === protocol));
-  if (known.length === 0) return element('p', { className: 'soft', textContent: 'Its file states no scores.' });
+  if (known.length === 0) return element('p', { className: 'soft', textContent: 'The model file contains no scores.' });
   const shown = MEASURES.filter(([key]) => known.some((row) => row[key]));
   const cells = (tag, scope, texts) =>
     texts.map((textContent) => Object.assign(element(tag, { textContent }), scope ? { scope } : {}));
@@ -71,7 +72,7 @@ function scores(rows) {
     element('table', {}, element('thead', {}, head), element('tbody', {}, ...body)),
     element('p', {
       className: 'soft',
-      textContent: 'Mean over folds ± standard deviation. Expect the first row of people whom the system does not know, at best.',
+      textContent: 'Mean over folds ± standard deviation. For people who are not in the training data, expect the first row at best.',
     }),
   );
 }

@@ -1,10 +1,10 @@
-// The server's interface. Addresses are relative, so that the page also works below a path of a reverse proxy.
+// Client of the server's HTTP interface. Addresses are relative, so the page also works below a path of a reverse proxy.
 
-import { refusal } from './reasons.js';
+import { refusal } from './refusals.js';
 
 const TOKEN_KEY = 'persona-token';
 
-/** An answer that is none: what went wrong, with the server's words as `detail` where it gave any. */
+/** A failed request: what went wrong, with the server's message as `detail` where there is one. */
 export class Problem extends Error {
   constructor(title, detail, status = 0, retryAfterS = null) {
     super(detail || title);
@@ -22,10 +22,10 @@ function authorization() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-/** The systems that the server can answer with: `{default, models: [{name, …}]}`. */
+/** The models of the server: `{default, models: [{name, …}]}`. */
 export const models = () => read('v1/models');
 
-/** The names of what a prediction can be asked for, as the server describes itself. */
+/** The names of the parameters of a prediction, from the server's OpenAPI document. */
 export async function options() {
   const { components } = await read('openapi.json');
   return new Set(Object.keys(components.parameters));
@@ -41,26 +41,27 @@ async function read(address) {
 }
 
 /**
- * Sends a file and waits for the answer.
+ * Uploads a file and waits for the report.
  *
- * `asked` has the options by name. `onUpload(share)` hears from 0 to 1 how much has been sent. `signal` cancels. Resolves to the answer and its text as it came; rejects with a
- * {@link Problem}, or an `AbortError` after a cancel. XMLHttpRequest, because fetch tells nothing of how far an upload is.
+ * `options` are the parameters by name. `onUpload(share)` is called with the uploaded share, 0 to 1. `signal` cancels. Resolves to
+ * `{report, text}`, the report parsed and as received; rejects with a {@link Problem}, or an `AbortError` after a cancel.
+ * XMLHttpRequest, because fetch has no upload progress.
  */
-export function predict(file, { asked, onUpload, signal }) {
+export function predict(file, { options: parameters, onUpload, signal }) {
   const form = new FormData();
   form.append('file', file, file.name);
 
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open('POST', `v1/predict?${new URLSearchParams(asked)}`);
+    request.open('POST', `v1/predict?${new URLSearchParams(parameters)}`);
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => event.lengthComputable && onUpload(event.loaded / event.total);
     request.upload.onload = () => onUpload(1);
-    request.onerror = () => reject(brokenOff());
+    request.onerror = () => reject(disconnected());
     request.onabort = () => reject(new DOMException('cancelled', 'AbortError'));
     request.onload = () => {
       try {
-        resolve(answerOf(request));
+        resolve(replyOf(request));
       } catch (problem) {
         reject(problem);
       }
@@ -71,17 +72,17 @@ export function predict(file, { asked, onUpload, signal }) {
   });
 }
 
-function answerOf(request) {
+function replyOf(request) {
   const text = request.responseText;
   if (request.status !== 200) throw problemOf(request.status, text, request.getResponseHeader('Retry-After'));
   try {
     return { report: JSON.parse(text), text };
   } catch {
-    throw new Problem('The answer cannot be read.', 'Something between this page and the server may have changed it.', 200);
+    throw new Problem('The response cannot be read.', 'A proxy between this page and the server may have changed it.', 200);
   }
 }
 
-/** A refusal as the server words it (RFC 9457), or a plain one where something else answered. */
+/** A problem document of the server (RFC 9457), or a general problem where something else responded. */
 function problemOf(status, text, retryAfter) {
   const seconds = Number.parseInt(retryAfter ?? '', 10);
   const retryAfterS = Number.isFinite(seconds) ? seconds : null;
@@ -89,14 +90,14 @@ function problemOf(status, text, retryAfter) {
     const { reason, detail } = JSON.parse(text);
     return new Problem(refusal(reason), detail ?? '', status, retryAfterS);
   } catch {
-    return new Problem(refusal(), `Its answer has status ${status}.`, status, retryAfterS);
+    return new Problem(refusal(), `The response has status ${status}.`, status, retryAfterS);
   }
 }
 
-const unreachable = () => new Problem('The server cannot be reached.', 'Check that it runs, then load the page again.');
+const unreachable = () => new Problem('The server cannot be reached.', 'Check that it is running, then reload the page.');
 
-const brokenOff = () =>
+const disconnected = () =>
   new Problem(
-    'The connection broke off before an answer came.',
-    'The server may have stopped, or refused a recording of this size; or the file cannot be read any more.',
+    'The connection was lost before a response arrived.',
+    'The server may have stopped or refused a recording of this size, or the file can no longer be read.',
   );

@@ -1,20 +1,21 @@
-// The page: recordings come in, *Make predictions* asks for their answers, one answer is open at a time.
+// The page: recordings are added, *Make predictions* requests their reports, one report is open at a time.
 
 import * as api from './api.js';
-import { offerAbout } from './about.js';
-import { announce, byId, element } from './dom.js';
+import { initAbout } from './about.js';
+import { announce, byId } from './dom.js';
 import { saveAll } from './downloads.js';
+import { element } from './elements.js';
 import { FileRow, summary } from './file-row.js';
-import { listen } from './intake.js';
+import { onRecordings } from './intake.js';
 import { Queue } from './queue.js';
 import { withToken } from './token.js';
 
 const rows = [];
 const queue = new Queue((file, options) => withToken(() => api.predict(file, options)), settled);
 
-function take(files) {
+function add(files) {
   for (const file of files) {
-    const row = new FileRow(file, { onOpen: toggle, onRemove: remove, onAgain: again });
+    const row = new FileRow(file, { onOpen: toggle, onRemove: remove, onRetry: retry });
     rows.push(row);
     byId('files').append(row.element);
   }
@@ -27,7 +28,7 @@ function take(files) {
 const isPending = (row) => row.state === 'ready';
 const isSettled = (row) => row.state === 'done' || row.state === 'failed';
 
-/** What has just been chosen while others run joins them. */
+/** Queues the recordings that were added meanwhile. */
 function queueReady() {
   rows.filter(isPending).forEach((row) => row.waiting());
 }
@@ -35,7 +36,7 @@ function queueReady() {
 async function start() {
   if (queue.isRunning || !rows.some(isPending)) return;
   queueReady();
-  const running = queue.run(() => rows.find((row) => row.state === 'waiting'), asked);
+  const running = queue.run(() => rows.find((row) => row.state === 'waiting'), requestOptions);
   refresh();
   byId('cancel').focus();
   await running;
@@ -44,11 +45,11 @@ async function start() {
   if (document.activeElement === document.body) byId('choose').focus();
 }
 
-/** What the controls ask for, of that which the server offers. */
-async function asked() {
-  const offered = await offering;
-  const wanted = { model: byId('system').value, timeline: 'true', per_channel: byId('per-channel').checked ? 'true' : '' };
-  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value && offered.has(name)));
+/** The options set on the page, of those that the server supports. */
+async function requestOptions() {
+  const supported = await supportedOptions;
+  const wanted = { model: byId('model').value, timeline: 'true', per_channel: byId('per-channel').checked ? 'true' : '' };
+  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value && supported.has(name)));
 }
 
 function settled(row) {
@@ -84,7 +85,7 @@ function remove(row) {
   else byId('choose').focus();
 }
 
-function again(row) {
+function retry(row) {
   row.ready();
   if (queue.isRunning) queueReady();
   else start();
@@ -98,11 +99,11 @@ function clear() {
   byId('choose').focus();
 }
 
-function answered() {
+function finished() {
   return rows.filter((row) => row.state === 'done');
 }
 
-/** Shows what can be done now. */
+/** Enables and shows the controls that apply now. */
 function refresh() {
   const [predict, cancel] = [byId('predict'), byId('cancel')];
   const lostFocus = document.activeElement === cancel && !queue.isRunning;
@@ -111,31 +112,31 @@ function refresh() {
   predict.disabled = !rows.some(isPending);
   byId('actions-note').textContent = queue.isRunning ? `${rows.filter(isSettled).length} of ${rows.length} done` : '';
   byId('results').hidden = rows.length === 0;
-  byId('files-all').hidden = answered().length < 2;
+  byId('files-all').hidden = finished().length < 2;
   document.body.classList.toggle('has-files', rows.length > 0);
-  if (lostFocus) (answered().find((row) => row.isOpen) ?? rows[0])?.focus();
+  if (lostFocus) (finished().find((row) => row.isOpen) ?? rows[0])?.focus();
 }
 
-async function listSystems() {
+async function listModels() {
   const listed = await withToken(api.models);
-  byId('system').replaceChildren(...listed.models.map(({ name }) => element('option', { value: name, textContent: name })));
-  byId('system').value = listed.default;
-  byId('system-field').hidden = listed.models.length < 2;
+  byId('model').replaceChildren(...listed.models.map(({ name }) => element('option', { value: name, textContent: name })));
+  byId('model').value = listed.default;
+  byId('model-field').hidden = listed.models.length < 2;
   return listed;
 }
 
-/** The options that the server has. One that does not say so is asked for nothing but an answer. */
+/** The options that the server supports; none if it does not describe itself. */
 async function listOptions() {
-  const offered = await withToken(api.options).catch(() => new Set());
-  byId('per-channel-field').hidden = !offered.has('per_channel');
-  return offered;
+  const supported = await withToken(api.options).catch(() => new Set());
+  byId('per-channel-field').hidden = !supported.has('per_channel');
+  return supported;
 }
 
-const offering = listOptions();
-listen(take);
+const supportedOptions = listOptions();
+onRecordings(add);
 byId('predict').addEventListener('click', start);
 byId('cancel').addEventListener('click', () => queue.cancel());
 byId('clear').addEventListener('click', clear);
-byId('all-json').addEventListener('click', () => saveAll('json', answered()));
-byId('all-csv').addEventListener('click', () => saveAll('csv', answered()));
-offerAbout(listSystems());
+byId('all-json').addEventListener('click', () => saveAll('json', finished()));
+byId('all-csv').addEventListener('click', () => saveAll('csv', finished()));
+initAbout(listModels());

@@ -1,70 +1,71 @@
-// Answers as files: JSON as the server sent it, CSV for spreadsheets.
+// Saves reports as files: JSON as the server sent it, CSV for spreadsheets.
 
-import { element } from './dom.js';
+import { element } from './elements.js';
 
-/** Saves one answer: JSON as it came, or a CSV with one row a stretch of its timeline. */
+/** Saves one report: JSON as received, or a CSV with one row per segment of its timeline. */
 export function save(kind, file, reply) {
-  const text = kind === 'json' ? `${reply.text.trimEnd()}\n` : csv(stretchRows(file.name, reply.report));
-  offer(text, kind, `${stem(file.name)}.${kind}`);
+  const text = kind === 'json' ? `${reply.text.trimEnd()}\n` : csv(segmentRows(file.name, reply.report));
+  download(text, kind, `${stem(file.name)}.${kind}`);
 }
 
-/** Saves the answers of several rows: JSON as one list, or a CSV with one row a recording (and channel). */
+/** Saves the reports of several rows: JSON as one array, or a CSV with one row per recording (and channel). */
 export function saveAll(kind, rows) {
   const text =
     kind === 'json'
       ? `[\n${rows.map((row) => row.reply.text.trim()).join(',\n')}\n]\n`
       : csv(rows.flatMap((row) => recordingRows(row.file.name, row.reply.report)));
-  offer(text, kind, `persona-results.${kind}`);
+  download(text, kind, `persona-results.${kind}`);
 }
 
 function recordingRows(name, report) {
-  return partsOf(report).map((part) => ({
+  return voicesOf(report).map((voice) => ({
     file: name,
-    channel: part.channel ?? '',
+    channel: voice.channel ?? '',
     duration_s: report.duration_s,
-    speech_s: part.speech_s ?? '',
-    ...answerCells(part),
+    speech_s: voice.speech_s ?? '',
+    ...predictionCells(voice),
     model: report.model,
   }));
 }
 
 /** The columns of the command line's `--csv`. */
-function stretchRows(name, report) {
-  return partsOf(report).flatMap((part) => {
-    if (!part.timeline?.length) return recordingRows(name, { ...report, per_channel: [part] });
-    return part.timeline.map((stretch) => ({
+function segmentRows(name, report) {
+  return voicesOf(report).flatMap((voice) => {
+    if (!voice.timeline?.length) return recordingRows(name, { ...report, per_channel: [voice] });
+    return voice.timeline.map((segment) => ({
       file: name,
-      channel: part.channel ?? '',
-      start_s: stretch.start_s,
-      end_s: stretch.end_s,
-      speech_share: stretch.speech_share ?? '',
-      ...answerCells(stretch),
+      channel: voice.channel ?? '',
+      start_s: segment.start_s,
+      end_s: segment.end_s,
+      speech_share: segment.speech_share ?? '',
+      ...predictionCells(segment),
     }));
   });
 }
 
-const partsOf = (report) => report.per_channel ?? [report];
+const voicesOf = (report) => report.per_channel ?? [report];
 
-/** The heads that the answer has; one that is turned off has no columns. */
-function answerCells(answer) {
+/** The columns of the heads that were run; a disabled head has none. */
+function predictionCells(prediction) {
   const cells = {};
   for (const head of ['emotion', 'gender']) {
-    if (!(head in answer)) continue;
-    cells[head] = answer[head]?.label ?? '';
-    for (const [label, share] of Object.entries(answer[head]?.probabilities ?? {})) cells[`${head}_${label}`] = share;
+    if (!(head in prediction)) continue;
+    cells[head] = prediction[head]?.label ?? '';
+    for (const [label, share] of Object.entries(prediction[head]?.probabilities ?? {})) cells[`${head}_${label}`] = share;
   }
-  if ('age' in answer) {
-    const { years = '', interval } = answer.age ?? {};
+  if ('age' in prediction) {
+    const { years = '', interval } = prediction.age ?? {};
     Object.assign(cells, {
       age_years: years,
       age_low_years: interval?.low_years ?? '',
       age_high_years: interval?.high_years ?? '',
     });
   }
-  return { ...cells, no_answer: answer.no_answer?.reason ?? '' };
+  return { ...cells, no_answer: prediction.no_answer?.reason ?? '' };
 }
 
-/** Rows as text. The fullest row gives the columns' order, since rows without an answer have no probabilities; other systems' labels follow. */
+/** Rows as text. The row with most cells sets the order of the columns, since rows without a prediction lack probabilities;
+ * columns of other models follow. */
 export function csv(rows) {
   const fullest = rows.reduce((most, row) => (Object.keys(row).length > most.length ? Object.keys(row) : most), []);
   const columns = [...new Set([...fullest, ...rows.flatMap(Object.keys)])];
@@ -72,7 +73,7 @@ export function csv(rows) {
   return lines.map((cells) => `${cells.map(cell).join(',')}\n`).join('');
 }
 
-/** A name that a spreadsheet would take for a formula gets an apostrophe; numbers are left alone. */
+/** Quoted where needed. A text that a spreadsheet would read as a formula gets an apostrophe; numbers do not. */
 function cell(value) {
   const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
@@ -82,7 +83,7 @@ function stem(name) {
   return name.replace(/\.[^.]*$/, '') || 'persona';
 }
 
-function offer(text, kind, name) {
+function download(text, kind, name) {
   const address = URL.createObjectURL(new Blob([text], { type: kind === 'json' ? 'application/json' : 'text/csv' }));
   element('a', { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);

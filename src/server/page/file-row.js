@@ -1,20 +1,20 @@
-// One recording in the list: what it is called, how far it has come, and its answer when it is open.
+// One recording in the list: its name, its progress, and its report when it is open.
 
-import { Answer } from './answer.js';
 import { fromTemplate } from './dom.js';
-import { bytes, capital, duration, percent, ranked, years } from './format.js';
+import { capital, duration, percent, ranked, years } from './format.js';
 import { brief } from './reasons.js';
+import { ReportView } from './report.js';
 
 let count = 0;
 
-/** A row. `state` is one of ready, waiting, sending, working, done, failed. */
+/** A row. `state` is one of ready, waiting, uploading, processing, done, failed. */
 export class FileRow {
   #parts;
   #controller = null;
-  #answer = null;
-  #ticking = null;
+  #view = null;
+  #timer = null;
 
-  /** `callbacks`: `onOpen(row)`, `onRemove(row)`, `onAgain(row)`. */
+  /** `callbacks`: `onOpen(row)`, `onRemove(row)`, `onRetry(row)`. */
   constructor(file, callbacks) {
     this.file = file;
     this.reply = null;
@@ -28,147 +28,153 @@ export class FileRow {
       remove: part('remove'),
       title: part('problem-title'),
       detail: part('problem-detail'),
-      again: part('again'),
+      retry: part('retry'),
       panel: part('panel'),
     };
-    this.#name(part('name'));
+    this.#showName(part('name'));
     this.#parts.toggle.addEventListener('click', () => callbacks.onOpen(this));
     this.#parts.remove.addEventListener('click', () => callbacks.onRemove(this));
-    this.#parts.again.addEventListener('click', () => callbacks.onAgain(this));
+    this.#parts.retry.addEventListener('click', () => callbacks.onRetry(this));
     this.ready();
   }
 
-  #name(place) {
+  #showName(label) {
     const { name } = this.file;
     const id = `file-${++count}`;
-    place.textContent = name;
-    place.title = name;
-    place.id = `${id}-name`;
+    label.textContent = name;
+    label.title = name;
+    label.id = `${id}-name`;
     this.#parts.panel.id = `${id}-panel`;
-    this.#parts.panel.setAttribute('aria-labelledby', place.id);
+    this.#parts.panel.setAttribute('aria-labelledby', label.id);
     this.#parts.toggle.setAttribute('aria-controls', this.#parts.panel.id);
     this.#parts.progress.setAttribute('aria-label', `Progress of ${name}`);
     this.#parts.remove.setAttribute('aria-label', `Remove ${name}`);
     this.#parts.remove.title = 'Remove';
   }
 
-  /** Chosen, not asked for yet. */
+  /** Added; no prediction requested yet. */
   ready() {
     this.#enter('ready', bytes(this.file.size));
   }
 
-  /** In the queue of this page. */
+  /** In the queue of the page. */
   waiting() {
     this.#enter('waiting', 'Waiting');
   }
 
-  /** The server is busy; it is asked again in so many seconds. */
-  held(seconds) {
-    this.#enter('waiting', `The server is busy; once more in ${seconds} s`);
+  /** The server is busy; the request is repeated after so many seconds. */
+  delayed(seconds) {
+    this.#enter('waiting', `The server is busy; retrying in ${seconds} s`);
   }
 
-  /** Begins, and returns the signal that a cancel sets off. */
+  /** Begins the upload; returns the signal that `cancel` aborts. */
   begin() {
     this.#controller = new AbortController();
-    this.sent(0);
+    this.uploaded(0);
     return this.#controller.signal;
   }
 
-  /** So much of it has been sent, from 0 to 1. */
-  sent(share) {
+  /** Shows the uploaded share, 0 to 1. */
+  uploaded(share) {
     if (share >= 1) {
-      if (this.state !== 'working') this.#work();
+      if (this.state !== 'processing') this.#process();
       return;
     }
-    this.#enter('sending', `Sending ${Math.floor(100 * share)} %`);
+    this.#enter('uploading', `Uploading ${Math.floor(100 * share)} %`);
     this.#parts.progress.value = share;
   }
 
-  #work() {
+  #process() {
     const since = performance.now();
-    const tell = () => {
+    const showTime = () => {
       const seconds = Math.round((performance.now() - since) / 1000);
-      this.#parts.note.textContent = seconds ? `Working, ${seconds} s` : 'Working';
+      this.#parts.note.textContent = seconds ? `Processing, ${seconds} s` : 'Processing';
     };
-    this.#enter('working', 'Working');
-    this.#ticking = setInterval(tell, 1000);
+    this.#enter('processing', 'Processing');
+    this.#timer = setInterval(showTime, 1000);
   }
 
-  /** Answered. */
+  /** Shows that the report arrived. */
   done(reply) {
     this.reply = reply;
     this.#enter('done', summary(reply.report));
   }
 
-  /** Refused, or broken off. */
+  /** Shows why there is no report. */
   failed(problem) {
     this.#enter('failed', 'Failed');
     this.#parts.title.textContent = problem.title ?? 'Something went wrong in this page.';
     this.#parts.detail.textContent = problem.detail ?? problem.message;
-    this.#parts.again.hidden = !mayPassNextTime(problem);
+    this.#parts.retry.hidden = !isWorthRetrying(problem);
   }
 
-  /** Stops what goes on for it. */
+  /** Cancels the request. */
   cancel() {
     this.#controller?.abort();
   }
 
   #enter(state, note) {
-    clearInterval(this.#ticking);
+    clearInterval(this.#timer);
     const { progress, problem, toggle } = this.#parts;
     this.state = state;
     this.element.dataset.state = state;
     this.#parts.note.textContent = note;
-    progress.hidden = state !== 'sending' && state !== 'working';
-    if (state === 'working') progress.removeAttribute('value');
+    progress.hidden = state !== 'uploading' && state !== 'processing';
+    if (state === 'processing') progress.removeAttribute('value');
     problem.hidden = state !== 'failed';
     toggle.disabled = state !== 'done';
   }
 
-  /** Opens or closes its answer. */
+  /** Opens or closes the report. */
   setOpen(open) {
     const { panel, toggle } = this.#parts;
     toggle.setAttribute('aria-expanded', String(open));
     panel.hidden = !open;
-    if (open && !this.#answer) this.#answer = new Answer(panel, this.file, this.reply);
-    if (!open) this.#answer?.pause();
+    if (open && !this.#view) this.#view = new ReportView(panel, this.file, this.reply);
+    if (!open) this.#view?.pause();
   }
 
   get isOpen() {
     return !this.#parts.panel.hidden;
   }
 
-  /** To the heading of its answer. */
+  /** Moves the keyboard focus to this row. */
   focus() {
     (this.#parts.toggle.disabled ? this.#parts.remove : this.#parts.toggle).focus();
   }
 
-  /** Stops, and lets go of what the browser holds for it. */
+  /** Cancels, removes the row and releases its memory. */
   dispose() {
     this.cancel();
-    clearInterval(this.#ticking);
-    this.#answer?.dispose();
+    clearInterval(this.#timer);
+    this.#view?.dispose();
     this.element.remove();
   }
 }
 
-/** What is wrong with the file itself stays wrong. */
-function mayPassNextTime({ status = 0 }) {
+/** Whether the same request may succeed later: not where the file itself is at fault. */
+function isWorthRetrying({ status = 0 }) {
   return status < 400 || status >= 500 || [401, 408, 429].includes(status);
 }
 
-/** An answer in one line: `Happiness 92.5 %, male, 32 years`. */
+/** A report in one line: `Happiness 92.5 %, male, 32 years`. */
 export function summary(report) {
   const channels = report.per_channel;
-  if (channels) return channels.map((each) => `${each.channel}: ${inShort(each)}`).join(' · ');
-  return `${inShort(report)} · ${duration(report.duration_s)}`;
+  if (channels) return channels.map((each) => `${each.channel}: ${predictionText(each)}`).join(' · ');
+  return `${predictionText(report)} · ${duration(report.duration_s)}`;
 }
 
-function inShort({ emotion, gender, age, no_answer: noAnswer }) {
-  if (noAnswer) return `No answer: ${brief(noAnswer)}`;
+function predictionText({ emotion, gender, age, no_answer: noAnswer }) {
+  if (noAnswer) return `No prediction: ${brief(noAnswer)}`;
   const words = [];
   if (emotion) words.push(`${capital(emotion.label)} ${percent(ranked(emotion)[0][1])}`);
   if (gender) words.push(gender.label);
   if (age) words.push(`${years(age.years)} years`);
-  return words.join(', ') || 'Nothing sure enough';
+  return words.join(', ') || 'Confidence too low';
+}
+
+/** A file size: `340 kB`, `12.4 MB`. */
+function bytes(count) {
+  if (count < 1000) return `${count} bytes`;
+  return count < 1e6 ? `${Math.round(count / 1000)} kB` : `${(count / 1e6).toFixed(1)} MB`;
 }

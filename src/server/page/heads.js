@@ -1,42 +1,42 @@
-// What a model's heads answer: bars for emotion and gender, a scale for age.
+// The predictions of the heads: bars for emotion and gender, a scale for age.
 
-import { element } from './dom.js';
+import { element } from './elements.js';
 import { capital, percent, ranked, years } from './format.js';
-import { withheldNote } from './reasons.js';
+import { withheldNote } from './refusals.js';
 
 /** The ends of the scale on which an age is drawn. */
 const [YOUNGEST, OLDEST] = [0, 100];
 
-/** Fills the three sections of `root`; heads that the answer lacks are hidden. */
-export function showHeads(root, answer) {
+/** Fills the three sections of `root`; heads without a prediction are hidden. */
+export function showHeads(root, voice) {
   const section = (head) => root.querySelector(`.head-${head}`);
-  showChoice(section('emotion'), answer, 'emotion');
-  showChoice(section('gender'), answer, 'gender');
-  showAge(section('age'), answer.age);
+  showClassification(section('emotion'), voice, 'emotion');
+  showClassification(section('gender'), voice, 'gender');
+  showAge(section('age'), voice.age);
   root.hidden = !['emotion', 'gender', 'age'].some((head) => !section(head).hidden);
 }
 
-function showChoice(section, answer, head) {
-  const choice = answer[head];
-  const note = withheldNote(answer, head, percent);
-  section.hidden = !choice && !note;
-  const [verdict, bars] = [section.querySelector('.verdict'), section.querySelector('.bars')];
+function showClassification(section, voice, head) {
+  const classification = voice[head];
+  const note = withheldNote(voice, head, percent);
+  section.hidden = !classification && !note;
+  const [best, bars] = [section.querySelector('.prediction'), section.querySelector('.bars')];
   bars.replaceChildren();
-  verdict.classList.toggle('is-withheld', !choice);
-  if (!choice) {
-    verdict.textContent = note ?? '';
+  best.classList.toggle('is-withheld', !classification);
+  if (!classification) {
+    best.textContent = note ?? '';
     return;
   }
-  const [[label, probability]] = ranked(choice);
-  verdict.replaceChildren(
+  const [[label, probability]] = ranked(classification);
+  best.replaceChildren(
     capital(label),
     ' ',
-    element('span', { className: 'verdict-share', textContent: percent(probability) }),
+    element('span', { className: 'prediction-share', textContent: percent(probability) }),
   );
-  bars.append(...Object.entries(choice.probabilities).map(([name, share]) => bar(name, share, name === label)));
+  bars.append(...Object.entries(classification.probabilities).map(([name, share]) => bar(name, share, name === label)));
 }
 
-/** One row: name, bar, percentage. The bar says nothing that the percentage does not. */
+/** One row: label, bar, percentage. The bar only repeats the percentage. */
 function bar(name, share, isBest) {
   const fill = element('span', { className: 'bar-fill' });
   fill.style.setProperty('--share', share);
@@ -54,16 +54,16 @@ function bar(name, share, isBest) {
 function showAge(section, age) {
   section.hidden = !age;
   if (!age) return;
-  const [verdict, scale, words] = ['verdict', 'age-scale', 'age-words'].map((name) => section.querySelector(`.${name}`));
-  verdict.replaceChildren(String(years(age.years)), ' ', element('span', { className: 'verdict-share', textContent: 'years' }));
-  const at = (value) => (Math.max(YOUNGEST, Math.min(OLDEST, value)) - YOUNGEST) / (OLDEST - YOUNGEST);
-  scale.style.setProperty('--years', at(age.years));
+  const [best, scale, words] = ['prediction', 'age-scale', 'age-words'].map((name) => section.querySelector(`.${name}`));
+  best.replaceChildren(String(years(age.years)), ' ', element('span', { className: 'prediction-share', textContent: 'years' }));
+  const position = (value) => (Math.max(YOUNGEST, Math.min(OLDEST, value)) - YOUNGEST) / (OLDEST - YOUNGEST);
+  scale.style.setProperty('--years', position(age.years));
   const interval = age.interval;
-  scale.style.setProperty('--low', at(interval?.low_years ?? age.years));
-  scale.style.setProperty('--high', at(interval?.high_years ?? age.years));
-  words.textContent = interval ? spread(interval) : 'This system does not say how far off it may be.';
+  scale.style.setProperty('--low', position(interval?.low_years ?? age.years));
+  scale.style.setProperty('--high', position(interval?.high_years ?? age.years));
+  words.textContent = interval ? intervalText(interval) : 'This model states no interval.';
 }
 
-function spread({ low_years: low, high_years: high, coverage }) {
-  return `Between ${years(low)} and ${years(high)} for ${Math.round(100 * coverage)} of 100 speakers like those of the training.`;
+function intervalText({ low_years: low, high_years: high, coverage }) {
+  return `Between ${years(low)} and ${years(high)} for ${Math.round(100 * coverage)} of 100 speakers like those of the training data.`;
 }

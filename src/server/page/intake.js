@@ -1,18 +1,18 @@
-// Ways for recordings to come in: chosen, dropped, pasted, recorded.
+// Ways to add recordings: file chooser, drag and drop, paste, microphone.
 
 import { announce, byId } from './dom.js';
 import { clock } from './format.js';
 import { Microphone } from './microphone.js';
 
-/** Calls `take(files)` for whatever comes in. */
-export function listen(take) {
-  listenToChooser(take);
-  listenToDrops(take);
-  document.addEventListener('paste', (event) => hand(event.clipboardData, take));
-  listenToMicrophone(take);
+/** Calls `add(files)` with the recordings that are added in any way. */
+export function onRecordings(add) {
+  initChooser(add);
+  initDrops(add);
+  document.addEventListener('paste', (event) => addFrom(event.clipboardData, add));
+  initMicrophone(add);
 }
 
-function listenToChooser(take) {
+function initChooser(add) {
   const input = byId('file');
   byId('choose').addEventListener('click', () => input.click());
   byId('drop').addEventListener('click', (event) => {
@@ -21,14 +21,14 @@ function listenToChooser(take) {
   input.addEventListener('change', () => {
     const files = [...input.files];
     input.value = ''; // so that the same file can be chosen again
-    if (files.length) take(files);
+    if (files.length) add(files);
   });
 }
 
-function listenToDrops(take) {
+function initDrops(add) {
   const veil = byId('drop-veil');
   const carriesFiles = (event) => event.dataTransfer?.types.includes('Files');
-  let depth = 0; // enter and leave come for every element on the way
+  let depth = 0; // dragenter and dragleave fire for every nested element
   const show = (change) => {
     depth = Math.max(0, depth + change);
     veil.hidden = depth === 0;
@@ -40,26 +40,26 @@ function listenToDrops(take) {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     show(-depth);
-    hand(event.dataTransfer, take);
+    addFrom(event.dataTransfer, add);
   });
 }
 
-function hand(transfer, take) {
+function addFrom(transfer, add) {
   const files = [...(transfer?.files ?? [])];
-  if (files.length) take(files);
+  if (files.length) add(files);
 }
 
-function listenToMicrophone(take) {
+function initMicrophone(add) {
   let microphone = null;
   const problem = byId('intake-problem');
 
-  const begin = async () => {
+  const start = async () => {
     byId('record').disabled = true;
     problem.textContent = '';
     try {
       microphone = await Microphone.start(showLevel, keep);
       showRecorder(true);
-      announce('Recording. Speak for three seconds or more.');
+      announce('Recording. Speak for at least three seconds.');
     } catch (error) {
       problem.textContent = error.message;
     } finally {
@@ -72,7 +72,7 @@ function listenToMicrophone(take) {
     if (!ending) return;
     const file = await ending.finish();
     showRecorder(false);
-    take([file]);
+    add([file]);
   };
   const discard = () => {
     microphone?.discard();
@@ -81,7 +81,7 @@ function listenToMicrophone(take) {
     announce('Recording discarded.');
   };
 
-  byId('record').addEventListener('click', begin);
+  byId('record').addEventListener('click', start);
   byId('recording-stop').addEventListener('click', keep);
   byId('recording-discard').addEventListener('click', discard);
 }
@@ -93,7 +93,7 @@ function showRecorder(recording) {
   byId(recording ? 'recording-stop' : 'record').focus();
 }
 
-/** The bar follows the peak on a scale of 60 dB, as meters do. */
+/** Shows the peak on a scale of 60 dB. */
 function showLevel(seconds, peak) {
   const height = Math.max(0, 1 + (20 * Math.log10(peak + 1e-9)) / 60);
   byId('recording-time').textContent = clock(seconds);

@@ -1,4 +1,4 @@
-// Runs on the browser's audio thread: hands on what the microphone hears, in blocks.
+// Runs on the browser's audio thread: sends the microphone's samples in blocks.
 
 const BLOCK = 2048;
 

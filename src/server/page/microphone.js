@@ -1,14 +1,14 @@
-// The microphone to a WAV file, made here: no format of the browser's own lies between the voice and the model.
+// Records the microphone to a WAV file. Not MediaRecorder: its formats are lossy.
 
 import { toPcm16, wavBlob } from './wav.js';
 
-/** A recording stops by itself after this long. */
-const LONGEST_S = 600;
+/** A recording stops by itself after this time. */
+const MAX_DURATION_S = 600;
 
-/** What the browser would do for telephony changes the voice that is to be judged. */
-const AS_IT_IS = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+/** No processing for telephony, which changes the voice. */
+const UNPROCESSED = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
-/** One recording that goes on until `finish` or `discard`. */
+/** One recording, running until `finish` or `discard`. */
 export class Microphone {
   #stream;
   #context;
@@ -16,23 +16,23 @@ export class Microphone {
   #blocks = [];
   #samples = 0;
 
-  /** Asks for the microphone. `onLevel(seconds, peak)` hears of each block; `onFull` when the longest recording is reached. */
+  /** Requests the microphone. `onLevel(seconds, peak)` is called for each block, `onFull()` at the longest recording. */
   static async start(onLevel, onFull) {
     if (!navigator.mediaDevices?.getUserMedia) {
-      throw new Error('This browser lends the microphone only to pages from https:// or from the same machine (localhost).');
+      throw new Error('This browser allows the microphone only on https:// pages and on localhost.');
     }
-    const made = new Microphone();
+    const microphone = new Microphone();
     try {
-      await made.#open(onLevel, onFull);
+      await microphone.#open(onLevel, onFull);
     } catch (error) {
-      made.#close();
-      throw new Error(inWords(error));
+      microphone.#close();
+      throw new Error(explain(error));
     }
-    return made;
+    return microphone;
   }
 
   async #open(onLevel, onFull) {
-    this.#stream = await navigator.mediaDevices.getUserMedia({ audio: AS_IT_IS });
+    this.#stream = await navigator.mediaDevices.getUserMedia({ audio: UNPROCESSED });
     this.#context = new AudioContext();
     await this.#context.audioWorklet.addModule('microphone-tap.js');
     this.#tap = new AudioWorkletNode(this.#context, 'microphone-tap', { numberOfOutputs: 0 });
@@ -43,7 +43,7 @@ export class Microphone {
         seconds,
         data.samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0),
       );
-      if (seconds >= LONGEST_S) onFull();
+      if (seconds >= MAX_DURATION_S) onFull();
     };
     this.#context.createMediaStreamSource(this.#stream).connect(this.#tap);
     await this.#context.resume();
@@ -57,18 +57,18 @@ export class Microphone {
   /** The recording as a file. */
   async finish() {
     const { sampleRate } = this.#context;
-    await this.#last();
+    await this.#flush();
     this.#close();
     return new File([wavBlob(this.#blocks, sampleRate)], `recording ${stamp(new Date())}.wav`, { type: 'audio/wav' });
   }
 
-  /** Forgets the recording. */
+  /** Stops and drops the recording. */
   discard() {
     this.#close();
   }
 
-  /** What the audio thread still holds. */
-  #last() {
+  /** Fetches the samples that the audio thread still buffers. */
+  #flush() {
     return new Promise((resolve) => {
       this.#tap.port.onmessage = ({ data }) => {
         this.#keep(data.samples);
@@ -84,10 +84,10 @@ export class Microphone {
   }
 }
 
-function inWords(error) {
+function explain(error) {
   switch (error.name) {
     case 'NotAllowedError':
-      return 'The browser did not lend the microphone. Allow it for this page, in the address bar or the settings, and try again.';
+      return 'The browser denied the microphone. Allow it for this page, in the address bar or the settings, and try again.';
     case 'NotFoundError':
       return 'No microphone was found. Plug one in and try again.';
     case 'NotReadableError':

@@ -1,65 +1,65 @@
-// Asks for the answers of all rows that wait, one after the other: the server is spared, and the first answer comes soonest.
+// Requests the reports of the waiting rows one after the other: it spares the server, and the first report comes soonest.
 
-/** A server that is busy and does not say for how long is asked again after this. */
-const PAUSE_S = 3;
+/** Retry delay for a busy server that sends no Retry-After, seconds. */
+const RETRY_S = 3;
 
-/** Works through rows until none is left. */
+/** Processes rows until none is left. */
 export class Queue {
   #predict;
-  #settled;
+  #onSettled;
   #running = null;
   #cancelled = false;
 
-  /** `predict(file, options)` asks; `settled(row)` hears of every end. */
-  constructor(predict, settled) {
+  /** `predict(file, options)` requests a report; `onSettled(row)` is called when a row is done, failed or cancelled. */
+  constructor(predict, onSettled) {
     this.#predict = predict;
-    this.#settled = settled;
+    this.#onSettled = onSettled;
   }
 
   get isRunning() {
     return this.#running !== null;
   }
 
-  /** Runs the rows that `next()` gives, one at a time; `asked()` resolves to the options that hold when each begins. */
-  async run(next, asked) {
+  /** Runs the rows that `next()` returns, one at a time; `options()` resolves to the options when each begins. */
+  async run(next, options) {
     this.#cancelled = false;
     for (let row = next(); row && !this.#cancelled; row = next()) {
       this.#running = row;
-      await this.#ask(row, asked);
-      this.#settled(row);
+      await this.#request(row, options);
+      this.#onSettled(row);
     }
     this.#running = null;
   }
 
-  /** Stops what runs and starts nothing more. */
+  /** Cancels the running request and starts no other. */
   cancel() {
     this.#cancelled = true;
     this.#running?.cancel();
   }
 
-  async #ask(row, asked) {
+  async #request(row, options) {
     const signal = row.begin();
     try {
-      row.done(await this.#untilAnswered(row, await asked(), signal));
+      row.done(await this.#predictOrRetry(row, await options(), signal));
     } catch (problem) {
       if (problem.name === 'AbortError') row.ready();
       else row.failed(problem);
     }
   }
 
-  async #untilAnswered(row, asked, signal) {
+  async #predictOrRetry(row, options, signal) {
     for (;;) {
       try {
-        return await this.#predict(row.file, { asked, signal, onUpload: (share) => row.sent(share) });
+        return await this.#predict(row.file, { options, signal, onUpload: (share) => row.uploaded(share) });
       } catch (problem) {
         if (problem.status !== 429) throw problem;
-        await this.#pause(row, problem.retryAfterS ?? PAUSE_S, signal);
+        await this.#wait(row, problem.retryAfterS ?? RETRY_S, signal);
       }
     }
   }
 
-  async #pause(row, seconds, signal) {
-    row.held(seconds);
+  async #wait(row, seconds, signal) {
+    row.delayed(seconds);
     await new Promise((resolve, reject) => {
       const timer = setTimeout(resolve, 1000 * Math.max(1, seconds));
       signal.addEventListener('abort', () => {
@@ -67,6 +67,6 @@ export class Queue {
         reject(signal.reason);
       });
     });
-    row.sent(0);
+    row.uploaded(0);
   }
 }

@@ -1,47 +1,47 @@
-// Asks for the bearer token of a server that wants one.
+// Asks the user for the bearer token of a server that requires one.
 
 import { setToken } from './api.js';
 import { byId } from './dom.js';
 
-let asking = null;
+let pending = null;
 
-/** What `ask()` resolves to; as long as the server refuses for want of a token, and a person gives one, it is asked again. */
-export async function withToken(ask) {
+/** The result of `request()`; repeated with a new token as long as the server responds 401 and the user enters one. */
+export async function withToken(request) {
   for (;;) {
     try {
-      return await ask();
+      return await request();
     } catch (problem) {
       if (problem.status !== 401 || !(await askForToken())) throw problem;
     }
   }
 }
 
-/** Shows the dialog; resolves to whether a token was given. Whoever asks while it is open gets the same answer. */
+/** Shows the dialog; resolves to whether a token was entered. Concurrent calls share one dialog. */
 function askForToken() {
-  asking ??= new Promise((resolve) => {
+  pending ??= new Promise((resolve) => {
     const [dialog, field] = [byId('token'), byId('token-text')];
     field.value = '';
     dialog.returnValue = '';
     dialog.addEventListener(
       'close',
       () => {
-        const given = dialog.returnValue === 'given' && field.value !== '';
-        if (given) setToken(field.value);
-        asking = null;
-        resolve(given);
+        const entered = dialog.returnValue === 'entered' && field.value !== '';
+        if (entered) setToken(field.value);
+        pending = null;
+        resolve(entered);
       },
       { once: true },
     );
     dialog.showModal();
   });
-  return asking;
+  return pending;
 }
 
 byId('token')
   .querySelector('form')
   .addEventListener('submit', (event) => {
     event.preventDefault();
-    byId('token').close('given');
+    byId('token').close('entered');
   });
 byId('token')
   .querySelector('[data-close]')

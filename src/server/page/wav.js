@@ -1,13 +1,13 @@
-// A WAV file out of samples: 16-bit PCM, one channel.
+// Encodes samples as a WAV file: 16-bit PCM, one channel.
 
 const HEADER_BYTES = 44;
 
-/** Samples from -1 to 1 as 16-bit integers; what lies beyond is cut. */
+/** Samples from -1 to 1 as 16-bit integers; values beyond are clipped. */
 export function toPcm16(samples) {
   return Int16Array.from(samples, (sample) => Math.round(Math.max(-1, Math.min(1, sample)) * 32767));
 }
 
-/** The file's bytes, of blocks of 16-bit samples that follow each other. */
+/** The file, from consecutive blocks of 16-bit samples. */
 export function wavBlob(blocks, sampleRate) {
   const dataBytes = 2 * blocks.reduce((sum, block) => sum + block.length, 0);
   return new Blob([header(dataBytes, sampleRate), ...blocks.map(littleEndian)], { type: 'audio/wav' });
@@ -16,7 +16,7 @@ export function wavBlob(blocks, sampleRate) {
 /** RIFF header with a `fmt ` chunk of 16 bytes (PCM). */
 function header(dataBytes, sampleRate) {
   const view = new DataView(new ArrayBuffer(HEADER_BYTES));
-  const text = (at, word) => [...word].forEach((letter, k) => view.setUint8(at + k, letter.charCodeAt(0)));
+  const text = (offset, id) => [...id].forEach((letter, k) => view.setUint8(offset + k, letter.charCodeAt(0)));
   text(0, 'RIFF');
   view.setUint32(4, HEADER_BYTES - 8 + dataBytes, true);
   text(8, 'WAVEfmt ');
@@ -24,9 +24,9 @@ function header(dataBytes, sampleRate) {
   view.setUint16(20, 1, true); // PCM
   view.setUint16(22, 1, true); // channels
   view.setUint32(24, sampleRate, true);
-  view.setUint32(28, 2 * sampleRate, true); // bytes a second
+  view.setUint32(28, 2 * sampleRate, true); // bytes per second
   view.setUint16(32, 2, true); // bytes a frame
-  view.setUint16(34, 16, true); // bits a sample
+  view.setUint16(34, 16, true); // bits per sample
   text(36, 'data');
   view.setUint32(40, dataBytes, true);
   return view.buffer;

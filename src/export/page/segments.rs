@@ -1,42 +1,42 @@
-//! A timeline in a bounded number of cells: numbers without labels, neighbours joined when there are too many.
+//! Timeline of unknown length in a bounded number of segments: neighbours are joined when there are too many.
 
 use crate::engine::{Classification, NoAnswer, Segment};
 
-/// Cells at most: 4.5 hours in segments of 1 s. Beyond that, cells hold two segments, then four …
-const MAX_CELLS: usize = 16_384;
+/// The most segments: 4.5 hours at 1 s each. A longer recording joins two, then four …
+const MAX_SEGMENTS: usize = 16_384;
 
-/// A segment, or the mean of several.
+/// One segment of the engine, or the mean of several, without labels.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Cell {
+pub(super) struct PageSegment {
     pub(super) start_s: f64,
     pub(super) end_s: f64,
-    /// Seconds of it that are speech.
+    /// Seconds of speech in it.
     pub(super) speech_s: f64,
-    /// Seconds of speech that the answers are a mean over; 0 where there is none.
+    /// Seconds of speech with a prediction, the weight of the means; 0 without a prediction.
     weight: f64,
-    /// Probabilities in the order of the labels; empty without an answer.
+    /// Probabilities in the order of the labels; empty without a prediction.
     pub(super) emotion: Vec<f32>,
     pub(super) gender: Vec<f32>,
     pub(super) years: Option<f32>,
-    /// Why there is no answer.
+    /// Reason for a missing prediction.
     pub(super) no_answer: Option<NoAnswer>,
 }
 
-/// One channel's cells.
+/// The segments of one voice.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Cells {
-    /// Stretches that a cell holds: a power of two.
-    per_cell: usize,
-    /// Stretches in the last cell.
+pub(super) struct PageSegments {
+    /// Engine segments per element of `list`: a power of two.
+    per_element: usize,
+    /// Engine segments in the last element.
     filled: usize,
-    pub(super) list: Vec<Cell>,
+    pub(super) list: Vec<PageSegment>,
 }
 
-impl Cells {
+impl PageSegments {
     pub(super) fn push(&mut self, segment: &Segment) {
-        let next = Cell::of(segment);
-        self.per_cell = self.per_cell.max(1);
-        if let Some(last) = self.list.last_mut().filter(|_| self.filled < self.per_cell) {
+        let next = PageSegment::of(segment);
+        self.per_element = self.per_element.max(1);
+        if let Some(last) = self.list.last_mut().filter(|_| self.filled < self.per_element) {
             last.join(&next);
             self.filled += 1;
             return;
@@ -47,37 +47,29 @@ impl Cells {
     }
 
     fn join_if_full(&mut self) {
-        if self.list.len() == MAX_CELLS {
+        if self.list.len() == MAX_SEGMENTS {
             self.list = joined(&self.list, 2);
-            self.per_cell *= 2;
+            self.per_element *= 2;
         }
     }
 }
 
-/// Cells of `n` each.
-pub(super) fn joined(cells: &[Cell], n: usize) -> Vec<Cell> {
-    let join = |group: &[Cell]| {
-        group.split_first().map(|(first, rest)| {
-            rest.iter().fold(first.clone(), |mut whole, cell| {
-                whole.join(cell);
-                whole
-            })
-        })
-    };
-    cells.chunks(n.max(1)).filter_map(join).collect()
+/// Groups of `n` segments joined to one each.
+fn joined(segments: &[PageSegment], n: usize) -> Vec<PageSegment> {
+    segments.chunks(n.max(1)).filter_map(PageSegment::joined).collect()
 }
 
-impl Cell {
+impl PageSegment {
     fn of(segment: &Segment) -> Self {
         let numbers = |choice: &Option<Classification>| {
             choice.iter().flat_map(|choice| choice.probabilities.iter().map(|(_, p)| *p as f32)).collect()
         };
-        let answered = segment.no_answer.is_none();
+        let has_prediction = segment.no_answer.is_none();
         Self {
             start_s: segment.start_s,
             end_s: segment.end_s,
             speech_s: segment.speech_s(),
-            weight: if answered { segment.speech_s().max(1e-6) } else { 0.0 },
+            weight: if has_prediction { segment.speech_s().max(1e-6) } else { 0.0 },
             emotion: numbers(&segment.answers.emotion),
             gender: numbers(&segment.answers.gender),
             years: segment.answers.age.map(|age| age.years as f32),
@@ -85,7 +77,17 @@ impl Cell {
         }
     }
 
-    /// Goes on with the next cell: answers are means weighted by speech; what is answered anywhere is answered.
+    /// One segment in place of several consecutive ones; `None` for none.
+    pub(super) fn joined(segments: &[Self]) -> Option<Self> {
+        let (first, rest) = segments.split_first()?;
+        let mut whole = first.clone();
+        for segment in rest {
+            whole.join(segment);
+        }
+        Some(whole)
+    }
+
+    /// Appends the next segment: means weighted by speech. There is a prediction if either of them has one.
     fn join(&mut self, next: &Self) {
         let whole = self.weight + next.weight;
         let share = if whole > 0.0 { (next.weight / whole) as f32 } else { 0.0 };
@@ -101,13 +103,19 @@ impl Cell {
         self.end_s = next.end_s;
     }
 
+    /// Whether both have the same most probable labels, or the same reason for a missing prediction.
+    pub(super) fn has_labels_of(&self, other: &Self) -> bool {
+        let labels = |segment: &Self| [&segment.emotion, &segment.gender].map(|p| Self::best(p));
+        self.no_answer == other.no_answer && labels(self) == labels(other)
+    }
+
     /// Index of the most probable label.
     pub(super) fn best(probabilities: &[f32]) -> Option<usize> {
         (0..probabilities.len()).reduce(|best, k| if probabilities[k] > probabilities[best] { k } else { best })
     }
 }
 
-/// What is empty has nothing to say.
+/// Moves `mine` towards `theirs` by `share`; an empty `mine` becomes `theirs`.
 fn mean(mine: &mut Vec<f32>, theirs: &[f32], share: f32) {
     if mine.is_empty() {
         *mine = theirs.to_vec();
@@ -135,30 +143,30 @@ mod tests {
     }
 
     #[test]
-    fn joined_cells_are_means_of_what_was_answered() {
-        let mut cells = Cells::default();
+    fn joined_segments_are_means_of_the_predictions() {
+        let mut segments = PageSegments::default();
         for (k, p) in [Some(0.9), None, Some(0.5), Some(0.7)].into_iter().enumerate() {
-            cells.push(&segment(k, p));
+            segments.push(&segment(k, p));
         }
-        let whole = &joined(&cells.list, 4)[0];
+        let whole = &joined(&segments.list, 4)[0];
         assert_eq!((whole.start_s, whole.end_s, whole.speech_s, whole.no_answer), (0.0, 4.0, 1.5, None));
         approx::assert_abs_diff_eq!(whole.emotion[0], 0.7, epsilon = 1e-5);
-        assert_eq!(joined(&cells.list, 3).len(), 2);
-        assert_eq!(Cell::best(&[0.1, 0.6, 0.3]), Some(1));
-        assert_eq!(Cell::best(&[]), None);
+        assert_eq!(joined(&segments.list, 3).len(), 2);
+        assert_eq!(PageSegment::best(&[0.1, 0.6, 0.3]), Some(1));
+        assert_eq!(PageSegment::best(&[]), None);
     }
 
     #[test]
-    fn what_is_kept_does_not_follow_the_length() {
-        let mut cells = Cells::default();
-        let n = 3 * MAX_CELLS + 5;
+    fn memory_is_bounded_for_any_length() {
+        let mut segments = PageSegments::default();
+        let n = 3 * MAX_SEGMENTS + 5;
         for k in 0..n {
-            cells.push(&segment(k, (k % 3 > 0).then_some(0.25)));
+            segments.push(&segment(k, (k % 3 > 0).then_some(0.25)));
         }
-        assert!((MAX_CELLS / 2..=MAX_CELLS).contains(&cells.list.len()), "{}", cells.list.len());
-        assert!(cells.list.windows(2).all(|pair| pair[0].end_s == pair[1].start_s));
-        assert_eq!(cells.list.last().unwrap().end_s, n as f64);
-        let speech: f64 = cells.list.iter().map(|cell| cell.speech_s).sum();
+        assert!((MAX_SEGMENTS / 2..=MAX_SEGMENTS).contains(&segments.list.len()), "{}", segments.list.len());
+        assert!(segments.list.windows(2).all(|pair| pair[0].end_s == pair[1].start_s));
+        assert_eq!(segments.list.last().unwrap().end_s, n as f64);
+        let speech: f64 = segments.list.iter().map(|segment| segment.speech_s).sum();
         approx::assert_abs_diff_eq!(speech, 0.5 * (0..n).filter(|k| k % 3 > 0).count() as f64, epsilon = 1e-6);
     }
 }

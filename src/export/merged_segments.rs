@@ -1,69 +1,69 @@
-//! Stretches that follow each other and say the same, joined: what people want to read.
+//! Observer that merges consecutive segments with the same labels, for tables that people read.
 
 use crate::engine::{Classification, NoAnswer, Observer, Segment};
 use crate::error::Result;
 
-/// Neighbouring segments with the same emotion and gender, or the same reason for no answer.
+/// Consecutive segments with the same emotion and gender, or the same reason for a missing prediction.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct MergedSegment {
     /// The channel, counted from 1; 0 is the mean of all.
     pub channel: u16,
-    /// Where it begins, seconds.
+    /// Start, seconds.
     pub start_s: f64,
-    /// Where it ends, seconds.
+    /// End, seconds.
     pub end_s: f64,
-    /// Seconds of it that are speech.
+    /// Seconds of speech in it.
     pub speech_s: f64,
-    /// The emotion, and the mean of its probability over the speech.
+    /// The emotion, and its mean probability, weighted by speech.
     pub emotion: Option<(String, f64)>,
     /// The gender, likewise.
     pub gender: Option<(String, f64)>,
-    /// The mean age over the speech, years.
+    /// The mean age, weighted by speech, years.
     pub age_years: Option<f64>,
-    /// Why there is no answer.
+    /// Reason for a missing prediction.
     pub no_answer: Option<NoAnswer>,
 }
 
-/// Joins segments as they come.
+/// Merges the segments of a recording as they are predicted.
 #[derive(Debug, Default)]
-pub struct Runs {
-    runs: Vec<Run>,
-    /// Index of the run that a channel is in, by channel.
-    open: Vec<Option<usize>>,
+pub struct MergedSegments {
+    list: Vec<MergedSegment>,
+    /// Index in `list` of the last one of each channel.
+    last: Vec<Option<usize>>,
 }
 
-impl Runs {
-    /// The runs of a channel, counted from 1, or 0 for the mean of all.
-    pub fn of(&self, channel: u16) -> impl Iterator<Item = &Run> {
-        self.runs.iter().filter(move |run| run.channel == channel)
+impl MergedSegments {
+    /// The merged segments of a channel, counted from 1, or 0 for the mean of all.
+    pub fn of(&self, channel: u16) -> impl Iterator<Item = &MergedSegment> {
+        self.list.iter().filter(move |merged| merged.channel == channel)
     }
 
-    /// The run that the channel's next segment may go on with.
-    fn open(&mut self, channel: u16) -> &mut Option<usize> {
+    /// The one that the channel's next segment may extend.
+    fn last_of(&mut self, channel: u16) -> &mut Option<usize> {
         let index = usize::from(channel);
-        if self.open.len() <= index {
-            self.open.resize(index + 1, None);
+        if self.last.len() <= index {
+            self.last.resize(index + 1, None);
         }
-        &mut self.open[index]
+        &mut self.last[index]
     }
 }
 
-impl Observer for Runs {
+impl Observer for MergedSegments {
     fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
-        let next = Run::of(channel, segment);
-        let open = *self.open(channel);
-        match open.and_then(|index| self.runs.get_mut(index)) {
-            Some(run) if run.says_the_same(&next) => run.join(&next),
+        let next = MergedSegment::of(channel, segment);
+        let last = *self.last_of(channel);
+        match last.and_then(|index| self.list.get_mut(index)) {
+            Some(last) if last.has_labels_of(&next) => last.join(&next),
             _ => {
-                *self.open(channel) = Some(self.runs.len());
-                self.runs.push(next);
+                *self.last_of(channel) = Some(self.list.len());
+                self.list.push(next);
             }
         }
         Ok(())
     }
 }
 
-impl Run {
+impl MergedSegment {
     fn of(channel: u16, segment: &Segment) -> Self {
         let best = |choice: &Option<Classification>| choice.as_ref().map(|c| (c.label.clone(), c.probability()));
         Self {
@@ -78,9 +78,10 @@ impl Run {
         }
     }
 
-    fn says_the_same(&self, next: &Self) -> bool {
-        let labels =
-            |run: &Self| [&run.emotion, &run.gender].map(|choice| choice.as_ref().map(|(label, _)| label.clone()));
+    fn has_labels_of(&self, next: &Self) -> bool {
+        let labels = |merged: &Self| {
+            [&merged.emotion, &merged.gender].map(|choice| choice.as_ref().map(|(label, _)| label.clone()))
+        };
         self.no_answer == next.no_answer && labels(self) == labels(next)
     }
 

@@ -1,20 +1,20 @@
-// Numbers and names as people read them.
+// Numbers and labels as text.
 
-/** A share of 1 in percent: `92.5 %`, `>99.9 %`, `<0.1 %`. The same as the command line's, and never broken into two lines. */
+/** A share of 1 in percent: `92.5 %`, `>99.9 %`, `<0.1 %`, as the command line prints it; with a no-break space. */
 export function percent(share) {
   if (share > 0.999 && share < 1) return '>99.9\u00a0%';
   if (share < 0.001 && share > 0) return '<0.1\u00a0%';
   return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
-/** Whole years. Halves go to the even one, as in the command line's table, so that 32.5 is 32 in both. */
+/** Whole years, halves rounded to even as in the command line's table: 32.5 is 32 in both. */
 export function years(value) {
   const below = Math.floor(value);
   const rest = value - below;
   return rest < 0.5 || (rest === 0.5 && below % 2 === 0) ? below : below + 1;
 }
 
-/** A place in a recording: `0:03`, `12:40`, `1:02:05`; with `digits` of a second where stretches are short. */
+/** A position in a recording: `0:03`, `12:40`, `1:02:05`; with `digits` decimals where segments are short. */
 export function clock(seconds, digits = 0) {
   const unit = 10 ** digits;
   const whole = Math.floor(seconds * unit + 1e-6) / unit;
@@ -24,7 +24,7 @@ export function clock(seconds, digits = 0) {
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${rest}`;
 }
 
-/** A place in a recording for the ear: `1 minute 5 seconds`. */
+/** A position in a recording for screen readers: `1 minute 5 seconds`. */
 export function spokenTime(seconds) {
   const count = (n, unit) => `${n} ${unit}${n === 1 ? '' : 's'}`;
   const minutes = Math.floor(seconds / 60);
@@ -32,7 +32,7 @@ export function spokenTime(seconds) {
   return minutes ? `${count(minutes, 'minute')} ${rest}` : rest;
 }
 
-/** How long something is: `4.2 s`, `12 min 5 s`. */
+/** A length of audio: `4.2 s`, `12 min 5 s`. */
 export function duration(seconds) {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
@@ -40,23 +40,12 @@ export function duration(seconds) {
   return hours ? `${hours} h ${minutes} min` : `${minutes} min ${rest} s`;
 }
 
-/** How long something took: `281 ms`, `5.1 s`. */
-export function milliseconds(count) {
-  return count < 1000 ? `${Math.round(count)} ms` : duration(count / 1000);
-}
-
-/** Bytes of a file: `340 kB`, `12.4 MB`. */
-export function bytes(count) {
-  if (count < 1000) return `${count} bytes`;
-  return count < 1e6 ? `${Math.round(count / 1000)} kB` : `${(count / 1e6).toFixed(1)} MB`;
-}
-
-/** A label of the model at the beginning of a line: `happiness` to `Happiness`. */
+/** A label at the beginning of a line: `happiness` to `Happiness`. */
 export function capital(label) {
   return label.charAt(0).toUpperCase() + label.slice(1);
 }
 
-/** Labels with their probabilities, the most probable first. */
-export function ranked(choice) {
-  return Object.entries(choice.probabilities).sort((a, b) => b[1] - a[1]);
+/** `[label, probability]` pairs of a classification, the most probable first. */
+export function ranked(classification) {
+  return Object.entries(classification.probabilities).sort((a, b) => b[1] - a[1]);
 }
