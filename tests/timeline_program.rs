@@ -63,7 +63,7 @@ fn lines_and_rows_say_the_same_and_do_not_depend_on_threads() {
     let forms = |threads| {
         let lines = run(with(&["--jsonl", "--timeline", "--per-channel", "--threads", threads, path])).out;
         let rows = run(with(&["--csv", "--timeline", "--per-channel", "--threads", threads, path])).out;
-        let segments: String = lines.lines().filter(|line| line.contains("\"type\":\"segment\"")).collect();
+        let segments: String = lines.lines().filter(|line| line.contains("\"type\":\"stretch\"")).collect();
         (segments, rows, lines)
     };
     let (one, three) = (forms("1"), forms("3"));

@@ -1,4 +1,5 @@
-//! Texts for people that several interfaces show: reasons for a missing prediction, and the legal notice.
+//! Texts for people that several interfaces show: reasons for a missing prediction, and the legal
+//! notice.
 //!
 //! The command line, the pages and the exports take them from here, so each is written once.
 
@@ -8,7 +9,8 @@ use serde::Serialize;
 
 use super::report::NoAnswer;
 
-/// What the EU AI Act asks of whoever uses the predictions. Lines of at most 80 columns, each ended by a newline.
+/// What the EU AI Act asks of whoever uses the predictions. Lines of at most 80 columns, each ended
+/// by a newline.
 pub const LEGAL_NOTICE: &str = include_str!("law.txt");
 
 /// The texts of one reason, see [`NoAnswer::texts`].

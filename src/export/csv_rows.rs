@@ -5,7 +5,8 @@
 //! age_years,age_low_years,age_high_years,no_answer
 //! ```
 //!
-//! `channel` is empty for the mean of all channels, a missing prediction is empty, and a disabled head has no columns.
+//! `channel` is empty for the mean of all channels, a missing prediction is empty, and a disabled
+//! head has no columns.
 
 use std::io::{self, Write};
 
@@ -14,7 +15,8 @@ use crate::error::{Error, Result};
 
 use super::line_writer::LineWriter;
 
-/// CSV writer of segments: the rows of one recording after the other, each as soon as it is predicted.
+/// CSV writer of segments: the rows of one recording after the other, each as soon as it is
+/// predicted.
 pub struct CsvRows<'a> {
     out: LineWriter<'a>,
     file: String,
@@ -48,7 +50,8 @@ impl<'a> CsvRows<'a> {
         name.clone_into(&mut self.file);
     }
 
-    /// Takes the error of the writer, if there was one: the engine's error is then not the recording's.
+    /// Takes the error of the writer, if there was one: the engine's error is then not the
+    /// recording's.
     pub fn failure(&mut self) -> Option<io::Error> {
         self.out.failure()
     }

@@ -12,7 +12,8 @@ pub fn clock(seconds: f64) -> String {
     }
 }
 
-/// A probability in percent, to a tenth. Estimates are never certain, so none is written as 0 or 100: `<0.1 %`, `>99.9 %`.
+/// A probability in percent, to a tenth. Estimates are never certain, so none is written as 0 or
+/// 100: `<0.1 %`, `>99.9 %`.
 pub fn percent(probability: f64) -> String {
     match 100.0 * probability {
         low if low < 0.05 => "<0.1 %".to_owned(),

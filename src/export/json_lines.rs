@@ -5,7 +5,8 @@
 //! {"schema":1,"type":"report","file":"call.wav",…}
 //! ```
 //!
-//! `channel` exists only with separate channels. A recording that fails ends with an object of type `error`.
+//! `channel` exists only with separate channels. A recording that fails ends with an object of type
+//! `error`.
 
 use std::io::{self, Write};
 
@@ -53,7 +54,8 @@ impl<'a> JsonLines<'a> {
         name.clone_into(&mut self.file);
     }
 
-    /// Writes the last line of a recording: its report, `kind` `report`, or its failure, `kind` `error`.
+    /// Writes the last line of a recording: its report, `kind` `report`, or its failure, `kind`
+    /// `error`.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -61,7 +63,8 @@ impl<'a> JsonLines<'a> {
         self.write(&EndLine { kind, end })
     }
 
-    /// Takes the error of the writer, if there was one: the engine's error is then not the recording's.
+    /// Takes the error of the writer, if there was one: the engine's error is then not the
+    /// recording's.
     pub fn failure(&mut self) -> Option<io::Error> {
         self.out.failure()
     }

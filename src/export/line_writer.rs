@@ -22,7 +22,8 @@ impl<'a> LineWriter<'a> {
     pub(super) fn line(&mut self, line: &[u8]) -> Result<()> {
         let written = self.to.write_all(line).and_then(|()| self.to.write_all(b"\n")).and_then(|()| self.to.flush());
         written.map_err(|error| {
-            // `io::Error` cannot be cloned: the kind is what a caller needs to know, the original has the details.
+            // `io::Error` cannot be cloned: the kind is what a caller needs to know, the original
+            // has the details.
             let copy = io::Error::new(error.kind(), error.to_string());
             self.failure = Some(error);
             Error::write("the output", copy)

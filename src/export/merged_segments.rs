@@ -3,7 +3,8 @@
 use crate::engine::{Classification, NoAnswer, Observer, Segment};
 use crate::error::Result;
 
-/// Consecutive segments with the same emotion and gender, or the same reason for a missing prediction.
+/// Consecutive segments with the same emotion and gender, or the same reason for a missing
+/// prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergedSegment {
     /// The channel, counted from 1; 0 is the mean of all.

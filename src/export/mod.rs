@@ -1,5 +1,5 @@
-//! Export of timelines to other formats. Each format is an [`Observer`](crate::engine::Observer) that takes segments as they are
-//! predicted.
+//! Export of timelines to other formats. Each format is an [`Observer`](crate::engine::Observer)
+//! that takes segments as they are predicted.
 //!
 //! | file | concept |
 //! |---|---|

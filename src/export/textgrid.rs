@@ -1,8 +1,9 @@
-//! Praat TextGrid: interval tiers with emotion, gender, age and the reason for a missing prediction, for each channel.
+//! Praat TextGrid: interval tiers with emotion, gender, age and the reason for a missing
+//! prediction, for each channel.
 //!
-//! Long text format of the Praat manual ("TextGrid file formats"): UTF-8, intervals without gaps from 0 to the end, quotes
-//! doubled. Consecutive segments with the same text are one interval. A missing prediction is an empty text, with its
-//! reason in the tier `no answer`.
+//! Long text format of the Praat manual ("TextGrid file formats"): UTF-8, intervals without gaps
+//! from 0 to the end, quotes doubled. Consecutive segments with the same text are one interval. A
+//! missing prediction is an empty text, with its reason in the tier `no answer`.
 
 use std::io::{self, Write};
 

@@ -15,8 +15,8 @@ pub(crate) mod timeline;
 
 use svg::escaped;
 
-/// Writes the beginning of a page, up to and including the title's heading, inside `<header>`. `style` is added to the
-/// common style.
+/// Writes the beginning of a page, up to and including the title's heading, inside `<header>`.
+/// `style` is added to the common style.
 pub(crate) fn begin(out: &mut dyn Write, title: &str, style: &str) -> io::Result<()> {
     let title = escaped(title);
     writeln!(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;

@@ -1,4 +1,5 @@
-//! Inline SVG: a few elements with CSS classes, coloured by the page's style, so light, dark and print share one drawing.
+//! Inline SVG: a few elements with CSS classes, coloured by the page's style, so light, dark and
+//! print share one drawing.
 
 use std::fmt::Write;
 
@@ -82,7 +83,8 @@ fn title(label: &str) -> String {
     if label.is_empty() { String::new() } else { format!("<title>{}</title>", escaped(label)) }
 }
 
-/// A text escaped for HTML and SVG, between tags and in quoted attributes. Control characters become U+FFFD.
+/// A text escaped for HTML and SVG, between tags and in quoted attributes. Control characters
+/// become U+FFFD.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,7 +1,9 @@
-//! The timeline component of the server's page and of exported pages: JavaScript modules and a style sheet.
+//! The timeline component of the server's page and of exported pages: JavaScript modules and a
+//! style sheet.
 //!
-//! The server serves the modules one by one. An exported page is a single file that must work from `file://`, where a
-//! browser loads no modules, so there they are joined into one inline script by [`inline_script`].
+//! The server serves the modules one by one. An exported page is a single file that must work from
+//! `file://`, where a browser loads no modules, so there they are joined into one inline script by
+//! [`inline_script`].
 //!
 //! | file | concept |
 //! |---|---|
@@ -12,7 +14,8 @@
 //! | `reasons.js`, `format.js`, `elements.js` | texts, numbers, elements |
 //! | `timeline.css` | its style, with the colours of `../tokens.css` |
 
-/// The modules, each after those that it imports. `reasons.js` also imports `reason-texts.js`, which is generated.
+/// The modules, each after those that it imports. `reasons.js` also imports `reason-texts.js`,
+/// which is generated.
 const MODULES: [&str; 8] = [
     include_str!("timeline/elements.js"),
     include_str!("timeline/format.js"),
@@ -27,8 +30,8 @@ const MODULES: [&str; 8] = [
 /// The component's style sheet.
 pub(crate) const STYLE: &str = include_str!("timeline/timeline.css");
 
-/// The component and `main`, which uses it, as one module script without imports. `reasons_json` are the texts of the
-/// reasons for a missing prediction, by code.
+/// The component and `main`, which uses it, as one module script without imports. `reasons_json`
+/// are the texts of the reasons for a missing prediction, by code.
 pub(crate) fn inline_script(reasons_json: &str, main: &str) -> String {
     let mut script = format!("const REASONS = {reasons_json};\n");
     for module in MODULES.into_iter().chain([main]) {

@@ -106,23 +106,23 @@ def open_page(browser: Browser, url: str):
         return PageDriver(page)
 
     yield open_one
-    for context, (asked, errors) in opened:
+    for context, (requests, errors) in opened:
         context.close()
-        outside = [address for address in asked if not is_own(address, url)]
+        outside = [address for address in requests if not is_own(address, url)]
         assert not outside, f"requests to other origins: {outside}"
         assert not errors, errors
 
 
 def watch(page: Page):
     """Records the requests and the console errors of a page. A response with status 400 or more is not counted as an error."""
-    asked, errors = [], []
-    page.on("request", lambda request: asked.append(request.url))
+    requests, errors = [], []
+    page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on(
         "console",
         lambda message: message.type == "error" and "Failed to load resource" not in message.text and errors.append(message.text),
     )
-    return asked, errors
+    return requests, errors
 
 
 def is_own(address: str, url: str) -> bool:

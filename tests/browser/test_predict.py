@@ -16,9 +16,9 @@ def test_choose_predict_see(the_page):
     expect(the_page.predict).to_be_disabled()
     the_page.choose(SPEECH)
     expect(the_page.row("speech.wav")).to_contain_text("133 kB")
-    with the_page.page.expect_response("**/v1/predict*") as answered:
+    with the_page.page.expect_response("**/v1/predict*") as response:
         the_page.predict.click()
-    report = answered.value.json()
+    report = response.value.json()
     panel = the_page.row("speech.wav").locator(".file-panel")
     expect(panel).to_be_visible()
 
@@ -103,20 +103,20 @@ def test_ten_minutes(the_page, tmp_path):
 
 
 def test_downloads_are_the_report(the_page):
-    with the_page.page.expect_response("**/v1/predict*") as answered:
+    with the_page.page.expect_response("**/v1/predict*") as response:
         the_page.predict_files(SPEECH)
     panel = the_page.open("speech.wav")
     name, text = saved(the_page, panel.get_by_role("button", name="JSON"))
-    assert name == "speech.json" and json.loads(text) == answered.value.json()
+    assert name == "speech.json" and json.loads(text) == response.value.json()
 
 
 @pytest.mark.needs("timeline")
 def test_the_csv_has_a_row_per_segment(the_page):
-    with the_page.page.expect_response("**/v1/predict*") as answered:
+    with the_page.page.expect_response("**/v1/predict*") as response:
         the_page.predict_files(SPEECH)
     name, text = saved(the_page, the_page.open("speech.wav").get_by_role("button", name="CSV"))
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert name == "speech.csv" and len(rows) == len(answered.value.json()["timeline"])
+    assert name == "speech.csv" and len(rows) == len(response.value.json()["timeline"])
     assert (rows[0]["file"], rows[0]["start_s"]) == ("speech.wav", "0")
     assert sum(float(rows[0][f"emotion_{emotion}"]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-4)
 
@@ -134,9 +134,9 @@ def test_all_results_as_one_file(the_page, tmp_path):
 @pytest.mark.needs("per_channel")
 def test_separate_channels(the_page, tmp_path):
     the_page.page.get_by_label("Separate predictions for each channel").check()
-    with the_page.page.expect_response("**/v1/predict*") as answered:
+    with the_page.page.expect_response("**/v1/predict*") as response:
         the_page.predict_files(repeated(tmp_path / "call.wav", 6, channels=2))
-    first = answered.value.json()["per_channel"][0]
+    first = response.value.json()["per_channel"][0]
     panel = the_page.open("call.wav")
     expect(panel.get_by_label("Channel 1")).to_be_checked()
     expect(panel.locator(".head-emotion .prediction")).to_contain_text(first["emotion"]["label"].capitalize())

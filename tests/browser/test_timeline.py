@@ -13,10 +13,10 @@ pytestmark = pytest.mark.needs("timeline")
 @pytest.fixture
 def timeline(the_page, tmp_path):
     """The page with the report of 30 seconds of speech: thirty segments of one second."""
-    with the_page.page.expect_response("**/v1/predict*", timeout=REPORT_MS) as answered:
+    with the_page.page.expect_response("**/v1/predict*", timeout=REPORT_MS) as response:
         the_page.predict_files(repeated(tmp_path / "half.wav", 30))
     expect(the_page.slider).to_be_visible()
-    the_page.segments = answered.value.json()["timeline"]
+    the_page.segments = response.value.json()["timeline"]
     return the_page
 
 

@@ -101,11 +101,11 @@ def test_cancel(the_page, tmp_path):
 
 
 def test_removing_the_running_row_starts_the_next(the_page, report, tmp_path):
-    asked = []
+    requests = []
 
     def all_but_the_first(route):
-        asked.append(route)
-        if len(asked) > 1:
+        requests.append(route)
+        if len(requests) > 1:
             route.fulfill(json=report)
 
     the_page.page.route(PREDICT, all_but_the_first)
@@ -154,12 +154,12 @@ def test_a_server_with_a_token_asks_for_it_at_the_start(the_page):
 
 
 def test_only_supported_options_are_sent(the_page, report):
-    asked = []
+    requests = []
     the_page.page.route("**/openapi.json", lambda route: route.fulfill(json={"components": {"parameters": {"model": {}}}}))
-    the_page.page.route(PREDICT, lambda route: (asked.append(route.request.url), route.fulfill(json=report)))
+    the_page.page.route(PREDICT, lambda route: (requests.append(route.request.url), route.fulfill(json=report)))
     the_page.page.reload()
     the_page.predict_files(SPEECH)
-    assert len(asked) == 1 and asked[0].endswith("/v1/predict?model=campplus-fcn")
+    assert len(requests) == 1 and requests[0].endswith("/v1/predict?model=campplus-fcn")
     expect(the_page.page.get_by_label("Separate predictions for each channel")).to_be_hidden()
     expect(the_page.open("speech.wav").locator(".emotion-row")).to_have_count(0)
 

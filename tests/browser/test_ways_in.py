@@ -34,9 +34,9 @@ def test_dropped(the_page):
     expect(veil).to_be_visible()
     the_page.page.dispatch_event("main", "drop", {"dataTransfer": transfer})
     expect(veil).to_be_hidden()
-    with the_page.page.expect_response("**/v1/predict*") as answered:
+    with the_page.page.expect_response("**/v1/predict*") as response:
         the_page.predict.click()
-    label = answered.value.json()["emotion"]["label"]
+    label = response.value.json()["emotion"]["label"]
     expect(the_page.row("dropped.wav").locator(".file-note")).to_contain_text(label.capitalize())
 
 

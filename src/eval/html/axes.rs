@@ -1,4 +1,4 @@
-//! Two axes with ticks, and the way from values to places.
+//! The axes of a plot: ticks, and the mapping from values to coordinates.
 
 use crate::html::svg::Svg;
 
@@ -8,23 +8,23 @@ pub(super) struct Axis {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) step: f64,
-    /// How a tick is written.
+    /// Formats a tick.
     pub(super) form: fn(f64) -> String,
 }
 
 impl Axis {
-    /// A share from 0 to 1, written in percent.
+    /// An axis for shares from 0 to 1, in percent.
     pub(super) fn share(name: &'static str) -> Self {
         Self { name, low: 0.0, high: 1.0, step: 0.2, form: percent }
     }
 
-    /// Years that hold all of these, from ten to ten.
+    /// An axis for ages that includes all `values`, from decade to decade.
     pub(super) fn years(name: &'static str, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 100.0) };
         let low = (low / 10.0).floor() * 10.0;
         let high = ((high / 10.0).ceil() * 10.0).max(low + 10.0);
-        // an answer may be far off: at most fifteen ticks
+        // A prediction may be far off: at most fifteen ticks.
         let step = 10.0 * ((high - low) / 150.0).ceil().max(1.0);
         Self { name, low, high, step, form: whole }
     }
@@ -43,7 +43,7 @@ pub(super) fn whole(value: f64) -> String {
     format!("{value:.0}")
 }
 
-/// A square or oblong of values within a drawing.
+/// The plotting area of a drawing, with its axes.
 pub(super) struct Plot {
     pub(super) x: Axis,
     pub(super) y: Axis,
@@ -53,14 +53,14 @@ pub(super) struct Plot {
     height: f64,
 }
 
-/// Room for the ticks and the names.
+/// Margins for ticks and names, pixels.
 const LEFT: f64 = 58.0;
 const BOTTOM: f64 = 44.0;
 const TOP: f64 = 12.0;
 const RIGHT: f64 = 18.0;
 
 impl Plot {
-    /// Draws the axes into a new drawing whose plot has the size given.
+    /// Creates a drawing with a plotting area of this size, and draws the axes.
     pub(super) fn new(width: f64, height: f64, x: Axis, y: Axis) -> (Self, Svg) {
         let mut svg = Svg::new(LEFT + width + RIGHT, TOP + height + BOTTOM);
         let plot = Self { x, y, left: LEFT, top: TOP, width, height };
@@ -85,7 +85,7 @@ impl Plot {
         svg.text_upwards("middle", (14.0, self.top + self.height / 2.0), self.y.name);
     }
 
-    /// Where a pair of values lies; beyond the axes it is moved to their end.
+    /// Coordinates of a pair of values; values beyond an axis are clamped to its end.
     pub(super) fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let along = |axis: &Axis, value: f64| ((value - axis.low) / (axis.high - axis.low)).clamp(0.0, 1.0);
         (self.left + self.width * along(&self.x, x), self.top + self.height * (1.0 - along(&self.y, y)))
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_have_their_places() {
+    fn values_map_to_coordinates() {
         let (plot, _) = Plot::new(100.0, 200.0, Axis::share("x"), Axis::years("y", [23.0, 61.0].into_iter()));
         assert_eq!((plot.y.low, plot.y.high), (20.0, 70.0));
         assert_eq!(plot.at(0.5, 45.0), (LEFT + 50.0, TOP + 100.0));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn no_values_and_absurd_ones_have_an_axis_too() {
+    fn no_values_and_extreme_values_have_an_axis() {
         let none = Axis::years("y", std::iter::empty());
         assert_eq!((none.low, none.high), (0.0, 100.0));
         assert!(Axis::years("y", [-1e6, 1e6].into_iter()).ticks().count() < 20);

@@ -1,4 +1,4 @@
-//! The groups of one column side by side: a dot for each measure, and a line for its interval.
+//! Dot plot of groups: a dot for each measure, with a line for its confidence interval.
 
 use super::super::measures::Estimate;
 use super::super::report::{Group, Measures};
@@ -11,14 +11,14 @@ const BETWEEN: f64 = 60.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 34.0;
 
-/// A measure that groups are compared by.
+/// One measure, plotted for all groups.
 struct Panel {
     name: &'static str,
     of: fn(&Measures) -> Option<&Estimate>,
     form: fn(f64) -> String,
-    /// Distances of ticks to choose from.
+    /// Possible distances of ticks.
     steps: [f64; 4],
-    /// The end that is never passed, if the scale has one.
+    /// The largest possible value; infinity if there is none.
     most: f64,
     starts_at_zero: bool,
 }
@@ -50,7 +50,7 @@ const PANELS: [Panel; 3] = [
     },
 ];
 
-/// The groups of one column; the dashed line is all clips.
+/// The groups of one column; the dashed line is the measure over all clips.
 pub(super) fn groups(groups: &[Group], overall: &Measures) -> String {
     let panels: Vec<&Panel> = PANELS.iter().filter(|panel| (panel.of)(overall).is_some()).collect();
     let (width, height) = (panels.len() as f64 * (PANEL + BETWEEN), groups.len() as f64 * ROW);
@@ -65,7 +65,7 @@ pub(super) fn groups(groups: &[Group], overall: &Measures) -> String {
         draw(&mut svg, panel, LEFT + 6.0 + k as f64 * (PANEL + BETWEEN), groups, overall);
     }
     let column = groups.first().map_or("", |group| group.column.as_str());
-    svg.finish(&format!("Measures by {column}, with their intervals; the numbers stand in the table below"))
+    svg.finish(&format!("Measures by {column}, with their intervals; the table below has the numbers"))
 }
 
 fn draw(svg: &mut Svg, panel: &Panel, left: f64, groups: &[Group], overall: &Measures) {
@@ -91,7 +91,7 @@ fn draw(svg: &mut Svg, panel: &Panel, left: f64, groups: &[Group], overall: &Mea
     }
 }
 
-/// From the least to the largest that is drawn, on whole ticks.
+/// The range of the plotted values, extended to whole ticks.
 struct Scale {
     low: f64,
     high: f64,
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_hold_what_is_drawn_on_few_ticks() {
+    fn scales_include_all_values_with_few_ticks() {
         let estimate = |low, high| Estimate { value: Some(low), low: Some(low), high: Some(high) };
         for (panel, low, high) in [(&PANELS[0], 0.41, 0.83), (&PANELS[1], 0.991, 1.0), (&PANELS[2], 3.0, 1e5)] {
             let scale = Scale::new(panel, [estimate(low, high)].iter());

@@ -1,4 +1,4 @@
-//! The numbers behind the plots as tables.
+//! The numbers of the plots as tables.
 
 use super::super::groups::AGE_BAND;
 use super::super::measures::{AgeMeasures, ClassDetail, Estimate};
@@ -7,7 +7,7 @@ use super::super::text::{Form, overall_rows, thousands};
 use super::plots::is_tenth;
 use crate::html::svg::escaped;
 
-/// A table of a head and rows; the first cell of a row names it.
+/// A table with a header; the first cell of each row is its header.
 fn table(caption: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let caption = match caption {
         "" => String::new(),
@@ -29,7 +29,7 @@ fn table_row(cells: &[String]) -> String {
     format!("<tr>{}</tr>\n", cells.collect::<Vec<_>>().concat())
 }
 
-/// The first table of the page.
+/// The measures over all clips.
 pub(super) fn overall(report: &EvalReport) -> String {
     let mut head = "";
     let rows = overall_rows(report).into_iter().map(|row| {
@@ -38,7 +38,7 @@ pub(super) fn overall(report: &EvalReport) -> String {
         }
         vec![format!("{head}: {}", row.measure), row.value, row.interval, row.baseline]
     });
-    table("", &["measure", "value", "95 % interval", "a constant answer"], rows)
+    table("", &["measure", "value", "95 % interval", "constant baseline"], rows)
 }
 
 /// Recall and precision by label.
@@ -47,22 +47,22 @@ pub(super) fn labels(detail: &ClassDetail) -> String {
     let labels = detail.by_label.iter().map(|row| {
         vec![row.label.clone(), count(row.clips), count(row.given), share(row.recall), share(row.precision)]
     });
-    table("", &["label", "clips", "given", "recall", "precision"], labels)
+    table("", &["label", "clips", "predicted", "recall", "precision"], labels)
 }
 
-/// Bins of confidence, and coverages.
+/// The bins of the reliability diagram, and accuracy by coverage.
 pub(super) fn detail(detail: &ClassDetail) -> String {
     let share = |value: Option<f64>| Form::Percent.number(value);
     let bins = detail.reliability.iter().filter(|row| row.clips > 0).map(|row| {
         let bin = format!("{:.3} – {:.3}", row.low, row.high);
         vec![bin, count(row.clips), share(row.confidence), share(row.accuracy)]
     });
-    let bins = table("By confidence", &["confidence", "clips", "mean confidence", "right"], bins);
+    let bins = table("By confidence", &["confidence", "clips", "mean confidence", "accuracy"], bins);
     let kept = detail.risk_coverage.iter().rev().filter(|row| is_tenth(row)).map(|row| {
         let threshold = format!("{:.3}", row.threshold);
         vec![share(Some(row.coverage)), count(row.clips), share(Some(row.accuracy)), threshold]
     });
-    let kept = table("By the share answered", &["answered", "clips", "right", "confidence at least"], kept);
+    let kept = table("By coverage", &["coverage", "clips", "accuracy", "confidence at least"], kept);
     bins + &kept
 }
 
@@ -112,7 +112,7 @@ pub(super) fn groups(groups: &[Group]) -> String {
     table("", &head, rows)
 }
 
-/// Ages by band, if the clips were measured by it. Intervals have columns where the system gives some.
+/// Age errors by band of true age, if measured. Intervals have columns where the model states them.
 pub(super) fn ages(groups: &[Group]) -> String {
     let bands = groups.iter().filter(|group| group.column == AGE_BAND);
     let bands: Vec<(&str, &AgeMeasures)> =

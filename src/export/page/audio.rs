@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Larger files are refused. Base64 adds a third, and browsers open pages of that size without delay.
+/// Larger files are refused. Base64 adds a third, and browsers open pages of that size without
+/// delay.
 pub const MAX_AUDIO_BYTES: u64 = 64 << 20;
 
 /// An audio file to embed in a page.
@@ -19,7 +20,8 @@ impl Audio {
     /// Checks the size of the file.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a file of more than [`MAX_AUDIO_BYTES`], [`Error::Read`] for one that cannot be read; both name it.
+    /// [`Error::Usage`] for a file of more than [`MAX_AUDIO_BYTES`], [`Error::Read`] for one that
+    /// cannot be read; both name it.
     pub fn of(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(|error| Error::Read(error).in_file(path))?.len();
         if length > MAX_AUDIO_BYTES {

@@ -6,7 +6,8 @@ use crate::error::Result;
 use super::peaks::Peaks;
 use super::segments::PageSegments;
 
-/// Collects one recording for [`write_page`](super::write_page). Needs about 3 MB a voice at most, for any length.
+/// Collects one recording for [`write_page`](super::write_page). Needs about 3 MB a voice at most,
+/// for any length.
 #[derive(Debug, Default)]
 pub struct PageCollector {
     pub(super) emotions: Vec<String>,

@@ -1,7 +1,9 @@
-//! A timeline as one HTML page: waveforms and predictions over time, playable if the audio is embedded.
+//! A timeline as one HTML page: waveforms and predictions over time, playable if the audio is
+//! embedded.
 //!
-//! The page is self-contained and works from `file://`. The drawing is the [timeline component](crate::html::timeline) of
-//! the server's page; summary and table are plain HTML and need no script. Names and labels are escaped.
+//! The page is self-contained and works from `file://`. The drawing is the [timeline
+//! component](crate::html::timeline) of the server's page; summary and table are plain HTML and
+//! need no script. Names and labels are escaped.
 //!
 //! | file | concept |
 //! |---|---|

@@ -1,6 +1,7 @@
 //! Peak envelope of a signal of unknown length, in a bounded number of bins.
 
-/// The most bins. When they are full, neighbours are joined, so a long recording has 8,192 bins or more.
+/// The most bins. When they are full, neighbours are joined, so a long recording has 8,192 bins or
+/// more.
 const MAX_BINS: usize = 16_384;
 /// Samples per bin at the beginning.
 const FIRST_BIN: usize = 32;
@@ -45,7 +46,8 @@ impl Peaks {
         }
     }
 
-    /// The peaks from the beginning to the end, each of equally many samples (the last one of fewer).
+    /// The peaks from the beginning to the end, each of equally many samples (the last one of
+    /// fewer).
     pub(super) fn values(&self) -> impl Iterator<Item = f32> + '_ {
         self.bins.iter().copied().chain((self.filled > 0).then_some(self.open))
     }

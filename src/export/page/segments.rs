@@ -1,4 +1,5 @@
-//! Timeline of unknown length in a bounded number of segments: neighbours are joined when there are too many.
+//! Timeline of unknown length in a bounded number of segments: neighbours are joined when there are
+//! too many.
 
 use crate::engine::{Classification, NoAnswer, Segment};
 
@@ -87,7 +88,8 @@ impl PageSegment {
         Some(whole)
     }
 
-    /// Appends the next segment: means weighted by speech. There is a prediction if either of them has one.
+    /// Appends the next segment: means weighted by speech. There is a prediction if either of them
+    /// has one.
     fn join(&mut self, next: &Self) {
         let whole = self.weight + next.weight;
         let share = if whole > 0.0 { (next.weight / whole) as f32 } else { 0.0 };
@@ -103,7 +105,8 @@ impl PageSegment {
         self.end_s = next.end_s;
     }
 
-    /// Whether both have the same most probable labels, or the same reason for a missing prediction.
+    /// Whether both have the same most probable labels, or the same reason for a missing
+    /// prediction.
     pub(super) fn has_labels_of(&self, other: &Self) -> bool {
         let labels = |segment: &Self| [&segment.emotion, &segment.gender].map(|p| Self::best(p));
         self.no_answer == other.no_answer && labels(self) == labels(other)

@@ -56,7 +56,8 @@ fn write_row(
     writeln!(out, "</tr>")
 }
 
-/// Writes a row per emotion: the share of the speech in which it was the most probable one, with a bar.
+/// Writes a row per emotion: the share of the speech in which it was the most probable one, with a
+/// bar.
 fn write_emotion_shares(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Result<()> {
     let shares =
         |voice: &Voice<'_>| voice.summary.and_then(|summary| summary.emotion_shares.clone()).unwrap_or_default();

@@ -1,4 +1,5 @@
-// Creates HTML and SVG elements. Text is inserted as text only: no file name or message is ever parsed as HTML.
+// Creates HTML and SVG elements. Text is inserted as text only: no file name or message is ever
+// parsed as HTML.
 
 const SVG = 'http://www.w3.org/2000/svg';
 

@@ -1,6 +1,7 @@
 // Numbers and labels as text.
 
-/** A share of 1 in percent: `92.5 %`, `>99.9 %`, `<0.1 %`, as the command line prints it; with a no-break space. */
+/** A share of 1 in percent: `92.5 %`, `>99.9 %`, `<0.1 %`, as the command line prints it; with a
+ * no-break space. */
 export function percent(share) {
   if (share > 0.999 && share < 1) return '>99.9\u00a0%';
   if (share < 0.001 && share > 0) return '<0.1\u00a0%';
@@ -14,7 +15,8 @@ export function years(value) {
   return rest < 0.5 || (rest === 0.5 && below % 2 === 0) ? below : below + 1;
 }
 
-/** A position in a recording: `0:03`, `12:40`, `1:02:05`; with `digits` decimals where segments are short. */
+/** A position in a recording: `0:03`, `12:40`, `1:02:05`; with `digits` decimals where segments are
+ * short. */
 export function clock(seconds, digits = 0) {
   const unit = 10 ** digits;
   const whole = Math.floor(seconds * unit + 1e-6) / unit;

@@ -1,4 +1,5 @@
-// Reasons for a missing prediction as text. The texts are the engine's (`engine::reasons_json`), in `reason-texts.js`.
+// Reasons for a missing prediction as text. The texts are the engine's (`engine::reasons_json`), in
+// `reason-texts.js`.
 
 import { REASONS } from './reason-texts.js';
 import { capital } from './format.js';

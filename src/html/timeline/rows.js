@@ -1,4 +1,5 @@
-// Rows of a timeline below the waveform: one per emotion, whose height is the probability, and one with gender and age.
+// Rows of a timeline below the waveform: one per emotion, whose height is the probability, and one
+// with gender and age.
 //
 // The row tells which emotion it is; colour only repeats that.
 
@@ -7,7 +8,8 @@ import { clock, years } from './format.js';
 import { brief } from './reasons.js';
 import { gapsOf, gendersOf } from './segments.js';
 
-/** Space between two segments, as a share of the width; none with more segments than `MAX_SEPARATED`. */
+/** Space between two segments, as a share of the width; none with more segments than
+ * `MAX_SEPARATED`. */
 const SPACE = 0.0015;
 const MAX_SEPARATED = 120;
 /** Steps of a time axis in seconds, and the most ticks for each screen width of it. */
@@ -36,7 +38,8 @@ export function emotionRow(name, segments, durationS) {
   return row;
 }
 
-/** The row of gender and age: one box for each run of the same gender, with its text where it fits. */
+/** The row of gender and age: one box for each run of the same gender, with its text where it fits.
+ * */
 export function genderRow(segments, durationS) {
   const boxes = gendersOf(segments).map(({ start, end, gender, age }) => {
     const text = [gender?.label, age && years(age.years)].filter((part) => part !== undefined && part !== null).join(' ');

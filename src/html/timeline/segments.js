@@ -1,9 +1,11 @@
 // Segments of a timeline: consecutive, without gaps, from 0 to the end of the recording.
 //
-// A segment is `{start, end, speech, emotion, gender, age, noAnswer}`: seconds; `speech` is the share of speech, 0 to 1, or null;
-// `emotion` and `gender` are `{label, probabilities}`, `age` is `{years}` and `noAnswer` is `{reason}`, each null where there is none.
+// A segment is `{start, end, speech, emotion, gender, age, noAnswer}`: seconds; `speech` is the
+// share of speech, 0 to 1, or null; `emotion` and `gender` are `{label, probabilities}`, `age` is
+// `{years}` and `noAnswer` is `{reason}`, each null where there is none.
 
-/** Weight of a segment with a prediction but without detected speech, seconds, so that it counts at all. */
+/** Weight of a segment with a prediction but without detected speech, seconds, so that it counts at
+ * all. */
 const MIN_WEIGHT_S = 1e-6;
 
 /** The segments of a report, or of one channel of it. */
@@ -37,7 +39,8 @@ export function emotionsOf(segments) {
   return predicted ? Object.keys(predicted.emotion.probabilities) : [];
 }
 
-/** Runs of neighbouring segments without a prediction for the same reason: `[{start, end, noAnswer}]`. */
+/** Runs of neighbouring segments without a prediction for the same reason: `[{start, end,
+ * noAnswer}]`. */
 export function gapsOf(segments) {
   return runsOf(segments, ({ noAnswer }) => noAnswer?.reason ?? null).map(joined).filter(({ noAnswer }) => noAnswer);
 }
@@ -48,7 +51,8 @@ export function gendersOf(segments) {
   return runsOf(predicted, ({ gender }) => gender?.label ?? null).map(joined);
 }
 
-/** Neighbours joined so that at most `most` segments are left, for a drawing that has room for no more. */
+/** Neighbours joined so that at most `most` segments are left, for a drawing that has room for no
+ * more. */
 export function condensed(segments, most) {
   const size = Math.ceil(segments.length / Math.max(1, most));
   if (size <= 1) return segments;
@@ -66,7 +70,8 @@ function runsOf(segments, key) {
   return runs;
 }
 
-/** One segment in place of several: means weighted by speech; no prediction only where none of them has one. */
+/** One segment in place of several: means weighted by speech; no prediction only where none of them
+ * has one. */
 function joined(segments) {
   const [first, last] = [segments[0], segments.at(-1)];
   if (segments.length === 1) return first;
@@ -86,7 +91,8 @@ function joined(segments) {
 const speechS = ({ start, end, speech }) => (speech ?? 1) * (end - start);
 const weight = (segment) => Math.max(speechS(segment), MIN_WEIGHT_S);
 
-/** The mean of a head's probabilities, and the most probable label; null where no segment has a prediction. */
+/** The mean of a head's probabilities, and the most probable label; null where no segment has a
+ * prediction. */
 function meanOf(segments, head) {
   const predicted = segments.filter((segment) => segment[head]);
   if (predicted.length === 0) return null;

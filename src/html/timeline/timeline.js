@@ -1,4 +1,5 @@
-// The timeline of a recording: for each voice a waveform, a row per emotion and a row with gender and age, over one time axis.
+// The timeline of a recording: for each voice a waveform, a row per emotion and a row with gender
+// and age, over one time axis.
 //
 // The plot is a slider: click, drag, hover, keys. It can be zoomed, and plays if the player can.
 
@@ -13,7 +14,8 @@ import { Waveform } from './waveform.js';
 const PAGE = 10;
 /** Without segments, an arrow key moves by this share of the recording. */
 const ARROW_SHARE = 1 / 20;
-/** An arrow key goes back to the beginning of the current segment if that is further away than this, seconds. */
+/** An arrow key goes back to the beginning of the current segment if that is further away than
+ * this, seconds. */
 const NEAR_S = 0.3;
 /** Narrower segments are joined in the drawing, pixels. */
 const MIN_SEGMENT_PX = 1.5;
@@ -28,7 +30,8 @@ const ICONS = {
   pause: 'M7 5h3.4v14H7zM13.6 5H17v14h-3.4z',
 };
 
-/** `voices` are `{name, segments}`, see `segments.js`; a name is shown where there are several. `player` has position and playback. */
+/** `voices` are `{name, segments}`, see `segments.js`; a name is shown where there are several.
+ * `player` has position and playback. */
 export class Timeline {
   #durationS;
   #voices;
@@ -121,7 +124,8 @@ export class Timeline {
     return plot;
   }
 
-  /** Shows the waveforms: peaks from 0 to 1 for each voice, all on the scale of the loudest; null where they are unknown. */
+  /** Shows the waveforms: peaks from 0 to 1 for each voice, all on the scale of the loudest; null
+   * where they are unknown. */
   showPeaks(peaks) {
     this.element.classList.toggle('has-no-wave', peaks === null);
     const full = Math.max(...(peaks ?? []).map((each) => each.reduce((most, peak) => Math.max(most, peak), 0)));
@@ -298,7 +302,8 @@ export class Timeline {
   }
 }
 
-/** A segment as text, with at most `labels` emotions: `Happiness 92.5 %, anger 5.4 %; male; 32 years`. */
+/** A segment as text, with at most `labels` emotions: `Happiness 92.5 %, anger 5.4 %; male; 32
+ * years`. */
 function textOf({ emotion, gender, age, speech, noAnswer }, labels = Infinity) {
   if (noAnswer) return `No prediction: ${brief(noAnswer)}`;
   const parts = [];

@@ -18,7 +18,8 @@ export function peaks(samples, points) {
   return found;
 }
 
-/** A drawing that follows the size of its element. The part that was played is drawn over the rest. */
+/** A drawing that follows the size of its element. The part that was played is drawn over the rest.
+ * */
 export class Waveform {
   #paths = [svg('path', { class: 'wave-rest' }), svg('path', { class: 'wave-played' })];
   #peaks = null;

@@ -3,7 +3,8 @@
 import { byId } from './dom.js';
 import { element } from './elements.js';
 
-/** Evaluation protocols by their names in model files, in the order of the table: what training did not include. */
+/** Evaluation protocols by their names in model files, in the order of the table: what training did
+ * not include. */
 const PROTOCOLS = {
   fold_actor: 'Unseen speakers',
   fold_sentence: 'Unseen sentences',
@@ -15,7 +16,8 @@ const MEASURES = [
   ['age_mae', 'Mean age error', 'years'],
 ];
 
-/** Every button with `data-about` opens the dialog, which `listing`, a promise of the list of models, fills. */
+/** Every button with `data-about` opens the dialog, which `listing`, a promise of the list of
+ * models, fills. */
 export function initAbout(listing) {
   const dialog = byId('about');
   document.addEventListener('click', (event) => {

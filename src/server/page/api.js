@@ -1,4 +1,5 @@
-// Client of the server's HTTP interface. Addresses are relative, so the page also works below a path of a reverse proxy.
+// Client of the server's HTTP interface. Addresses are relative, so the page also works below a
+// path of a reverse proxy.
 
 import { refusal } from './refusals.js';
 
@@ -82,7 +83,8 @@ function replyOf(request) {
   }
 }
 
-/** A problem document of the server (RFC 9457), or a general problem where something else responded. */
+/** A problem document of the server (RFC 9457), or a general problem where something else
+ * responded. */
 function problemOf(status, text, retryAfter) {
   const seconds = Number.parseInt(retryAfter ?? '', 10);
   const retryAfterS = Number.isFinite(seconds) ? seconds : null;

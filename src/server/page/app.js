@@ -1,4 +1,5 @@
-// The page: recordings are added, *Make predictions* requests their reports, one report is open at a time.
+// The page: recordings are added, *Make predictions* requests their reports, one report is open at
+// a time.
 
 import * as api from './api.js';
 import { initAbout } from './about.js';

@@ -8,7 +8,8 @@ export function save(kind, file, reply) {
   download(text, kind, `${stem(file.name)}.${kind}`);
 }
 
-/** Saves the reports of several rows: JSON as one array, or a CSV with one row per recording (and channel). */
+/** Saves the reports of several rows: JSON as one array, or a CSV with one row per recording (and
+ * channel). */
 export function saveAll(kind, rows) {
   const text =
     kind === 'json'
@@ -73,7 +74,8 @@ export function csv(rows) {
   return lines.map((cells) => `${cells.map(cell).join(',')}\n`).join('');
 }
 
-/** Quoted where needed. A text that a spreadsheet would read as a formula gets an apostrophe; numbers do not. */
+/** Quoted where needed. A text that a spreadsheet would read as a formula gets an apostrophe;
+ * numbers do not. */
 function cell(value) {
   const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

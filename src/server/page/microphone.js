@@ -16,7 +16,8 @@ export class Microphone {
   #blocks = [];
   #samples = 0;
 
-  /** Requests the microphone. `onLevel(seconds, peak)` is called for each block, `onFull()` at the longest recording. */
+  /** Requests the microphone. `onLevel(seconds, peak)` is called for each block, `onFull()` at the
+   * longest recording. */
   static async start(onLevel, onFull) {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error('This browser allows the microphone only on https:// pages and on localhost.');

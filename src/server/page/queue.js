@@ -1,4 +1,5 @@
-// Requests the reports of the waiting rows one after the other: it spares the server, and the first report comes soonest.
+// Requests the reports of the waiting rows one after the other: it spares the server, and the first
+// report comes soonest.
 
 /** Retry delay for a busy server that sends no Retry-After, seconds. */
 const RETRY_S = 3;
@@ -10,7 +11,8 @@ export class Queue {
   #running = null;
   #cancelled = false;
 
-  /** `predict(file, options)` requests a report; `onSettled(row)` is called when a row is done, failed or cancelled. */
+  /** `predict(file, options)` requests a report; `onSettled(row)` is called when a row is done,
+   * failed or cancelled. */
   constructor(predict, onSettled) {
     this.#predict = predict;
     this.#onSettled = onSettled;
@@ -20,7 +22,8 @@ export class Queue {
     return this.#running !== null;
   }
 
-  /** Runs the rows that `next()` returns, one at a time; `options()` resolves to the options when each begins. */
+  /** Runs the rows that `next()` returns, one at a time; `options()` resolves to the options when
+   * each begins. */
   async run(next, options) {
     this.#cancelled = false;
     for (let row = next(); row && !this.#cancelled; row = next()) {

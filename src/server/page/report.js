@@ -1,4 +1,5 @@
-// An opened report: heads, timeline, table, warnings, facts, downloads; with separate channels, one channel at a time.
+// An opened report: heads, timeline, table, warnings, facts, downloads; with separate channels, one
+// channel at a time.
 
 import { loudest, peaksOf } from './decode.js';
 import { fromTemplate, icon } from './dom.js';

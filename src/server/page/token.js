@@ -5,7 +5,8 @@ import { byId } from './dom.js';
 
 let pending = null;
 
-/** The result of `request()`; repeated with a new token as long as the server responds 401 and the user enters one. */
+/** The result of `request()`; repeated with a new token as long as the server responds 401 and the
+ * user enters one. */
 export async function withToken(request) {
   for (;;) {
     try {
