@@ -93,7 +93,7 @@ def test_of_several_files_one_is_open(the_page, tmp_path):
 
 
 def test_ten_minutes(the_page, tmp_path):
-    the_page.page.get_by_label("Model").select_option("xvector-cnn")  # the faster model
+    the_page.page.get_by_role("combobox", name="Model").select_option("xvector-cnn")  # the faster model
     the_page.predict_files(repeated(tmp_path / "long.wav", 600))
     panel = the_page.open("long.wav")
     expect(panel.locator(".facts")).to_contain_text("10 min 0 s")
@@ -145,7 +145,7 @@ def test_separate_channels(the_page, tmp_path):
 
 
 def test_the_selected_model_predicts(the_page):
-    models = the_page.page.get_by_label("Model")
+    models = the_page.page.get_by_role("combobox", name="Model")
     expect(models).to_have_value("campplus-fcn")
     models.select_option("xvector-cnn")
     the_page.predict_files(SPEECH)

@@ -66,6 +66,7 @@ def test_the_segments_as_a_table(timeline):
 
 
 def test_a_click_seeks_and_hovering_shows_numbers(timeline):
+    timeline.slider.scroll_into_view_if_needed()
     box = timeline.slider.bounding_box()
     timeline.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 20)
     assert position(timeline) == pytest.approx(15, abs=0.2)

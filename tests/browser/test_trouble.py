@@ -150,7 +150,7 @@ def test_a_server_with_a_token_asks_for_it_at_the_start(the_page):
     for token in ("wrong", "s3cret"):
         dialog.get_by_label("Token").fill(token)
         the_page.page.keyboard.press("Enter")
-    expect(the_page.page.get_by_label("Model")).to_have_value("b")
+    expect(the_page.page.get_by_role("combobox", name="Model")).to_have_value("b")
 
 
 def test_only_supported_options_are_sent(the_page, report):
