@@ -9,8 +9,8 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
+use common::decoded::Decoded;
 use common::{fixture, float32, pcm16, probabilities, wav};
-use persona_engine::audio::{self, Limits};
 use persona_engine::dsp::resample;
 use persona_engine::engine::{Catalogue, Engine, Options, Report, System, embedded_system};
 use safetensors::SafeTensors;
@@ -31,9 +31,9 @@ fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
 }
 
 fn samples_of(path: &Path) -> Vec<f32> {
-    let buffer = audio::open(path, &Limits::default()).unwrap();
-    assert_eq!((buffer.spec().sample_rate_hz, buffer.spec().channels), (16_000, 1));
-    buffer.samples().to_vec()
+    let decoded = Decoded::open(path).unwrap();
+    assert_eq!((decoded.spec.sample_rate_hz, decoded.spec.channels), (16_000, 1));
+    decoded.samples
 }
 
 /// The recording at 48 kHz in two channels.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use persona_engine::Error;
 use persona_engine::import::torch::{Checkpoint, Item};
-use persona_engine::import::{Import, Kind, model_file, state_dict, write_model};
+use persona_engine::import::{ImportedNetwork, Kind, model_file, state_dict, write_model};
 use persona_engine::models::{Embedder, EmbedderWorkspace, Model, System};
 use persona_engine::nn::{Precision, Weights};
 
@@ -45,12 +45,12 @@ fn imported(kind: Kind, files: &[&str]) -> Embedder {
     embedder(kind, &import(kind, files))
 }
 
-fn import(kind: Kind, files: &[&str]) -> Import {
+fn import(kind: Kind, files: &[&str]) -> ImportedNetwork {
     let files: Vec<PathBuf> = files.iter().map(|file| golden(file)).collect();
     kind.read(&files).unwrap()
 }
 
-fn embedder(kind: Kind, import: &Import) -> Embedder {
+fn embedder(kind: Kind, import: &ImportedNetwork) -> Embedder {
     let bytes = model_file(kind, import).unwrap();
     match Model::from_bytes_in(&bytes, Some(Precision::F32)).unwrap() {
         Model::Embedder(embedder) => *embedder,

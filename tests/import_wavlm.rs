@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use persona_engine::import::{Import, Kind, model_file};
+use persona_engine::import::{ImportedNetwork, Kind, model_file};
 use persona_engine::models::{Manifest, Model};
 use persona_engine::nn::Weights;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn system(kind: &str) -> (Tensors, Value) {
     (names.into_iter().map(take).collect(), manifest)
 }
 
-fn assert_is_the_network(kind: &str, import: &Import) {
+fn assert_is_the_network(kind: &str, import: &ImportedNetwork) {
     let (tensors, manifest) = system(kind);
     let imported = import.tensors.iter().map(|(name, t)| (name.clone(), (t.shape().to_vec(), t.values().to_vec())));
     let imported: Tensors = imported.collect();

@@ -11,11 +11,6 @@ pub struct Limits {
     pub max_rate_hz: u32,
     /// Most channels. Default 64, the largest microphone arrays in use.
     pub max_channels: u16,
-    /// Most samples, over all channels, that an [`AudioBuffer`](super::AudioBuffer) holds.
-    ///
-    /// Default 2^28, which is 1 GiB of `f32` (and up to 2 GiB for a moment, while the buffer grows): 4 h 39 min of 16 kHz
-    /// mono, 50 min of 44.1 kHz stereo. [`Decoder`](super::Decoder) streams, holds about 100 kB and has no such limit.
-    pub max_samples: u64,
     /// Whether a recording that ends early or breaks in the middle gives what came before the break, with a warning.
     ///
     /// Default `false`: it is an error, because a cut recording looks like a whole one to everything that follows.
@@ -24,13 +19,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            min_rate_hz: 4_000,
-            max_rate_hz: 384_000,
-            max_channels: 64,
-            max_samples: 1 << 28,
-            accept_truncated: false,
-        }
+        Self { min_rate_hz: 4_000, max_rate_hz: 384_000, max_channels: 64, accept_truncated: false }
     }
 }
 

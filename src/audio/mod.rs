@@ -8,7 +8,6 @@
 //!        ─ compressed ▶ packets → samples       FLAC, Ogg Vorbis, M4A (feature `formats`), every gap an error
 //!        ─ raw    ─▶ samples                    PCM or G.711 without a header, as the caller describes it
 //!        ─ decoder ▶ f32 blocks, interleaved        at most 4096 frames each, errors with byte positions
-//!        ─ buffer ─▶ AudioBuffer                    all blocks, under Limits::max_samples
 //!        ─ downmix ▶ f32 mono                       mean of the channels; says when they cancel each other
 //! ```
 //!
@@ -18,7 +17,6 @@
 //! they are (cutting them would distort), and a float WAV that does so carries a warning with its peak. NaN and infinite
 //! samples are errors. What the header of a file claims is never trusted with memory.
 
-mod buffer;
 #[cfg(feature = "formats")]
 mod compressed;
 mod decoder;
@@ -36,9 +34,9 @@ mod spec;
 mod testing;
 mod wav;
 
-pub use buffer::{AudioBuffer, open, read};
 pub use decoder::Decoder;
 pub use downmix::Downmix;
 pub use limits::Limits;
+pub use probe::needs_whole_file;
 pub use raw::RawFormat;
 pub use spec::{Container, Spec};

@@ -42,6 +42,13 @@ fn by_magic(first: &[u8]) -> Option<Container> {
     }
 }
 
+/// Whether a recording that begins with `first_bytes` (8 or more) should be given to
+/// [`Decoder::from_bytes`](super::Decoder::from_bytes) or as a file, not as a stream: the index of an MP4 or M4A file often comes after
+/// its audio, where a stream cannot reach it.
+pub fn needs_whole_file(first_bytes: &[u8]) -> bool {
+    by_magic(first_bytes) == Some(Container::Mp4)
+}
+
 /// The form type of a RIFF file: `WAVE`, or something else, such as `AVI `.
 fn riff_form(first: &[u8]) -> Result<Container> {
     match first.get(8..12) {

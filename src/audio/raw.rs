@@ -94,7 +94,7 @@ impl FromStr for RawFormat {
 
 fn unknown(text: &str, what: &str) -> Error {
     let names: Vec<&str> = ENCODINGS.iter().map(|encoding| encoding.name).collect();
-    Error::Config(format!(
+    Error::usage(format!(
         "`{text}` is no raw format: {what}; it is written ENCODING:RATE:CHANNELS, such as s16le:8000:1, with one of {}",
         names.join(", ")
     ))

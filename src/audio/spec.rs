@@ -54,10 +54,3 @@ pub struct Spec {
     /// Frames that the headers promise, where they do (a stream's do not). Decoding checks the promise.
     pub total_frames: Option<u64>,
 }
-
-impl Spec {
-    /// The length that the headers promise, in seconds.
-    pub fn promised_s(&self) -> Option<f64> {
-        self.total_frames.map(|frames| frames as f64 / f64::from(self.sample_rate_hz))
-    }
-}

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use super::{AudioBuffer, Limits, read};
+use super::{Decoder, Limits, Spec};
 use crate::error::Result;
 
 /// A WAV file in parts that can each be wrong.
@@ -90,9 +90,34 @@ pub(super) fn chunk(id: [u8; 4], body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Reads bytes with default limits.
-pub(super) fn read_bytes(bytes: &[u8]) -> Result<AudioBuffer> {
-    read(Cursor::new(bytes.to_vec()), &Limits::default())
+/// A decoded recording.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    /// All samples, interleaved.
+    pub(super) samples: Vec<f32>,
+    pub(super) spec: Spec,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Decoded {
+    pub(super) fn frames(&self) -> usize {
+        self.samples.len() / usize::from(self.spec.channels)
+    }
+}
+
+/// Decodes bytes with default limits.
+pub(super) fn decode(bytes: &[u8]) -> Result<Decoded> {
+    decode_within(bytes, &Limits::default())
+}
+
+/// Decodes bytes.
+pub(super) fn decode_within(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+    let mut decoder = Decoder::new(Cursor::new(bytes.to_vec()), limits)?;
+    let (mut samples, mut block) = (Vec::new(), Vec::new());
+    while decoder.read_block(&mut block)? > 0 {
+        samples.extend_from_slice(&block);
+    }
+    Ok(Decoded { samples, spec: decoder.spec().clone(), warnings: decoder.warnings().to_vec() })
 }
 
 /// Marsaglia's xorshift64: a seeded stream of numbers for hostile inputs.

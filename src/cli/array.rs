@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use persona_engine::import::write_whole;
+use persona_engine::import::write_atomically;
 use persona_engine::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
@@ -60,7 +60,7 @@ impl Array {
     /// Writes one matrix: as `.npy`, or under a name in a safetensors file.
     pub(super) fn write(&self, path: &Path, name: &str) -> Result<()> {
         match Format::of(path)? {
-            Format::Npy => write_whole(path, &self.to_npy()),
+            Format::Npy => write_atomically(path, |out| Ok(out.write_all(&self.to_npy())?)),
             Format::Safetensors => write_safetensors(path, &BTreeMap::from([(name.to_owned(), self.clone())])),
         }
     }
@@ -132,7 +132,7 @@ pub(super) fn write_safetensors(path: &Path, arrays: &BTreeMap<String, Array>) -
         TensorView::new(Dtype::F32, array.shape.clone(), bytes).map(|view| (name.as_str(), view)).map_err(failed)
     });
     let file = serialize(views.collect::<Result<Vec<_>>>()?, None).map_err(failed)?;
-    write_whole(path, &file)
+    write_atomically(path, |out| Ok(out.write_all(&file)?))
 }
 
 #[cfg(test)]

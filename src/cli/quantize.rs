@@ -1,11 +1,11 @@
 //! `persona-engine model quantize IN -o OUT.safetensors`
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use persona_engine::Result;
-use persona_engine::import;
+use persona_engine::import::{QuantizedSizes, quantize_file};
 
 use super::Stop;
 use super::import::check_output;
@@ -33,18 +33,13 @@ The file answers in int8 unless --precision f32 is given, which computes with th
 
 /// Reads, converts, writes. Always returns true: what fails is a set-up that does.
 pub(super) fn run(args: &QuantizeArgs, err: &mut dyn Write) -> Result<bool, Stop> {
-    let (before, after) = quantize(args).map_err(Stop::SetUp)?;
+    let QuantizedSizes { before, after } = quantize(args).map_err(Stop::SetUp)?;
     let [before, after] = [before, after].map(|bytes| bytes as f64 / 1e6);
     writeln!(err, "persona-engine: {}: written, {after:.1} MB of {before:.1} MB", args.output.display())?;
     Ok(true)
 }
 
-/// Bytes before and after.
-fn quantize(args: &QuantizeArgs) -> Result<(usize, usize)> {
-    let file: &Path = &args.file;
+fn quantize(args: &QuantizeArgs) -> Result<QuantizedSizes> {
     check_output(std::slice::from_ref(&args.file), &args.output, args.force)?;
-    let bytes = import::model_bytes(file)?;
-    let quantized = import::quantized(&bytes).map_err(|error| error.in_file(file))?;
-    import::write_whole(&args.output, &quantized)?;
-    Ok((bytes.len(), quantized.len()))
+    quantize_file(&args.file, &args.output)
 }

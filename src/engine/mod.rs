@@ -80,7 +80,7 @@ pub use summary::Summary;
 pub use texts::{LEGAL_NOTICE, ReasonTexts, reasons_json};
 pub use timeline::{Segment, Smoothing, Timeline};
 
-pub use crate::audio::{Limits, RawFormat};
+pub use crate::audio::{Limits, RawFormat, needs_whole_file};
 pub use crate::models::age_interval::AgeInterval;
 pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
 pub use crate::models::representation::RepresentationRecipe;

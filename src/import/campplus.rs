@@ -7,9 +7,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::kind::Import;
-use super::shape;
-use super::source::{Published, Source};
+use super::network::ImportedNetwork;
+use super::source::{Published, Source, shape};
 use crate::error::{Error, Result};
 use crate::nn::{Tensor, Weights};
 
@@ -29,12 +28,12 @@ const PUBLISHED: Published = Published {
 };
 
 /// Reads a checkpoint.
-pub(super) fn read(path: &Path) -> Result<Import> {
+pub(super) fn read(path: &Path) -> Result<ImportedNetwork> {
     let source = Source::open(path)?;
     let converted = source.weights().and_then(|mut weights| convert(&mut weights));
     let (representation, tensors) = converted.map_err(|error| error.in_file(path))?;
     let (name, licence, data) = source.origin.describe(Some(&PUBLISHED));
-    Ok(Import { name, licence, data, frontend: frontend(), representation, tensors })
+    Ok(ImportedNetwork { name, licence, data, frontend: frontend(), representation, tensors })
 }
 
 type Converted = (Value, Vec<(String, Tensor)>);

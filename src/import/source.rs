@@ -1,5 +1,6 @@
 //! The file that a network's tensors come from: a torch checkpoint or a safetensors file.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -7,7 +8,6 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::shown;
 use super::torch::{self, Checkpoint};
 use crate::error::{Error, Result};
 use crate::nn::Weights;
@@ -81,12 +81,12 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn of(path: &Path, bytes: &[u8]) -> Self {
-        Self { file: shown(path).into_owned(), sha256: hex(&Sha256::digest(bytes)) }
+        Self { file: file_name(path).into_owned(), sha256: hex(&Sha256::digest(bytes)) }
     }
 
     fn of_file(path: &Path) -> Result<Self> {
         let sha256 = sha256_of(path).map_err(|error| Error::Read(error).in_file(path))?;
-        Ok(Self { file: shown(path).into_owned(), sha256 })
+        Ok(Self { file: file_name(path).into_owned(), sha256 })
     }
 
     /// The network's name, licence and the manifest's `data`: those of the published network, if this is its file.
@@ -101,4 +101,25 @@ impl Origin {
             }
         }
     }
+}
+
+/// Named tensors of a torch checkpoint or a safetensors file, told apart by their first bytes.
+///
+/// # Errors
+///
+/// Those of [`Checkpoint::from_bytes`] and [`Checkpoint::state_dict`], or of [`Weights::from_bytes`].
+pub fn state_dict(bytes: &[u8]) -> Result<Weights<'_>> {
+    if torch::is_checkpoint(bytes) { Checkpoint::from_bytes(bytes)?.state_dict() } else { Weights::from_bytes(bytes) }
+}
+
+/// A file's name without its folder, for people.
+pub(super) fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
+}
+
+/// The shape of a tensor that must exist and have `N` axes.
+pub(super) fn shape<const N: usize>(weights: &Weights<'_>, name: &str) -> Result<[usize; N]> {
+    let wrong = |actual: String| Error::Tensor { name: name.to_owned(), expected: format!("{N} axes"), actual };
+    let shape = weights.shape(name).ok_or_else(|| wrong("no such tensor: a network of another kind".into()))?;
+    shape.try_into().map_err(|_| wrong(format!("shape {shape:?}")))
 }

@@ -15,7 +15,9 @@ use super::pipe::{PipeEnd, PipeReader, pipe};
 use super::problem::Problem;
 use super::service::Service;
 use super::turns::SharedTurn;
-use crate::engine::{ChannelsReport, Control, Embedding, Engine, NoAnswer, Progress, Recording, Report};
+use crate::engine::{
+    ChannelsReport, Control, Embedding, Engine, NoAnswer, Progress, Recording, Report, needs_whole_file,
+};
 use crate::error::{Error, Result};
 
 /// What is done with a recording.
@@ -157,7 +159,7 @@ impl Conduct {
 
     /// As it comes; but an MP4, whose index may lie behind its sound, whole if it is not too long for that.
     fn recording(&self, mut reader: PipeReader, name: &str) -> Result<Recording> {
-        if reader.look_ahead(8)?.get(4..8) != Some(b"ftyp") {
+        if !needs_whole_file(reader.look_ahead(8)?) {
             return Ok(Recording::stream(reader, name));
         }
         let (mut held, most) = (Vec::new(), self.limits.held_bytes);

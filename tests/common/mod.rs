@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use persona_engine::engine::Report;
 
+pub(crate) mod decoded;
 pub(crate) mod model_file;
 #[cfg(feature = "cli")]
 pub(crate) mod program;

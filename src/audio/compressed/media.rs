@@ -18,7 +18,6 @@ use symphonia_core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOption
 use symphonia_format_isomp4::IsoMp4Reader;
 use symphonia_format_ogg::OggReader;
 
-use super::problem;
 use crate::audio::probe::READS;
 use crate::audio::source::{Seekable, Source};
 use crate::audio::spec::Container;
@@ -116,5 +115,14 @@ fn codec_name(parameters: &AudioCodecParameters) -> &'static str {
         CODEC_ID_MP3 => "MP3 inside another container",
         CODEC_ID_AC3 | CODEC_ID_EAC3 => "Dolby Digital",
         _ => "something unknown here",
+    }
+}
+
+/// The dependency's error in words.
+pub(super) fn problem(error: &Broken) -> String {
+    match error {
+        Broken::IoError(_) => "the input ends before the recording does".to_owned(),
+        Broken::DecodeError(what) => (*what).to_owned(),
+        other => other.to_string(),
     }
 }

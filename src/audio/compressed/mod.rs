@@ -111,7 +111,7 @@ impl CompressedReader {
             Ok(None) => self.finish(),
             Err(Broken::ResetRequired) => self.stop("a second stream follows the first: two recordings joined?"),
             Err(Broken::IoError(error)) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(error.into()),
-            Err(error) => self.stop(&problem(&error)),
+            Err(error) => self.stop(&media::problem(&error)),
         }
     }
 
@@ -131,7 +131,7 @@ impl CompressedReader {
         match decoded {
             Ok((rate, channels)) => self.accept(rate, channels),
             Err(error) => {
-                self.stop(&format!("the packet at {:.3} s is damaged ({})", self.decoded_s(), problem(&error)))
+                self.stop(&format!("the packet at {:.3} s is damaged ({})", self.decoded_s(), media::problem(&error)))
             }
         }
     }
@@ -196,15 +196,6 @@ impl CompressedReader {
 
     fn decoded_s(&self) -> f64 {
         self.decoded as f64 / f64::from(self.spec.sample_rate_hz.max(1))
-    }
-}
-
-/// The dependency's error in words.
-fn problem(error: &Broken) -> String {
-    match error {
-        Broken::IoError(_) => "the input ends before the recording does".to_owned(),
-        Broken::DecodeError(what) => (*what).to_owned(),
-        other => other.to_string(),
     }
 }
 

@@ -166,14 +166,11 @@ fn malformed(what: impl Into<String>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
     use super::*;
-    use crate::audio::testing::{Random, Wav, chunk, read_bytes};
-    use crate::audio::{AudioBuffer, read};
+    use crate::audio::testing::{Decoded, Random, Wav, chunk, decode, decode_within};
 
-    fn lenient(bytes: &[u8]) -> Result<AudioBuffer> {
-        read(Cursor::new(bytes.to_vec()), &Limits { accept_truncated: true, ..Limits::default() })
+    fn lenient(bytes: &[u8]) -> Result<Decoded> {
+        decode_within(bytes, &Limits { accept_truncated: true, ..Limits::default() })
     }
 
     /// A file like `Wav::mono16(&[1, 2])` with one thing changed.
@@ -184,7 +181,7 @@ mod tests {
     }
 
     fn assert_error(what: &str, bytes: &[u8], variant: &str, words: &[&str]) {
-        let error = read_bytes(bytes).expect_err(what);
+        let error = decode(bytes).expect_err(what);
         let found = match error {
             Error::Malformed { format: "WAV", .. } => "Malformed",
             Error::Unsupported(_) => "Unsupported",
@@ -258,21 +255,21 @@ mod tests {
     #[test]
     fn chunks_before_the_samples_are_skipped_with_their_padding() {
         let before = [chunk(*b"LIST", b"INFOodd"), chunk(*b"fact", &[2, 0, 0, 0]), chunk(*b"bext", &[7; 602])].concat();
-        let recording = read_bytes(&changed(|w| w.before = before)).unwrap();
-        assert_eq!(recording.samples(), [1.0 / 32768.0, 2.0 / 32768.0]);
+        let recording = decode(&changed(|w| w.before = before)).unwrap();
+        assert_eq!(recording.samples, [1.0 / 32768.0, 2.0 / 32768.0]);
         let behind = [Wav::mono16(&[1, 2]).bytes(), chunk(*b"LIST", b"INFO")].concat();
-        assert_eq!(read_bytes(&behind).unwrap().frames(), 2);
+        assert_eq!(decode(&behind).unwrap().frames(), 2);
     }
 
     #[test]
     fn an_open_length_is_read_to_the_end_with_a_warning() {
         for claim in [0, u32::MAX, 0x7FFF_F000] {
-            let recording = read_bytes(&changed(|w| w.claim = Some(claim))).unwrap();
-            assert_eq!((recording.frames(), recording.spec().total_frames), (2, None));
-            assert!(recording.warnings()[0].contains("leaves the length open"));
+            let recording = decode(&changed(|w| w.claim = Some(claim))).unwrap();
+            assert_eq!((recording.frames(), recording.spec.total_frames), (2, None));
+            assert!(recording.warnings[0].contains("leaves the length open"));
         }
-        let odd = read_bytes(&changed(|w| (w.claim, w.samples) = (Some(0), vec![0, 0, 1]))).unwrap();
-        assert!(odd.frames() == 1 && odd.warnings()[1].contains("1 of 2 bytes"), "{:?}", odd.warnings());
+        let odd = decode(&changed(|w| (w.claim, w.samples) = (Some(0), vec![0, 0, 1]))).unwrap();
+        assert!(odd.frames() == 1 && odd.warnings[1].contains("1 of 2 bytes"), "{:?}", odd.warnings);
         let no_sound = [changed(|w| w.samples.clear()), chunk(*b"LIST", b"INFO")].concat();
         assert_error("a true length of 0", &no_sound, "Malformed", &["not a single sample"]);
     }
@@ -287,7 +284,7 @@ mod tests {
             &["claims 100 bytes (50 frames)", "after 4 (2 frames)", "96 bytes are missing"],
         );
         let kept = lenient(&cut).unwrap();
-        assert!(kept.frames() == 2 && kept.warnings()[0].contains("96 bytes are missing"));
+        assert!(kept.frames() == 2 && kept.warnings[0].contains("96 bytes are missing"));
         let part = changed(|w| w.samples.push(0));
         assert_error("part of a frame", &part, "Malformed", &["1 of 2 bytes"]);
         assert_eq!(lenient(&part).unwrap().frames(), 2);
@@ -297,8 +294,8 @@ mod tests {
 
     #[test]
     fn a_byte_rate_of_0_is_odd_but_harmless() {
-        let recording = read_bytes(&changed(|w| w.byte_rate = Some(0))).unwrap();
-        assert!(recording.frames() == 2 && recording.warnings()[0].contains("0 bytes a second"));
+        let recording = decode(&changed(|w| w.byte_rate = Some(0))).unwrap();
+        assert!(recording.frames() == 2 && recording.warnings[0].contains("0 bytes a second"));
     }
 
     fn float(samples: &[f32]) -> Wav {
@@ -319,21 +316,21 @@ mod tests {
     fn floats_beyond_full_scale_are_kept_with_one_warning() {
         let mut samples = vec![0.5_f32; 20_000];
         (samples[3], samples[19_000]) = (1.5, -2.25);
-        let recording = read_bytes(&float(&samples).bytes()).unwrap();
-        assert_eq!(recording.samples(), samples);
-        assert_eq!(recording.warnings().len(), 1);
-        assert!(recording.warnings()[0].contains("2.250"), "{:?}", recording.warnings());
+        let recording = decode(&float(&samples).bytes()).unwrap();
+        assert_eq!(recording.samples, samples);
+        assert_eq!(recording.warnings.len(), 1);
+        assert!(recording.warnings[0].contains("2.250"), "{:?}", recording.warnings);
     }
 
     #[test]
     fn extensible_files_are_what_their_guid_says() {
         let plain = Wav::mono16(&[100, -100]);
         let extensible = Wav::mono16(&[100, -100]).extensible(16);
-        assert_eq!(read_bytes(&extensible.bytes()).unwrap().samples(), read_bytes(&plain.bytes()).unwrap().samples());
+        assert_eq!(decode(&extensible.bytes()).unwrap().samples, decode(&plain.bytes()).unwrap().samples);
         let alaw = Wav::new(6, 8, vec![0xD5, 0x55, 0xAA]).extensible(8).bytes();
-        assert_eq!(read_bytes(&alaw).unwrap().samples(), [8.0 / 32768.0, -8.0 / 32768.0, 32256.0 / 32768.0]);
+        assert_eq!(decode(&alaw).unwrap().samples, [8.0 / 32768.0, -8.0 / 32768.0, 32256.0 / 32768.0]);
         let unstated = Wav::mono16(&[100]).extensible(0).bytes();
-        assert_eq!(read_bytes(&unstated).unwrap().samples(), [100.0 / 32768.0]);
+        assert_eq!(decode(&unstated).unwrap().samples, [100.0 / 32768.0]);
     }
 
     #[test]
@@ -348,8 +345,8 @@ mod tests {
             }
             if let Ok(recording) = lenient(&bytes) {
                 sound += 1;
-                assert_eq!(recording.samples().len() % usize::from(recording.spec().channels), 0);
-                assert!(recording.frames() > 0 && recording.samples().iter().all(|x| x.is_finite()));
+                assert_eq!(recording.samples.len() % usize::from(recording.spec.channels), 0);
+                assert!(recording.frames() > 0 && recording.samples.iter().all(|x| x.is_finite()));
             }
         }
         assert!(sound > 1000, "{sound}");

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::errors::{brief, malformed};
 use super::reader::Reader;
-use super::{brief, malformed};
 use crate::error::{Error, Result};
 use crate::nn::Tensor;
 

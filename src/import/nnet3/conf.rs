@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{brief, malformed};
+use super::errors::{brief, malformed};
 use crate::error::{Error, Result};
 
 /// Frames of the sliding window whose mean both recipes take off (`apply-cmvn-sliding --center=true --cmn-window=300`).
@@ -19,7 +19,7 @@ pub(super) fn of_recipe(dim: usize) -> Result<Value> {
     match dim {
         30 => frontend(VOXCELEB, dim),
         23 => frontend(SRE16, dim),
-        _ => Err(Error::Config(format!(
+        _ => Err(Error::Usage(format!(
             "its input has {dim} values a frame, VoxCeleb's recipe 30 and SRE16's 23: give the recipe's mfcc.conf as a second file"
         ))),
     }
@@ -33,7 +33,7 @@ pub(super) fn frontend(conf: &str, dim: usize) -> Result<Value> {
     if ceps == Some(dim as u64) {
         return Ok(recipe);
     }
-    Err(Error::Config(format!("`--num-ceps` is {}, the network's input has {dim} values a frame", recipe["num_ceps"])))
+    Err(Error::Usage(format!("`--num-ceps` is {}, the network's input has {dim} values a frame", recipe["num_ceps"])))
 }
 
 /// Whether a file holds the options of `compute-vad`, not those of the features.

@@ -1,6 +1,6 @@
 //! Where a node's input comes from: `Append(Offset(input, -2), input, Offset(input, 2))`.
 
-use super::malformed;
+use super::errors::malformed;
 use crate::error::{Error, Result};
 
 /// The deepest nesting.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::component::Component;
 use super::descriptor::{self, Input};
-use super::{Nnet, malformed};
+use super::errors::malformed;
+use super::file::Nnet;
 use crate::error::{Error, Result};
 use crate::nn::Tensor;
 

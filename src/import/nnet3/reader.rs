@@ -13,7 +13,7 @@
 
 use std::str::FromStr;
 
-use super::malformed;
+use super::errors::malformed;
 use crate::error::Result;
 use crate::nn::Tensor;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceArchive};
 
-use super::malformed;
+use super::errors::malformed;
 use crate::error::{Error, Result};
 
 /// The most files in an archive: a hundred times what a large network needs.

@@ -10,6 +10,7 @@
 //! file's length, never its claims.
 
 mod archive;
+mod errors;
 mod globals;
 mod node;
 mod pickle;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 pub use node::Item;
 
 use archive::Archive;
+use errors::malformed;
 use node::Nodes;
 use tensor::TensorView;
 
@@ -137,8 +139,4 @@ impl<'a> Checkpoint<'a> {
 
 fn holds_tensors(item: Item<'_>) -> bool {
     item.pairs().any(|(_, value)| value.tensor().is_some())
-}
-
-fn malformed(what: impl Into<String>) -> Error {
-    Error::malformed("torch checkpoint", what)
 }

@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 
+use super::errors::malformed;
 use super::globals::Global;
-use super::malformed;
 use super::node::{Id, Node, Nodes};
 use super::tensor::{Storage, TensorView};
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use safetensors::Dtype;
 
-use super::malformed;
+use super::errors::malformed;
 use crate::error::{Error, Result};
 
 /// The most axes of a tensor.

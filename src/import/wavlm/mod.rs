@@ -7,17 +7,16 @@
 //!
 //! A fine-tuned network's heads are left out, and `data` says so.
 
-mod config;
-mod knobs;
-mod original;
+mod keys;
+mod release;
+mod transformers;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::kind::Import;
-use super::shown;
-use super::source::Source;
+use super::network::ImportedNetwork;
+use super::source::{Source, file_name};
 use crate::error::{Error, Result};
 use crate::nn::weights::read_file;
 use crate::nn::{Tensor, Weights};
@@ -41,7 +40,7 @@ struct Parts {
 }
 
 /// Reads a network's files, in any order.
-pub(super) fn read(files: &[PathBuf]) -> Result<Import> {
+pub(super) fn read(files: &[PathBuf]) -> Result<ImportedNetwork> {
     let Files { weights: path, config, preprocessor } = sort(files)?;
     let source = Source::open(path)?;
     let has_config = config.is_some(); // all of transformers' networks lie in files of one name
@@ -55,14 +54,14 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Import> {
         data.insert("left out".into(), json!(left));
     }
     let name = if has_config { "wavlm".to_owned() } else { file };
-    Ok(Import { name, licence, data, frontend, representation, tensors })
+    Ok(ImportedNetwork { name, licence, data, frontend, representation, tensors })
 }
 
 /// JSON files by their keys, and the one other file.
 fn sort(files: &[PathBuf]) -> Result<Files<'_>> {
     let wrong = |what: String| {
         let wanted = "model.safetensors (or pytorch_model.bin) with config.json, or the release's .pt alone";
-        Err(Error::Config(format!("wavlm: {wanted} expected; {what}")))
+        Err(Error::Usage(format!("wavlm: {wanted} expected; {what}")))
     };
     let is_json = |path: &&PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let (configurations, others): (Vec<&PathBuf>, Vec<&PathBuf>) = files.iter().partition(is_json);
@@ -73,7 +72,7 @@ fn sort(files: &[PathBuf]) -> Result<Files<'_>> {
         let of_samples = object.contains_key("feature_extractor_type") || object.contains_key("do_normalize");
         let place = if of_samples { &mut preprocessor } else { &mut config };
         if place.replace(object).is_some() {
-            return wrong(format!("`{}` is one too many", shown(path)));
+            return wrong(format!("`{}` is one too many", file_name(path)));
         }
     }
     if config.is_none() && preprocessor.is_some() {
@@ -94,8 +93,8 @@ fn published(
     config: Map<String, Value>,
     preprocessor: Option<Map<String, Value>>,
 ) -> Result<Parts> {
-    let representation = config::representation(config)?;
-    let frontend = config::frontend(preprocessor, &representation)?;
+    let representation = transformers::representation(config)?;
+    let frontend = transformers::frontend(preprocessor, &representation)?;
     let inside = weights.names().any(|name| name.starts_with(INSIDE));
     let name = |name: &str| match name.strip_prefix(INSIDE) {
         None if inside => None,
@@ -117,8 +116,8 @@ fn released(source: &Source<'_>) -> Result<Parts> {
     let missing = || Error::Unsupported(missing.into());
     let checkpoint = source.checkpoint()?.ok_or_else(missing)?;
     let (cfg, model) = checkpoint.root().get("cfg").zip(checkpoint.root().get("model")).ok_or_else(missing)?;
-    let (frontend, representation) = original::recipes(cfg)?;
-    let (tensors, left) = take_all(checkpoint.tensors(model)?, original::renamed)?;
+    let (frontend, representation) = release::recipes(cfg)?;
+    let (tensors, left) = take_all(checkpoint.tensors(model)?, release::renamed)?;
     Ok(Parts { frontend, representation, tensors, left })
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::config::raw;
-use super::knobs::Knobs;
+use super::keys::Keys;
+use super::transformers::raw;
 use crate::error::{Error, Result};
 use crate::import::torch::Item;
 
@@ -33,19 +33,19 @@ const LEFT: &[&str] = &[
 
 /// Manifest's `frontend` and `representation`.
 pub(super) fn recipes(cfg: Item<'_>) -> Result<(Value, Value)> {
-    let mut knobs = Knobs::new("the checkpoint's `cfg`", scalars(cfg));
-    knobs.fixed("activation_fn", "gelu")?;
-    knobs.fixed("relative_position_embedding", true)?;
-    knobs.fixed("gru_rel_pos", true)?;
-    let layers = knobs.count("encoder_layers", 12)?;
-    let convolutions = knobs.take("conv_feature_layers", "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2");
+    let mut keys = Keys::new("the checkpoint's `cfg`", scalars(cfg));
+    keys.fixed("activation_fn", "gelu")?;
+    keys.fixed("relative_position_embedding", true)?;
+    keys.fixed("gru_rel_pos", true)?;
+    let layers = keys.count("encoder_layers", 12)?;
+    let convolutions = keys.take("conv_feature_layers", "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2");
     let convolutions = conv_layers(convolutions.as_str().unwrap_or_default()).ok_or_else(|| {
         Error::Unsupported(format!(
             "the checkpoint's `cfg`: `conv_feature_layers` is {convolutions}, no list of convolutions"
         ))
     })?;
     let part = |i: usize| convolutions.iter().map(|layer| layer[i]).collect::<Vec<_>>();
-    let norm = match knobs.take("extractor_mode", "default").as_str() {
+    let norm = match keys.take("extractor_mode", "default").as_str() {
         Some("default") => "group",
         Some("layer_norm") => "layer",
         _ => {
@@ -59,23 +59,23 @@ pub(super) fn recipes(cfg: Item<'_>) -> Result<(Value, Value)> {
         "conv_dim": part(0),
         "conv_kernel": part(1),
         "conv_stride": part(2),
-        "conv_bias": knobs.take("conv_bias", false),
+        "conv_bias": keys.take("conv_bias", false),
         "feat_extract_norm": norm,
-        "hidden_size": knobs.take("encoder_embed_dim", 768),
+        "hidden_size": keys.take("encoder_embed_dim", 768),
         "hidden_state": layers,
         "num_hidden_layers": layers,
-        "num_attention_heads": knobs.take("encoder_attention_heads", 12),
-        "intermediate_size": knobs.take("encoder_ffn_embed_dim", 3072),
-        "num_conv_pos_embeddings": knobs.take("conv_pos", 128),
-        "num_conv_pos_embedding_groups": knobs.take("conv_pos_groups", 16),
-        "num_buckets": knobs.take("num_buckets", 320),
-        "max_bucket_distance": knobs.take("max_distance", 1280),
-        "do_stable_layer_norm": knobs.take("layer_norm_first", false),
+        "num_attention_heads": keys.take("encoder_attention_heads", 12),
+        "intermediate_size": keys.take("encoder_ffn_embed_dim", 3072),
+        "num_conv_pos_embeddings": keys.take("conv_pos", 128),
+        "num_conv_pos_embedding_groups": keys.take("conv_pos_groups", 16),
+        "num_buckets": keys.take("num_buckets", 320),
+        "max_bucket_distance": keys.take("max_distance", 1280),
+        "do_stable_layer_norm": keys.take("layer_norm_first", false),
         "layer_norm_eps": 1e-5,
         "normalise": false,
     });
-    let frontend = raw(&knobs.take("normalize", false), 1e-5, &json!(16_000));
-    knobs.finish(LEFT)?;
+    let frontend = raw(&keys.take("normalize", false), 1e-5, &json!(16_000));
+    keys.finish(LEFT)?;
     Ok((frontend, representation))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::knobs::Knobs;
+use super::keys::Keys;
 use crate::error::Result;
 
 /// Keys of training, of heads on top of the network, and of how it is run: none of them changes a hidden state.
@@ -64,33 +64,33 @@ const LEFT: &[&str] = &[
 
 /// The manifest's `representation`. What a configuration leaves out has the default of transformers, which is Base's.
 pub(super) fn representation(config: Map<String, Value>) -> Result<Value> {
-    let mut knobs = Knobs::new("config.json", config);
-    knobs.fixed("model_type", "wavlm")?;
-    knobs.fixed("hidden_act", "gelu")?;
-    knobs.fixed("feat_extract_activation", "gelu")?;
-    knobs.fixed("add_adapter", false)?;
-    let layers = knobs.count("num_hidden_layers", 12)?;
+    let mut keys = Keys::new("config.json", config);
+    keys.fixed("model_type", "wavlm")?;
+    keys.fixed("hidden_act", "gelu")?;
+    keys.fixed("feat_extract_activation", "gelu")?;
+    keys.fixed("add_adapter", false)?;
+    let layers = keys.count("num_hidden_layers", 12)?;
     let recipe = json!({
         "kind": "wavlm",
-        "conv_dim": knobs.take("conv_dim", vec![512; 7]),
-        "conv_kernel": knobs.take("conv_kernel", vec![10, 3, 3, 3, 3, 2, 2]),
-        "conv_stride": knobs.take("conv_stride", vec![5, 2, 2, 2, 2, 2, 2]),
-        "conv_bias": knobs.take("conv_bias", false),
-        "feat_extract_norm": knobs.take("feat_extract_norm", "group"),
-        "hidden_size": knobs.take("hidden_size", 768),
+        "conv_dim": keys.take("conv_dim", vec![512; 7]),
+        "conv_kernel": keys.take("conv_kernel", vec![10, 3, 3, 3, 3, 2, 2]),
+        "conv_stride": keys.take("conv_stride", vec![5, 2, 2, 2, 2, 2, 2]),
+        "conv_bias": keys.take("conv_bias", false),
+        "feat_extract_norm": keys.take("feat_extract_norm", "group"),
+        "hidden_size": keys.take("hidden_size", 768),
         "hidden_state": layers,
         "num_hidden_layers": layers,
-        "num_attention_heads": knobs.take("num_attention_heads", 12),
-        "intermediate_size": knobs.take("intermediate_size", 3072),
-        "num_conv_pos_embeddings": knobs.take("num_conv_pos_embeddings", 128),
-        "num_conv_pos_embedding_groups": knobs.take("num_conv_pos_embedding_groups", 16),
-        "num_buckets": knobs.take("num_buckets", 320),
-        "max_bucket_distance": knobs.take("max_bucket_distance", 800),
-        "do_stable_layer_norm": knobs.take("do_stable_layer_norm", false),
-        "layer_norm_eps": knobs.take("layer_norm_eps", 1e-5),
+        "num_attention_heads": keys.take("num_attention_heads", 12),
+        "intermediate_size": keys.take("intermediate_size", 3072),
+        "num_conv_pos_embeddings": keys.take("num_conv_pos_embeddings", 128),
+        "num_conv_pos_embedding_groups": keys.take("num_conv_pos_embedding_groups", 16),
+        "num_buckets": keys.take("num_buckets", 320),
+        "max_bucket_distance": keys.take("max_bucket_distance", 800),
+        "do_stable_layer_norm": keys.take("do_stable_layer_norm", false),
+        "layer_norm_eps": keys.take("layer_norm_eps", 1e-5),
         "normalise": false,
     });
-    knobs.finish(LEFT)?;
+    keys.finish(LEFT)?;
     Ok(recipe)
 }
 
@@ -98,10 +98,10 @@ pub(super) fn representation(config: Map<String, Value>) -> Result<Value> {
 /// the published networks were trained.
 pub(super) fn frontend(preprocessor: Option<Map<String, Value>>, representation: &Value) -> Result<Value> {
     let by_norm = representation["feat_extract_norm"] == "layer";
-    let mut knobs = Knobs::new("preprocessor_config.json", preprocessor.unwrap_or_default());
-    knobs.fixed("feature_size", 1)?;
-    let recipe = raw(&knobs.take("do_normalize", by_norm), 1e-7, &knobs.take("sampling_rate", 16_000));
-    knobs.finish(&["_*", "feature_extractor_type", "padding_*", "processor_class", "return_attention_mask"])?;
+    let mut keys = Keys::new("preprocessor_config.json", preprocessor.unwrap_or_default());
+    keys.fixed("feature_size", 1)?;
+    let recipe = raw(&keys.take("do_normalize", by_norm), 1e-7, &keys.take("sampling_rate", 16_000));
+    keys.finish(&["_*", "feature_extractor_type", "padding_*", "processor_class", "return_attention_mask"])?;
     Ok(recipe)
 }
 

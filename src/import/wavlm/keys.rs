@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 
 /// A configuration's keys that nobody took yet.
-pub(super) struct Knobs {
+pub(super) struct Keys {
     /// What the errors call it, such as `config.json`.
     file: &'static str,
     keys: Map<String, Value>,
 }
 
-impl Knobs {
+impl Keys {
     pub(super) fn new(file: &'static str, keys: Map<String, Value>) -> Self {
         Self { file, keys }
     }
@@ -24,7 +24,8 @@ impl Knobs {
     /// Takes a key whose value is a whole number from 0 up.
     pub(super) fn count(&mut self, key: &str, otherwise: u64) -> Result<u64> {
         let value = self.take(key, otherwise);
-        let wrong = || Error::Config(format!("{}: `{key}` is {value}, no whole number", self.file));
+        let wrong =
+            || Error::malformed("configuration", format!("{}: `{key}` is {value}, not a whole number", self.file));
         value.as_u64().ok_or_else(wrong)
     }
 
