@@ -109,8 +109,6 @@ const CIRCLES: &[&[&str]] = &[
     ],
     &["engine/catalogue.rs", "engine/embedded.rs"],
     &["eval/calibration.rs", "eval/classes.rs"],
-    &["kernels/int8/aarch64.rs", "kernels/int8/product.rs", "kernels/int8/x86.rs"],
-    &["kernels/lanes/mod.rs", "kernels/lanes/vector.rs"],
     &["nn/weights.rs", "nn/weights/header.rs"],
     &["server/health.rs", "server/service.rs", "server/token.rs"],
     &["server/observe.rs", "server/routes.rs"],
