@@ -15,9 +15,9 @@ pytestmark = pytest.mark.skipif("PERSONA_ENGINE" not in os.environ, reason="PERS
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    """The page of a stereo recording of 20 seconds, with separate channels and embedded audio."""
+    """The page of a stereo recording of 40 seconds, with separate channels and embedded audio."""
     folder = tmp_path_factory.mktemp("exported")
-    call = repeated(folder / "call.wav", 20, channels=2)
+    call = repeated(folder / "call.wav", 40, channels=2)
     options = ["--model", "xvector-cnn", "--per-channel", "--embed-audio", "--html", folder / "call.html"]
     subprocess.run([os.environ["PERSONA_ENGINE"], "infer", *options, call], check=True, stdout=subprocess.DEVNULL)
     return (folder / "call.html").as_uri()
@@ -59,7 +59,7 @@ def test_hovering_shows_the_numbers_of_both_channels(open_exported):
     slider = page.get_by_role("slider", name="Position in the recording")
     box = slider.bounding_box()
     slider.hover(position={"x": box["width"] * 0.51, "y": 20})
-    expect(page.locator(".readout-time")).to_have_text("0:10.0 – 0:11.0")
+    expect(page.locator(".readout-time")).to_have_text("0:20.0 – 0:21.0")
     lines = page.locator(".readout-voice").all_inner_texts()
     assert [line.split(":")[0] for line in lines] == ["channel 1", "channel 2"]
     assert all(emotion in lines[0].lower() for emotion in EMOTIONS)
@@ -85,7 +85,7 @@ def test_summary_and_table_need_no_script(open_exported):
     summary = page.locator("table.summary")
     expect(summary).to_contain_text("channel 2")
     expect(summary).to_contain_text("sadness")
-    expect(page.locator("noscript")).to_contain_text("needs JavaScript")
+    expect(page.locator("noscript p")).to_contain_text("needs JavaScript")
     page.locator("details summary").click()
     assert page.locator("details tbody tr").count() >= 2
     expect(page.locator("main")).to_contain_text("article 5(1)(f)")

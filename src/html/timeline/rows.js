@@ -38,10 +38,11 @@ export function emotionRow(name, segments, durationS) {
   return row;
 }
 
-/** The row of gender and age: one box for each run of the same gender, with its text where it fits.
- * */
-export function genderRow(segments, durationS) {
-  const boxes = gendersOf(segments).map(({ start, end, gender, age }) => {
+/** The row of gender and age: one box for each run of the same gender of at least `minS` seconds,
+ * with its text where it fits. */
+export function genderRow(segments, durationS, minS) {
+  const visible = gendersOf(segments).filter(({ start, end }) => end - start >= minS);
+  const boxes = visible.map(({ start, end, gender, age }) => {
     const text = [gender?.label, age && years(age.years)].filter((part) => part !== undefined && part !== null).join(' ');
     const box = element('span', { className: 'gender-box', title: text }, element('span', { textContent: text }));
     return placed(box, start, end, durationS);

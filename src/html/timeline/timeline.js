@@ -19,6 +19,8 @@ const ARROW_SHARE = 1 / 20;
 const NEAR_S = 0.3;
 /** Narrower segments are joined in the drawing, pixels. */
 const MIN_SEGMENT_PX = 1.5;
+/** Narrower boxes of gender and age are left out, pixels. */
+const MIN_BOX_PX = 4;
 /** Zoom is offered until a segment is this wide, and the plot no wider than `MAX_PLOT_PX`. */
 const WIDE_SEGMENT_PX = 12;
 const MAX_PLOT_PX = 32_000;
@@ -39,12 +41,14 @@ export class Timeline {
   #plot;
   #scroller;
   #axis = element('div', { className: 'axis', ariaHidden: 'true' });
+  #cursor = element('span', { className: 'cursor' });
+  #playhead = element('span', { className: 'playhead' });
   #play = element('button', { type: 'button', className: 'play' });
   #time = element('span', { className: 'timeline-time' });
   #zoomButtons;
   #readout = element('div', { className: 'readout' });
   #zoom = 1;
-  #drawnSegments = -1;
+  #drawnWidth = 0;
   #spokenSecond = -1;
   #unsubscribe;
   #observer = new ResizeObserver(() => this.#draw());
@@ -108,8 +112,8 @@ export class Timeline {
       { className: 'plot', tabIndex: 0, role: 'slider', ariaLabel: 'Position in the recording' },
       ...this.#voices.flatMap(({ wave, rows }) => [wave.element, rows]),
       this.#axis,
-      element('span', { className: 'cursor' }),
-      element('span', { className: 'playhead' }),
+      this.#cursor,
+      this.#playhead,
     );
     plot.ariaValueMin = '0';
     plot.ariaValueMax = String(this.#durationS);
@@ -141,21 +145,20 @@ export class Timeline {
   /** Draws rows and axis for the current width and zoom. */
   #draw() {
     const width = this.#scroller.clientWidth * this.#zoom;
-    if (!width) return;
-    const longest = Math.max(...this.#voices.map(({ segments }) => segments.length));
-    const count = Math.min(longest, Math.floor(width / MIN_SEGMENT_PX));
+    if (!width || width === this.#drawnWidth) return;
+    this.#drawnWidth = width;
     this.#axis.replaceChildren(...ticks(this.#durationS, this.#zoom));
     this.#showZoom();
-    if (count === this.#drawnSegments) return;
-    this.#drawnSegments = count;
-    for (const voice of this.#voices) this.#drawRows(voice, condensed(voice.segments, count));
+    const minBoxS = (MIN_BOX_PX / width) * this.#durationS;
+    const most = Math.floor(width / MIN_SEGMENT_PX);
+    for (const voice of this.#voices) this.#drawRows(voice, condensed(voice.segments, most), minBoxS);
   }
 
-  #drawRows({ rows, emotions, hasGenderRow }, segments) {
+  #drawRows({ rows, emotions, hasGenderRow }, segments, minBoxS) {
     rows.replaceChildren(
       element('div', { className: 'gaps', ariaHidden: 'true' }, ...gapBoxes(segments, this.#durationS)),
       ...emotions.map((label) => emotionRow(label, segments, this.#durationS)),
-      ...(hasGenderRow ? [genderRow(segments, this.#durationS)] : []),
+      ...(hasGenderRow ? [genderRow(segments, this.#durationS, minBoxS)] : []),
     );
     rows.classList.toggle('is-empty', emotions.length === 0 && !hasGenderRow);
   }
@@ -179,7 +182,7 @@ export class Timeline {
   /** Zooms around the player's position. */
   #zoomTo(zoom) {
     this.#zoom = Math.max(1, Math.min(this.#mostZoom(), zoom));
-    this.#plot.style.setProperty('--zoom', this.#zoom);
+    this.#plot.style.width = `${100 * this.#zoom}%`;
     this.#plot.classList.toggle('is-zoomed', this.#zoom > 1);
     this.#draw();
     const { clientWidth } = this.#scroller;
@@ -206,7 +209,7 @@ export class Timeline {
     const position = this.#positionOf(event);
     if (event.buttons & 1 && this.#plot.hasPointerCapture(event.pointerId)) this.#player.seek(position);
     this.#plot.classList.add('is-hovered');
-    this.#plot.style.setProperty('--cursor', this.#share(position));
+    this.#cursor.style.setProperty('--cursor', this.#share(position));
     this.#describe(position);
   }
 
@@ -252,7 +255,9 @@ export class Timeline {
   /** Shows the player's position and state. */
   #follow() {
     const { position, isPlaying, isPlayable } = this.#player;
-    this.#plot.style.setProperty('--played', this.#share(position));
+    // On the few elements that use it: set on the plot, it would restyle every box in it, each frame.
+    for (const each of [this.#playhead, ...this.#voices.map(({ wave }) => wave.element)])
+      each.style.setProperty('--played', this.#share(position));
     if (!isPlaying || Math.floor(position) !== this.#spokenSecond) this.#speak(position);
     if (isPlaying) this.#reveal(position);
     this.#time.textContent = `${clock(position)} / ${clock(this.#durationS)}`;
