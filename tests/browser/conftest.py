@@ -1,4 +1,7 @@
-"""One server and one Chromium for all tests. Each test has its own page, which must send requests only to the server and log no error."""
+"""One server and one Chromium for all tests, one page for each test.
+
+A page must send requests only to the server and log no error.
+"""
 
 import json
 import os
@@ -38,7 +41,10 @@ def url():
 
 
 def address_of(server: subprocess.Popen) -> str:
-    """The address that the server logs. Its log is read to the end, so that the server never blocks on a full pipe."""
+    """The address that the server logs.
+
+    The log is read to the end, so that the server never blocks on a full pipe.
+    """
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda: [lines.put(line) for line in server.stderr], daemon=True).start()
     found = None
@@ -96,11 +102,11 @@ def open_page(browser: Browser, url: str):
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
         watched = watch(page)
-        # `expect_file_chooser` enables the interception of file choosers asynchronously, and a key press could open the chooser
-        # before that. A permanent listener keeps it enabled.
+        # `expect_file_chooser` enables the interception of file choosers asynchronously, and a key
+        # press could open the chooser before that. A permanent listener keeps it enabled.
         page.on("filechooser", lambda chooser: None)
         page.goto(url)
-        # Not `wait_for_function`, which polls with `eval`: the page's content security policy forbids it.
+        # Not `wait_for_function`: it polls with `eval`, which the content security policy forbids.
         expect(page.locator("#about-models > *").first).to_be_attached()
         opened.append((context, watched))
         return PageDriver(page)
@@ -114,7 +120,10 @@ def open_page(browser: Browser, url: str):
 
 
 def watch(page: Page):
-    """Records the requests and the console errors of a page. A response with status 400 or more is not counted as an error."""
+    """Records the requests and the console errors of a page.
+
+    A response with status 400 or more is not counted as an error.
+    """
     requests, errors = [], []
     page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -1,4 +1,4 @@
-"""axe-core reports no violation, in light and dark, in every state of the page; nothing is wider than a phone."""
+"""axe-core reports no violation in any state of the page, light and dark; it fits a phone's width."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,10 @@ def look(request, open_page):
 
 
 def check(the_page, state):
-    """No violation in the current state. axe is injected by the debugger, because the page's content security policy forbids other scripts."""
+    """No violation in the current state.
+
+    axe is injected by the debugger, because the content security policy forbids other scripts.
+    """
     width = the_page.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width[0] <= width[1], f"{state}: the page is {width[0]} wide on {width[1]}"
     if not AXE.is_file():
@@ -77,7 +80,10 @@ def test_processing_and_token(look):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_graphics_stand_out(open_page, scheme):
-    """Graphics that carry meaning have a contrast of 3:1 to their background (WCAG 1.4.11), which axe does not measure."""
+    """Graphics that carry meaning have a contrast of 3:1 to their background (WCAG 1.4.11).
+
+    axe does not measure it.
+    """
     the_page = open_page(scheme)
     colours = the_page.page.evaluate("""() => {
         const probe = document.body.appendChild(document.createElement('i'));

@@ -1,4 +1,7 @@
-"""A server that is busy, down, protected by a token or faulty, and reports that lack something. Responses are mocked in the browser."""
+"""A server that is busy, down, faulty or protected by a token, and incomplete reports.
+
+Responses are mocked in the browser.
+"""
 
 import json
 

@@ -255,7 +255,8 @@ export class Timeline {
   /** Shows the player's position and state. */
   #follow() {
     const { position, isPlaying, isPlayable } = this.#player;
-    // On the few elements that use it: set on the plot, it would restyle every box in it, each frame.
+    // On the few elements that use it: set on the plot, it would restyle every box in it, each
+    // frame.
     for (const each of [this.#playhead, ...this.#voices.map(({ wave }) => wave.element)])
       each.style.setProperty('--played', this.#share(position));
     if (!isPlaying || Math.floor(position) !== this.#spokenSecond) this.#speak(position);
