@@ -1,5 +1,5 @@
-//! Speed of the signal processing on one minute of sound, one thread: `cargo bench --bench dsp`.
-#![allow(missing_docs, clippy::unwrap_used)] // a program, not an interface
+//! Speed of the signal processing on one minute of audio, one thread: `cargo bench --bench dsp`.
+#![allow(missing_docs, clippy::unwrap_used)] // a benchmark, not an interface
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
@@ -12,13 +12,13 @@ use persona_engine::dsp::{Resampler, SlidingCmvn, SlidingCmvnOptions, SpeechBrai
 use persona_engine::kernels::cpu::Variant;
 use persona_engine::kernels::dot::dots_by;
 
-/// Prints what a benchmark allocates; the lines are missing where it allocates nothing.
+/// Reports the allocations of each benchmark; without allocations the report has no such lines.
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 const SECONDS: usize = 60;
-/// Samples of the engine's window: 3 s at 16 kHz.
-const WINDOW: usize = 48_000;
+/// Samples of one chunk: 3 s at 16 kHz.
+const CHUNK: usize = 48_000;
 
 fn main() {
     divan::main();
@@ -55,7 +55,7 @@ fn logmel_60_s(bencher: Bencher<'_, '_>) {
     let input = noise(16_000 * SECONDS);
     let mut logmel = LogMel::new(LogMelOptions::default()).unwrap();
     let mut output = Vec::new();
-    bencher.bench_local(|| input.chunks(WINDOW).for_each(|window| logmel.run(window, &mut output)));
+    bencher.bench_local(|| input.chunks(CHUNK).for_each(|chunk| logmel.run(chunk, &mut output)));
 }
 
 #[divan::bench]
@@ -63,10 +63,10 @@ fn mfcc_60_s(bencher: Bencher<'_, '_>) {
     let input = noise(16_000 * SECONDS);
     let mut mfcc = Mfcc::new(MfccOptions::default()).unwrap();
     let mut output = Vec::new();
-    bencher.bench_local(|| input.chunks(WINDOW).for_each(|window| mfcc.run(window, &mut output)));
+    bencher.bench_local(|| input.chunks(CHUNK).for_each(|chunk| mfcc.run(chunk, &mut output)));
 }
 
-/// Beside kaldi-native-fbank: `python tools/golden/kaldi.py speed`.
+/// For comparison with kaldi-native-fbank: `python tools/golden/kaldi.py speed`.
 #[divan::bench(args = [23, 80])]
 fn kaldi_fbank_60_s(bencher: Bencher<'_, '_>, num_bins: usize) {
     let input = noise(16_000 * SECONDS);
@@ -92,12 +92,12 @@ fn speechbrain_fbank_60_s(bencher: Bencher<'_, '_>, n_mels: usize) {
     bencher.bench_local(|| fbank.run(&input, &mut output));
 }
 
-/// The detector of speech, window by window.
+/// Speech activity detector, chunk by chunk.
 #[divan::bench]
 fn activity_60_s(bencher: Bencher<'_, '_>) {
     let input = noise(16_000 * SECONDS);
     let mut activity = Activity::new(16_000, ActivityOptions::default()).unwrap();
-    bencher.bench_local(|| input.chunks(WINDOW).map(|window| activity.run(window).frames).sum::<usize>());
+    bencher.bench_local(|| input.chunks(CHUNK).map(|chunk| activity.run(chunk).frames).sum::<usize>());
 }
 
 #[divan::bench]
@@ -107,7 +107,7 @@ fn bandwidth_60_s(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| input.chunks(4096).for_each(|block| bandwidth.push(block)));
 }
 
-/// 60 s of 80 bands.
+/// CMVN of 60 s of 80 bands.
 #[divan::bench]
 fn cmvn_60_s(bencher: Bencher<'_, '_>) {
     let mut features = noise(6000 * 80);
@@ -115,7 +115,7 @@ fn cmvn_60_s(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| cmvn.run(&mut features));
 }
 
-/// 60 s of 80 bands.
+/// CMVN of 60 s of 80 bands.
 #[divan::bench]
 fn sliding_cmvn_60_s(bencher: Bencher<'_, '_>) {
     let features = noise(6000 * 80);

@@ -181,5 +181,5 @@ fn features_are_written_and_held_against_others() {
         said.err
     );
     let said = kaldi(&["--set", "ceps=13", "-o", text(&mine)]);
-    assert!(said.code == Some(2) && said.err.contains("`ceps` is no knob of kaldi-mfcc"), "{}", said.err);
+    assert!(said.code == Some(2) && said.err.contains("unknown option `ceps` of kaldi-mfcc"), "{}", said.err);
 }

@@ -66,7 +66,7 @@ impl FeaturesArgs {
     fn features(&self) -> Result<Array> {
         let frontend = match &self.frontend {
             Some(kind) => {
-                Frontend::of_knobs(kind, &self.knobs.iter().map(|text| knob(text)).collect::<Result<Vec<_>>>()?)?
+                Frontend::with_options(kind, &self.knobs.iter().map(|text| knob(text)).collect::<Result<Vec<_>>>()?)?
             }
             None => model(self.model.as_deref())?.embedder().manifest().frontend.clone(),
         };

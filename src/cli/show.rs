@@ -70,17 +70,10 @@ fn write_origin(out: &mut dyn Write, manifest: &RepresentationManifest) -> io::R
 }
 
 fn frontend(frontend: &Frontend) -> String {
-    let seconds = frontend.window_samples() as f64 / f64::from(frontend.sample_rate_hz());
+    let seconds = frontend.chunk_samples() as f64 / f64::from(frontend.sample_rate_hz());
     let rate_hz = frontend.sample_rate_hz();
-    let seen = if frontend.vad().is_some() { ", frames with speech alone" } else { "" };
-    let (kind, columns) = match frontend {
-        Frontend::Raw(_) => return format!("samples at {rate_hz} Hz, windows of {seconds} s"),
-        Frontend::LogMel(_) => ("log-mel", "bands"),
-        Frontend::KaldiFbank(_) => ("Kaldi fbank", "bands"),
-        Frontend::KaldiMfcc(_) => ("Kaldi MFCC", "coefficients"),
-        Frontend::SpeechBrainFbank(_) => ("SpeechBrain fbank", "bands"),
-    };
-    format!("{kind}, {} {columns} at {rate_hz} Hz, windows of {seconds} s{seen}", frontend.bands())
+    let seen = if frontend.vad.is_some() { ", frames with speech alone" } else { "" };
+    format!("{} at {rate_hz} Hz, windows of {seconds} s{seen}", frontend.summary())
 }
 
 fn network(manifest: &Manifest) -> String {

@@ -1,13 +1,16 @@
-//! How far up a recording's sound reaches, whatever its sample rate says: a telephone call in a 48 kHz file ends near 3.4 or 4 kHz.
+//! Effective bandwidth of a recording: the upper limit of its spectrum's content, at any sample
+//! rate. For a telephone call in a 48 kHz file it is near 3.4 or 4 kHz.
 //!
 //! ```text
 //! P[b]      mean power of band b (250 Hz wide) over frames of about 32 ms, one every 125 ms
 //! bandwidth the upper edge of the highest three bands in a row with P[b] > max(loudest band − 65 dB, −105 dBFS)
 //! ```
 //!
-//! The mean is ruled by what is loudest in a band: fricatives, for the upper ones of speech, at 30 to 50 dB below the vowels. What a resampler
-//! or a codec leaves above its edge lies 70 dB and more below. −105 dBFS is three times what the rounding to 16 bits leaves in such a band at
-//! 16 kHz. Three in a row, because a line (a monitor, a switched power supply) is not sound.
+//! The loudest sounds in a band dominate its mean: in the upper bands of speech these are
+//! fricatives, 30 to 50 dB below the vowels. The residue of a resampler or a codec above its
+//! cut-off is at least 70 dB below. −105 dBFS is three times the power of 16-bit quantisation noise
+//! in such a band at 16 kHz. Three bands in a row, because a spectral line (of a monitor, a
+//! switched power supply) does not count as content.
 
 use super::spectrum::PowerSpectrum;
 use super::window::hann_periodic;
@@ -17,12 +20,12 @@ const BELOW_LOUDEST_DB: f64 = 65.0;
 const LOWEST_DBFS: f64 = -105.0;
 const IN_A_ROW: usize = 3;
 
-/// Listens to a stream of mono samples. Nothing is allocated after `new`.
+/// Measures the bandwidth of a stream of mono samples. Allocates nothing after `new`.
 #[derive(Debug, Clone)]
 pub struct Bandwidth {
     window: Vec<f32>,
     spectrum: PowerSpectrum,
-    /// Samples from one frame to the next; a frame is the first `window.len()` of them.
+    /// Samples from frame to frame; a frame is the first `window.len()` of them.
     hop_length: usize,
     filled: usize,
     frame: Vec<f32>,
@@ -34,7 +37,7 @@ pub struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// Plans for samples at `sample_rate_hz`, 1 kHz or more.
+    /// Plans for a sample rate of 1 kHz or more.
     pub fn new(sample_rate_hz: u32) -> Self {
         let rate = (sample_rate_hz as usize).max(1000);
         let length = (rate / 32).next_power_of_two();
@@ -53,7 +56,7 @@ impl Bandwidth {
         }
     }
 
-    /// Takes the next samples, any number.
+    /// Processes the next samples, any number of them.
     pub fn push(&mut self, mut samples: &[f32]) {
         let length = self.frame.len();
         while !samples.is_empty() {
@@ -70,9 +73,11 @@ impl Bandwidth {
         }
     }
 
-    /// The bandwidth so far in Hz, at most half the rate; nothing for silence or less than a frame.
+    /// The bandwidth so far in Hz, at most half the sample rate; `None` for silence or less than a
+    /// frame.
     pub fn hz(&self) -> Option<f64> {
-        // Hann keeps 3/8 of the power; one side of the spectrum holds half of n times that (Parseval).
+        // A Hann window preserves 3/8 of the power; one side of the spectrum has half of n times
+        // that (Parseval).
         let n = self.window.len() as f64;
         let dbfs = |sum: f64| 10.0 * (sum / self.frames.max(1) as f64 * 16.0 / (3.0 * n * n)).log10();
         let loudest = dbfs(self.bands.iter().copied().fold(0.0, f64::max));
@@ -106,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_reaches_as_far_as_it_was_sampled() {
+    fn resampled_noise_has_the_bandwidth_of_its_first_rate() {
         for (from_hz, to_hz) in [(8_000, 8_000), (8_000, 16_000), (8_000, 48_000), (16_000, 48_000), (11_025, 44_100)] {
             let samples = resample(&noise(2 * from_hz as usize, 3), from_hz, to_hz).unwrap();
             let hz = measured(&samples, to_hz, 1000).unwrap();
@@ -116,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_above_the_sound_is_no_sound() {
+    fn a_spectral_line_does_not_count() {
         let low = resample(&noise(16_000, 3), 8_000, 48_000).unwrap();
         let with_line: Vec<f32> =
             low.iter().enumerate().map(|(i, x)| x + 0.1 * (i as f32 * std::f32::consts::TAU / 3.0).sin()).collect();
@@ -124,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn silence_and_snippets_have_none() {
+    fn silence_and_short_clips_have_no_bandwidth() {
         assert_eq!(measured(&vec![0.0; 48_000], 48_000, 999), None);
         assert_eq!(measured(&noise(100, 1), 16_000, 100), None);
         assert_eq!(measured(&vec![f32::NAN; 48_000], 48_000, 999), None);
     }
 
     #[test]
-    fn chunks_make_no_difference() {
+    fn the_chunk_length_does_not_matter() {
         let samples = resample(&noise(16_000, 3), 8_000, 44_100).unwrap();
         let whole = measured(&samples, 44_100, samples.len());
         for chunk in [1, 7, 1379, 5512, 5513] {

@@ -1,23 +1,22 @@
-//! Normalisation of features over time: mean, and if asked variance, of each column, over the whole utterance or a sliding window.
+//! Cepstral mean and variance normalisation (CMVN) of each column, over the whole utterance or a
+//! sliding window.
 //!
 //! Over the frames t of the window W:
 //!
 //! ```text
 //! μ[d] = mean of x[t, d]        v[d] = mean of x[t, d]² − μ[d]²
-//! out[t, d] = x[t, d] − μ[d],   with variance also divided by √v[d]
+//! out[t, d] = x[t, d] − μ[d],   with variance normalisation divided by √v[d]
 //! ```
 //!
-//! Sums are kept in f64. Features are `[frames, dim]`, row-major.
+//! Sums are f64. Features are `[frames, dim]`, row-major.
 
-use crate::error::Result;
+use super::invalid_option::{InvalidOption, within};
 
-use super::options::{self, Knob};
-
-/// Whole-utterance normalisation: Kaldi's `apply-cmvn` on the utterance's own statistics, and with the mean alone SpeechBrain's
-/// `InputNormalization(norm_type="sentence", std_norm=False)`.
+/// Whole-utterance normalisation: Kaldi's `apply-cmvn` on the utterance's own statistics, and with
+/// the mean alone SpeechBrain's `InputNormalization(norm_type="sentence", std_norm=False)`.
 ///
-/// Variances under 10⁻²⁰ count as that (Kaldi's floor), so a constant column becomes 0. A column with a NaN or infinite value is NaN
-/// throughout. No frames: nothing to do.
+/// Variances are at least 10⁻²⁰ (Kaldi's floor), so a constant column becomes 0. A column with a
+/// NaN or infinite value becomes NaN throughout. Empty input is valid.
 #[derive(Clone, Debug)]
 pub struct Cmvn {
     norm_vars: bool,
@@ -30,7 +29,8 @@ const LEAST_VARIANCE: f64 = 1e-20;
 const LEAST_SLIDING_VARIANCE: f64 = 1e-10;
 
 impl Cmvn {
-    /// For features of `dim` columns; `norm_vars` (Kaldi's name): whether the variance is normalised too.
+    /// Plans for features of `dim` columns. `norm_vars` (Kaldi's name): whether the variance is
+    /// normalised too.
     ///
     /// # Panics
     /// If `dim` is 0.
@@ -41,7 +41,7 @@ impl Cmvn {
     /// Normalises `features` `[frames, dim]` in place. Allocates nothing.
     ///
     /// # Panics
-    /// If the length is no multiple of `dim`.
+    /// If the length is not a multiple of `dim`.
     pub fn run(&mut self, features: &mut [f32]) {
         self.statistics.clear();
         let dim = self.statistics.dim();
@@ -53,17 +53,17 @@ impl Cmvn {
     }
 }
 
-/// Kaldi's `SlidingWindowCmnOptions`; the defaults are Kaldi's.
+/// Kaldi's `SlidingWindowCmnOptions`, with Kaldi's defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlidingCmvnOptions {
-    /// Frames of the window, at least 1. Default 600.
+    /// Length of the window in frames, at least 1. Default 600.
     pub cmn_window: usize,
-    /// Frames of the window at the start of the utterance, where there are no earlier ones, at most `cmn_window`; only without
-    /// `center`. Default 100.
+    /// Minimum length of the window at the start of the utterance, at most `cmn_window`; without
+    /// `center` only. Default 100.
     pub min_window: usize,
     /// Whether the variance is normalised too. Default false.
     pub normalize_variance: bool,
-    /// Whether the window is centred on the frame; otherwise it ends there. Default false.
+    /// Whether the window is centred on the frame; otherwise it ends at the frame. Default false.
     pub center: bool,
 }
 
@@ -74,14 +74,14 @@ impl Default for SlidingCmvnOptions {
 }
 
 impl SlidingCmvnOptions {
-    /// The window of frame `t`: its first frame, and the one after its last.
+    /// The window of frame `t`: its first frame and the end (exclusive).
     ///
     /// ```text
-    /// centred:  [t − cmn_window / 2, + cmn_window), moved into the utterance
+    /// centred:  [t − cmn_window / 2, + cmn_window), shifted into the utterance
     /// else:     [t − cmn_window, t + 1), that is one frame more than cmn_window; near the start [0, max(t + 1, min_window))
     /// ```
     ///
-    /// as far as the utterance reaches.
+    /// limited to the utterance.
     fn window(&self, t: usize, frames: usize) -> (usize, usize) {
         let (start, end) = if self.center {
             let start = t.saturating_sub(self.cmn_window / 2);
@@ -96,8 +96,9 @@ impl SlidingCmvnOptions {
 
 /// Sliding-window normalisation, Kaldi's `apply-cmvn-sliding`.
 ///
-/// Variances under 10⁻¹⁰ count as that; with variance, a window of one frame gives 0. A NaN or infinite value makes its column NaN
-/// from the first window that holds it on, to the end of the utterance.
+/// Variances are at least 10⁻¹⁰; with variance normalisation, a window of one frame outputs 0. A
+/// NaN or infinite value makes its column NaN from the first window that contains it to the end of
+/// the utterance.
 #[derive(Clone, Debug)]
 pub struct SlidingCmvn {
     options: SlidingCmvnOptions,
@@ -108,23 +109,19 @@ impl SlidingCmvn {
     /// Plans for features of `dim` columns.
     ///
     /// # Errors
-    /// [`crate::Error::Config`], naming the field and its value, if an option makes no sense, or if `dim` is 0.
-    pub fn new(dim: usize, options: SlidingCmvnOptions) -> Result<Self> {
-        let SlidingCmvnOptions { cmn_window, min_window, .. } = options;
-        let knobs: [Knob; 3] = [
-            ("dim", dim as f64, "at least 1", dim > 0),
-            ("cmn_window", cmn_window as f64, "1 to 2^32", (1..=1 << 32).contains(&(cmn_window as u64))),
-            ("min_window", min_window as f64, "1 to cmn_window", (1..=cmn_window).contains(&min_window)),
-        ];
-        options::check("sliding CMVN", &knobs)?;
+    /// [`InvalidOption`] for the first invalid option, or if `dim` is 0.
+    pub fn new(dim: usize, options: SlidingCmvnOptions) -> Result<Self, InvalidOption> {
+        within("dim", dim, 1..=usize::MAX)?;
+        within("cmn_window", options.cmn_window as u64, 1..=1 << 32)?;
+        within("min_window", options.min_window, 1..=options.cmn_window)?;
         Ok(Self { options, statistics: Statistics::new(dim) })
     }
 
-    /// `features` `[frames, dim]` to `out`, of the same shape. What `out` held before is replaced; nothing is allocated if its
-    /// capacity suffices. The work per frame does not depend on the window.
+    /// Replaces `out` by the normalised `features` `[frames, dim]`, of the same shape. Allocates
+    /// nothing if the capacity of `out` suffices. The cost per frame does not depend on the window.
     ///
     /// # Panics
-    /// If the length is no multiple of `dim`.
+    /// If the length is not a multiple of `dim`.
     pub fn run(&mut self, features: &[f32], out: &mut Vec<f32>) {
         self.statistics.clear();
         let dim = self.statistics.dim();
@@ -154,7 +151,7 @@ impl SlidingCmvn {
     }
 }
 
-/// Sums over frames.
+/// Sums over frames, of which mean and variance are computed.
 #[derive(Clone, Debug)]
 struct Statistics {
     count: f64,
@@ -197,7 +194,8 @@ impl Statistics {
         }
     }
 
-    /// Takes the mean off `row`, and divides by the deviation if a least variance is given. A mean that is no number makes NaN.
+    /// Subtracts the mean from `row`, and divides by the standard deviation if a minimum variance
+    /// is given. Outputs NaN if the mean is not finite.
     fn normalise(&self, row: &mut [f32], least_variance: Option<f64>) {
         for ((x, sum), square) in row.iter_mut().zip(&self.sums).zip(&self.squares) {
             let mean = sum / self.count;
@@ -224,7 +222,8 @@ mod tests {
         noise(frames * DIM, 30).iter().enumerate().map(|(i, x)| at(i, x)).collect()
     }
 
-    /// The formula over the frames `start..end`, in two passes: the variance as the mean square of the deviations.
+    /// The formula over the frames `start..end` in two passes, with the variance as the mean square
+    /// of the deviations.
     fn naive(features: &[f32], t: usize, (start, end): (usize, usize), variance: bool) -> Vec<f64> {
         let n = (end - start) as f64;
         let column = |d: usize| (start..end).map(move |t| f64::from(features[t * DIM + d]));
@@ -258,7 +257,7 @@ mod tests {
         }
     }
 
-    /// Kaldi's rule for the window, in its own order: shift right at the start, then left at the end.
+    /// Kaldi's computation of the window: shift right at the start, then left at the end.
     fn naive_window(options: &SlidingCmvnOptions, t: usize, frames: usize) -> (usize, usize) {
         let (t, frames, window) = (t as i64, frames as i64, options.cmn_window as i64);
         let mut start = if options.center { t - window / 2 } else { t - window };
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_used_plan_equals_a_new_one_and_constants_become_zero() {
+    fn a_reused_plan_equals_a_new_one_and_constants_become_zero() {
         let options = SlidingCmvnOptions { cmn_window: 6, min_window: 2, ..Default::default() };
         let (mut plan, mut utterance) = (SlidingCmvn::new(DIM, options.clone()).unwrap(), Cmvn::new(DIM, true));
         let (mut got, mut want) = (Vec::new(), Vec::new());
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_values_never_give_numbers() {
+    fn values_that_are_not_finite_give_nan() {
         let mut x = features(30);
         x[10 * DIM + 2] = f32::NAN;
         x[12 * DIM + 3] = f32::INFINITY;
@@ -365,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_options_are_named() {
+    fn invalid_options_are_named() {
         let default = SlidingCmvnOptions::default;
         for (field, dim, options) in [
             ("dim", 0, default()),

@@ -1,34 +1,38 @@
-//! Powers to decibels, cut off some way below the loudest.
+//! Conversion of powers to decibels with a lower bound relative to the maximum (librosa's
+//! `power_to_db`).
 
 use crate::kernels::logarithm::{LogScale, ln};
 use crate::kernels::reduce::largest_magnitude;
 
-/// 10 / ln 10: decibels of a natural logarithm.
+/// Decibels per unit of natural logarithm: 10 / ln 10.
 const DECIBELS: f32 = 10.0 * std::f32::consts::LOG10_E;
 
-/// Powers `p` to dB relative to the largest of them, in place.
+/// Converts powers `p` to dB relative to the largest, in place.
 ///
 /// ```text
 /// max(10 · log10(max(p, amin) / max(amin, largest p)), −top_db)
 /// ```
 ///
-/// The loudest is 0 dB (`librosa.power_to_db` with `ref=np.max`). If a power is NaN or infinite, all become NaN.
+/// The largest is 0 dB (`librosa.power_to_db` with `ref=np.max`). If a power is NaN or infinite,
+/// all become NaN.
 pub(super) fn below_loudest(powers: &mut [f32], amin: f32, top_db: f32) {
     in_decibels(powers, amin, |loudest_db| (loudest_db, -top_db));
 }
 
-/// Powers `p` to dB relative to 1, in place.
+/// Converts powers `p` to dB relative to 1, in place.
 ///
 /// ```text
 /// d = 10 · log10(max(p, amin));  max(d, largest d − top_db)
 /// ```
 ///
-/// (SpeechBrain's `Filterbank`, librosa's `power_to_db` with `ref=1.0`.) If a power is NaN or infinite, all become NaN.
+/// (SpeechBrain's `Filterbank`, librosa's `power_to_db` with `ref=1.0`.) If a power is NaN or
+/// infinite, all become NaN.
 pub(super) fn absolute(powers: &mut [f32], amin: f32, top_db: f32) {
     in_decibels(powers, amin, |loudest_db| (0.0, loudest_db - top_db));
 }
 
-/// `scale` tells, from the loudest power in dB, what to subtract and the least result.
+/// `scale` returns, for the largest power in dB, the value to subtract and the lower bound of the
+/// results.
 fn in_decibels(powers: &mut [f32], amin: f32, scale: impl Fn(f32) -> (f32, f32)) {
     let loudest = largest_magnitude(powers);
     if !loudest.is_finite() {
@@ -57,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_the_loudest_there_is() {
+    fn silence_equals_the_reference() {
         let (mut relative, mut plain) = ([0.0; 3], [0.0; 3]);
         below_loudest(&mut relative, 1e-10, 80.0);
         absolute(&mut plain, 1e-10, 80.0);
@@ -67,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_power_makes_all_nan() {
+    fn a_power_that_is_not_finite_makes_all_nan() {
         for bad in [f32::NAN, f32::INFINITY] {
             for place in 0..3 {
                 let mut powers = [1.0, 2.0, 3.0];

@@ -1,20 +1,26 @@
-//! Deltas: how features change over time, by linear regression over the frames around each.
+//! Delta features: slope of each feature over time, by linear regression over neighbouring frames.
 //!
 //! ```text
 //! d[t] = Σ_n n · (x[t + n] − x[t − n]) / (2 · Σ_n n²)        n = 1 … reach
 //! ```
 //!
-//! The slope of the straight line that fits the `2 · reach + 1` frames around `t` best (HTK book, equation 5.16; Kaldi's `add-deltas`). Before the
-//! first frame and behind the last, that frame is repeated. Second differences are the deltas of the deltas.
+//! The least-squares slope over the `2 · reach + 1` frames around `t` (HTK book, equation 5.16;
+//! Kaldi's `add-deltas`). The first and the last frame are repeated beyond the edges. Second-order
+//! deltas are the deltas of the deltas.
 
-/// Deltas of `dim` columns of `rows`, which are `stride` values long: those of the columns from `from` on are written to the columns from `to` on.
+/// Computes the deltas of `dim` columns, from column `from` on, and writes them to the columns from
+/// `to` on. `rows` is `[frames, stride]`.
 ///
 /// # Panics
 ///
-/// If `reach` is 0, the columns lie outside the rows or overlap, or `rows` is no whole number of rows.
+/// If `reach` is 0, the columns are outside the rows or overlap, or the length of `rows` is no
+/// multiple of `stride`.
 pub fn deltas(rows: &mut [f32], stride: usize, dim: usize, (from, to): (usize, usize), reach: usize) {
-    assert!(reach > 0 && stride > 0 && rows.len().is_multiple_of(stride), "whole rows, and frames around each");
-    assert!(from + dim <= to && to + dim <= stride, "columns beside each other");
+    assert!(
+        reach > 0 && stride > 0 && rows.len().is_multiple_of(stride),
+        "whole rows and a reach of at least one frame"
+    );
+    assert!(from + dim <= to && to + dim <= stride, "columns that do not overlap");
     let frames = rows.len() / stride;
     let norm = 2.0 * (1..=reach).map(|n| (n * n) as f64).sum::<f64>();
     for t in 0..frames {
@@ -31,17 +37,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_straight_line_has_its_slope_and_flattens_at_the_edges() {
+    fn a_ramp_has_its_slope_which_halves_at_the_edges() {
         let mut rows: Vec<f32> = (0..20).flat_map(|t| [3.0 * t as f32, f32::NAN]).collect();
         deltas(&mut rows, 2, 1, (0, 1), 4);
         let slopes: Vec<f32> = rows.chunks(2).map(|row| row[1]).collect();
         assert!(slopes[4..16].iter().all(|slope| *slope == 3.0), "{slopes:?}");
-        // frame 0 sees itself four times before: Σ n · n · 3 / (2 Σ n²)
+        // frame 0 is repeated four times before itself: Σ n · n · 3 / (2 Σ n²)
         assert_eq!((slopes[0], slopes[19]), (1.5, 1.5));
     }
 
     #[test]
-    fn one_frame_does_not_change_and_nan_is_not_hidden() {
+    fn one_frame_has_slope_zero_and_nan_propagates() {
         let mut one = [5.0, f32::NAN];
         deltas(&mut one, 2, 1, (0, 1), 4);
         assert_eq!(one, [5.0, 0.0]);
@@ -52,8 +58,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "beside each other")]
-    fn columns_that_overlap_are_refused() {
+    #[should_panic(expected = "do not overlap")]
+    fn columns_that_overlap_panic() {
         deltas(&mut [0.0; 6], 3, 2, (0, 1), 1);
     }
 }

@@ -1,36 +1,38 @@
-//! Cutting a signal into overlapping frames.
+//! Splitting a signal into overlapping frames.
 //!
 //! ```text
 //! frame[t][i] = x[first(t) + i]        i = 0 .. length − 1
 //! ```
 //!
-//! Where frame t begins, how many there are for n samples, and what lies outside the signal depends on the [`Edges`]:
+//! The first sample of frame t, the number of frames of n samples and the samples outside the
+//! signal depend on the [`Edges`]:
 //!
-//! | edges | first(t) | frames | outside | whose |
+//! | edges | first(t) | frames | outside | used by |
 //! |---|---|---|---|---|
 //! | `CentredZeros` | `t · hop − length / 2` | `1 + floor(n / hop)` | zeros | librosa and PyTorch: `center=True, pad_mode="constant"` |
 //! | `Snip` | `t · hop` | `1 + floor((n − length) / hop)`, 0 for `n < length` | not reached | Kaldi: `snip-edges=true` |
 //! | `Mirrored` | `t · hop + floor(hop / 2) − floor(length / 2)` | `floor((n + floor(hop / 2)) / hop)` | `x[−1 − i] = x[i]`, `x[n + i] = x[n − 1 − i]` | Kaldi: `snip-edges=false` |
 //!
-//! A mirrored signal shorter than a frame is reflected as often as needed: it has the period 2 n.
+//! A mirrored signal that is shorter than a frame is reflected as often as needed: its period is 2
+//! n.
 
 use std::ops::Range;
 
 use crate::kernels::lanes::transpose::gather;
 use crate::kernels::lanes::{LANES, Lanes};
 
-/// Which frames there are, and what they see beyond the signal: the table of the page.
+/// Treatment of the signal's edges; see the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edges {
-    /// Frame t is centred at sample t · hop; zeros outside the signal.
+    /// Frame t is centred at sample t · hop, with zeros outside the signal.
     CentredZeros,
-    /// Only frames that lie wholly inside the signal.
+    /// Only frames that are entirely inside the signal.
     Snip,
-    /// One frame for each hop, centred in it; the signal is reflected at its ends.
+    /// One frame per hop, centred in it; the signal is reflected at its ends.
     Mirrored,
 }
 
-/// Where the frames of a signal lie.
+/// Positions of the frames of a signal.
 #[derive(Clone, Copy, Debug)]
 pub struct Grid {
     length: usize,
@@ -39,7 +41,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Frames of `length` samples, `hop_length` samples apart.
+    /// Plans frames of `length` samples, `hop_length` samples apart.
     ///
     /// # Panics
     /// If one of them is 0.
@@ -48,12 +50,12 @@ impl Grid {
         Self { length, hop_length, edges }
     }
 
-    /// Samples of a frame.
+    /// Length of a frame, samples.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// Frames of a signal of `n_samples`.
+    /// Number of frames of a signal of `n_samples`.
     pub fn count(&self, n_samples: usize) -> usize {
         match self.edges {
             Edges::CentredZeros => 1 + n_samples / self.hop_length,
@@ -62,7 +64,7 @@ impl Grid {
         }
     }
 
-    /// The sample at which frame `t` begins; negative before the signal.
+    /// First sample of frame `t`; negative before the signal.
     pub fn first_sample(&self, t: usize) -> isize {
         let start = t * self.hop_length;
         match self.edges {
@@ -72,12 +74,12 @@ impl Grid {
         }
     }
 
-    /// Copies frame `t` of `samples` to `frame` `[length]`, all of which is overwritten.
+    /// Copies frame `t` of `samples` to `frame` `[length]`.
     ///
     /// # Panics
-    /// If `frame` has another length.
+    /// If the length of `frame` differs.
     pub fn copy(&self, samples: &[f32], t: usize, frame: &mut [f32]) {
-        assert_eq!(frame.len(), self.length, "a frame has the planned length");
+        assert_eq!(frame.len(), self.length, "a frame of the planned length");
         let first = self.first_sample(t);
         let inside = usize::try_from(first).ok().and_then(|first| samples.get(first..first + self.length));
         match inside {
@@ -86,28 +88,30 @@ impl Grid {
         }
     }
 
-    /// Frames `frames`, at most 16, side by side: sample i of them to `lanes[i]`; lanes without a frame are zeros. `room` is work space.
+    /// Transposes the frames `frames`, at most 16: `lanes[i]` receives sample i of each; lanes
+    /// without a frame are zero.
     ///
     /// # Panics
-    /// If `lanes` has another length than a frame.
-    pub(crate) fn gather(&self, samples: &[f32], frames: Range<usize>, room: &mut Vec<f32>, lanes: &mut [Lanes]) {
+    /// If the length of `lanes` differs from that of a frame.
+    pub(crate) fn gather(&self, samples: &[f32], frames: Range<usize>, scratch: &mut Vec<f32>, lanes: &mut [Lanes]) {
         let inside = |lane: usize| {
             let first = usize::try_from(self.first_sample(frames.start + lane)).ok()?;
             samples.get(first..first + self.length).filter(|_| lane < frames.len())
         };
-        room.resize(LANES * self.length, 0.0);
-        for (lane, row) in room.chunks_exact_mut(self.length).enumerate().filter(|(lane, _)| inside(*lane).is_none()) {
+        scratch.resize(LANES * self.length, 0.0);
+        for (lane, row) in scratch.chunks_exact_mut(self.length).enumerate().filter(|(lane, _)| inside(*lane).is_none())
+        {
             if lane < frames.len() {
                 self.copy(samples, frames.start + lane, row);
             } else {
                 row.fill(0.0);
             }
         }
-        let row = |lane: usize| inside(lane).unwrap_or(&room[lane * self.length..(lane + 1) * self.length]);
+        let row = |lane: usize| inside(lane).unwrap_or(&scratch[lane * self.length..(lane + 1) * self.length]);
         gather(std::array::from_fn(row), lanes);
     }
 
-    /// Sample `i`, also outside the signal. A signal without samples is 0 throughout.
+    /// Sample `i`, inside or outside the signal. An empty signal is 0 throughout.
     fn sample(&self, samples: &[f32], i: isize) -> f32 {
         let n = samples.len() as isize;
         let i = match self.edges {
@@ -121,7 +125,7 @@ impl Grid {
     }
 }
 
-/// A window that moves over the signal, centred on multiples of the hop, with zeros outside.
+/// Windowed frames, centred at multiples of the hop, with zeros outside the signal.
 #[derive(Clone, Debug)]
 pub struct Framing {
     window: Vec<f32>,
@@ -129,34 +133,36 @@ pub struct Framing {
 }
 
 impl Framing {
-    /// Frames as long as `window` (an even number of samples), `hop_length` (at least 1) samples apart.
+    /// Plans frames of the length of `window` (an even number of samples), `hop_length` (at least
+    /// 1) samples apart.
     ///
     /// # Panics
     /// If the window's length is odd or 0, or the hop is 0.
     pub fn new(window: Vec<f32>, hop_length: usize) -> Self {
-        assert!(window.len().is_multiple_of(2), "an even window has a centre");
+        assert!(window.len().is_multiple_of(2), "a window of even length");
         Self { grid: Grid::new(window.len(), hop_length, Edges::CentredZeros), window }
     }
 
-    /// The window.
+    /// The window `[n_fft]`.
     pub(crate) fn window(&self) -> &[f32] {
         &self.window
     }
 
-    /// Where the frames lie.
+    /// Positions of the frames.
     pub(crate) fn grid(&self) -> Grid {
         self.grid
     }
 
-    /// Frames of a signal of `n_samples`: 1 + floor(n_samples / hop_length), so at least one.
+    /// Number of frames of a signal of `n_samples`: 1 + floor(n_samples / hop_length), so at least
+    /// one.
     pub fn count(&self, n_samples: usize) -> usize {
         self.grid.count(n_samples)
     }
 
-    /// Writes frame `t` of `samples`, multiplied with the window, to `frame` `[n_fft]`, all of which is overwritten.
+    /// Writes frame `t` of `samples`, multiplied by the window, to `frame` `[n_fft]`.
     ///
     /// # Panics
-    /// If `frame` is not as long as the window.
+    /// If the length of `frame` differs from the window's.
     pub fn write(&self, samples: &[f32], t: usize, frame: &mut [f32]) {
         self.grid.copy(samples, t, frame);
         for (x, w) in frame.iter_mut().zip(&self.window) {
@@ -169,7 +175,7 @@ impl Framing {
 mod tests {
     use super::*;
 
-    /// The formula of the page, sample by sample.
+    /// The formula above, sample by sample.
     fn naive(window: &[f32], hop: usize, samples: &[f32], t: usize) -> Vec<f32> {
         let at =
             |i: usize| (t * hop + i).checked_sub(window.len() / 2).and_then(|i| samples.get(i)).copied().unwrap_or(0.0);
@@ -200,7 +206,7 @@ mod tests {
         }
     }
 
-    /// The table of the page, with the mirrored signal spelled out: the reflection is walked, not computed.
+    /// The table above, with one reflection after the other.
     fn naive_sample(edges: Edges, samples: &[f32], mut i: isize) -> f32 {
         let n = samples.len() as isize;
         while edges == Edges::Mirrored && n > 0 && !(0..n).contains(&i) {
@@ -230,13 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn side_by_side_they_are_the_copies() {
+    fn transposed_frames_equal_copies() {
         for edges in [Edges::CentredZeros, Edges::Snip, Edges::Mirrored] {
             let grid = Grid::new(20, 7, edges);
             let samples: Vec<f32> = (1..=150).map(|i| (i * i) as f32).collect();
-            let (mut lanes, mut room) = (vec![Lanes::of(f32::NAN); 20], vec![f32::NAN; 3]);
+            let (mut lanes, mut scratch) = (vec![Lanes::of(f32::NAN); 20], vec![f32::NAN; 3]);
             for frames in [0..16, 5..10, 12..grid.count(150), 3..3] {
-                grid.gather(&samples, frames.clone(), &mut room, &mut lanes);
+                grid.gather(&samples, frames.clone(), &mut scratch, &mut lanes);
                 for lane in 0..LANES {
                     let mut want = vec![0.0; 20];
                     if lane < frames.len() {
@@ -248,7 +254,7 @@ mod tests {
         }
     }
 
-    /// 25 ms every 10 ms at 16 kHz. Snipped frames end inside the signal, the next one would not; mirrored ones are one a hop.
+    /// 25 ms every 10 ms at 16 kHz.
     #[test]
     fn kaldis_frame_counts() {
         let snip = Grid::new(400, 160, Edges::Snip);

@@ -1,27 +1,30 @@
-//! The resampler's low-pass filter: an ideal low-pass (sinc) cut to finite length by a Kaiser window.
+//! Low-pass filter of the resampler: a windowed sinc with a Kaiser window.
 //!
 //! ```text
 //! h(τ) = 2 fc · sinc(2 fc τ) · I0(β √(1 − (τ / w)²)) / I0(β)      |τ| < w, else 0        sinc(x) = sin(πx) / (πx)
 //! ```
 //!
-//! τ is in input samples, fc in cycles per input sample, w is half the filter's length. With A dB wanted in the stop band and
-//! a length of 2w samples, Kaiser's formulas (Oppenheim and Schafer, Discrete-Time Signal Processing, section 7.6) give
+//! τ is in input samples, fc in cycles per input sample, w is half the filter's length. For A dB in
+//! the stop band and a length of 2w samples, Kaiser's formulas (Oppenheim and Schafer,
+//! Discrete-Time Signal Processing, section 7.6) give
 //!
 //! ```text
 //! β = 0.1102 (A − 8.7)              for A > 50
-//! Δf = (A − 7.95) / (14.36 · 2w)    width of the transition, cycles per sample
+//! Δf = (A − 7.95) / (14.36 · 2w)    width of the transition band, cycles per sample
 //! ```
 
 use std::f64::consts::PI;
 
-/// Attenuation designed for, dB. The promise is 90 dB; the rest covers the design formula's own error and sums of several images.
+/// Designed attenuation in the stop band, dB. 90 dB are guaranteed; the rest covers the error of
+/// the design formula and sums of several images.
 const STOPBAND_DB: f64 = 100.0;
 
-/// Half the filter's length in periods of the lower of the two rates. With [`STOPBAND_DB`] this makes the transition band
-/// 5 % of the lower Nyquist frequency wide: flat to 95 %, silent from 100 % on.
+/// Half the filter's length in periods of the lower of the two rates. With [`STOPBAND_DB`] the
+/// transition band is 5 % of the lower Nyquist frequency wide: the filter is flat up to 95 % and
+/// blocks from 100 % on.
 const HALF_LENGTH: f64 = 128.0;
 
-/// Terms of the power series of I0: for arguments up to 13 the next ones are below the last bit.
+/// Terms of the power series of I0: for arguments up to 13, further terms are below f64 precision.
 const TERMS: usize = 32;
 
 /// The prototype filter of one pair of rates, as a function of continuous time.
@@ -32,7 +35,8 @@ pub(crate) struct KaiserSinc {
     window: BesselSeries,
 }
 
-/// I0(β √v), the modified Bessel function of the first kind and order 0, as a power series in v: Σ_k (β² / 4)^k / (k!)² · v^k. All terms are positive.
+/// I0(β √v), the modified Bessel function of the first kind and order 0, as a power series in v:
+/// Σ_k (β² / 4)^k / (k!)² · v^k. All terms are positive.
 #[derive(Clone, Debug)]
 struct BesselSeries([f64; TERMS]);
 
@@ -46,21 +50,22 @@ impl BesselSeries {
         Self(terms)
     }
 
-    /// Horner's rule.
+    /// Evaluates the series at v by Horner's rule.
     fn at(&self, v: f64) -> f64 {
         self.0.iter().rev().fold(0.0, |sum, term| sum * v + term)
     }
 
-    /// The same divided by its value at v = 1.
+    /// The series divided by its value at v = 1.
     fn normalised(self) -> Self {
         let whole = self.at(1.0);
         Self(self.0.map(|term| term / whole))
     }
 }
 
-/// The weights beside the centre, which are at odd distances, of a low-pass that ends in the middle of the band (half-band filter): h(1), h(3), h(5) …;
-/// the centre's is 1/2, all at even distances are 0. `transition` is its transition's width in cycles per sample, `stopband_db` what it leaves
-/// of the stop band; in the pass band it is away from 1 by as much.
+/// Half-band filter: the weights h(1), h(3), h(5) … of a low-pass whose cut-off is at a quarter of
+/// the sample rate. h(0) is 1/2, all other even weights are 0. `transition` is the width of the
+/// transition band in cycles per sample, `stopband_db` the attenuation in the stop band; the ripple
+/// in the pass band is the same.
 pub(crate) fn half_band(transition: f64, stopband_db: f64) -> Vec<f32> {
     let half_width = (stopband_db - 7.95) / (14.36 * 2.0 * transition);
     let window = BesselSeries::new(0.1102 * (stopband_db - 8.7)).normalised();
@@ -70,8 +75,8 @@ pub(crate) fn half_band(transition: f64, stopband_db: f64) -> Vec<f32> {
 }
 
 impl KaiserSinc {
-    /// The low-pass for conversion by `ratio` = output rate / input rate. Its stop band begins at the lower Nyquist frequency,
-    /// its gain is 1.
+    /// The low-pass for conversion by `ratio` = output rate / input rate, with gain 1. Its stop
+    /// band begins at the lower Nyquist frequency.
     pub(crate) fn for_ratio(ratio: f64) -> Self {
         let lower_rate = ratio.min(1.0); // in units of the input rate
         let transition = (STOPBAND_DB - 7.95) / (14.36 * 2.0 * HALF_LENGTH);
@@ -83,7 +88,7 @@ impl KaiserSinc {
         }
     }
 
-    /// w: the filter is zero from here on, in input samples.
+    /// w: half the filter's length, input samples.
     pub(crate) fn half_width(&self) -> f64 {
         self.half_width
     }
@@ -107,7 +112,8 @@ fn sinc(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// I0(x) = 1/π ∫₀^π exp(x cos θ) dθ; the trapezoid rule on a periodic function converges to machine precision.
+    /// I0(x) = 1/π ∫₀^π exp(x cos θ) dθ; the trapezoid rule on a periodic function converges to
+    /// machine precision.
     fn i0_by_integral(x: f64) -> f64 {
         (0..200).map(|k| (x * (2.0 * PI * f64::from(k) / 200.0).cos()).exp()).sum::<f64>() / 200.0
     }
@@ -130,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_to_95_percent_and_silent_from_the_lower_nyquist() {
+    fn passes_95_percent_of_the_lower_nyquist_and_blocks_from_there_on() {
         for ratio in [0.01, 1.0 / 3.0, 1.0, 2.75] {
             let filter = KaiserSinc::for_ratio(ratio);
             let nyquist = 0.5 * f64::min(ratio, 1.0);
@@ -146,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn half_band_filters_leave_what_they_say() {
+    fn half_band_filters_attenuate_as_designed() {
         for transition in [0.06, 0.1, 1.0 / 6.0, 0.4] {
             let weights = half_band(transition, 120.0);
             for i in 0..=500 {

@@ -2,50 +2,116 @@
 //!
 //! ```text
 //! frames t of n_fft samples, centred at t · hop_length, zeros outside     dsp/frame.rs
-//! P[t, k] = | FFT(hann · frame t)[k] |²                                   dsp/mel_frames.rs
+//! P[t, k] = | FFT(hann · frame t)[k] |²                                   dsp/mel_spectrogram.rs
 //! M[t, b] = Σ_k bank[b, k] · P[t, k]                                      dsp/mel.rs
 //! S[t, b] = 10 · log10(max(amin, M[t, b]) / max(amin, max M))             dB below the clip's loudest band
 //! out[t, b] = max(S[t, b], −top_db)
 //! ```
 //!
-//! That is `librosa.power_to_db(librosa.feature.melspectrogram(y, …), ref=np.max, amin, top_db)` (librosa 0.11), with its defaults
-//! for window, padding, power, mel scale and norm. The largest value is always 0.
+//! Equal to `librosa.power_to_db(librosa.feature.melspectrogram(y, …), ref=np.max, amin, top_db)`
+//! (librosa 0.11), with its defaults for window, padding, power, mel scale and norm. The largest
+//! value is always 0.
 //!
 //! # Edges
 //!
-//! - No samples: one frame (half a window of zeros on either side of nothing), as for digital silence.
-//! - Digital silence: every band is at `amin`, so is the reference, and all values are 0 dB, the same as the loudest band of
-//!   speech. That is librosa's answer, not a useful one: check for silence before.
-//! - Very quiet clips: bands under `amin` count as `amin`. Apart from that, scaling the samples changes nothing.
-//! - NaN or infinite samples, or samples above about 1e16, whose power overflows: all values are NaN.
+//! - No samples: one frame (half a window of zeros on either side of nothing), as for digital
+//!   silence.
+//! - Digital silence: every band equals `amin`, and so does the reference, so that all values are 0
+//!   dB, the same as the loudest band of speech. librosa does the same; check for silence before.
+//! - Very quiet clips: bands below `amin` are raised to it. Apart from that, scaling the samples
+//!   changes nothing.
+//! - NaN or infinite samples, or samples above about 1e16, whose power overflows: all values are
+//!   NaN.
 
+use serde::{Deserialize, Serialize};
+
+use super::decibels;
+use super::feature_extractor::{FeatureExtractor, FeatureOptions};
 use super::frame::Framing;
+use super::invalid_option::{InvalidOption, require, within};
 use super::mel::MelBank;
-use super::mel_frames::MelFrames;
+use super::mel_spectrogram::MelSpectrogram;
 use super::spectrum::MAX_N_FFT;
 use super::window::hann_periodic;
-use super::{decibels, options};
-use crate::error::Result;
 
-/// The recipe. `Default` is the training recipe's: librosa's formulas at 16 kHz with 64 ms windows every 16 ms and 128 bands.
-#[derive(Clone, Debug, PartialEq)]
+/// Options of the log-mel spectrogram, under librosa's names. `Default` is librosa's formulas at 16
+/// kHz with 64 ms windows every 16 ms and 128 bands.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct LogMelOptions {
-    /// Rate of the samples that come in, Hz (librosa's `sr`). Default 16,000.
+    /// Sample rate, Hz (librosa's `sr`). Default 16,000.
     pub sample_rate_hz: u32,
     /// Window and FFT length in samples, even (`n_fft`, and `win_length`). Default 1024.
     pub n_fft: usize,
-    /// Samples from frame to frame (`hop_length`). Default 256.
+    /// Samples from frame to frame (`hop_length`), at most `n_fft`. Default 256.
     pub hop_length: usize,
-    /// Mel bands (`n_mels`). Default 128.
+    /// Analysis window (`window`).
+    pub window: Window,
+    /// Padding of the clip (`center` and `pad_mode`).
+    pub padding: Padding,
+    /// Number of mel bands (`n_mels`), at most `n_fft / 2`. Default 128.
     pub n_mels: usize,
-    /// Lower end of the lowest band, Hz (`fmin`). Default 0.
+    /// Mel scale (`htk`).
+    pub mel_scale: Scale,
+    /// Normalisation of the mel filters (`norm`).
+    pub mel_norm: Norm,
+    /// Lower edge of the lowest band, Hz (`fmin`). Default 0.
     pub f_min_hz: f64,
-    /// Upper end of the highest band, Hz, at most half the rate (`fmax`). Default 8000.
+    /// Upper edge of the highest band, Hz, at most half the sample rate (`fmax`). Default 8000.
     pub f_max_hz: f64,
-    /// Band powers below this count as this (`amin`). Default 1e-10.
+    /// Exponent of the magnitudes (`power`). Only 2 is supported.
+    pub power: f64,
+    /// Lower bound of the band powers (`amin`). Default 1e-10.
     pub amin: f64,
+    /// Power at 0 dB (`ref`).
+    pub reference: Reference,
     /// Range kept below the loudest band, dB (`top_db`). Default 80.
     pub top_db: f64,
+}
+
+/// Analysis window of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Window {
+    /// `0.5 − 0.5 · cos(2π n / N)`: the symmetric Hann window of N + 1 points without its last.
+    #[default]
+    HannPeriodic,
+}
+
+/// Padding of a clip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// `n_fft / 2` zeros on both sides, so that frame `t` is centred at sample `t · hop_length`.
+    #[default]
+    ZerosCentred,
+}
+
+/// Mel scale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// Linear to 1 kHz, logarithmic above (Slaney's Auditory Toolbox).
+    #[default]
+    Slaney,
+}
+
+/// Normalisation of the mel filters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Norm {
+    /// Each triangle has the area 1 over Hz.
+    #[default]
+    Slaney,
+}
+
+/// Reference of the dB values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reference {
+    /// The largest power of the clip.
+    #[default]
+    Max,
 }
 
 impl Default for LogMelOptions {
@@ -54,38 +120,63 @@ impl Default for LogMelOptions {
             sample_rate_hz: 16_000,
             n_fft: 1024,
             hop_length: 256,
+            window: Window::default(),
+            padding: Padding::default(),
             n_mels: 128,
+            mel_scale: Scale::default(),
+            mel_norm: Norm::default(),
             f_min_hz: 0.0,
             f_max_hz: 8000.0,
+            power: 2.0,
             amin: 1e-10,
+            reference: Reference::default(),
             top_db: 80.0,
         }
     }
 }
 
-impl LogMelOptions {
-    /// Checks every field; the error names the first that makes no sense, and its value.
-    fn check(&self) -> Result<()> {
+impl FeatureOptions for LogMelOptions {
+    fn check(&self) -> Result<(), InvalidOption> {
         let nyquist = f64::from(self.sample_rate_hz) / 2.0;
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        let knobs = [
-            ("sample_rate_hz", f64::from(self.sample_rate_hz), "at least 1", self.sample_rate_hz > 0),
-            ("n_fft", self.n_fft as f64, "an even number from 2 to 65536", {
-                self.n_fft.is_multiple_of(2) && (2..=MAX_N_FFT).contains(&self.n_fft)
-            }),
-            ("hop_length", self.hop_length as f64, "1 to n_fft", (1..=self.n_fft).contains(&self.hop_length)),
-            ("n_mels", self.n_mels as f64, "1 to n_fft / 2", (1..=self.n_fft / 2).contains(&self.n_mels)),
-            ("f_min_hz", self.f_min_hz, "0 or more, below f_max_hz", (0.0..self.f_max_hz).contains(&self.f_min_hz)),
-            ("f_max_hz", self.f_max_hz, "at most half of sample_rate_hz", self.f_max_hz <= nyquist),
-            // Subnormal in f32 would be rounded away; above 1 hardly any speech would be left.
-            ("amin", self.amin, "above 0 (1e-37 to 1)", (1e-37..=1.0).contains(&self.amin)),
-            ("top_db", self.top_db, "above 0", positive(self.top_db)),
-        ];
-        options::check("log-mel", &knobs)
+        within("sample_rate_hz", self.sample_rate_hz, 4_000..=384_000)?;
+        within("n_fft", self.n_fft, 2..=MAX_N_FFT)?;
+        require("n_fft", self.n_fft, self.n_fft.is_multiple_of(2), "an even number")?;
+        within("hop_length", self.hop_length, 1..=self.n_fft)?;
+        within("n_mels", self.n_mels, 1..=1_024.min(self.n_fft / 2))?;
+        within("f_max_hz", self.f_max_hz, 1.0..=nyquist)?;
+        require("f_min_hz", self.f_min_hz, (0.0..self.f_max_hz).contains(&self.f_min_hz), "0 or more, below f_max_hz")?;
+        require("power", self.power, self.power == 2.0, "2")?;
+        within("amin", self.amin, 1e-30..=1.0)?;
+        within("top_db", self.top_db, 1.0..=1_000.0)
+    }
+
+    fn summary(&self) -> String {
+        format!("log-mel, {} bands", self.n_mels)
+    }
+
+    fn sample_rate_hz(&self) -> u32 {
+        self.sample_rate_hz
+    }
+
+    fn bands(&self) -> usize {
+        self.n_mels
+    }
+
+    fn frames(&self, n_samples: usize) -> usize {
+        1 + n_samples / self.hop_length
+    }
+
+    fn samples_for(&self, frames: usize) -> usize {
+        frames.saturating_sub(1) * self.hop_length
+    }
+
+    fn extractor(&self) -> Result<FeatureExtractor, InvalidOption> {
+        let mut plan = LogMel::new(self.clone())?;
+        Ok(FeatureExtractor::new(plan.bands(), move |samples, features| plan.run(samples, features)))
     }
 }
 
-/// The plan: window, FFT and filter bank of one recipe, and their work space.
+/// Log-mel spectrogram, planned: window, FFT and filter bank, and their scratch memory.
 ///
 /// ```
 /// # use persona_engine::dsp::{LogMel, LogMelOptions};
@@ -98,38 +189,38 @@ impl LogMelOptions {
 #[derive(Clone, Debug)]
 pub struct LogMel {
     options: LogMelOptions,
-    mel: MelFrames,
+    mel: MelSpectrogram,
 }
 
 impl LogMel {
-    /// Plans the recipe.
+    /// Plans the computation.
     ///
     /// # Errors
-    /// [`crate::Error::Config`], naming the field and its value, if an option makes no sense.
-    pub fn new(options: LogMelOptions) -> Result<Self> {
+    /// [`InvalidOption`] for the first invalid option.
+    pub fn new(options: LogMelOptions) -> Result<Self, InvalidOption> {
         options.check()?;
         let LogMelOptions { sample_rate_hz, n_fft, hop_length, n_mels, f_min_hz, f_max_hz, .. } = options;
         let bank = MelBank::slaney(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz);
-        Ok(Self { mel: MelFrames::new(Framing::new(hann_periodic(n_fft), hop_length), bank), options })
+        Ok(Self { mel: MelSpectrogram::new(Framing::new(hann_periodic(n_fft), hop_length), bank), options })
     }
 
-    /// The recipe.
+    /// The options.
     pub fn options(&self) -> &LogMelOptions {
         &self.options
     }
 
-    /// Frames of `n_samples`: 1 + floor(n_samples / hop_length).
+    /// Number of frames of `n_samples`: 1 + floor(n_samples / hop_length).
     pub fn frames(&self, n_samples: usize) -> usize {
         self.mel.count(n_samples)
     }
 
-    /// n_mels.
+    /// Number of bands: n_mels.
     pub fn bands(&self) -> usize {
         self.mel.bands()
     }
 
-    /// `samples` `[n]` to `out` `[frames, n_mels]` in dB, −top_db to 0. What `out` held before is replaced; nothing is
-    /// allocated if its capacity suffices.
+    /// Replaces `out` by the features of `samples` `[n]`: `[frames, n_mels]` in dB, −top_db to 0.
+    /// Allocates nothing if the capacity of `out` suffices.
     pub fn run(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         self.mel.run(samples, out);
         decibels::below_loudest(out, self.options.amin as f32, self.options.top_db as f32);
@@ -149,8 +240,8 @@ mod tests {
 
     const LENGTHS: [usize; 9] = [0, 1, 255, 256, 511, 513, 1024, 5000, 48_000];
 
-    // Reference: the same formulas in f64, with the DFT as a matrix. f32 rounding of the FFT is about 1e-7 of a frame's
-    // amplitude, that is at most 0.01 dB in a band 80 dB below.
+    // Reference: the same formulas in f64, with the DFT as a matrix. f32 rounding of the FFT is
+    // about 1e-7 of a frame's amplitude, that is at most 0.01 dB in a band 80 dB below.
 
     #[test]
     fn equals_the_reference_at_all_lengths() {
@@ -162,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_the_reference_for_other_recipes() {
+    fn equals_the_reference_for_other_options() {
         let samples = noise(3000, 6);
         for (sample_rate_hz, n_fft, hop_length, n_mels, f_min_hz, f_max_hz, top_db) in [
             (8_000, 200, 80, 23, 20.0, 3800.0, 60.0),
@@ -187,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_the_reference_on_real_speech() {
+    fn equals_the_reference_on_recorded_speech() {
         for (name, samples) in reference::crema_d_wavs() {
             let error = largest_difference(&run(&samples), &reference::logmel(&samples, &LogMelOptions::default()));
             println!("{name}: {error:.6} dB from the f64 reference");
@@ -195,7 +286,8 @@ mod tests {
         }
     }
 
-    /// The stored features hold 80 dB in 255 steps: each value may be one step (0.314 dB) away.
+    /// The stored features quantise 80 dB to 255 steps: each value may differ by one step (0.314
+    /// dB).
     #[test]
     fn equals_the_stored_training_features() {
         for (name, samples) in reference::crema_d_wavs() {
@@ -258,13 +350,13 @@ mod tests {
     }
 
     #[test]
-    fn a_used_plan_and_dirty_buffers_equal_new_ones() {
+    fn a_reused_plan_equals_a_new_one() {
         let mut plan = LogMel::new(LogMelOptions::default()).unwrap();
         let mut out = Vec::new();
         plan.run(&[f32::NAN; 3000], &mut out);
         for n in LENGTHS {
             out.fill(f32::NAN);
-            plan.mel.soil();
+            plan.mel.fill_with_nan();
             plan.run(&noise(n, 10), &mut out);
             assert_eq!(out, run(&noise(n, 10)));
         }
@@ -281,7 +373,7 @@ mod tests {
         }
     }
 
-    // Hostile.
+    // Bad input.
 
     #[test]
     fn bad_samples_never_give_numbers() {
@@ -295,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_options_are_named() {
+    fn invalid_options_are_named() {
         let default = LogMelOptions::default;
         let cases = [
             ("sample_rate_hz", LogMelOptions { sample_rate_hz: 0, ..default() }),
@@ -311,6 +403,8 @@ mod tests {
             ("f_min_hz", LogMelOptions { f_min_hz: f64::NAN, ..default() }),
             ("f_max_hz", LogMelOptions { f_max_hz: 8000.1, ..default() }),
             ("f_max_hz", LogMelOptions { f_max_hz: f64::INFINITY, ..default() }),
+            ("f_max_hz", LogMelOptions { f_max_hz: f64::NAN, ..default() }),
+            ("power", LogMelOptions { power: 1.0, ..default() }),
             ("amin", LogMelOptions { amin: 0.0, ..default() }),
             ("amin", LogMelOptions { amin: f64::NAN, ..default() }),
             ("top_db", LogMelOptions { top_db: 0.0, ..default() }),
@@ -320,8 +414,5 @@ mod tests {
             let message = LogMel::new(options).unwrap_err().to_string();
             assert!(message.contains(&format!("`{field}` is ")), "{field}: {message}");
         }
-        // With an upper end that is no number, the lower end cannot lie below it.
-        let message = LogMel::new(LogMelOptions { f_max_hz: f64::NAN, ..default() }).unwrap_err().to_string();
-        assert!(message.contains("f_max_hz"), "{message}");
     }
 }

@@ -1,25 +1,26 @@
-//! Banks of triangular mel filters over a power spectrum, of three makes.
+//! Triangular mel filter banks: librosa's (Slaney), Kaldi's and SpeechBrain's.
 //!
 //! ```text
 //! out[b] = Σ_k w[b, k] · P[k]
 //! w[b, k] = h[b] · max(0, min((x_k − low[b]) / (peak[b] − low[b]), (high[b] − x_k) / (high[b] − peak[b])))
 //! ```
 //!
-//! with bin k at f_k = k · sample_rate_hz / n_fft. p are `n_mels + 2` points at equal distances in mel from the lower to the upper end:
+//! with bin k at f_k = k · sample_rate_hz / n_fft. p are `n_mels + 2` equidistant points in mel
+//! from the lower to the upper edge:
 //!
-//! | make | scale | x_k, low, peak, high | h |
+//! | filter bank | scale | x_k, low, peak, high | h |
 //! |---|---|---|---|
 //! | [`MelBank::slaney`] (librosa: `htk=False, norm="slaney"`) | Slaney's | Hz: f_k, and `p[b]`, `p[b + 1]`, `p[b + 2]` in Hz | 2 / (high − low): area 1 over Hz |
 //! | [`MelBank::kaldi`] | HTK's | mel: mel(f_k), and `p[b]`, `p[b + 1]`, `p[b + 2]` | 1 |
 //! | [`MelBank::speechbrain`] | HTK's | Hz: f_k, and peak − d, `p[b + 1]` in Hz, peak + d, where d is the distance to `p[b]` in Hz | 1 |
 //!
-//! So Kaldi's triangles have straight sides in mel, and SpeechBrain's are symmetric in Hz.
+//! So Kaldi's triangles are linear in mel, and SpeechBrain's are symmetric in Hz.
 
 use super::mel_scale::MelScale;
 use crate::kernels::lanes::Lanes;
 use crate::kernels::lanes::banded_matrix::BandedMatrix;
 
-/// One triangle, on the axis of its bank.
+/// One triangular filter, on the axis of its bank (Hz or mel).
 #[derive(Clone, Copy, Debug)]
 struct Triangle {
     low: f64,
@@ -36,21 +37,21 @@ impl Triangle {
     }
 }
 
-/// The matrix `[n_mels, bins]` of triangles, stored without its zeros (98 % of it at 128 bands and 513 bins).
+/// Filter bank `[n_mels, bins]`, stored without its zeros (98 % at 128 bands and 513 bins).
 #[derive(Clone, Debug)]
 pub struct MelBank {
     matrix: BandedMatrix,
     empty_band: Option<usize>,
 }
 
-/// Frequencies of the bins of a spectrum of `n_fft` samples, Hz.
+/// Frequencies of the bins of an `n_fft`-point spectrum, Hz.
 fn bins_hz(sample_rate_hz: f64, n_fft: usize) -> impl Iterator<Item = f64> {
     (0..=n_fft / 2).map(move |k| k as f64 * sample_rate_hz / n_fft as f64)
 }
 
 impl MelBank {
-    /// librosa's triangles for the power spectrum of `n_fft` samples at `sample_rate_hz`. A triangle so narrow that it meets no bin
-    /// is kept, as librosa does, and gives 0.
+    /// librosa's filter bank for the `n_fft`-point power spectrum at `sample_rate_hz`. A triangle
+    /// so narrow that it contains no bin outputs 0, as in librosa.
     pub fn slaney(sample_rate_hz: u32, n_fft: usize, n_mels: usize, f_min_hz: f64, f_max_hz: f64) -> Self {
         let axis: Vec<f64> = bins_hz(f64::from(sample_rate_hz), n_fft).collect();
         let points = MelScale::Slaney.points_hz(n_mels, f_min_hz, f_max_hz);
@@ -61,7 +62,8 @@ impl MelBank {
         Self::from_triangles(&axis, triangles)
     }
 
-    /// Kaldi's triangles. Kaldi has no filter that meets no bin: ask [`MelBank::empty_band`].
+    /// Kaldi's filter bank. Kaldi refuses a filter that contains no bin; see
+    /// [`MelBank::empty_band`].
     pub fn kaldi(sample_rate_hz: f64, n_fft: usize, n_mels: usize, f_min_hz: f64, f_max_hz: f64) -> Self {
         let axis: Vec<f64> = bins_hz(sample_rate_hz, n_fft).map(|hz| MelScale::Htk.mel(hz)).collect();
         let points: Vec<f64> = MelScale::Htk.points(n_mels, f_min_hz, f_max_hz).collect();
@@ -69,7 +71,8 @@ impl MelBank {
         Self::from_triangles(&axis, triangles)
     }
 
-    /// SpeechBrain's triangles (`Filterbank`, `filter_shape="triangular"`). One that meets no bin is kept and gives 0.
+    /// SpeechBrain's filter bank (`Filterbank`, `filter_shape="triangular"`). A triangle that
+    /// contains no bin outputs 0.
     pub fn speechbrain(sample_rate_hz: u32, n_fft: usize, n_mels: usize, f_min_hz: f64, f_max_hz: f64) -> Self {
         let axis: Vec<f64> = bins_hz(f64::from(sample_rate_hz), n_fft).collect();
         let points = MelScale::Htk.points_hz(n_mels, f_min_hz, f_max_hz);
@@ -80,7 +83,7 @@ impl MelBank {
         Self::from_triangles(&axis, triangles)
     }
 
-    /// Triangles over bins at the increasing places `axis`.
+    /// Samples the triangles at the bins, whose positions `axis` increase.
     fn from_triangles(axis: &[f64], triangles: impl Iterator<Item = Triangle>) -> Self {
         let rows: Vec<(usize, Vec<f32>)> = triangles
             .map(|triangle| {
@@ -94,20 +97,20 @@ impl MelBank {
         Self { matrix: BandedMatrix::new(axis.len(), rows), empty_band }
     }
 
-    /// n_mels.
+    /// Number of bands: n_mels.
     pub fn bands(&self) -> usize {
         self.matrix.rows()
     }
 
-    /// The first band, from 0, whose triangle meets no bin.
+    /// Index of the first band whose triangle contains no bin.
     pub fn empty_band(&self) -> Option<usize> {
         self.empty_band
     }
 
-    /// Band powers of 16 spectra: `powers` `[bins]` to `out` `[n_mels]`.
+    /// Writes the band powers of 16 spectra `powers` `[bins]` to `out` `[n_mels]`.
     ///
     /// # Panics
-    /// If a length is not the planned one.
+    /// If a length differs from the planned one.
     pub fn run(&self, powers: &[Lanes], out: &mut [Lanes]) {
         self.matrix.run(powers, out);
     }
@@ -128,7 +131,7 @@ mod tests {
         }
     }
 
-    /// The sparse banks against dense matrices in f64, for banks that end below Nyquist, start above 0 or have empty bands.
+    /// For banks that end below Nyquist, start above 0 or have empty bands.
     #[test]
     fn equal_the_dense_matrices() {
         for (rate, n_fft, n_mels, low, high) in
@@ -143,14 +146,14 @@ mod tests {
             assert_equals_dense(&speechbrain, &reference::speechbrain_matrix(rate, n_fft, n_mels, low, high));
             assert_equals_dense(&kaldi, &reference::kaldi_matrix(f64::from(rate), n_fft, n_mels, low, high));
             for bank in [slaney, speechbrain, kaldi] {
-                assert_eq!(bank.empty_band().is_some(), n_mels == 200, "the last banks are meant to have empty bands");
+                assert_eq!(bank.empty_band().is_some(), n_mels == 200, "only the last banks have empty bands");
             }
         }
     }
 
     #[test]
     fn every_triangle_has_area_one_over_hz() {
-        // A finely sampled spectrum, so that the sum over bins is the area.
+        // The spectrum is sampled finely, so that the sum over bins is the area.
         let bank = MelBank::slaney(16_000, 1 << 16, 40, 0.0, 8000.0);
         let mut areas = vec![Lanes::default(); 40];
         bank.run(&vec![Lanes::of(16_000.0 / 65_536.0); (1 << 15) + 1], &mut areas);

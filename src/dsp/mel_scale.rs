@@ -1,7 +1,8 @@
-//! The mel scale: pitch as it is heard, in two formulas.
+//! The mel scale of perceived pitch, in two variants.
 //!
-//! Slaney's (Auditory Toolbox, Interval Research technical report 1998-010; librosa's default, `htk=False`) is linear up to 1 kHz,
-//! which is mel 15, and logarithmic above, 27 mels for a factor of 6.4:
+//! Slaney's (Auditory Toolbox, Interval Research technical report 1998-010; librosa's default,
+//! `htk=False`) is linear up to 1 kHz, which is mel 15, and logarithmic above, 27 mels for a factor
+//! of 6.4:
 //!
 //! ```text
 //! mel(f) = 3 f / 200                             f < 1000 Hz
@@ -14,32 +15,32 @@
 //! mel(f) = 2595 · log10(1 + f / 700)
 //! ```
 //!
-//! Kaldi writes its factor as 1127 · ln, which is the same but for the fifth digit; a bank of filters at equal distances in mel does not
-//! depend on the factor.
+//! Kaldi writes the factor as 1127 · ln, which differs in the fifth digit; a bank of filters at
+//! equal distances in mel does not depend on the factor.
 
-/// Which formula.
+/// Variant of the mel scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MelScale {
     /// Linear to 1 kHz, logarithmic above.
     Slaney,
-    /// Logarithmic throughout, from 700 Hz below 0. Kaldi's and SpeechBrain's too.
+    /// Logarithm of 1 + f / 700 Hz; also Kaldi's and SpeechBrain's.
     Htk,
 }
 
-/// Hz of the joint of Slaney's scale.
+/// Frequency at which Slaney's scale changes from linear to logarithmic, Hz.
 const JOINT_HZ: f64 = 1000.0;
 /// mel(1000 Hz).
 const JOINT_MEL: f64 = 15.0;
-/// Hz per mel below the joint.
+/// Hz per mel below [`JOINT_HZ`].
 const HZ_PER_MEL: f64 = 200.0 / 3.0;
 
-/// ln(f) per mel above the joint: ln 6.4 / 27.
+/// ln(f) per mel above [`JOINT_HZ`]: ln 6.4 / 27.
 fn log_step() -> f64 {
     6.4f64.ln() / 27.0
 }
 
 impl MelScale {
-    /// Hz to mel.
+    /// Converts Hz to mel.
     pub fn mel(self, hz: f64) -> f64 {
         match self {
             Self::Slaney if hz < JOINT_HZ => hz / HZ_PER_MEL,
@@ -48,7 +49,7 @@ impl MelScale {
         }
     }
 
-    /// Mel to Hz.
+    /// Converts mel to Hz.
     pub fn hz(self, mel: f64) -> f64 {
         match self {
             Self::Slaney if mel < JOINT_MEL => mel * HZ_PER_MEL,
@@ -57,14 +58,15 @@ impl MelScale {
         }
     }
 
-    /// `n_mels + 2` points at equal distances from `f_min_hz` to `f_max_hz`, in mel: band b is centred at point b + 1.
+    /// Returns `n_mels + 2` equidistant points in mel from `f_min_hz` to `f_max_hz`. Band b is
+    /// centred at point b + 1.
     pub fn points(self, n_mels: usize, f_min_hz: f64, f_max_hz: f64) -> impl Iterator<Item = f64> {
         let (low, high) = (self.mel(f_min_hz), self.mel(f_max_hz));
         let step = (high - low) / (n_mels + 1) as f64;
         (0..n_mels + 2).map(move |i| low + step * i as f64)
     }
 
-    /// The same points in Hz.
+    /// Returns the same points in Hz.
     pub fn points_hz(self, n_mels: usize, f_min_hz: f64, f_max_hz: f64) -> Vec<f64> {
         self.points(n_mels, f_min_hz, f_max_hz).map(|mel| self.hz(mel)).collect()
     }
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_have_their_fixed_points_and_turn_back() {
+    fn scales_have_their_fixed_points_and_invert() {
         approx::assert_relative_eq!(MelScale::Slaney.mel(1000.0), 15.0);
         approx::assert_relative_eq!(MelScale::Slaney.mel(200.0), 3.0);
         approx::assert_relative_eq!(MelScale::Slaney.mel(6400.0), 42.0, max_relative = 1e-12);

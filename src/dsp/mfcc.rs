@@ -1,22 +1,25 @@
-//! Mel-frequency cepstral coefficients: the orthonormal DCT-II of each frame of the log-mel spectrogram.
+//! Mel-frequency cepstral coefficients: the orthonormal DCT-II of each frame of the log-mel
+//! spectrogram.
 //!
 //! ```text
 //! mfcc[t, k] = DCT(logmel[t, ·])[k]        k = 0 .. n_mfcc − 1
 //! ```
 //!
-//! As `librosa.feature.mfcc(S=logmel)`, with [`super::logmel`]'s spectrogram, which is relative to the clip's loudest band. Edges
-//! and bad samples are as there; digital silence (0 dB throughout) gives 0 throughout.
+//! Equal to `librosa.feature.mfcc(S=logmel)` with [`super::logmel`]'s spectrogram, which is
+//! relative to the clip's loudest band. Edges and bad samples as there; digital silence (0 dB
+//! throughout) gives 0 throughout.
 
 use super::dct::Dct;
+use super::invalid_option::{InvalidOption, within};
 use super::logmel::{LogMel, LogMelOptions};
-use crate::error::{Error, Result};
 
-/// The recipe. `Default` is 40 coefficients of the default log-mel spectrogram.
+/// Options of the MFCC. `Default` is 40 coefficients of the default log-mel spectrogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MfccOptions {
-    /// Coefficients kept, from number 0 on (librosa's `n_mfcc`), at most `logmel.n_mels`. Default 40.
+    /// Number of coefficients, from number 0 on (librosa's `n_mfcc`), at most `logmel.n_mels`.
+    /// Default 40.
     pub n_mfcc: usize,
-    /// The spectrogram below.
+    /// The log-mel spectrogram.
     pub logmel: LogMelOptions,
 }
 
@@ -26,7 +29,7 @@ impl Default for MfccOptions {
     }
 }
 
-/// The plan of one recipe, and its work space.
+/// MFCC, planned, with its scratch memory.
 #[derive(Clone, Debug)]
 pub struct Mfcc {
     logmel: LogMel,
@@ -36,32 +39,29 @@ pub struct Mfcc {
 }
 
 impl Mfcc {
-    /// Plans the recipe.
+    /// Plans the computation.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the field and its value, if an option makes no sense.
-    pub fn new(options: MfccOptions) -> Result<Self> {
+    /// [`InvalidOption`] for the first invalid option.
+    pub fn new(options: MfccOptions) -> Result<Self, InvalidOption> {
         let MfccOptions { n_mfcc, logmel } = options;
-        let logmel = LogMel::new(logmel)?;
-        if !(1..=logmel.bands()).contains(&n_mfcc) {
-            let bands = logmel.bands();
-            return Err(Error::Config(format!("MFCC option `n_mfcc` is {n_mfcc}, expected 1 to n_mels ({bands})")));
-        }
+        let logmel = LogMel::new(logmel).map_err(|invalid| invalid.inside("logmel"))?;
+        within("n_mfcc", n_mfcc, 1..=logmel.bands())?;
         Ok(Self { dct: Dct::new(logmel.bands(), n_mfcc), logmel, coefficients: n_mfcc, spectrogram: Vec::new() })
     }
 
-    /// Frames of `n_samples`: 1 + floor(n_samples / hop_length).
+    /// Number of frames of `n_samples`: 1 + floor(n_samples / hop_length).
     pub fn frames(&self, n_samples: usize) -> usize {
         self.logmel.frames(n_samples)
     }
 
-    /// n_mfcc.
+    /// Number of coefficients: n_mfcc.
     pub fn coefficients(&self) -> usize {
         self.coefficients
     }
 
-    /// `samples` `[n]` to `out` `[frames, n_mfcc]`. What `out` held before is replaced; nothing is allocated once the
-    /// buffers have grown to the clip's length.
+    /// Replaces `out` by the features of `samples` `[n]`: `[frames, n_mfcc]`. Allocates nothing
+    /// once the buffers have grown to the clip's length.
     pub fn run(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         self.logmel.run(samples, &mut self.spectrogram);
         out.resize(self.frames(samples.len()) * self.coefficients, 0.0);
@@ -83,7 +83,8 @@ mod tests {
         out
     }
 
-    /// A frame of values down to −80 dB has a first coefficient of up to 80 · √128 = 905: 0.001 is f32 rounding in log-mel and DCT.
+    /// A frame of values down to −80 dB has a first coefficient of up to 80 · √128 = 905, so 0.001
+    /// is f32 rounding of log-mel and DCT.
     fn assert_equal(got: &[f32], want: &[f64]) {
         assert_eq!(got.len(), want.len());
         for (g, w) in got.iter().zip(want) {
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_used_plan_and_dirty_buffers_equal_new_ones() {
+    fn a_reused_plan_equals_a_new_one() {
         let mut plan = Mfcc::new(MfccOptions::default()).unwrap();
         let mut out = Vec::new();
         for n in [48_000, 0, 700, 9000] {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_options_are_named() {
+    fn invalid_options_are_named() {
         for n_mfcc in [0, 129] {
             let message = Mfcc::new(MfccOptions { n_mfcc, ..Default::default() }).unwrap_err().to_string();
             assert!(message.contains(&format!("`n_mfcc` is {n_mfcc}")), "{message}");

@@ -1,35 +1,41 @@
-//! Samples to features: the signal processing between the audio reader and the networks.
+//! Signal processing between the audio decoder and the networks: samples to features.
 //!
 //! | file | in | out |
 //! |---|---|---|
 //! | [`mod@resample`] | `[n]` at one rate | `[ceil(n · out / in)]` at another |
-//! | [`window`] | length | Hann's and Hamming's periodic windows, Kaldi's symmetric ones |
+//! | [`window`] | length | periodic Hann and Hamming windows, Kaldi's symmetric ones |
 //! | [`frame`] | `[n]`, frame number | one frame `[n_fft]` |
 //! | [`spectrum`] | `[n_fft]` | power spectrum `[n_fft / 2 + 1]` |
 //! | [`mel_scale`] | Hz | mel |
 //! | [`mel`] | `[n_fft / 2 + 1]` of 16 frames | mel bands `[n_mels]` of each |
 //! | [`logmel`] | `[n]` | `[frames, n_mels]`, dB below the clip's maximum |
 //! | [`dct`] | `[n_mels]` | `[n_mfcc]` |
-//! | [`delta`] | `[frames, dim]` | how each column changes, `[frames, dim]` |
+//! | [`delta`] | `[frames, dim]` | regression slope of each column, `[frames, dim]` |
 //! | [`mfcc`] | `[n]` | `[frames, n_mfcc]` |
-//! | [`kaldi`] | `[n]` | fbank `[frames, num_bins]`, MFCC `[frames, num_ceps]`, Kaldi's |
+//! | [`kaldi`] | `[n]` | Kaldi's fbank `[frames, num_bins]` and MFCC `[frames, num_ceps]` |
 //! | [`speechbrain`] | `[n]` | `[frames, n_mels]`, dB |
-//! | [`cmvn`] | `[frames, dim]` | the same, without mean, or with variance 1 |
+//! | [`raw_samples`] | `[n]` | `[n]`, optionally with mean 0 and variance 1 |
+//! | [`feature_extractor`] | `[n]` | `[frames, bands]` of any of these front-ends |
+//! | [`cmvn`] | `[frames, dim]` | the same with mean 0, optionally with variance 1 |
+//! | [`vad_energy`] | `[frames, dim]` | Kaldi's energy-based speech decision `[frames]` |
 //! | [`activity`] | `[n]` | speech or not, with the evidence |
-//! | [`bandwidth`] | `[n]`, as they come | how far up the sound reaches, Hz |
-//! | [`vad_energy`] | `[frames, dim]` | speech or not `[frames]`, Kaldi's choice |
+//! | [`bandwidth`] | `[n]`, in chunks | upper limit of the spectrum's content, Hz |
 //!
-//! All of it works on slices of f32 mono samples, full scale ±1, and knows nothing of files. Matrices are row-major. What is
-//! costly (filters, FFT plans, filter banks) is built once in `new`; `run` and `process` reuse it and, once their buffers have
-//! grown to the size of the signal, allocate nothing. A plan is owned by one thread; clone it for the next.
+//! Everything works on slices of f32 mono samples with full scale ±1. Matrices are row-major.
+//! Filters, FFT plans and filter banks are built once in `new`; `run` and `process` reuse them and
+//! allocate nothing once their buffers have grown to the length of the signal. A plan belongs to
+//! one thread; clone it for another.
+//!
+//! The options of the front-ends ([`FeatureOptions`]) deserialise from a model file's manifest,
+//! whose keys are the names of the fields.
 //!
 //! # Time
 //!
-//! This page defines it for all front-ends. Numbers count from 0.
+//! The time axis of all front-ends. Numbers count from 0.
 //!
 //! ```text
-//! sample i at rate r             lies at   i / r                        seconds
-//! resampled sample k             lies at   k / out_hz                   seconds   (no delay: input position k · in_hz / out_hz)
+//! sample i at rate r             is at     i / r                        seconds
+//! resampled sample k             is at     k / out_hz                   seconds   (no delay: input position k · in_hz / out_hz)
 //! frame t of logmel, mfcc, speechbrain
 //!                                centred at sample t · hop_length       = t · hop_length / sample_rate_hz seconds
 //!                                covers    t · hop_length − n_fft / 2  ≤ i <  t · hop_length + n_fft / 2
@@ -39,17 +45,20 @@
 //!   without                      first = t · S + floor(S / 2) − floor(N / 2)     frames: floor((n + floor(S / 2)) / S)
 //! ```
 //!
-//! Outside the signal (`i < 0`, `i ≥ n`) every sample counts as zero, in the resampler and in the frames
-//! (but for Kaldi's without `snip_edges`, which see the signal reflected). So frame 0 of the first three is centred
-//! on the first sample and sees half a window of zeros before it, and the features of a clip equal the first
-//! `1 + floor(n / hop_length)` frames of the same clip with zeros appended, as long as the loudest band lies among them.
+//! Samples outside the signal (`i < 0`, `i ≥ n`) are zero, in the resampler and in the frames,
+//! except in Kaldi's frames without `snip_edges`, where the signal is reflected at its ends. So
+//! frame 0 of the first three front-ends is centred on the first sample, with half a window of
+//! zeros before it, and the features of a clip equal the first `1 + floor(n / hop_length)` frames
+//! of the same clip with zeros appended, if the loudest band is among them.
 //!
 //! # Bad samples
 //!
-//! The audio reader deals with NaN and infinite samples before they come here. If one does come, no step turns it into a
-//! plausible number: the resampler gives NaN wherever its filter touches it, and for at most 47 outputs around; [`logmel`], [`mfcc`] and [`speechbrain`], whose values are
-//! relative to the loudest, give NaN throughout; [`kaldi`] gives NaN for the frames that see it, [`cmvn`] for the columns whose mean
-//! does, and [`vad_energy`] an error.
+//! The audio decoder rejects NaN and infinite samples. If one arrives here nevertheless, no step
+//! turns it into a plausible number: the resampler outputs NaN wherever its filter covers the
+//! sample, and for at most 47 outputs around; [`logmel`], [`mfcc`] and [`speechbrain`], whose
+//! values are relative to the loudest, output NaN throughout; [`kaldi`] outputs NaN for the frames
+//! that contain the sample, [`cmvn`] for the columns whose mean does, and [`vad_energy`] returns an
+//! error.
 
 pub mod activity;
 pub mod bandwidth;
@@ -57,21 +66,23 @@ pub mod cmvn;
 pub mod dct;
 mod decibels;
 pub mod delta;
+pub mod feature_extractor;
 pub mod frame;
-mod halver;
+mod half_band_decimator;
+pub mod invalid_option;
 mod kaiser;
 pub mod kaldi;
 pub mod logmel;
 pub mod mel;
-mod mel_frames;
 pub mod mel_scale;
+mod mel_spectrogram;
 pub mod mfcc;
-mod options;
-mod phases;
+mod polyphase_blocks;
+mod polyphase_filter;
+pub mod raw_samples;
 pub mod resample;
-mod rounds;
-mod spectra;
 pub mod spectrum;
+mod spectrum_batch;
 pub mod speechbrain;
 pub mod vad_energy;
 pub mod window;
@@ -82,9 +93,12 @@ mod reference;
 pub use activity::{Activity, ActivityOptions};
 pub use bandwidth::Bandwidth;
 pub use cmvn::{Cmvn, SlidingCmvn, SlidingCmvnOptions};
+pub use feature_extractor::{FeatureExtractor, FeatureOptions};
+pub use invalid_option::InvalidOption;
 pub use kaldi::{Fbank, FbankOptions, KaldiMfcc, KaldiMfccOptions};
 pub use logmel::{LogMel, LogMelOptions};
 pub use mfcc::{Mfcc, MfccOptions};
+pub use raw_samples::RawOptions;
 pub use resample::{Resampler, resample};
 pub use speechbrain::{SpeechBrainFbank, SpeechBrainFbankOptions};
 pub use vad_energy::{VadEnergy, VadEnergyOptions};

@@ -1,5 +1,6 @@
-//! What the tests of this layer compare with: the front-ends spelled out in f64 without any short cut (the DFT as a matrix, the mel
-//! bank with its zeros), golden tensors from numpy, and real recordings where they are at hand.
+//! References of this layer's tests: naive implementations of the front-ends in f64 (the DFT as a
+//! sum, dense mel filter banks), golden tensors from numpy, and recordings where they are
+//! available.
 
 use std::collections::HashMap;
 use std::f64::consts::PI;
@@ -12,7 +13,8 @@ use safetensors::SafeTensors;
 use super::speechbrain::SpeechBrainFbankOptions;
 use super::{LogMelOptions, MfccOptions};
 
-/// Uniform noise in [−1, 1), the same for the same seed (a linear congruential generator, Numerical Recipes' constants).
+/// Uniform noise in [−1, 1), reproducible by its seed (linear congruential generator with Numerical
+/// Recipes' constants).
 pub(super) fn noise(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -22,7 +24,7 @@ pub(super) fn noise(n: usize, seed: u32) -> Vec<f32> {
     (0..n).map(|_| next()).collect()
 }
 
-/// |DFT|² of `[n]` at bins 0 to n / 2, one sum a bin.
+/// |DFT|² of `[n]` at bins 0 to n / 2, by the definition.
 pub(super) fn dft_power(frame: &[f64]) -> Vec<f64> {
     let n = frame.len();
     let turn: Vec<(f64, f64)> = (0..n).map(|i| (2.0 * PI * i as f64 / n as f64).sin_cos()).collect();
@@ -46,7 +48,7 @@ fn mel_to_hz(mel: f64) -> f64 {
     if mel < 15.0 { mel * 200.0 / 3.0 } else { 1000.0 * 6.4f64.powf((mel - 15.0) / 27.0) }
 }
 
-/// The filter bank `[n_mels][n_fft / 2 + 1]` with its zeros.
+/// librosa's filter bank `[n_mels][n_fft / 2 + 1]`.
 pub(super) fn mel_matrix(rate: u32, n_fft: usize, n_mels: usize, f_min: f64, f_max: f64) -> Vec<Vec<f64>> {
     let (low, high) = (hz_to_mel(f_min), hz_to_mel(f_max));
     let edge = |i: usize| mel_to_hz(low + (high - low) * i as f64 / (n_mels + 1) as f64);
@@ -67,7 +69,7 @@ fn htk_hz(mel: f64) -> f64 {
     700.0 * ((mel / 1127.0).exp() - 1.0)
 }
 
-/// Kaldi's filter bank `[n_mels][n_fft / 2 + 1]`: straight sides in mel, height 1.
+/// Kaldi's filter bank `[n_mels][n_fft / 2 + 1]`: triangles in mel, height 1.
 pub(super) fn kaldi_matrix(rate: f64, n_fft: usize, n_mels: usize, f_min: f64, f_max: f64) -> Vec<Vec<f64>> {
     let (low, high) = (htk_mel(f_min), htk_mel(f_max));
     let step = (high - low) / (n_mels + 1) as f64;
@@ -78,7 +80,8 @@ pub(super) fn kaldi_matrix(rate: f64, n_fft: usize, n_mels: usize, f_min: f64, f
     (0..n_mels).map(|b| (0..=n_fft / 2).map(|k| weight(b, k)).collect()).collect()
 }
 
-/// SpeechBrain's filter bank `[n_mels][n_fft / 2 + 1]`: symmetric in Hz, as wide as its lower side, height 1.
+/// SpeechBrain's filter bank `[n_mels][n_fft / 2 + 1]`: symmetric in Hz with the width of the lower
+/// side, height 1.
 pub(super) fn speechbrain_matrix(rate: u32, n_fft: usize, n_mels: usize, f_min: f64, f_max: f64) -> Vec<Vec<f64>> {
     let (low, high) = (htk_mel(f_min), htk_mel(f_max));
     let edge = |i: usize| htk_hz(low + (high - low) * i as f64 / (n_mels + 1) as f64);
@@ -91,7 +94,7 @@ pub(super) fn speechbrain_matrix(rate: u32, n_fft: usize, n_mels: usize, f_min: 
 
 /// The log-mel spectrogram `[frames, n_mels]`, dB.
 pub(super) fn logmel(samples: &[f32], options: &LogMelOptions) -> Vec<f64> {
-    let LogMelOptions { sample_rate_hz, n_fft, hop_length, n_mels, f_min_hz, f_max_hz, amin, top_db } = *options;
+    let LogMelOptions { sample_rate_hz, n_fft, hop_length, n_mels, f_min_hz, f_max_hz, amin, top_db, .. } = *options;
     let bank = mel_matrix(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz);
     let mut padded = vec![0.0; n_fft / 2];
     padded.extend(samples.iter().map(|x| f64::from(*x)));
@@ -134,7 +137,7 @@ pub(super) fn speechbrain(samples: &[f32], options: &SpeechBrainFbankOptions) ->
     db.iter().map(|d| d.max(loudest - top_db)).collect()
 }
 
-/// The largest distance of two features of one shape.
+/// The largest absolute difference of two features of one shape.
 pub(super) fn largest_difference(got: &[f32], want: &[f64]) -> f64 {
     assert_eq!(got.len(), want.len());
     let differences = got.iter().zip(want).map(|(g, w)| (f64::from(*g) - w).abs());
@@ -154,7 +157,7 @@ pub(super) fn mfcc(samples: &[f32], options: &MfccOptions) -> Vec<f64> {
     logmel(samples, &options.logmel).chunks(options.logmel.n_mels).flat_map(|row| dct(row, options.n_mfcc)).collect()
 }
 
-/// A tensor of tests/golden/frontend.safetensors, which tools/golden/frontend.py wrote.
+/// A tensor of tests/golden/frontend.safetensors, written by tools/golden/frontend.py.
 pub(super) fn golden(name: &str) -> Vec<f32> {
     golden_in("frontend", name)
 }
@@ -171,9 +174,10 @@ fn tensor(path: &Path, name: &str) -> Vec<f32> {
     file.tensor(name).unwrap().data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
 }
 
-/// Features of a recording by kaldi-native-fbank or SpeechBrain, from a folder that `tools/golden/kaldi.py features` has filled and
-/// that the variable `PERSONA_KALDI_FEATURES` names. For checks by hand: without it, nothing.
-pub(super) fn yardstick(recording: &str, name: &str) -> Option<Vec<f64>> {
+/// Features of a recording by kaldi-native-fbank or SpeechBrain, written by `tools/golden/kaldi.py
+/// features` to the folder in the variable `PERSONA_KALDI_FEATURES`; `None` without it. For manual
+/// checks.
+pub(super) fn toolkit_features(recording: &str, name: &str) -> Option<Vec<f64>> {
     let Some(folder) = std::env::var_os("PERSONA_KALDI_FEATURES").map(PathBuf::from) else {
         println!("skipped: PERSONA_KALDI_FEATURES is not set");
         return None;
@@ -182,7 +186,7 @@ pub(super) fn yardstick(recording: &str, name: &str) -> Option<Vec<f64>> {
     Some(features.into_iter().map(f64::from).collect())
 }
 
-/// Fails unless every value is within `tolerance` of the largest expected one.
+/// Asserts that every value differs by at most `tolerance` times the largest expected one.
 pub(super) fn assert_close(got: &[f32], want: &[f32], tolerance: f32, what: &str) {
     assert_eq!(got.len(), want.len(), "{what}");
     let largest = want.iter().copied().fold(0.0, |a: f32, b| a.max(b.abs()));
@@ -191,13 +195,13 @@ pub(super) fn assert_close(got: &[f32], want: &[f32], tolerance: f32, what: &str
     }
 }
 
-/// The folder with recordings that are too large, or not ours, to be in the repository.
+/// The folder with recordings that are too large for the repository, or not licensed for it.
 pub(super) fn data_folder() -> PathBuf {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    std::env::var_os("PERSONA_DATA").map_or(beside, PathBuf::from)
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    std::env::var_os("PERSONA_DATA").map_or(default, PathBuf::from)
 }
 
-/// The CREMA-D recordings at hand: name, and samples at 16 kHz.
+/// The available CREMA-D recordings: name, and samples at 16 kHz.
 pub(super) fn crema_d_wavs() -> Vec<(String, Vec<f32>)> {
     let folder = data_folder().join("speech/crema_d_wav");
     let Ok(entries) = fs::read_dir(&folder) else {
@@ -218,12 +222,12 @@ pub(super) fn crema_d_wavs() -> Vec<(String, Vec<f32>)> {
 
 /// The stored training features of a clip, `[frames, 128]`: 0 is −80 dB, 255 is 0 dB.
 pub(super) fn stored_features(name: &str) -> Option<Vec<u8>> {
-    static NINE: OnceLock<Option<HashMap<String, Vec<u8>>>> = OnceLock::new();
+    static FEATURES: OnceLock<Option<HashMap<String, Vec<u8>>>> = OnceLock::new();
     let load = || {
         let bytes = fs::read(data_folder().join("crema_d/logmel_u8.safetensors")).ok()?;
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let wanted = crema_d_wavs().into_iter().map(|(name, _)| name);
         Some(wanted.map(|name| (name.clone(), file.tensor(&name).unwrap().data().to_vec())).collect())
     };
-    NINE.get_or_init(load).as_ref().map(|features| features[name].clone())
+    FEATURES.get_or_init(load).as_ref().map(|features| features[name].clone())
 }

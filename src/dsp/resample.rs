@@ -1,28 +1,31 @@
-//! Change of the sample rate: polyphase windowed sinc, without delay, in chunks of any size.
+//! Resampler: polyphase windowed sinc without delay, in chunks of any size.
 //!
 //! ```text
 //! y[k] = Σ_i x[i] · h(k · in_hz / out_hz − i)             k = 0 .. ceil(n · out_hz / in_hz) − 1
 //! ```
 //!
-//! h is the low-pass of `dsp/kaiser.rs`: flat (under 0.001 dB) to 95 % of the lower Nyquist frequency, at least 90 dB down from
-//! 100 % on, so nothing above folds back (aliases) and nothing is mirrored up (images). It is even, so no frequency is delayed.
-//! The weights are precomputed for each phase (`dsp/phases.rs`), for most pairs of rates laid out as a matrix (`dsp/rounds.rs`). Sums are f32;
-//! their rounding is about −130 dB of the signal.
+//! h is the low-pass of `dsp/kaiser.rs`: flat (within 0.001 dB) up to 95 % of the lower Nyquist
+//! frequency, attenuated by at least 90 dB from 100 % on, so that there are neither aliases nor
+//! images. It is even, so no frequency is delayed. The weights are precomputed for each phase
+//! (`dsp/polyphase_filter.rs`) and for most pairs of rates arranged as a matrix
+//! (`dsp/polyphase_blocks.rs`). Sums are f32; their rounding is about −130 dB of the signal.
 //!
-//! While a rate is more than 2.5 times the wanted one it is halved first (`dsp/halver.rs`), and h works at half the rate, where it has half the weights. The sum of the
-//! page is kept to −115 dB of the signal.
+//! While the input rate is more than 2.5 times the output rate it is halved first
+//! (`dsp/half_band_decimator.rs`), and h runs at half the rate, where it has half the weights. The
+//! result differs from the formula by less than −115 dB of the signal.
 //!
-//! Positions are exact integers (input sample, and remainder over L), so nothing drifts, however long the signal is.
+//! Positions are exact integers (input sample, and remainder modulo L), so there is no drift,
+//! however long the signal is.
 //!
 //! # Edges
 //!
-//! The signal counts as zero before its first and after its last sample. So the first and last 128 periods of the lower
-//! rate (8 ms at 16 kHz) see a jump to zero wherever the signal does not begin and end quietly; they ring as any band-limited
-//! edge does. Nothing is cut off or shifted.
+//! The signal is zero before its first and after its last sample. So the first and last 128 periods
+//! of the lower rate (8 ms at 16 kHz) contain the response to a step wherever the signal does not
+//! begin and end at zero. Nothing is cut off or shifted.
 
-use super::halver::Halver;
-use super::phases::Phases;
-use super::rounds::Rounds;
+use super::half_band_decimator::HalfBandDecimator;
+use super::polyphase_blocks::PolyphaseBlocks;
+use super::polyphase_filter::PolyphaseFilter;
 use crate::error::{Error, Result};
 
 /// Lowest rate accepted on either side, Hz.
@@ -30,14 +33,15 @@ pub const MIN_RATE_HZ: u32 = 4_000;
 /// Highest rate accepted on either side, Hz.
 pub const MAX_RATE_HZ: u32 = 384_000;
 
-/// Inputs taken into the buffer at a time. Bounds the memory, whatever the length of the chunk.
+/// Inputs processed at a time. Bounds the memory for chunks of any length.
 const BLOCK: usize = 8_192;
-/// A rate is halved while it is more than so many times the wanted one. Nearer to twice that rate the halving filter grows long.
+/// The input rate is halved while it is more than this many times the output rate. Close to 2, the
+/// half-band filter would be long.
 const HALVED_ABOVE: f64 = 2.5;
-/// Rounds are computed so many at a time, until the signal ends: the matrix product's largest tile.
-const ROUNDS: usize = 10;
+/// Blocks computed at a time until the signal ends: the largest tile of the matrix product.
+const BLOCKS: usize = 10;
 
-/// A plan for one pair of rates, and the state of one signal that runs through it.
+/// Resampler of one pair of rates, with the state of one signal.
 ///
 /// ```
 /// # use persona_engine::dsp::Resampler;
@@ -52,44 +56,45 @@ const ROUNDS: usize = 10;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Resampler {
-    /// L and M: out / in without common factor.
+    /// L and M: the ratio of output and input rate, reduced.
     up: u64,
     down: u64,
-    /// What comes before `stream`, which is planned for the rate that they leave.
-    halvers: Vec<Halver>,
-    /// `None`: equal rates, nothing to do.
+    /// Stages before `stream`, which is planned for the rate after them.
+    decimators: Vec<HalfBandDecimator>,
+    /// `None` for equal rates.
     stream: Option<Stream>,
 }
 
 impl Resampler {
-    /// Plans the conversion from `in_hz` to `out_hz`. Equal rates pass the samples through, bit for bit.
+    /// Plans the conversion from `in_hz` to `out_hz`. With equal rates, samples pass unchanged.
     ///
     /// # Errors
-    /// [`Error::Config`] if a rate is below [`MIN_RATE_HZ`] or above [`MAX_RATE_HZ`].
+    /// [`Error::Unsupported`] if a rate is below [`MIN_RATE_HZ`] or above [`MAX_RATE_HZ`].
     pub fn new(in_hz: u32, out_hz: u32) -> Result<Self> {
         for (name, rate) in [("in_hz", in_hz), ("out_hz", out_hz)] {
             if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate) {
-                return Err(Error::Config(format!(
+                return Err(Error::Unsupported(format!(
                     "resampler: `{name}` is {rate} Hz, expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
                 )));
             }
         }
-        let halvers = halvers(f64::from(in_hz), f64::from(out_hz));
-        let before = halvers.last().map_or(0, Halver::before);
-        let (up, down) = without_common_factor(u64::from(out_hz), u64::from(in_hz));
-        let (left_up, left_down) = without_common_factor(up << halvers.len(), down);
+        let decimators = decimators(f64::from(in_hz), f64::from(out_hz));
+        let before = decimators.last().map_or(0, HalfBandDecimator::before);
+        let (up, down) = reduced(u64::from(out_hz), u64::from(in_hz));
+        let (left_up, left_down) = reduced(up << decimators.len(), down);
         let stream = (up != down).then(|| Stream::new(left_up, left_down, before));
-        Ok(Self { up, down, halvers, stream })
+        Ok(Self { up, down, decimators, stream })
     }
 
-    /// Samples that a whole signal of `n_in` samples becomes: `ceil(n_in · out_hz / in_hz)`.
+    /// Number of outputs for a whole signal of `n_in` samples: `ceil(n_in · out_hz / in_hz)`.
     pub fn output_len(&self, n_in: u64) -> u64 {
         let exact = (u128::from(n_in) * u128::from(self.up)).div_ceil(u128::from(self.down));
         u64::try_from(exact).unwrap_or(u64::MAX)
     }
 
-    /// Takes the next samples and appends what is due of the output: all of it but the last few thousand inputs' worth at most, which come with
-    /// later samples or with [`Resampler::finish`]. Cutting a signal into other chunks changes no bit of the result.
+    /// Processes the next samples and appends the outputs that are complete. At most a few thousand
+    /// inputs remain in the buffer; later calls or [`Resampler::finish`] output them. The result
+    /// does not depend on how the signal is split into chunks.
     pub fn process(&mut self, input: &[f32], output: &mut Vec<f32>) {
         let Some(stream) = &mut self.stream else {
             return output.extend_from_slice(input);
@@ -97,32 +102,33 @@ impl Resampler {
         output.reserve((input.len() as u128 * u128::from(self.up) / u128::from(self.down)) as usize);
         stream.taken += input.len() as u64;
         for block in input.chunks(BLOCK) {
-            let left = self.halvers.iter_mut().fold(block, |samples, halver| halver.run(samples));
+            let left = self.decimators.iter_mut().fold(block, |samples, decimator| decimator.run(samples));
             stream.pending.extend_from_slice(left);
             stream.emit(output);
         }
     }
 
-    /// Ends the signal: appends the outputs still due, with zeros past the last input, so that all of them together are
-    /// [`Resampler::output_len`]. Afterwards the resampler is as new.
+    /// Ends the signal: appends the remaining outputs, with zeros after the last input, so that
+    /// their total is [`Resampler::output_len`]. Then resets the state.
     pub fn finish(&mut self, output: &mut Vec<f32>) {
         let Some(taken) = self.stream.as_ref().map(|stream| stream.taken) else { return };
         let whole = self.output_len(taken);
         self.process(&vec![0.0; self.tail()], output);
-        self.halvers.iter_mut().for_each(Halver::reset);
+        self.decimators.iter_mut().for_each(HalfBandDecimator::reset);
         if let Some(stream) = &mut self.stream {
             stream.emit_rest(whole - stream.given, output);
             stream.reset();
         }
     }
 
-    /// Zeros after the last input that bring all of the signal out of the halvers.
+    /// Zeros needed after the last input to flush the decimators.
     fn tail(&self) -> usize {
-        self.halvers.iter().rev().fold(0, |after, halver| 2 * after + halver.tail())
+        self.decimators.iter().rev().fold(0, |after, decimator| 2 * after + decimator.tail())
     }
 }
 
-/// A whole signal `[n]` at once: `[ceil(n · out_hz / in_hz)]`. To convert many, keep a [`Resampler`].
+/// Resamples a whole signal `[n]` to `[ceil(n · out_hz / in_hz)]`. For many signals, reuse a
+/// [`Resampler`].
 ///
 /// # Errors
 /// As [`Resampler::new`].
@@ -134,68 +140,69 @@ pub fn resample(input: &[f32], in_hz: u32, out_hz: u32) -> Result<Vec<f32>> {
     Ok(output)
 }
 
-/// The steps of halving between two rates, in Hz.
-fn halvers(mut in_hz: f64, out_hz: f64) -> Vec<Halver> {
-    let (mut halvers, mut before, mut longest) = (Vec::new(), 0, BLOCK);
+/// Decimators between two rates, in Hz.
+fn decimators(mut in_hz: f64, out_hz: f64) -> Vec<HalfBandDecimator> {
+    let (mut decimators, mut before, mut longest) = (Vec::new(), 0, BLOCK);
     while in_hz > HALVED_ABOVE * out_hz {
-        let halver = Halver::new(out_hz / 2.0 / in_hz, before, longest);
-        (before, longest, in_hz) = (halver.before(), longest / 2 + 1, in_hz / 2.0);
-        halvers.push(halver);
+        let decimator = HalfBandDecimator::new(out_hz / 2.0 / in_hz, before, longest);
+        (before, longest, in_hz) = (decimator.before(), longest / 2 + 1, in_hz / 2.0);
+        decimators.push(decimator);
     }
-    halvers
+    decimators
 }
 
-/// The running state: inputs still needed, and where the next output lies among them.
+/// State of a signal: inputs still needed, and the position of the next output among them.
 #[derive(Clone, Debug)]
 struct Stream {
     weights: Weights,
-    /// Inputs not yet done with. At the start of a signal: H − 1 zeros, for the time before it, of which the last `before` are still to come.
+    /// Inputs that later outputs still need. At the start of a signal: H − 1 − `before` zeros.
     pending: Vec<f32>,
     before: usize,
-    /// The next output needs `pending[start .. start + 2H]`. May lie beyond the end of `pending` when M > L.
+    /// The next output needs `pending[start .. start + 2H]`. May be beyond the end of `pending` if
+    /// M > L.
     start: usize,
-    /// Inputs taken and outputs given of this signal.
+    /// Number of inputs and outputs of this signal so far.
     taken: u64,
     given: u64,
 }
 
 #[derive(Clone, Debug)]
 enum Weights {
-    /// One output after the other: L and M, and the next output's phase, `remainder` / L.
-    Interpolated { phases: Phases, up: u64, down: u64, remainder: u64 },
-    /// H, and rounds of outputs.
-    Exact(usize, Rounds),
+    /// One output at a time: L and M, and the phase of the next output, `remainder` / L.
+    Interpolated { filter: PolyphaseFilter, up: u64, down: u64, remainder: u64 },
+    /// H, and blocks of outputs.
+    Exact(usize, PolyphaseBlocks),
 }
 
 impl Weights {
     fn new(up: u64, down: u64) -> Self {
-        let phases = Phases::new(up, down);
-        if phases.is_exact() {
-            Self::Exact(phases.half(), Rounds::new(&phases, up, down))
+        let filter = PolyphaseFilter::new(up, down);
+        if filter.is_exact() {
+            Self::Exact(filter.half(), PolyphaseBlocks::new(&filter, up, down))
         } else {
-            Self::Interpolated { phases, up, down, remainder: 0 }
+            Self::Interpolated { filter, up, down, remainder: 0 }
         }
     }
 
     /// H: inputs on either side of an output.
     fn half(&self) -> usize {
         match self {
-            Self::Interpolated { phases, .. } => phases.half(),
+            Self::Interpolated { filter, .. } => filter.half(),
             Self::Exact(half, _) => *half,
         }
     }
 
-    /// Inputs that must be pending for the next step.
+    /// Number of inputs that must be pending for the next step.
     fn reach(&self) -> usize {
         match self {
-            Self::Interpolated { phases, .. } => phases.length(),
-            Self::Exact(_, rounds) => rounds.reach() + (ROUNDS - 1) * rounds.inputs(),
+            Self::Interpolated { filter, .. } => filter.length(),
+            Self::Exact(_, blocks) => blocks.reach() + (BLOCKS - 1) * blocks.inputs(),
         }
     }
 }
 
 impl Stream {
-    /// For conversion by `up` / `down` of signals of which `before` inputs come ahead of the first sample.
+    /// Plans the conversion by `up` / `down` of signals whose first sample follows `before` inputs.
     fn new(up: u64, down: u64, before: usize) -> Self {
         let weights = Weights::new(up, down);
         let pending = Vec::with_capacity(weights.reach() + BLOCK);
@@ -213,24 +220,24 @@ impl Stream {
         }
     }
 
-    /// Appends what can be computed, a step after the other, then drops the inputs that no later output needs.
+    /// Appends the outputs that are complete, then drops the inputs that no later output needs.
     fn emit(&mut self, output: &mut Vec<f32>) {
         let before = output.len();
         match &mut self.weights {
-            Weights::Interpolated { phases, up, down, remainder } => {
-                while let Some(around) = self.pending.get(self.start..self.start + phases.length()) {
-                    output.push(phases.output(*remainder, around));
+            Weights::Interpolated { filter, up, down, remainder } => {
+                while let Some(around) = self.pending.get(self.start..self.start + filter.length()) {
+                    output.push(filter.output(*remainder, around));
                     *remainder += *down;
                     self.start += (*remainder / *up) as usize;
                     *remainder %= *up;
                 }
             }
-            Weights::Exact(_, rounds) => {
-                let beyond = self.pending.len().saturating_sub(self.start).checked_sub(rounds.reach());
-                let there = beyond.map_or(0, |beyond| (1 + beyond / rounds.inputs()) / ROUNDS * ROUNDS);
+            Weights::Exact(_, blocks) => {
+                let beyond = self.pending.len().saturating_sub(self.start).checked_sub(blocks.reach());
+                let there = beyond.map_or(0, |beyond| (1 + beyond / blocks.inputs()) / BLOCKS * BLOCKS);
                 if there > 0 {
-                    rounds.run(&self.pending[self.start..], there, output);
-                    self.start += there * rounds.inputs();
+                    blocks.run(&self.pending[self.start..], there, output);
+                    self.start += there * blocks.inputs();
                 }
             }
         }
@@ -240,7 +247,7 @@ impl Stream {
         self.start -= done;
     }
 
-    /// Appends `due` outputs more, with zeros past the last input.
+    /// Appends `due` more outputs, with zeros after the last input.
     fn emit_rest(&mut self, due: u64, output: &mut Vec<f32>) {
         let end = output.len() + due as usize;
         while output.len() < end {
@@ -251,13 +258,13 @@ impl Stream {
     }
 }
 
-/// Both divided by their greatest common divisor.
-fn without_common_factor(a: u64, b: u64) -> (u64, u64) {
+/// Divides both numbers by their greatest common divisor.
+fn reduced(a: u64, b: u64) -> (u64, u64) {
     let common = gcd(a, b);
     (a / common, b / common)
 }
 
-/// Euclid's algorithm.
+/// Greatest common divisor by Euclid's algorithm.
 fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
@@ -268,7 +275,7 @@ mod tests {
     use super::super::reference::noise;
     use super::*;
 
-    /// Both kinds of table, up and down, near and far.
+    /// Exact and interpolated filters, up and down, with and without decimators.
     const RATES: [(u32, u32); 13] = [
         (48_000, 16_000),
         (44_100, 16_000),
@@ -285,7 +292,7 @@ mod tests {
         (4_001, 384_000),
     ];
 
-    /// The formula of the page in f64, over all inputs: no phases, no table, no streaming.
+    /// The formula above in f64 over all inputs, without phases, tables and streaming.
     fn naive(input: &[f32], in_hz: u32, out_hz: u32) -> Vec<f64> {
         let filter = KaiserSinc::for_ratio(f64::from(out_hz) / f64::from(in_hz));
         let n_out = (input.len() as u64 * u64::from(out_hz)).div_ceil(u64::from(in_hz));
@@ -306,14 +313,15 @@ mod tests {
             assert_eq!(got.len(), want.len(), "{in_hz} to {out_hz}");
             let worst = got.iter().zip(&want).map(|(g, w)| (f64::from(*g) - w).abs()).fold(0.0, f64::max);
             println!("{in_hz} to {out_hz}: {worst:.1e} from the direct sum of full-scale noise");
-            // Exact tables: f32 rounding. Interpolated ones: the error analysis of dsp/phases.rs, 6.3e-6 for a tone, in the
-            // sum over all frequencies of white noise.
+            // Exact tables: f32 rounding. Interpolated ones: the error analysis of
+            // dsp/polyphase_filter.rs, 6.3e-6 for a tone, in the sum over all frequencies of white
+            // noise.
             assert!(worst < 6.3e-6, "{in_hz} to {out_hz}: {worst:e}");
         }
     }
 
     #[test]
-    fn chunks_change_no_bit() {
+    fn the_chunk_length_changes_no_bit() {
         for (in_hz, out_hz) in RATES.into_iter().chain([(16_000, 16_000)]) {
             let input = noise(in_hz as usize / 5, 2);
             let whole = resample(&input, in_hz, out_hz).unwrap();
@@ -337,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_resampler_equals_a_new_one() {
+    fn a_reused_resampler_equals_a_new_one() {
         for (in_hz, out_hz) in RATES {
             let mut used = Resampler::new(in_hz, out_hz).unwrap();
             used.process(&vec![f32::NAN; 12_345], &mut Vec::new());
@@ -383,16 +391,17 @@ mod tests {
         }
     }
 
-    /// Zeros outside the signal: an impulse at the first, a middle or the last sample gives the filter itself, cut at the ends.
+    /// An impulse at the first, a middle or the last sample gives the filter itself, cut at the
+    /// edges.
     #[test]
-    fn an_impulse_gives_the_filter_at_its_place() {
+    fn an_impulse_gives_the_filter_at_its_position() {
         let filter = KaiserSinc::for_ratio(1.0 / 3.0);
         for place in [0, 600, 1199] {
             let mut input = [0.0; 1200];
             input[place] = 1.0;
             for (k, y) in resample(&input, 48_000, 16_000).unwrap().into_iter().enumerate() {
                 let want = filter.at(3.0 * k as f64 - place as f64);
-                // −115 dB of halving, of an impulse whose third is kept
+                // −115 dB of the decimator; the low-pass has a third of the impulse's bandwidth
                 let error = (f64::from(y) - want).abs();
                 assert!(error < 6e-7, "impulse at {place}, output {k}: {error:.1e}");
             }
@@ -400,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_stays_away_from_the_edges() {
+    fn a_constant_is_unchanged_away_from_the_edges() {
         for (in_hz, out_hz) in RATES {
             let output = resample(&vec![1.0; in_hz as usize / 2], in_hz, out_hz).unwrap();
             let edge = 130 * out_hz as usize / in_hz.min(out_hz) as usize;
@@ -411,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_stays_that_of_the_plan() {
+    fn processing_does_not_grow_the_buffers() {
         for (in_hz, out_hz) in [(48_000, 16_000), (384_000, 4_001)] {
             let mut resampler = Resampler::new(in_hz, out_hz).unwrap();
             let capacity = |r: &Resampler| r.stream.as_ref().unwrap().pending.capacity();
@@ -422,18 +431,18 @@ mod tests {
             resampler.process(&noise(1_000_000, 9), &mut output);
             resampler.finish(&mut output);
             assert_eq!(capacity(&resampler), planned);
-            assert_eq!(output.as_ptr(), place, "output was moved though it had room");
+            assert_eq!(output.as_ptr(), place, "the output was reallocated despite its capacity");
         }
     }
 
     #[test]
-    fn a_bad_sample_gives_nan_where_the_filter_touches_it_and_in_the_same_panels_alone() {
+    fn a_nan_sample_affects_only_outputs_whose_filter_or_panel_covers_it() {
         let mut input = vec![0.25; 48_000];
         input[24_000] = f32::NAN;
         let output = resample(&input, 48_000, 16_000).unwrap();
         for (k, y) in output.iter().enumerate() {
-            let (touched, near) = (k.abs_diff(8000) < 128, k.abs_diff(8000) < 128 + 48);
-            assert!(!touched || y.is_nan(), "output {k} is {y}");
+            let (covered, near) = (k.abs_diff(8000) < 128, k.abs_diff(8000) < 128 + 48);
+            assert!(!covered || y.is_nan(), "output {k} is {y}");
             assert!(near || !y.is_nan(), "output {k} is {y}");
         }
     }

@@ -4,7 +4,8 @@
 //! P[k] = | Σ_i x[i] · exp(−2πj · k · i / n_fft) |²        k = 0 .. n_fft / 2
 //! ```
 //!
-//! Bin k lies at k · sample_rate_hz / n_fft. No scaling by length or window (librosa's and numpy's convention).
+//! Bin k is at k · sample_rate_hz / n_fft Hz. No scaling by length or window (librosa's and numpy's
+//! convention).
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +13,10 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
-/// Largest FFT that a recipe may ask for, samples: 4 s at 16 kHz. One with more is a mistake, or made to exhaust memory.
+/// Maximum FFT length that options may state, samples: 4 s at 16 kHz. Bounds the memory.
 pub(super) const MAX_N_FFT: usize = 1 << 16;
 
-/// FFT plan and its work space for frames of one length.
+/// FFT plan for frames of one length, with its scratch memory.
 #[derive(Clone)]
 pub struct PowerSpectrum {
     fft: Arc<dyn RealToComplex<f32>>,
@@ -24,21 +25,22 @@ pub struct PowerSpectrum {
 }
 
 impl PowerSpectrum {
-    /// Plans the transform of frames of `n_fft` samples (any length of at least 1; powers of two are fastest).
+    /// Plans the transform of frames of `n_fft` samples (any length of at least 1; powers of two
+    /// are fastest).
     pub fn new(n_fft: usize) -> Self {
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(n_fft);
         Self { spectrum: fft.make_output_vec(), scratch: fft.make_scratch_vec(), fft }
     }
 
-    /// n_fft / 2 + 1.
+    /// Number of bins: n_fft / 2 + 1.
     pub fn bins(&self) -> usize {
         self.spectrum.len()
     }
 
-    /// Power of `frame` `[n_fft]` to `power` `[bins]`. `frame` serves as work space: its contents are lost.
+    /// Writes the power spectrum of `frame` `[n_fft]` to `power` `[bins]`. `frame` is overwritten.
     ///
     /// # Panics
-    /// If a length is not the planned one.
+    /// If a length differs from the planned one.
     pub fn run(&mut self, frame: &mut [f32], power: &mut [f32]) {
         assert_eq!(
             (frame.len(), power.len()),
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cosine_on_a_bin_stands_in_that_bin() {
+    fn a_cosine_on_a_bin_appears_only_in_that_bin() {
         let mut frame: Vec<f32> = (0..64).map(|i| (2.0 * std::f32::consts::PI * 5.0 * i as f32 / 64.0).cos()).collect();
         let mut plan = PowerSpectrum::new(64);
         let mut power = vec![0.0; 33];
@@ -94,7 +96,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "planned lengths")]
-    fn a_wrong_length_is_refused() {
+    fn a_wrong_length_panics() {
         PowerSpectrum::new(64).run(&mut [0.0; 63], &mut [0.0; 33]);
     }
 }

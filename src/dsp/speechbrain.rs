@@ -1,4 +1,5 @@
-//! SpeechBrain's fbank (`speechbrain.lobes.features.Fbank`): band powers in dB, cut off below the clip's maximum.
+//! SpeechBrain's fbank (`speechbrain.lobes.features.Fbank`): mel band powers in dB, limited to
+//! `top_db` below the clip's maximum.
 //!
 //! ```text
 //! frames t of n_fft samples, centred at t · hop, zeros outside           dsp/frame.rs
@@ -8,8 +9,10 @@
 //! out[t, b] = max(D[t, b], max D − top_db)
 //! ```
 //!
-//! win and hop are `win_length_ms` and `hop_length_ms` in samples, rounded to the nearest. The recipes of the speaker models take the mean
-//! of each band over time off next: [`super::cmvn::Cmvn`] without variance. Held against SpeechBrain 1.1.2 (`tools/golden/kaldi.py`).
+//! win and hop are `win_length_ms` and `hop_length_ms` in samples, rounded to the nearest integer.
+//! The recipes of the speaker models then subtract each band's mean over time:
+//! [`super::cmvn::Cmvn`] without variance. Verified against SpeechBrain 1.1.2
+//! (`tools/golden/kaldi.py`).
 //!
 //! # Edges
 //!
@@ -17,32 +20,37 @@
 //! - Digital silence: −100 dB throughout (`amin`).
 //! - NaN or infinite samples, or samples whose power overflows: all values are NaN.
 
+use serde::{Deserialize, Serialize};
+
+use super::decibels;
+use super::feature_extractor::{FeatureExtractor, FeatureOptions};
 use super::frame::Framing;
+use super::invalid_option::{InvalidOption, require, within};
 use super::mel::MelBank;
-use super::mel_frames::MelFrames;
+use super::mel_spectrogram::MelSpectrogram;
 use super::spectrum::MAX_N_FFT;
 use super::window::hamming_periodic;
-use super::{decibels, options};
-use crate::error::Result;
 
-/// The knobs of `Fbank` and of the `STFT` and `Filterbank` below it; the defaults are SpeechBrain's.
-#[derive(Clone, Debug, PartialEq)]
+/// Options of `Fbank` and of its `STFT` and `Filterbank`. The defaults are SpeechBrain's.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct SpeechBrainFbankOptions {
-    /// Rate of the samples that come in, Hz, even (`sample_rate`). Default 16,000.
+    /// Sample rate, Hz, even (`sample_rate`). Default 16,000.
     pub sample_rate_hz: u32,
     /// Length of the Fourier transform, samples, even. Default 400.
     pub n_fft: usize,
     /// Length of the window, ms (`win_length`), at most n_fft samples. Default 25.
     pub win_length_ms: f64,
-    /// Distance of frames, ms (`hop_length`). Default 10.
+    /// Time from frame to frame, ms (`hop_length`). Default 10.
     pub hop_length_ms: f64,
     /// Number of bands. Default 40; the x-vector model uses 24, the ECAPA model 80.
     pub n_mels: usize,
-    /// Lower end of the lowest band, Hz (`f_min`). Default 0.
+    /// Lower edge of the lowest band, Hz (`f_min`). Default 0.
     pub f_min_hz: f64,
-    /// Place of the point after the highest band's centre, Hz (`f_max`), at most half the rate. Default 8000.
+    /// The mel point after the highest band's centre, Hz (`f_max`), at most half the sample rate.
+    /// Default 8000.
     pub f_max_hz: f64,
-    /// Band powers below this count as this. Default 1e-10.
+    /// Lower bound of the band powers. Default 1e-10.
     pub amin: f64,
     /// Range kept below the loudest band, dB. Default 80.
     pub top_db: f64,
@@ -65,33 +73,18 @@ impl Default for SpeechBrainFbankOptions {
 }
 
 impl SpeechBrainFbankOptions {
-    /// Whole samples of `ms`: the nearest number, halves to the even one (Python's `round`).
+    /// Duration in samples, rounded to the nearest integer, halves to the even one (Python's
+    /// `round`).
     pub fn samples(&self, ms: f64) -> usize {
         (f64::from(self.sample_rate_hz) / 1000.0 * ms).round_ties_even() as usize
     }
 
-    fn check(&self) -> Result<()> {
-        let nyquist = f64::from(self.sample_rate_hz) / 2.0;
-        let (win, hop) = (self.samples(self.win_length_ms), self.samples(self.hop_length_ms));
-        let knobs = [
-            ("sample_rate_hz", f64::from(self.sample_rate_hz), "an even number above 0", {
-                self.sample_rate_hz > 0 && self.sample_rate_hz.is_multiple_of(2)
-            }),
-            ("n_fft", self.n_fft as f64, "an even number from 2 to 65536", {
-                self.n_fft.is_multiple_of(2) && (2..=MAX_N_FFT).contains(&self.n_fft)
-            }),
-            ("win_length_ms", self.win_length_ms, "2 to n_fft samples", (2..=self.n_fft).contains(&win)),
-            ("hop_length_ms", self.hop_length_ms, "1 to 65536 samples", (1..=MAX_N_FFT).contains(&hop)),
-            ("n_mels", self.n_mels as f64, "1 to n_fft / 2", (1..=self.n_fft / 2).contains(&self.n_mels)),
-            ("f_min_hz", self.f_min_hz, "0 or more, below f_max_hz", (0.0..self.f_max_hz).contains(&self.f_min_hz)),
-            ("f_max_hz", self.f_max_hz, "at most half of sample_rate_hz", self.f_max_hz <= nyquist),
-            ("amin", self.amin, "above 0 (1e-37 to 1)", (1e-37..=1.0).contains(&self.amin)),
-            ("top_db", self.top_db, "above 0", self.top_db.is_finite() && self.top_db > 0.0),
-        ];
-        options::check("SpeechBrain fbank", &knobs)
+    /// Samples from frame to frame.
+    fn hop_length(&self) -> usize {
+        self.samples(self.hop_length_ms).max(1)
     }
 
-    /// The window, with zeros on both sides up to n_fft samples, as `torch.stft` pads it.
+    /// The window `[n_fft]`, padded with zeros on both sides, as `torch.stft` pads it.
     fn window(&self) -> Vec<f32> {
         let win = self.samples(self.win_length_ms);
         let before = (self.n_fft - win) / 2;
@@ -102,7 +95,53 @@ impl SpeechBrainFbankOptions {
     }
 }
 
-/// The plan of one recipe, and its work space.
+impl FeatureOptions for SpeechBrainFbankOptions {
+    fn check(&self) -> Result<(), InvalidOption> {
+        let nyquist = f64::from(self.sample_rate_hz) / 2.0;
+        within("sample_rate_hz", self.sample_rate_hz, 4_000..=384_000)?;
+        require("sample_rate_hz", self.sample_rate_hz, self.sample_rate_hz.is_multiple_of(2), "an even number")?;
+        within("n_fft", self.n_fft, 2..=MAX_N_FFT)?;
+        require("n_fft", self.n_fft, self.n_fft.is_multiple_of(2), "an even number")?;
+        within("win_length_ms", self.win_length_ms, 0.1..=1_000.0)?;
+        let win = self.samples(self.win_length_ms);
+        require("win_length_ms", self.win_length_ms, (2..=self.n_fft).contains(&win), "2 to n_fft samples")?;
+        within("hop_length_ms", self.hop_length_ms, 1.0..=1_000.0)?;
+        let hop = self.samples(self.hop_length_ms);
+        require("hop_length_ms", self.hop_length_ms, (1..=MAX_N_FFT).contains(&hop), "1 to 65536 samples")?;
+        within("n_mels", self.n_mels, 1..=1_024.min(self.n_fft / 2))?;
+        within("f_max_hz", self.f_max_hz, 1.0..=nyquist)?;
+        require("f_min_hz", self.f_min_hz, (0.0..self.f_max_hz).contains(&self.f_min_hz), "0 or more, below f_max_hz")?;
+        within("amin", self.amin, 1e-30..=1.0)?;
+        within("top_db", self.top_db, 1.0..=1_000.0)
+    }
+
+    fn summary(&self) -> String {
+        format!("SpeechBrain fbank, {} bands", self.n_mels)
+    }
+
+    fn sample_rate_hz(&self) -> u32 {
+        self.sample_rate_hz
+    }
+
+    fn bands(&self) -> usize {
+        self.n_mels
+    }
+
+    fn frames(&self, n_samples: usize) -> usize {
+        1 + n_samples / self.hop_length()
+    }
+
+    fn samples_for(&self, frames: usize) -> usize {
+        frames.saturating_sub(1) * self.hop_length()
+    }
+
+    fn extractor(&self) -> Result<FeatureExtractor, InvalidOption> {
+        let mut plan = SpeechBrainFbank::new(self.clone())?;
+        Ok(FeatureExtractor::new(plan.dim(), move |samples, features| plan.run(samples, features)))
+    }
+}
+
+/// SpeechBrain's fbank, planned, with its scratch memory.
 ///
 /// ```
 /// # use persona_engine::dsp::speechbrain::{SpeechBrainFbank, SpeechBrainFbankOptions};
@@ -115,39 +154,39 @@ impl SpeechBrainFbankOptions {
 #[derive(Clone, Debug)]
 pub struct SpeechBrainFbank {
     options: SpeechBrainFbankOptions,
-    mel: MelFrames,
+    mel: MelSpectrogram,
 }
 
 impl SpeechBrainFbank {
-    /// Plans the recipe.
+    /// Plans the computation.
     ///
     /// # Errors
-    /// [`crate::Error::Config`], naming the field and its value, if an option makes no sense.
-    pub fn new(options: SpeechBrainFbankOptions) -> Result<Self> {
+    /// [`InvalidOption`] for the first invalid option.
+    pub fn new(options: SpeechBrainFbankOptions) -> Result<Self, InvalidOption> {
         options.check()?;
         let SpeechBrainFbankOptions { sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz, .. } = options;
-        let framing = Framing::new(options.window(), options.samples(options.hop_length_ms));
+        let framing = Framing::new(options.window(), options.hop_length());
         let bank = MelBank::speechbrain(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz);
-        Ok(Self { mel: MelFrames::new(framing, bank), options })
+        Ok(Self { mel: MelSpectrogram::new(framing, bank), options })
     }
 
-    /// The recipe.
+    /// The options.
     pub fn options(&self) -> &SpeechBrainFbankOptions {
         &self.options
     }
 
-    /// Frames of `n_samples`: 1 + floor(n_samples / hop).
+    /// Number of frames of `n_samples`: 1 + floor(n_samples / hop).
     pub fn frames(&self, n_samples: usize) -> usize {
         self.mel.count(n_samples)
     }
 
-    /// Columns: n_mels.
+    /// Number of columns: n_mels.
     pub fn dim(&self) -> usize {
         self.mel.bands()
     }
 
-    /// `samples` `[n]` of full scale ±1 to `out` `[frames, n_mels]` in dB. What `out` held before is replaced; nothing is
-    /// allocated if its capacity suffices.
+    /// Replaces `out` by the features of `samples` `[n]` (full scale ±1): `[frames, n_mels]` in dB.
+    /// Allocates nothing if the capacity of `out` suffices.
     pub fn run(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         self.mel.run(samples, out);
         decibels::absolute(out, self.options.amin as f32, self.options.top_db as f32);
@@ -170,7 +209,7 @@ mod tests {
         out
     }
 
-    /// Largest difference from the formulas of the page in f64, dB.
+    /// Largest difference from the formulas above in f64, dB.
     fn error(options: &SpeechBrainFbankOptions, samples: &[f32]) -> f64 {
         reference::largest_difference(&run(options, samples), &reference::speechbrain(samples, options))
     }
@@ -198,7 +237,7 @@ mod tests {
     const TOLERANCE: f64 = 4.3e-3;
 
     #[test]
-    fn equals_the_reference_on_real_speech() {
+    fn equals_the_reference_on_recorded_speech() {
         for (name, samples) in reference::crema_d_wavs() {
             for n_mels in [24, 80] {
                 let error = error(&options(n_mels), &samples);
@@ -220,15 +259,17 @@ mod tests {
             assert!(error < 1e-3, "{n_mels} bands: {error} dB");
             Cmvn::new(n_mels, false).run(&mut got);
             let error = reference::largest_difference(&got, &golden("normalised"));
-            assert!(error < 1e-3, "{n_mels} bands, mean taken off: {error} dB");
+            assert!(error < 1e-3, "{n_mels} bands, mean subtracted: {error} dB");
         }
     }
 
     #[test]
-    fn equals_speechbrain_on_real_speech() {
+    fn equals_speechbrain_on_recorded_speech() {
         for (name, samples) in reference::crema_d_wavs() {
             for n_mels in [24, 80] {
-                let Some(want) = reference::yardstick(&name, &format!("speechbrain{n_mels}.fbank")) else { return };
+                let Some(want) = reference::toolkit_features(&name, &format!("speechbrain{n_mels}.fbank")) else {
+                    return;
+                };
                 let error = reference::largest_difference(&run(&options(n_mels), &samples), &want);
                 println!("{name}, {n_mels} bands: {error:.1e} dB from SpeechBrain");
                 assert!(error <= TOLERANCE, "{name}: {error} dB");
@@ -247,11 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn a_used_plan_and_dirty_buffers_equal_new_ones() {
+    fn a_reused_plan_equals_a_new_one() {
         let mut plan = SpeechBrainFbank::new(options(24)).unwrap();
         let mut out = Vec::new();
         for n in [9000, 0, 700, 3000] {
-            plan.mel.soil();
+            plan.mel.fill_with_nan();
             out.fill(f32::NAN);
             plan.run(&noise(n, 44), &mut out);
             assert_eq!(out, run(&options(24), &noise(n, 44)));
@@ -260,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_options_are_named() {
+    fn invalid_options_are_named() {
         let default = SpeechBrainFbankOptions::default;
         for (field, options) in [
             ("sample_rate_hz", SpeechBrainFbankOptions { sample_rate_hz: 0, ..default() }),

@@ -1,27 +1,30 @@
-//! Kaldi's energy-based choice of speech frames (`compute-vad`).
+//! Kaldi's energy-based voice activity detection (`compute-vad`).
 //!
 //! ```text
 //! threshold = vad_energy_threshold + vad_energy_mean_scale · mean of e
 //! speech[t] = (number of s in C with e[s] > threshold)  ≥  (number of s in C) · vad_proportion_threshold
 //! ```
 //!
-//! e is the log energy of the frames (column 0 of a Kaldi MFCC with `use_energy`, at Kaldi's sample scale), C the frames
-//! from t − vad_frames_context to t + vad_frames_context that the utterance has.
+//! e is the log energy of the frames (column 0 of a Kaldi MFCC with `use_energy`, at Kaldi's sample
+//! scale), C the frames of the utterance from t − vad_frames_context to t + vad_frames_context.
 
+use serde::Deserialize;
+
+use super::invalid_option::{InvalidOption, within};
 use crate::error::{Error, Result};
 
-use super::options;
-
-/// Kaldi's `VadEnergyOptions`; the defaults are Kaldi's. The VoxCeleb and SRE16 recipes use 5.5, 0.5, 2 and 0.12.
-#[derive(Clone, Debug, PartialEq)]
+/// Kaldi's `VadEnergyOptions`, with Kaldi's defaults. Kaldi's VoxCeleb and SRE16 recipes use 5.5,
+/// 0.5, 2 and 0.12.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VadEnergyOptions {
     /// Constant part of the threshold, natural logarithm of energy. Default 5.
     pub vad_energy_threshold: f32,
-    /// Share of the utterance's mean log energy in the threshold, 0 or more. Default 0.5.
+    /// Factor of the utterance's mean log energy in the threshold, 0 or more. Default 0.5.
     pub vad_energy_mean_scale: f32,
-    /// Frames on either side that have a vote. Default 0.
+    /// Frames on either side that are included in the decision. Default 0.
     pub vad_frames_context: usize,
-    /// Share of votes needed, above 0 and below 1. Default 0.6.
+    /// Proportion of those frames that must exceed the threshold, above 0 and below 1. Default 0.6.
     pub vad_proportion_threshold: f32,
 }
 
@@ -36,56 +39,60 @@ impl Default for VadEnergyOptions {
     }
 }
 
-/// Votes are counted in f32, as in Kaldi, which is exact up to here.
-const MAX_CONTEXT: usize = 1 << 20;
+impl VadEnergyOptions {
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// [`InvalidOption`] for the first invalid one.
+    pub fn check(&self) -> Result<(), InvalidOption> {
+        within("vad_energy_threshold", self.vad_energy_threshold, -1_000.0..=1_000.0)?;
+        within("vad_energy_mean_scale", self.vad_energy_mean_scale, 0.0..=1_000.0)?;
+        // Frames are counted in f32, as in Kaldi, which is exact up to 2²⁴.
+        within("vad_frames_context", self.vad_frames_context, 0..=MAX_CONTEXT)?;
+        within("vad_proportion_threshold", self.vad_proportion_threshold, 1e-6..=0.999_999)
+    }
+}
 
-/// The checked recipe.
+/// Largest `vad_frames_context`: 100 s on either side at Kaldi's 10 ms per frame.
+const MAX_CONTEXT: usize = 10_000;
+
+/// Voice activity detection with checked options.
 #[derive(Clone, Debug)]
 pub struct VadEnergy {
     options: VadEnergyOptions,
 }
 
 impl VadEnergy {
-    /// Checks the recipe.
+    /// Checks the options.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the field and its value, if an option makes no sense.
-    pub fn new(options: VadEnergyOptions) -> Result<Self> {
-        let VadEnergyOptions { vad_energy_threshold, vad_energy_mean_scale, vad_frames_context, .. } = options;
-        let proportion = options.vad_proportion_threshold;
-        let knobs = [
-            ("vad_energy_threshold", f64::from(vad_energy_threshold), "a number", vad_energy_threshold.is_finite()),
-            ("vad_energy_mean_scale", f64::from(vad_energy_mean_scale), "0 or more", {
-                vad_energy_mean_scale.is_finite() && vad_energy_mean_scale >= 0.0
-            }),
-            ("vad_frames_context", vad_frames_context as f64, "0 to 1048576", vad_frames_context <= MAX_CONTEXT),
-            ("vad_proportion_threshold", f64::from(proportion), "above 0 and below 1", {
-                proportion > 0.0 && proportion < 1.0
-            }),
-        ];
-        options::check("energy VAD", &knobs)?;
+    /// [`InvalidOption`] for the first invalid option.
+    pub fn new(options: VadEnergyOptions) -> Result<Self, InvalidOption> {
+        options.check()?;
         Ok(Self { options })
     }
 
-    /// The recipe.
+    /// The options.
     pub fn options(&self) -> &VadEnergyOptions {
         &self.options
     }
 
-    /// Whether each frame of `features` `[frames, dim]` is speech, by its column 0, to `speech` `[frames]`. What `speech` held
-    /// before is replaced; nothing is allocated if its capacity suffices. The work per frame does not depend on the context.
+    /// Replaces `speech` `[frames]` by the decision for each frame of `features` `[frames, dim]`,
+    /// whose column 0 is the log energy. Allocates nothing if the capacity of `speech` suffices.
+    /// The cost per frame does not depend on the context.
     ///
     /// # Errors
-    /// [`Error::Config`] if a log energy is NaN or infinite: there is no answer for its frames, nor a mean for the others.
+    /// [`Error::Unsupported`] if a log energy is NaN or infinite, because then the mean is
+    /// undefined.
     ///
     /// # Panics
-    /// If `dim` is 0, or the length no multiple of it.
+    /// If `dim` is 0 or the length is not a multiple of it.
     pub fn run(&self, features: &[f32], dim: usize, speech: &mut Vec<bool>) -> Result<()> {
         assert!(dim > 0 && features.len().is_multiple_of(dim), "whole frames of {dim} columns");
         let frames = features.len() / dim;
         let energy = |t: usize| features[t * dim];
         if let Some(t) = (0..frames).find(|t| !energy(*t).is_finite()) {
-            return Err(Error::Config(format!("energy VAD: the log energy of frame {t} is {}", energy(t))));
+            return Err(Error::Unsupported(format!("energy VAD: the log energy of frame {t} is {}", energy(t))));
         }
         let threshold = self.threshold((0..frames).map(energy), frames);
         let context = self.options.vad_frames_context;
@@ -110,6 +117,17 @@ impl VadEnergy {
     }
 }
 
+/// Moves the frames of `features` `[frames, dim]` that are speech to the front, in order, and
+/// returns their number (Kaldi's `select-voiced-frames`).
+pub fn select_voiced_frames(features: &mut [f32], dim: usize, speech: &[bool]) -> usize {
+    let mut selected = 0;
+    for (t, _) in speech.iter().enumerate().filter(|(_, speech)| **speech) {
+        features.copy_within(t * dim..(t + 1) * dim, selected * dim);
+        selected += 1;
+    }
+    selected
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::reference::{golden_in, noise};
@@ -125,7 +143,7 @@ mod tests {
         speech
     }
 
-    /// The formula of the page, with each frame's votes counted anew.
+    /// The formula above, with the frames counted anew for each decision.
     fn naive(options: &VadEnergyOptions, energies: &[f32]) -> Vec<bool> {
         let mean = energies.iter().map(|e| f64::from(*e)).sum::<f64>() / energies.len() as f64;
         let threshold = f64::from(options.vad_energy_threshold) + f64::from(options.vad_energy_mean_scale) * mean;
@@ -164,20 +182,30 @@ mod tests {
         ] {
             let want: Vec<bool> = golden_in("kaldi", name).into_iter().map(|v| v == 1.0).collect();
             assert_eq!(run(options, &energies, 1), want, "{name}");
-            assert!(want.contains(&true) && want.contains(&false), "{name} decides something");
+            assert!(want.contains(&true) && want.contains(&false), "{name} has frames of both kinds");
         }
     }
 
-    /// Three of five votes are 0.6 of them: just enough, though neither 0.6 nor the product is exact in binary.
+    /// Three of five frames are 0.6 of them: just enough, though neither 0.6 nor the product is
+    /// exact in binary.
     #[test]
-    fn an_exact_share_is_enough() {
+    fn an_exact_proportion_is_enough() {
         let energies = [20.0, 20.0, 20.0, 0.0, 0.0];
         assert!(run(options(4, 0.6), &energies, 1)[2]);
         assert!(!run(options(4, 0.61), &energies, 1)[2]);
     }
 
     #[test]
-    fn bad_energies_and_options_are_named() {
+    fn voiced_frames_move_to_the_front_in_order() {
+        let mut features = [1.0, 1.5, 2.0, 2.5, 3.0, 3.5];
+        assert_eq!(select_voiced_frames(&mut features, 2, &[false, true, true]), 2);
+        assert_eq!(features[..4], [2.0, 2.5, 3.0, 3.5]);
+        assert_eq!(select_voiced_frames(&mut features, 2, &[false; 3]), 0);
+        assert_eq!(select_voiced_frames(&mut [], 2, &[]), 0);
+    }
+
+    #[test]
+    fn energies_that_are_not_finite_and_invalid_options_are_named() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let error = VadEnergy::new(options(0, 0.6)).unwrap().run(&[9.0, 1.0, bad, 1.0], 2, &mut Vec::new());
             let message = error.unwrap_err().to_string();

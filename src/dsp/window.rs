@@ -1,19 +1,18 @@
-//! Analysis windows: the periodic ones of librosa and PyTorch, and the symmetric ones of Kaldi.
+//! Analysis windows of the STFT: the periodic ones of librosa and PyTorch, and the symmetric ones
+//! of Kaldi.
 
 use std::f64::consts::PI;
-use std::fmt;
-use std::str::FromStr;
 
-use crate::error::Error;
+use serde::{Deserialize, Serialize};
 
-/// The periodic Hann window `[n]`: one period of a raised cosine, whose next sample would be the first again.
+/// The periodic Hann window `[n]`: one period of a raised cosine.
 ///
 /// ```text
 /// w[i] = ½ − ½ cos(2π i / n)
 /// ```
 ///
-/// Periodic (divided by n, not n − 1) is what spectral analysis wants and what librosa (`fftbins=True`) and
-/// `torch.hann_window` give by default. `n` = 0 gives an empty window.
+/// Periodic (divided by n, not n − 1), as in librosa (`fftbins=True`) and `torch.hann_window` by
+/// default. `n` = 0 gives an empty window.
 pub fn hann_periodic(n: usize) -> Vec<f32> {
     (0..n).map(|i| (0.5 - 0.5 * (2.0 * PI * i as f64 / n as f64).cos()) as f32).collect()
 }
@@ -27,10 +26,11 @@ pub fn hamming_periodic(n: usize) -> Vec<f32> {
     (0..n).map(|i| (0.54 - 0.46 * (2.0 * PI * i as f64 / n as f64).cos()) as f32).collect()
 }
 
-/// Kaldi's windows. They are symmetric: with φ = 2π i / (n − 1), sample i equals sample n − 1 − i.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Kaldi's windows, with φ = 2π i / (n − 1). They are symmetric: sample i equals sample n − 1 − i.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WindowType {
-    /// `(½ − ½ cos φ)^0.85`: Hann's, a little wider, still 0 at the ends. Kaldi's default.
+    /// `(½ − ½ cos φ)^0.85`: slightly wider than Hann's, 0 at the ends. Kaldi's default.
     #[default]
     Povey,
     /// `0.54 − 0.46 cos φ`.
@@ -44,16 +44,7 @@ pub enum WindowType {
 }
 
 impl WindowType {
-    /// All of them, with the names that Kaldi's option `window-type` takes.
-    pub const NAMED: [(&'static str, Self); 5] = [
-        ("povey", Self::Povey),
-        ("hamming", Self::Hamming),
-        ("hanning", Self::Hanning),
-        ("rectangular", Self::Rectangular),
-        ("blackman", Self::Blackman),
-    ];
-
-    /// The window's `n` samples, `n` at least 2 (there is no φ for one sample: it comes out as NaN).
+    /// The window `[n]`, with `n` at least 2 (for one sample φ is undefined and the result NaN).
     pub fn samples(self, n: usize, blackman_coeff: f32) -> Vec<f32> {
         let c = f64::from(blackman_coeff);
         let weight = |i: usize| {
@@ -67,24 +58,6 @@ impl WindowType {
             }
         };
         (0..n).map(|i| weight(i) as f32).collect()
-    }
-}
-
-impl fmt::Display for WindowType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::NAMED.iter().find(|(_, window)| window == self).map_or("", |(name, _)| name);
-        f.write_str(name)
-    }
-}
-
-impl FromStr for WindowType {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        Self::NAMED.iter().find(|(known, _)| *known == name).map(|(_, window)| *window).ok_or_else(|| {
-            let known = Self::NAMED.map(|(name, _)| name).join(", ");
-            Error::Config(format!("option `window_type` is `{name}`, expected one of {known}"))
-        })
     }
 }
 
@@ -103,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_half_a_window_apart_add_up_to_one() {
+    fn overlap_add_at_half_the_length_is_one() {
         let w = hann_periodic(1024);
         for i in 0..512 {
             approx::assert_abs_diff_eq!(w[i] + w[i + 512], 1.0, epsilon = 1e-6);
@@ -124,7 +97,7 @@ mod tests {
         assert!(hamming_periodic(0).is_empty());
     }
 
-    /// Ends and middle of an odd window, where the cosines are −1, 0 and 1.
+    /// Ends, quarters and middle of a window of odd length, where the cosines are −1, 0 and 1.
     #[test]
     fn kaldis_windows_have_their_values_and_are_symmetric() {
         let quarter = 0.5f32.powf(0.85);
@@ -139,19 +112,10 @@ mod tests {
             for (i, want) in [(0, end), (100, quarter_way), (200, middle), (300, quarter_way), (400, end)] {
                 approx::assert_abs_diff_eq!(w[i], want, epsilon = 1e-6);
             }
-            let turned: Vec<f32> = w.iter().rev().copied().collect();
-            for (a, b) in w.iter().zip(&turned) {
+            let reversed: Vec<f32> = w.iter().rev().copied().collect();
+            for (a, b) in w.iter().zip(&reversed) {
                 approx::assert_abs_diff_eq!(a, b, epsilon = 1e-6);
             }
         }
-    }
-
-    #[test]
-    fn names_turn_back_and_an_unknown_one_is_named() {
-        for (name, window) in WindowType::NAMED {
-            assert_eq!((name.parse::<WindowType>().unwrap(), window.to_string()), (window, name.to_owned()));
-        }
-        let message = "sine".parse::<WindowType>().unwrap_err().to_string();
-        assert!(message.contains("`sine`") && message.contains("povey"), "{message}");
     }
 }

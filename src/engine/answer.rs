@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::dsp::activity::snr_db;
-use crate::dsp::{Activity, ActivityOptions};
+use crate::dsp::{Activity, ActivityOptions, FeatureExtractor};
 use crate::error::Result;
-use crate::models::{FeatureExtractor, Output, System, Workspace};
+use crate::models::{Output, System, Workspace};
 
 use super::input::is_clipped;
 use super::level::level_dbfs;

@@ -21,9 +21,10 @@ use super::stream::{SignalStream, Split};
 use super::verdict::rounded;
 use super::windows::{Window, Windows};
 use crate::audio::{Decoder, Limits, RawFormat};
+use crate::dsp::FeatureExtractor;
 use crate::error::{Error, Result};
+use crate::models::Model;
 use crate::models::embedder::{Embedder, EmbedderWorkspace};
-use crate::models::{FeatureExtractor, Model};
 
 /// What a caller may choose.
 #[derive(Debug, Clone, Default)]
@@ -124,7 +125,7 @@ impl Engine {
 fn run(mut worker: Worker<'_>, control: &mut dyn Control, decoder: Decoder, name: &str) -> Result<Embedding> {
     let manifest = worker.embedder.manifest();
     let mut stream = SignalStream::new(decoder, Split::Mean, manifest.frontend.sample_rate_hz())?;
-    let mut windows = Windows::new(manifest.frontend.window_samples(), None);
+    let mut windows = Windows::new(manifest.frontend.chunk_samples(), None);
     let (mut ready, mut mean) = (Vec::new(), Mean::default());
     loop {
         control.step(&stream.progress())?;

@@ -31,7 +31,7 @@ pub fn features(
             samples.extend_from_slice(stream.block(0).1);
         }
         let frames = extractor.run(&samples, &mut features);
-        frontend.normalisation().apply(&mut features, frontend.bands());
+        frontend.normalisation.apply(&mut features, frontend.bands());
         Ok((features, frames))
     };
     run().map_err(|error: crate::Error| error.in_file(path))

@@ -26,7 +26,7 @@ impl Engine {
     fn run_features(&self, features: &[f32], frames: usize, name: &str, began: Instant) -> Result<Report> {
         let system = self.system();
         let frontend = &system.manifest().frontend;
-        let longest = frontend.frames(frontend.window_samples());
+        let longest = frontend.frames(frontend.chunk_samples());
         if frames > longest {
             let what = "number of frames in a clip's features";
             return Err(Error::Limit { what, actual: frames as u64, limit: longest as u64 });

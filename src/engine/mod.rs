@@ -85,4 +85,4 @@ pub use crate::models::age_interval::AgeInterval;
 pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{ActiveHeads, Embedder, Frontend, LogMelRecipe, Model, Precision, System};
+pub use crate::models::{ActiveHeads, Embedder, Frontend, Model, Precision, System};

@@ -190,7 +190,7 @@ impl Engine {
     fn lane(&self, split: Split, index: usize) -> Lane<'_> {
         let channel = if split == Split::Mean { 0 } else { index as u16 + 1 };
         let manifest = self.system.manifest();
-        let windows = Windows::new(manifest.frontend.window_samples(), self.hop());
+        let windows = Windows::new(manifest.frontend.chunk_samples(), self.hop());
         let smoother = self.options.timeline.map(|timeline| {
             Smoother::new(
                 self.rate_hz(),
@@ -224,6 +224,6 @@ impl Engine {
 fn check(system: &System, options: &Options) -> Result<()> {
     options.check()?;
     let frontend = &system.manifest().frontend;
-    let window_s = frontend.window_samples() as f64 / f64::from(frontend.sample_rate_hz());
+    let window_s = frontend.chunk_samples() as f64 / f64::from(frontend.sample_rate_hz());
     options.timeline.iter().try_for_each(|timeline| timeline.check(window_s))
 }

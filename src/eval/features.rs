@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use crate::engine::{Frontend, LogMelRecipe, Manifest};
+use crate::engine::{Frontend, Manifest};
 use crate::error::{Error, Result};
+use crate::models::FrontendKind;
 
 /// The longest header that is parsed: 256 MiB, some two million clips.
 const MAX_HEADER_BYTES: u64 = 256 << 20;
@@ -141,7 +142,7 @@ fn unsupported(clip: &str, is: &str, bands: usize) -> Error {
 /// Refuses systems that hear anything but the log-mel that these files hold: 16 kHz, 1024-point periodic Hann every 256 samples, 128 Slaney
 /// bands to 8 kHz, dB below the clip's peak, to −80.
 fn check_frontend(frontend: &Frontend) -> Result<()> {
-    let Some(recipe) = logmel(frontend) else {
+    let FrontendKind::LogMel(recipe) = &frontend.kind else {
         let what = "stored log-mel features are of use to a system that hears log-mel alone, and this one hears something else: \
             measure it on audio files";
         return Err(Error::Unsupported(what.into()));
@@ -162,14 +163,6 @@ fn check_frontend(frontend: &Frontend) -> Result<()> {
         Some((knob, is, stored)) => Err(Error::Unsupported(format!(
             "the features were made with {knob} {stored}, the system hears {is}: measure it on audio files"
         ))),
-    }
-}
-
-/// Window, padding, scale, norm and reference have one kind each in a recipe, and it is the one of the files.
-fn logmel(frontend: &Frontend) -> Option<&LogMelRecipe> {
-    match frontend {
-        Frontend::LogMel(recipe) => Some(recipe),
-        Frontend::KaldiFbank(_) | Frontend::KaldiMfcc(_) | Frontend::SpeechBrainFbank(_) | Frontend::Raw(_) => None,
     }
 }
 
@@ -225,8 +218,8 @@ mod tests {
     #[test]
     fn a_system_that_hears_something_else_is_refused() {
         let mut manifest = crate::engine::Catalogue::of(&[]).system("xvector-cnn").unwrap().manifest().clone();
-        let Frontend::LogMel(recipe) = &mut manifest.frontend else { panic!("{:?}", manifest.frontend) };
-        check_frontend(&Frontend::LogMel(recipe.clone())).unwrap();
+        check_frontend(&manifest.frontend).unwrap();
+        let FrontendKind::LogMel(recipe) = &mut manifest.frontend.kind else { panic!("{:?}", manifest.frontend) };
         recipe.n_mels = 64;
         let message = FeatureFile::open("/nowhere".as_ref(), &manifest).unwrap_err().to_string();
         assert!(

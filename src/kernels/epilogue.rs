@@ -95,7 +95,7 @@ impl Output<'_> {
 }
 
 /// Number of columns of a tile.
-pub(super) const PANEL: usize = 32;
+pub(crate) const PANEL: usize = 32;
 
 /// Place of a tile in the output: rows of `width` values from column `column` on, the first at index `at`, `stride` apart.
 #[derive(Clone, Copy)]

@@ -136,10 +136,10 @@ mod tests {
             ("`k.high_years`: 1 values for 2 knots", |i| i.high_years.truncate(1)),
             ("`k.knots_years[1]`: is not above", |i| i.knots_years[1] = 20.0),
             ("`k.low_years[1]`: is above", |i| i.low_years[1] = 46.5),
-            ("`k.high_years[0]`: NaN", |i| i.high_years[0] = f64::NAN),
-            ("`k.high_years[1]`: 151", |i| i.high_years[1] = 151.0),
-            ("`k.low_years[0]`: -0.5", |i| i.low_years[0] = -0.5),
-            ("`k.knots_years[0]`: -inf", |i| i.knots_years[0] = f64::NEG_INFINITY),
+            ("`k.high_years[0]`: is NaN", |i| i.high_years[0] = f64::NAN),
+            ("`k.high_years[1]`: is 151", |i| i.high_years[1] = 151.0),
+            ("`k.low_years[0]`: is -0.5", |i| i.low_years[0] = -0.5),
+            ("`k.knots_years[0]`: is -inf", |i| i.knots_years[0] = f64::NEG_INFINITY),
         ];
         for (what, spoil) in cases {
             let mut spoilt = good.clone();

@@ -1,10 +1,10 @@
 //! Features to a vector: what every model file holds, with or without trunk and heads behind it.
 
 use crate::dsp::VadEnergy;
+use crate::dsp::vad_energy::select_voiced_frames;
 use crate::error::{Error, Result};
-use crate::models::energy_vad::{EnergyVadRecipe, keep_speech};
-use crate::models::frontend::Normalisation;
 use crate::models::manifest::RepresentationManifest;
+use crate::models::normalisation::Normalisation;
 use crate::models::representation::{Representation, Scratch};
 use crate::models::tap::{LayerObserver, LayerTap};
 use crate::nn::{Precision, Weights, all_finite};
@@ -44,9 +44,9 @@ impl Embedder {
         let precision = precision.unwrap_or(Precision::F32);
         weights.set_precision(precision);
         let frontend = &manifest.frontend;
-        let (bands, normalisation) = (frontend.bands(), frontend.normalisation());
-        let vad = frontend.vad().map(EnergyVadRecipe::plan).transpose()?;
-        let window_frames = frontend.frames(frontend.window_samples());
+        let (bands, normalisation) = (frontend.bands(), frontend.normalisation);
+        let vad = frontend.vad.clone().map(VadEnergy::new).transpose()?;
+        let window_frames = frontend.frames(frontend.chunk_samples());
         let representation = Representation::load(weights, &manifest.representation, bands, window_frames)?;
         Ok(Self { manifest, precision, bands, normalisation, vad, representation })
     }
@@ -135,7 +135,7 @@ impl Embedder {
             None => frames,
             Some(vad) => {
                 vad.run(features, self.bands, speech)?;
-                keep_speech(normalised, self.bands, speech)
+                select_voiced_frames(normalised, self.bands, speech)
             }
         };
         if seen < self.min_frames().min(frames) {

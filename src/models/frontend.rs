@@ -1,385 +1,403 @@
-//! The recipe of the features that a network was trained with, as plain numbers and names.
+//! Front-end of a model, read from the manifest's `frontend`: kind and options of the features,
+//! length of the chunks, normalisation and voice activity detection.
+//!
+//! To add a kind, implement [`FeatureOptions`] in `dsp` and add it to [`FrontendKind`] and to the
+//! match of [`Frontend::read`].
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::dsp::{SlidingCmvn, SlidingCmvnOptions};
+use crate::dsp::{
+    FbankOptions, FeatureExtractor, FeatureOptions, KaldiMfccOptions, LogMelOptions, RawOptions,
+    SpeechBrainFbankOptions, VadEnergyOptions,
+};
 use crate::error::Result;
-use crate::models::energy_vad::EnergyVadRecipe;
-use crate::models::kaldi_frontend::{KaldiFbankRecipe, KaldiMfccRecipe};
-use crate::models::raw_frontend::RawRecipe;
-use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
-use crate::models::speechbrain_frontend::SpeechBrainFbankRecipe;
+use crate::models::normalisation::Normalisation;
+use crate::models::recipe::{KeyError, Object};
 
-/// What the network hears: one variant per kind of front-end.
+/// The front-end of a model: samples `[n]` to what the first layer takes, `[frames, bands]`.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Frontend {
-    /// `logmel`: librosa's log-mel spectrogram in dB.
-    LogMel(LogMelRecipe),
-    /// `kaldi-fbank`: Kaldi's log mel energies.
-    KaldiFbank(KaldiFbankRecipe),
-    /// `kaldi-mfcc`: Kaldi's cepstral coefficients.
-    KaldiMfcc(KaldiMfccRecipe),
-    /// `speechbrain-fbank`: SpeechBrain's mel band powers in dB.
-    SpeechBrainFbank(SpeechBrainFbankRecipe),
-    /// `raw`: the samples themselves.
-    Raw(RawRecipe),
-}
-
-/// librosa's `melspectrogram` and `power_to_db`, knob by knob, under librosa's names.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogMelRecipe {
-    /// Hz; audio of another rate is resampled to it.
-    pub sample_rate_hz: u32,
-    /// Length of a frame and of its Fourier transform, in samples.
-    pub n_fft: usize,
-    /// Distance between frames, in samples.
-    pub hop_length: usize,
-    /// What a frame is multiplied with.
-    pub window: WindowKind,
-    /// What stands before the first sample and after the last.
-    pub padding: PaddingKind,
-    /// Number of bands.
-    pub n_mels: usize,
-    /// How Hz become mel.
-    pub mel_scale: MelScaleKind,
-    /// What a triangle's height is divided by.
-    pub mel_norm: MelNormKind,
-    /// Lower edge of the lowest band, Hz.
-    pub f_min_hz: f64,
-    /// Upper edge of the highest band, Hz; at most half the sample rate.
-    pub f_max_hz: f64,
-    /// Exponent of the magnitudes. Only 2 (power) is known.
-    pub power: f64,
-    /// The least power that a logarithm is taken of.
-    pub amin: f64,
-    /// The power that is 0 dB.
-    pub reference: ReferenceKind,
-    /// Values lower than this many dB under the largest are raised to it.
-    pub top_db: f64,
-    /// The longest segment that the network takes at once, in seconds.
-    pub window_s: f64,
-    /// From dB to what the network's first layer sees.
+pub struct Frontend {
+    /// Features and their options.
+    pub kind: FrontendKind,
+    /// Length of the longest chunk that the network takes, seconds (manifest key `window_s`).
+    pub chunk_s: f64,
+    /// Normalisation of the features. Samples (`raw`) are normalised as their options state.
     pub normalisation: Normalisation,
+    /// Voice activity detection by the energy in column 0, for networks that process only frames
+    /// with speech.
+    pub vad: Option<VadEnergyOptions>,
 }
 
-/// The window of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WindowKind {
-    /// `0.5 − 0.5 · cos(2π n / N)`: the symmetric window of N + 1 points without its last.
-    HannPeriodic,
+/// The kinds of features, with their options.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FrontendKind {
+    /// `logmel`: librosa's log-mel spectrogram in dB.
+    LogMel(LogMelOptions),
+    /// `kaldi-fbank`: Kaldi's log mel energies.
+    KaldiFbank(FbankOptions),
+    /// `kaldi-mfcc`: Kaldi's cepstral coefficients.
+    KaldiMfcc(KaldiMfccOptions),
+    /// `speechbrain-fbank`: SpeechBrain's mel band powers in dB.
+    SpeechBrainFbank(SpeechBrainFbankOptions),
+    /// `raw`: the samples themselves.
+    Raw(RawOptions),
 }
 
-/// The padding of a clip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaddingKind {
-    /// `n_fft / 2` zeros on both sides, so that frame `t` is centred at sample `t · hop_length`.
-    ZerosCentred,
-}
-
-/// The mel scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MelScaleKind {
-    /// Linear to 1 kHz, logarithmic above (Slaney's Auditory Toolbox).
-    Slaney,
-}
-
-/// The normalisation of the mel filters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MelNormKind {
-    /// Each triangle has the area 1 over Hz.
-    Slaney,
-}
-
-/// The reference of the dB values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReferenceKind {
-    /// The largest power of the clip.
-    Max,
-}
-
-/// `(dB + offset_db) / scale_db` (Kaldi's features: as they are, with the offset 0 and the scale 1), after the mean over time of each band is taken off if asked.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Normalisation {
-    /// Whether each band's mean over the frames is taken off first.
-    pub mean_over_time: bool,
-    /// Instead of it: the frames of a centred window whose mean is taken off each frame (Kaldi's `apply-cmvn-sliding`; Kaldi's front-ends alone).
-    #[serde(skip)]
-    pub cmn_window: Option<usize>,
-    /// Added, in dB.
-    pub offset_db: f64,
-    /// What the sum is divided by, in dB.
-    pub scale_db: f64,
+impl FrontendKind {
+    /// What all kinds have in common.
+    fn options(&self) -> &dyn FeatureOptions {
+        match self {
+            Self::LogMel(options) => options,
+            Self::KaldiFbank(options) => options,
+            Self::KaldiMfcc(options) => options,
+            Self::SpeechBrainFbank(options) => options,
+            Self::Raw(options) => options,
+        }
+    }
 }
 
 impl Frontend {
-    /// Reads the manifest's `frontend`.
+    /// Parses the manifest's `frontend`.
     pub(crate) fn parse(value: Value) -> Result<Self> {
-        let (kind, rest) = kind_and_rest("frontend", value)?;
-        match kind.as_str() {
+        Ok(Self::read(value).map_err(|error| error.inside("frontend"))?)
+    }
+
+    /// Parses and checks a front-end. The paths of errors begin inside it.
+    pub(super) fn read(value: Value) -> Result<Self, KeyError> {
+        let (kind, mut keys) = KeyError::kind_and_rest(value)?;
+        let chunk_s = KeyError::take(&mut keys, "window_s")?;
+        KeyError::within("window_s", chunk_s, 0.1..=60.0)?;
+        let (mut normalisation, mut vad) = (Normalisation::default(), None);
+        let kind = match kind.as_str() {
             "logmel" => {
-                let recipe: LogMelRecipe = parse("frontend", rest)?;
-                recipe.check()?;
-                Ok(Self::LogMel(recipe))
+                normalisation = KeyError::take(&mut keys, "normalisation")?;
+                normalisation.check_scale().map_err(|error| error.inside("normalisation"))?;
+                FrontendKind::LogMel(options(keys)?)
             }
             "kaldi-fbank" => {
-                let recipe: KaldiFbankRecipe = parse("frontend", rest)?;
-                recipe.check()?;
-                Ok(Self::KaldiFbank(recipe))
+                normalisation = mean_subtraction(&mut keys)?;
+                FrontendKind::KaldiFbank(options(keys)?)
             }
             "kaldi-mfcc" => {
-                let recipe: KaldiMfccRecipe = parse("frontend", rest)?;
-                recipe.check()?;
-                Ok(Self::KaldiMfcc(recipe))
+                normalisation = mean_subtraction(&mut keys)?;
+                vad = energy_vad(&mut keys)?;
+                FrontendKind::KaldiMfcc(options(keys)?)
             }
             "speechbrain-fbank" => {
-                let recipe: SpeechBrainFbankRecipe = parse("frontend", rest)?;
-                recipe.check()?;
-                Ok(Self::SpeechBrainFbank(recipe))
+                normalisation.mean_over_time = KeyError::take(&mut keys, "mean_over_time")?;
+                FrontendKind::SpeechBrainFbank(options(keys)?)
             }
-            "raw" => Ok(Self::Raw(RawRecipe::parse(rest)?)),
+            "raw" => FrontendKind::Raw(options(keys)?),
             other => {
                 let known = "`logmel`, `kaldi-fbank`, `kaldi-mfcc`, `speechbrain-fbank` and `raw`";
-                Err(unknown_kind("frontend", other, known))
+                return Err(KeyError::unknown_kind(other, known));
             }
-        }
+        };
+        Ok(Self { kind, chunk_s, normalisation, vad })
     }
 
-    /// Values of one frame.
+    /// Name of the features and number of their columns, such as `log-mel, 128 bands`.
+    pub fn summary(&self) -> String {
+        self.kind.options().summary()
+    }
+
+    /// Number of values per frame.
     pub fn bands(&self) -> usize {
-        match self {
-            Self::LogMel(recipe) => recipe.n_mels,
-            Self::KaldiFbank(recipe) => recipe.columns(),
-            Self::KaldiMfcc(recipe) => recipe.num_ceps,
-            Self::SpeechBrainFbank(recipe) => recipe.n_mels,
-            Self::Raw(_) => 1,
-        }
+        self.kind.options().bands()
     }
 
-    /// The rate that samples must have, Hz.
+    /// Sample rate that the front-end expects, Hz. Audio of another rate is resampled to it.
     pub fn sample_rate_hz(&self) -> u32 {
-        match self {
-            Self::LogMel(recipe) => recipe.sample_rate_hz,
-            Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
-            | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samp_freq,
-            Self::SpeechBrainFbank(recipe) => recipe.sample_rate_hz,
-            Self::Raw(recipe) => recipe.sample_rate_hz,
-        }
+        self.kind.options().sample_rate_hz()
     }
 
-    /// Samples of the longest segment that the network takes at once.
-    pub fn window_samples(&self) -> usize {
-        let (Self::LogMel(LogMelRecipe { window_s, .. })
-        | Self::KaldiFbank(KaldiFbankRecipe { window_s, .. })
-        | Self::KaldiMfcc(KaldiMfccRecipe { window_s, .. })
-        | Self::SpeechBrainFbank(SpeechBrainFbankRecipe { window_s, .. })
-        | Self::Raw(RawRecipe { window_s, .. })) = self;
-        (window_s * f64::from(self.sample_rate_hz())).round() as usize
+    /// Length of the longest chunk that the network takes, samples.
+    pub fn chunk_samples(&self) -> usize {
+        (self.chunk_s * f64::from(self.sample_rate_hz())).round() as usize
     }
 
-    /// Frames of so many samples.
+    /// Number of frames of `samples` samples.
     pub fn frames(&self, samples: usize) -> usize {
-        match self {
-            Self::LogMel(recipe) => recipe.frames(samples),
-            Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
-            | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.frames(samples),
-            Self::SpeechBrainFbank(recipe) => 1 + samples / recipe.hop_length(),
-            Self::Raw(_) => samples,
-        }
+        self.kind.options().frames(samples)
     }
 
-    /// The fewest samples that give so many frames.
+    /// Smallest number of samples that gives `frames` frames.
     pub fn samples_for(&self, frames: usize) -> usize {
-        match self {
-            Self::LogMel(recipe) => frames.saturating_sub(1) * recipe.hop_length,
-            Self::KaldiFbank(KaldiFbankRecipe { frame_opts, .. })
-            | Self::KaldiMfcc(KaldiMfccRecipe { frame_opts, .. }) => frame_opts.samples_for(frames),
-            Self::SpeechBrainFbank(recipe) => frames.saturating_sub(1) * recipe.hop_length(),
-            Self::Raw(_) => frames,
-        }
+        self.kind.options().samples_for(frames)
     }
 
-    /// From features to what the network's first layer sees. Samples are normalised before, as they become features.
-    pub fn normalisation(&self) -> Normalisation {
-        match self {
-            Self::LogMel(recipe) => recipe.normalisation,
-            Self::KaldiFbank(KaldiFbankRecipe { mean_over_time, cmn_window, .. })
-            | Self::KaldiMfcc(KaldiMfccRecipe { mean_over_time, cmn_window, .. }) => {
-                Normalisation { cmn_window: *cmn_window, ..Normalisation::plain(*mean_over_time) }
-            }
-            Self::SpeechBrainFbank(recipe) => Normalisation::plain(recipe.mean_over_time),
-            Self::Raw(_) => Normalisation::plain(false),
-        }
-    }
-
-    /// How frames without speech are told, where the network must not see them.
-    pub fn vad(&self) -> Option<&EnergyVadRecipe> {
-        match self {
-            Self::KaldiMfcc(recipe) => recipe.vad.as_ref(),
-            _ => None,
-        }
-    }
-}
-
-impl LogMelRecipe {
-    /// Refuses what makes no sense, and sizes beyond any front-end in use.
-    fn check(&self) -> Result<()> {
-        within("frontend.sample_rate_hz", &self.sample_rate_hz, 4_000..=384_000)?;
-        within("frontend.n_fft", &self.n_fft, 2..=65_536)?;
-        within("frontend.hop_length", &self.hop_length, 1..=self.n_fft)?;
-        within("frontend.n_mels", &self.n_mels, 1..=1_024)?;
-        within("frontend.f_max_hz", &self.f_max_hz, 1.0..=f64::from(self.sample_rate_hz) / 2.0)?;
-        within("frontend.f_min_hz", &self.f_min_hz, 0.0..=self.f_max_hz)?;
-        within("frontend.amin", &self.amin, 1e-30..=1.0)?;
-        within("frontend.top_db", &self.top_db, 1.0..=1_000.0)?;
-        within("frontend.window_s", &self.window_s, 0.1..=60.0)?;
-        if self.power != 2.0 {
-            return Err(wrong("frontend.power", format!("{} is not known; only 2 is", self.power)));
-        }
-        if self.f_min_hz == self.f_max_hz {
-            return Err(wrong("frontend.f_max_hz", "is no higher than f_min_hz"));
-        }
-        self.normalisation.check()
-    }
-
-    /// Frames of that many samples: `1 + samples / hop_length`.
-    pub fn frames(&self, samples: usize) -> usize {
-        1 + samples / self.hop_length
-    }
-}
-
-impl Normalisation {
-    fn check(self) -> Result<()> {
-        within("frontend.normalisation.offset_db", &self.offset_db, -1_000.0..=1_000.0)?;
-        within("frontend.normalisation.scale_db", &self.scale_db, 1e-3..=1_000.0)
-    }
-
-    /// Neither offset nor scale.
-    fn plain(mean_over_time: bool) -> Self {
-        Self { mean_over_time, cmn_window: None, offset_db: 0.0, scale_db: 1.0 }
-    }
-
-    /// In place on `[frames, bands]`. No frames are left as they are.
+    /// Plans the computation of the features.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If `features` is no whole number of frames.
-    pub fn apply(self, features: &mut [f32], bands: usize) {
-        assert!(features.len().is_multiple_of(bands.max(1)));
-        if let Some(cmn_window) = self.cmn_window {
-            return slide(features, bands, cmn_window);
-        }
-        for band in 0..bands {
-            let column = || (band..features.len()).step_by(bands);
-            let mean = if self.mean_over_time {
-                column().map(|at| f64::from(features[at])).sum::<f64>() / column().len() as f64
-            } else {
-                0.0
-            };
-            let (offset, scale) = ((self.offset_db - mean) as f32, self.scale_db as f32);
-            for at in column() {
-                features[at] = (features[at] + offset) / scale;
-            }
-        }
+    /// [`crate::Error::Manifest`] names the first invalid option. Options that were read from a
+    /// manifest are valid.
+    pub fn extractor(&self) -> Result<FeatureExtractor> {
+        let planned = self.kind.options().extractor();
+        Ok(planned.map_err(|invalid| KeyError::from(invalid).inside("frontend"))?)
     }
 }
 
-/// Takes the mean of a centred window off each frame. The window is at least 1 frame, as the recipe was checked.
-fn slide(features: &mut [f32], bands: usize, cmn_window: usize) {
-    let options = SlidingCmvnOptions { cmn_window, min_window: 1, normalize_variance: false, center: true };
-    if let Ok(mut plan) = SlidingCmvn::new(bands, options) {
-        let mut out = Vec::with_capacity(features.len());
-        plan.run(features, &mut out);
-        features.copy_from_slice(&out);
+/// The options of one kind, from the keys that remain when those of [`Frontend`] are taken.
+fn options<T: DeserializeOwned + FeatureOptions>(keys: Object) -> Result<T, KeyError> {
+    let options: T = KeyError::deserialize(Value::Object(keys))?;
+    options.check()?;
+    Ok(options)
+}
+
+/// Takes `mean_over_time` and the optional `cmn_window` of Kaldi's kinds.
+fn mean_subtraction(keys: &mut Object) -> Result<Normalisation, KeyError> {
+    let mean_over_time = KeyError::take(keys, "mean_over_time")?;
+    let cmn_window = optional(keys, "cmn_window")?;
+    if let Some(frames) = cmn_window {
+        if mean_over_time {
+            return Err(KeyError::new("cmn_window", "excludes `mean_over_time`: state one of the two"));
+        }
+        KeyError::within("cmn_window", frames, 1..=1_000_000)?;
     }
+    Ok(Normalisation { mean_over_time, cmn_window, ..Normalisation::default() })
+}
+
+/// Takes the optional `vad` of Kaldi's MFCC, which needs the energy in column 0.
+fn energy_vad(keys: &mut Object) -> Result<Option<VadEnergyOptions>, KeyError> {
+    let Some(vad) = optional::<VadEnergyOptions>(keys, "vad")? else { return Ok(None) };
+    if keys.get("htk_compat") == Some(&Value::Bool(true)) {
+        return Err(KeyError::new("vad", "needs the energy in column 0; with `htk_compat` it is in the last column"));
+    }
+    vad.check().map_err(|invalid| KeyError::from(invalid).inside("vad"))?;
+    Ok(Some(vad))
+}
+
+/// Takes a key that may be missing or `null`.
+fn optional<T: DeserializeOwned>(keys: &mut Object, key: &str) -> Result<Option<T>, KeyError> {
+    if keys.contains_key(key) { KeyError::take(keys, key) } else { Ok(None) }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use serde_json::json;
 
-    pub(in crate::models) fn logmel() -> Value {
-        json!({"kind": "logmel", "sample_rate_hz": 16000, "n_fft": 1024, "hop_length": 256, "window": "hann_periodic",
-            "padding": "zeros_centred", "n_mels": 128, "mel_scale": "slaney", "mel_norm": "slaney", "f_min_hz": 0.0,
-            "f_max_hz": 8000.0, "power": 2.0, "amin": 1e-10, "reference": "max", "top_db": 80.0, "window_s": 3.0,
+    fn logmel() -> Value {
+        json!({"kind": "logmel", "sample_rate_hz": 16000, "n_fft": 1024, "hop_length": 256,
+            "window": "hann_periodic", "padding": "zeros_centred", "n_mels": 128, "mel_scale": "slaney",
+            "mel_norm": "slaney", "f_min_hz": 0.0, "f_max_hz": 8000.0, "power": 2.0, "amin": 1e-10,
+            "reference": "max", "top_db": 80.0, "window_s": 3.0,
             "normalisation": {"mean_over_time": false, "offset_db": 40.0, "scale_db": 20.0}})
     }
 
-    #[test]
-    fn three_seconds_are_188_frames() {
-        let frontend = Frontend::parse(logmel()).unwrap();
-        assert_eq!(frontend.window_samples(), 48_000);
-        assert_eq!(frontend.frames(48_000), 188);
+    fn fbank() -> Value {
+        json!({"kind": "kaldi-fbank",
+            "frame_opts": {"samp_freq": 16000, "frame_shift_ms": 10.0, "frame_length_ms": 25.0, "dither": 0.0,
+                "preemph_coeff": 0.97, "remove_dc_offset": true, "window_type": "povey", "blackman_coeff": 0.42,
+                "round_to_power_of_two": true, "snip_edges": true, "sample_scale": "unit"},
+            "mel_opts": {"num_bins": 80, "low_freq": 20.0, "high_freq": 0.0},
+            "use_energy": false, "energy_floor": 0.0, "raw_energy": true, "htk_compat": false,
+            "use_log_fbank": true, "use_power": true, "window_s": 3.0, "mean_over_time": true})
+    }
+
+    fn mfcc() -> Value {
+        let mut frontend = fbank();
+        let object = frontend.as_object_mut().unwrap();
+        object.remove("use_log_fbank");
+        object.remove("use_power");
+        object.extend([("num_ceps".into(), json!(13)), ("cepstral_lifter".into(), json!(22.0))]);
+        object.insert("kind".into(), json!("kaldi-mfcc"));
+        frontend
+    }
+
+    fn vad() -> Value {
+        json!({"vad_energy_threshold": 5.5, "vad_energy_mean_scale": 0.5, "vad_frames_context": 2,
+            "vad_proportion_threshold": 0.12})
+    }
+
+    fn speechbrain() -> Value {
+        json!({"kind": "speechbrain-fbank", "sample_rate_hz": 16000, "n_fft": 400, "win_length_ms": 25.0,
+            "hop_length_ms": 10.0, "n_mels": 24, "f_min_hz": 0.0, "f_max_hz": 8000.0, "amin": 1e-10,
+            "top_db": 80.0, "window_s": 60.0, "mean_over_time": true})
+    }
+
+    fn raw() -> Value {
+        json!({"kind": "raw", "sample_rate_hz": 16_000, "do_normalize": true, "normalize_eps": 1e-7,
+            "window_s": 3.0})
+    }
+
+    fn message(frontend: Value) -> String {
+        Frontend::parse(frontend).unwrap_err().to_string()
     }
 
     #[test]
-    fn each_unknown_key_or_value_is_named() {
-        for (key, value) in [
-            ("kind", json!("kaldi-plp")),
-            ("kind", json!(3)),
-            ("window", json!("hamming")),
-            ("padding", json!("reflect")),
-            ("mel_scale", json!("htk")),
-            ("mel_norm", json!(null)),
-            ("reference", json!(1.0)),
-            ("power", json!(1.0)),
-            ("n_fft", json!(0)),
-            ("n_fft", json!(1_u64 << 60)),
-            ("n_fft", json!(-1)),
-            ("n_fft", json!("1024")),
-            ("hop_length", json!(0)),
-            ("hop_length", json!(1025)),
-            ("n_mels", json!(0)),
-            ("n_mels", json!(1_000_000)),
-            ("sample_rate_hz", json!(0)),
-            ("f_min_hz", json!(8000.0)),
-            ("f_max_hz", json!(8001.0)),
-            ("amin", json!(0.0)),
-            ("top_db", json!(-80.0)),
-            ("window_s", json!(1e300)),
-            ("dither", json!(0.0)),
-        ] {
-            let mut recipe = logmel();
-            recipe[key] = value;
-            let message = Frontend::parse(recipe).unwrap_err().to_string();
-            assert!(
-                message.contains("`frontend") && message.contains(if key == "f_min_hz" { "f_max_hz" } else { key }),
-                "{message}"
-            );
+    fn chunks_of_three_seconds_have_their_number_of_frames() {
+        for (frontend, frames) in [(logmel(), 188), (fbank(), 298), (mfcc(), 298), (raw(), 48_000)] {
+            let frontend = Frontend::parse(frontend).unwrap();
+            assert_eq!((frontend.chunk_samples(), frontend.frames(48_000)), (48_000, frames));
         }
     }
 
     #[test]
     fn a_missing_key_is_named() {
-        for key in logmel().as_object().unwrap().keys() {
-            let mut recipe = logmel();
-            recipe.as_object_mut().unwrap().remove(key);
-            let message = Frontend::parse(recipe).unwrap_err().to_string();
-            assert!(message.contains(key.as_str()), "{key}: {message}");
+        for frontend in [logmel(), fbank(), mfcc(), speechbrain(), raw()] {
+            for key in frontend.as_object().unwrap().keys() {
+                let mut frontend = frontend.clone();
+                frontend.as_object_mut().unwrap().remove(key);
+                let message = message(frontend);
+                assert!(message.contains("`frontend") && message.contains(key.as_str()), "{key}: {message}");
+            }
         }
-        let mut recipe = logmel();
-        recipe["normalisation"]["scale_db"] = json!(0.0);
-        assert!(Frontend::parse(recipe).unwrap_err().to_string().contains("`frontend.normalisation.scale_db`"));
     }
 
     #[test]
-    fn normalisation_is_its_formula() {
-        let dry = Normalisation { mean_over_time: false, cmn_window: None, offset_db: 40.0, scale_db: 20.0 };
-        let mut features = [-80.0, -40.0, 0.0, -20.0];
-        dry.apply(&mut features, 2);
-        assert_eq!(features, [-2.0, 0.0, 2.0, 1.0]);
-        let centred = Normalisation { mean_over_time: true, cmn_window: None, offset_db: 0.0, scale_db: 10.0 };
-        let mut features = [-80.0, -40.0, 0.0, -20.0];
-        centred.apply(&mut features, 2);
-        assert_eq!(features, [-4.0, -1.0, 4.0, 1.0]);
-        centred.apply(&mut [], 2);
+    fn unknown_keys_and_kinds_are_named() {
+        for mut frontend in [logmel(), fbank(), mfcc(), speechbrain(), raw()] {
+            frontend["hop_lenght"] = json!(1);
+            assert!(message(frontend.clone()).contains("unknown field `hop_lenght`"));
+            frontend["kind"] = json!("kaldi-plp");
+            assert!(message(frontend.clone()).contains("`frontend.kind`: unknown kind `kaldi-plp`"));
+            frontend["kind"] = json!(3);
+            assert!(message(frontend).contains("`frontend.kind`: a name was expected"));
+        }
+        for pointer in ["/frame_opts", "/mel_opts"] {
+            let mut frontend = fbank();
+            frontend.pointer_mut(pointer).unwrap()["extra"] = json!(1);
+            let message = message(frontend);
+            let key = format!("`frontend{}.extra`: unknown field `extra`", pointer.replace('/', "."));
+            assert!(message.contains(&key), "{message}");
+        }
+    }
+
+    fn assert_refused(frontend: &Value, pointer: &str, value: &Value) {
+        let mut frontend = frontend.clone();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        frontend.pointer_mut(parent).unwrap()[key] = value.clone();
+        let (message, path) = (message(frontend), format!("`frontend{}`", pointer.replace('/', ".")));
+        assert!(message.starts_with("model file: ") && message.contains(&path), "{path}, {value}: {message}");
+    }
+
+    #[test]
+    fn invalid_values_of_logmel_are_named() {
+        for (pointer, value) in [
+            ("/window", json!("hamming")),
+            ("/padding", json!("reflect")),
+            ("/mel_scale", json!("htk")),
+            ("/mel_norm", json!(null)),
+            ("/reference", json!(1.0)),
+            ("/power", json!(1.0)),
+            ("/n_fft", json!(0)),
+            ("/n_fft", json!(1023)),
+            ("/n_fft", json!(1_u64 << 60)),
+            ("/n_fft", json!(-1)),
+            ("/n_fft", json!("1024")),
+            ("/hop_length", json!(0)),
+            ("/hop_length", json!(1025)),
+            ("/n_mels", json!(0)),
+            ("/n_mels", json!(1_000_000)),
+            ("/sample_rate_hz", json!(0)),
+            ("/f_min_hz", json!(8000.0)),
+            ("/f_max_hz", json!(8001.0)),
+            ("/amin", json!(0.0)),
+            ("/top_db", json!(-80.0)),
+            ("/window_s", json!(1e300)),
+            ("/normalisation/scale_db", json!(0.0)),
+            ("/normalisation/offset_db", json!(1e6)),
+        ] {
+            assert_refused(&logmel(), pointer, &value);
+        }
+    }
+
+    #[test]
+    fn invalid_values_of_kaldis_front_ends_are_named() {
+        for (pointer, value) in [
+            ("/frame_opts/samp_freq", json!(0)),
+            ("/frame_opts/samp_freq", json!(16000.5)),
+            ("/frame_opts/samp_freq", json!(1_u64 << 40)),
+            ("/frame_opts/frame_shift_ms", json!(0.0)),
+            ("/frame_opts/frame_shift_ms", json!(1e30)),
+            ("/frame_opts/frame_length_ms", json!(-25.0)),
+            ("/frame_opts/dither", json!(1.0)),
+            ("/frame_opts/preemph_coeff", json!(1.5)),
+            ("/frame_opts/window_type", json!("hann")),
+            ("/frame_opts/blackman_coeff", json!(2.0)),
+            ("/frame_opts/sample_scale", json!(32768)),
+            ("/mel_opts/num_bins", json!(2)),
+            ("/mel_opts/num_bins", json!(250)), // with an empty band
+            ("/mel_opts/num_bins", json!(1_u64 << 60)),
+            ("/mel_opts/low_freq", json!(-1.0)),
+            ("/mel_opts/high_freq", json!(9000.0)),
+            ("/energy_floor", json!(-1.0)),
+            ("/window_s", json!(1e300)),
+            ("/mean_over_time", json!(1)),
+            ("/cmn_window", json!(3)), // with mean_over_time
+        ] {
+            assert_refused(&fbank(), pointer, &value);
+            assert_refused(&mfcc(), pointer, &value);
+        }
+        for (pointer, value) in [("/num_ceps", json!(81)), ("/num_ceps", json!(0)), ("/cepstral_lifter", json!(-1.0))] {
+            assert_refused(&mfcc(), pointer, &value);
+        }
+    }
+
+    #[test]
+    fn invalid_values_of_raw_samples_are_named() {
+        for (pointer, value) in [
+            ("/sample_rate_hz", json!(0)),
+            ("/do_normalize", json!("yes")),
+            ("/normalize_eps", json!(0.0)),
+            ("/window_s", json!(1e9)),
+        ] {
+            assert_refused(&raw(), pointer, &value);
+        }
+    }
+
+    #[test]
+    fn invalid_values_of_the_voice_activity_detection_are_named() {
+        let mut frontend = mfcc();
+        frontend["vad"] = vad();
+        assert!(Frontend::parse(frontend.clone()).unwrap().vad.is_some());
+        for (pointer, value) in [
+            ("/vad/vad_energy_threshold", json!(1e30)),
+            ("/vad/vad_energy_mean_scale", json!(-0.5)),
+            ("/vad/vad_frames_context", json!(-1)),
+            ("/vad/vad_frames_context", json!(1_u64 << 40)),
+            ("/vad/vad_proportion_threshold", json!(0.0)),
+            ("/vad/vad_proportion_threshold", json!(1.0)),
+            ("/vad/vad_energy_treshold", json!(5.0)),
+        ] {
+            assert_refused(&frontend, pointer, &value);
+        }
+        // HTK's order has the energy in the last column.
+        frontend["htk_compat"] = json!(true);
+        let message = message(frontend);
+        assert!(message.contains("`frontend.vad`") && message.contains("htk_compat"), "{message}");
+    }
+
+    #[test]
+    fn the_sliding_mean_replaces_the_mean_over_time() {
+        let mut frontend = mfcc();
+        assert!(Frontend::parse(frontend.clone()).unwrap().normalisation.mean_over_time);
+        frontend["mean_over_time"] = json!(false);
+        for (value, cmn_window) in [(json!(3), Some(3)), (json!(null), None)] {
+            frontend["cmn_window"] = value;
+            assert_eq!(Frontend::parse(frontend.clone()).unwrap().normalisation.cmn_window, cmn_window);
+        }
+        assert_refused(&frontend, "/cmn_window", &json!(0));
+    }
+
+    #[test]
+    fn the_smallest_number_of_samples_gives_the_number_of_frames() {
+        let mut mirrored = fbank();
+        mirrored["frame_opts"]["snip_edges"] = json!(false);
+        for frontend in [logmel(), fbank(), mfcc(), mirrored, speechbrain(), raw()] {
+            let frontend = Frontend::parse(frontend).unwrap();
+            let (mut extractor, mut features) = (frontend.extractor().unwrap(), Vec::new());
+            for frames in [1, 2, 15, 188] {
+                let samples = frontend.samples_for(frames);
+                assert_eq!(extractor.run(&vec![0.1; samples], &mut features), frames);
+                assert_eq!((features.len(), frontend.frames(samples)), (frames * frontend.bands(), frames));
+                if samples > 0 {
+                    assert_eq!(extractor.run(&vec![0.1; samples - 1], &mut features), frames - 1);
+                }
+            }
+        }
     }
 }

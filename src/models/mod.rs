@@ -11,18 +11,14 @@
 pub mod age_interval;
 pub mod campplus;
 pub mod embedder;
-pub mod energy_vad;
-pub mod features;
 pub mod frontend;
-mod frontend_knobs;
+mod frontend_options;
 pub mod heads;
-pub mod kaldi_frontend;
 pub mod manifest;
 pub mod mfcc_stats;
-pub mod raw_frontend;
+pub mod normalisation;
 pub mod recipe;
 pub mod representation;
-pub mod speechbrain_frontend;
 mod standardise;
 pub mod system;
 pub mod tap;
@@ -31,10 +27,10 @@ pub mod wavlm;
 pub mod xvector;
 
 pub use embedder::{Embedder, EmbedderWorkspace};
-pub use features::FeatureExtractor;
-pub use frontend::{Frontend, LogMelRecipe, Normalisation};
+pub use frontend::{Frontend, FrontendKind};
 pub use heads::{ActiveHeads, Classes, ClassesRecipe, Output};
 pub use manifest::{AnyManifest, Manifest, RepresentationManifest};
+pub use normalisation::Normalisation;
 pub use system::{Model, System, Workspace};
 
 pub use crate::nn::Precision;

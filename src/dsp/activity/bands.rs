@@ -1,26 +1,28 @@
-//! The spectrum's rough shape: 16 bands, equally wide on the mel scale.
+//! Spectral shape: levels of 16 bands of equal width on the mel scale.
 //!
 //! ```text
 //! edge[b] = mel⁻¹( mel(100 Hz) + b / 16 · (mel(7.2 kHz) − mel(100 Hz)) )      mel(f) = 2595 log10(1 + f / 700)
 //! level[b] = 10 log10 Σ P[k]     over the bins with edge[b] ≤ f < edge[b + 1]
 //! ```
 //!
-//! Sharp edges, because what counts is change from frame to frame. Lower rates have their last edge at 0.45 of the rate.
+//! The bands have sharp edges, because only their change from frame to frame is used. At lower
+//! sample rates the last edge is at 0.45 of the rate.
 
 use crate::kernels::lanes::Lanes;
 use crate::kernels::lanes::banded_matrix::BandedMatrix;
 use crate::kernels::lanes::transpose::scatter;
 use crate::kernels::logarithm::LogScale;
 
-/// Bands.
+/// Number of bands.
 pub(super) const N_BANDS: usize = 16;
 const LOW_HZ: f64 = 100.0;
 const HIGH_HZ: f64 = 7200.0;
-/// Powers below this count as this: −200 dB of a full scale sample, so that digital silence has a logarithm.
+/// Band powers in dB, at least −200 dB of a full-scale sample, so that digital silence has a
+/// logarithm.
 const LEVEL: LogScale =
     LogScale { floor: 1e-20, factor: 10.0 * std::f32::consts::LOG10_E, less: 0.0, least: f32::NEG_INFINITY };
 
-/// The bins of each band, as sums over spectra.
+/// Band levels, planned, with scratch memory.
 #[derive(Debug, Clone)]
 pub(super) struct Bands {
     sums: BandedMatrix,
@@ -28,7 +30,7 @@ pub(super) struct Bands {
 }
 
 impl Bands {
-    /// Bands over spectra of frames of `length` samples.
+    /// Plans the bands of spectra of frames of `length` samples.
     pub(super) fn new(length: usize, sample_rate_hz: u32) -> Self {
         let rate = f64::from(sample_rate_hz);
         let (low, high) = (mel(LOW_HZ), mel(HIGH_HZ.min(0.45 * rate)));
@@ -42,7 +44,7 @@ impl Bands {
         Self { sums: BandedMatrix::new(bins, inside), levels: [Lanes::default(); N_BANDS] }
     }
 
-    /// Appends the levels `[N_BANDS]` of the first `count` of 16 power spectra, dB.
+    /// Appends the levels `[count, N_BANDS]` in dB of the first `count` of 16 power spectra.
     pub(super) fn append(&mut self, powers: &[Lanes], count: usize, levels: &mut Vec<f32>) {
         self.sums.run(powers, &mut self.levels);
         LEVEL.run(Lanes::flat(&mut self.levels));
@@ -61,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_stands_in_its_band_alone() {
+    fn a_spectral_line_appears_only_in_its_band() {
         let mut bands = Bands::new(1024, 16_000);
         for (bin, band) in [(7, 0), (64, 5), (300, 13), (460, 15)] {
             let mut powers = vec![Lanes::default(); 513];
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rate_has_bands_that_hold_bins() {
+    fn no_band_is_empty_at_any_rate() {
         for (length, rate) in [(256, 4_000), (512, 8_000), (1024, 16_000), (3072, 48_000)] {
             let mut levels = Vec::new();
             Bands::new(length, rate).append(&vec![Lanes::of(1.0); length / 2 + 1], 1, &mut levels);

@@ -1,42 +1,44 @@
-//! From the tracks of a window's frames to a judgement.
+//! Speech decision of a chunk from the tracked values of its frames.
 
 use super::bands::N_BANDS;
 use super::levels::{Levels, deviation};
 use super::options::ActivityOptions;
 use super::periodicity::Period;
 
-/// Bands lower than this below the window's loudest count as that low, dB: what lies deeper is the recorder's noise.
+/// Range of band levels below the chunk's loudest, dB: below that is the recorder's noise.
 const BAND_DEPTH_DB: f32 = 50.0;
-/// Frames on either side of a nucleus that belong to its syllable: 0.24 s, a long consonant.
+/// Frames on either side of a nucleus that can belong to its syllable: 0.24 s, the length of a long
+/// consonant.
 const REACH: usize = 15;
-/// A syllable's frames lie so far above the floor, dB.
+/// Minimum level of a syllable's frames above the noise floor, dB.
 const ABOVE_FLOOR_DB: f32 = 3.0;
 
-/// What a window shows.
+/// Evidence of speech in a chunk, and the decision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evidence {
-    /// The judgement: all thresholds of [`ActivityOptions`] are passed.
+    /// The decision: whether all thresholds of [`ActivityOptions`] are exceeded.
     pub is_speech: bool,
-    /// Voiced frames in which pitch and timbre move.
+    /// Number of voiced frames in which pitch and spectrum change.
     pub nuclei: usize,
-    /// Voiced frames that go on with the pitch of the frame before, moving or not.
+    /// Number of voiced frames that continue the pitch of the previous frame, changing or not.
     pub continued: usize,
     /// Standard deviation of the level over time, dB.
     pub swing_db: f32,
-    /// Standard deviation of the bands around their common level over time, mean over the bands, dB.
+    /// Standard deviation over time of the bands relative to their common level, mean over the
+    /// bands, dB.
     pub timbre_db: f32,
-    /// The noise floor as mean square: what the quietest tenth of the frames stays under.
+    /// Noise floor as mean square: the 10th percentile of the frames' levels.
     pub noise_power: f64,
-    /// Mean square over the frames that are speech, noise included; 0 where none is.
+    /// Mean square over the speech frames, noise included; 0 without any.
     pub speech_power: f64,
-    /// Frames that are speech. 0 unless `is_speech`.
+    /// Number of speech frames. 0 unless `is_speech`.
     pub speech_frames: usize,
-    /// All frames.
+    /// Number of all frames.
     pub frames: usize,
 }
 
 impl Evidence {
-    /// Estimated signal-to-noise ratio in dB, within −20 and 80; nothing where there is no speech.
+    /// Estimated signal-to-noise ratio in dB, −20 to 80; `None` without speech.
     ///
     /// ```text
     /// 10 log10( (speech − noise) / noise )
@@ -46,13 +48,13 @@ impl Evidence {
     }
 }
 
-/// As [`Evidence::snr_db`], of powers that were added up over windows.
+/// As [`Evidence::snr_db`], from powers that were averaged over chunks.
 pub fn snr_db(speech_power: f64, noise_power: f64) -> Option<f64> {
     let ratio = (speech_power - noise_power).max(0.0) / noise_power.max(f64::MIN_POSITIVE);
     (speech_power > 0.0).then(|| (10.0 * ratio.log10()).clamp(-20.0, 80.0))
 }
 
-/// One value a frame, as they come.
+/// Values tracked per frame.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tracks {
     pub(super) levels: Vec<f32>,
@@ -77,7 +79,7 @@ impl Tracks {
         &self.speech
     }
 
-    /// Judges what was tracked.
+    /// Computes the evidence from the tracked values.
     pub(super) fn evidence(&mut self, options: &ActivityOptions) -> Evidence {
         let frames = self.levels.len();
         let levels = Levels::of(&self.levels, &mut self.sorted);
@@ -87,7 +89,7 @@ impl Tracks {
         for t in 1..frames {
             if self.continues(t, &levels, options) {
                 continued += 1;
-                if self.moves(t, options) {
+                if self.changes(t, options) {
                     nuclei += 1;
                     self.speech[t] = true;
                 }
@@ -124,38 +126,40 @@ impl Tracks {
             && self.peak_shares[t] < options.max_peak_share
     }
 
-    /// Whether frame t and the one before are voiced, without a jump of pitch.
+    /// Whether frame t and the previous one are voiced, without a jump of the pitch.
     fn continues(&self, t: usize, levels: &Levels, options: &ActivityOptions) -> bool {
         self.glide(t) < options.max_glide && self.voiced(t, levels, options) && self.voiced(t - 1, levels, options)
     }
 
-    fn moves(&self, t: usize, options: &ActivityOptions) -> bool {
+    /// Whether pitch and spectrum change.
+    fn changes(&self, t: usize, options: &ActivityOptions) -> bool {
         self.glide(t) > options.min_glide && self.flux(t) > options.min_flux_db
     }
 
-    /// Change of pitch, semitones.
+    /// Change of the pitch, semitones.
     fn glide(&self, t: usize) -> f32 {
         (self.periods[t].semitones - self.periods[t - 1].semitones).abs()
     }
 
-    /// Mean change of the bands, dB.
+    /// Spectral flux: mean absolute change of the bands, dB.
     fn flux(&self, t: usize) -> f32 {
         let (before, now) = self.bands[(t - 1) * N_BANDS..].split_at(N_BANDS);
         before.iter().zip(now).map(|(a, b)| (a - b).abs()).sum::<f32>() / N_BANDS as f32
     }
 
-    /// Standard deviation of each band around the frame's mean over the bands; the mean of them, dB.
+    /// Standard deviation of each band relative to the frame's mean over the bands; mean of all
+    /// bands, dB.
     fn timbre(&self) -> f32 {
         let mean = |frame: &[f32]| frame.iter().map(|&b| f64::from(b)).sum::<f64>() / N_BANDS as f64;
         let band = |b: usize| self.bands.chunks_exact(N_BANDS).map(move |frame| f64::from(frame[b]) - mean(frame));
         ((0..N_BANDS).map(|b| deviation(band(b))).sum::<f64>() / N_BANDS as f64) as f32
     }
 
-    /// From nuclei to syllables: the frames within reach of one that stand out from the floor.
+    /// Extends nuclei to syllables: frames within [`REACH`] of a nucleus and above `floor`.
     fn spread(&mut self, is_speech: bool, floor: f32) {
         let frames = self.speech.len();
         let mut last = None;
-        self.sorted.clear(); // as distance to the next nucleus
+        self.sorted.clear(); // reused for the distance to the next nucleus
         self.sorted.resize(frames, f32::INFINITY);
         for t in (0..frames).rev() {
             last = if self.speech[t] { Some(t) } else { last };
@@ -169,7 +173,7 @@ impl Tracks {
         }
     }
 
-    /// How many frames are speech, and their mean power.
+    /// Number of speech frames and their mean power.
     fn speech_power(&self) -> (usize, f64) {
         let of_speech = self.speech.iter().zip(&self.levels).filter(|(speech, _)| **speech);
         let (frames, sum) = of_speech.fold((0, 0.0), |(n, sum), (_, &level)| (n + 1, sum + power(level)));

@@ -1,25 +1,26 @@
-//! Levels of a window's frames: the noise floor, the top, and how far the level swings.
+//! Level statistics of a chunk's frames: noise floor, maximum and standard deviation.
 
-/// The floor is the level that a tenth of the frames stays under: pauses, or the dips between syllables.
+/// The floor is the 10th percentile of the levels: pauses, or the minima between syllables.
 const FLOOR_SHARE: f64 = 0.1;
-/// The top is passed by a twentieth: a click does not make it.
+/// The top is the 95th percentile, so that a click does not determine it.
 const TOP_SHARE: f64 = 0.95;
-/// Levels lower than this below the top count as that low: digital silence is no deeper than a quiet room.
+/// Range of levels below the top for the standard deviation, dB: digital silence then equals a
+/// quiet room.
 const DEPTH_DB: f32 = 40.0;
 
-/// What the levels of a window say.
+/// Level statistics of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Levels {
-    /// dBFS.
+    /// Noise floor, dBFS.
     pub(super) floor: f32,
-    /// dBFS.
+    /// Maximum level without outliers, dBFS.
     pub(super) top: f32,
     /// Standard deviation of the level, dB.
     pub(super) swing: f32,
 }
 
 impl Levels {
-    /// Of levels in dBFS (at least one), with scratch that is overwritten.
+    /// Computes the statistics of levels in dBFS (at least one). `sorted` is scratch memory.
     pub(super) fn of(levels: &[f32], sorted: &mut Vec<f32>) -> Self {
         sorted.clear();
         sorted.extend_from_slice(levels);
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenth_is_the_floor_and_a_click_is_no_top() {
+    fn a_tenth_is_the_floor_and_a_click_is_not_the_top() {
         let mut levels = vec![-20.0; 100];
         levels[..15].fill(-60.0);
         levels[50] = 0.0;
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_level_does_not_swing_and_silence_is_bounded() {
+    fn a_steady_level_has_no_deviation_and_silence_is_bounded() {
         assert_eq!(Levels::of(&[-30.0; 9], &mut Vec::new()).swing, 0.0);
         let half: Vec<f32> = (0..100).map(|t| if t < 50 { -3000.0 } else { -20.0 }).collect();
         approx::assert_abs_diff_eq!(Levels::of(&half, &mut Vec::new()).swing, 20.0, epsilon = 1e-3);

@@ -1,38 +1,39 @@
-//! How periodic a frame is, and with which period: the normalised autocorrelation (Boersma 1993, "Accurate short-term analysis of the
-//! fundamental frequency", eqs. 8 and 9).
+//! Pitch and periodicity of a frame by the normalised autocorrelation (Boersma 1993, "Accurate
+//! short-term analysis of the fundamental frequency", eqs. 8 and 9).
 //!
 //! ```text
 //! r[l] = Σ_k P[k] cos(2π k l / N) / w[l],   over 60 Hz ≤ f ≤ 2.5 kHz, r[0] = 1
-//! w[l]   the same of the window alone: what is left of a perfect period when the window fades
-//! strength = the largest local maximum of r, less 0.0006 · (l − l_min) so that of a period and its multiples the period wins
+//! w[l]   the autocorrelation of the analysis window
+//! strength = the largest local maximum of r, minus 0.0006 · (l − l_min) so that the period wins over its multiples
 //! ```
 //!
-//! Formants above 2.5 kHz say nothing about the pitch, so r is computed at half the rate. The circular sum folds lag N − l onto l; a
-//! Hann window leaves under 0.5 % of its power so far out. As P is real and even, the sum over k is a forward transform, too.
+//! Formants above 2.5 kHz do not depend on the pitch, so r is computed at half the sample rate. The
+//! circular sum aliases lag N − l to l, where a Hann window has less than 0.5 % of its power. As P
+//! is real and even, the sum over k is also a forward transform.
 
 use crate::kernels::lanes::fft::RealFft;
 use crate::kernels::lanes::peaks::highest;
 use crate::kernels::lanes::{LANES, Lanes};
 
-/// Where pitch is looked for, Hz: a low man's creak to a child's shout.
+/// Range of the pitch, Hz: from a low creaky male voice to a child's shout.
 const LOWEST_PITCH_HZ: f64 = 60.0;
 const HIGHEST_PITCH_HZ: f64 = 500.0;
-/// The part of the spectrum that is looked at, Hz.
+/// Range of the spectrum that is used, Hz.
 const LOW_HZ: f64 = 60.0;
 const HIGH_HZ: f64 = 2500.0;
-/// Cost of a longer lag, per sample at 16 kHz: 0.14 from the shortest to the longest.
+/// Penalty of a longer lag, per sample at 16 kHz: 0.14 from the shortest to the longest.
 const LAG_COST: f64 = 0.0006;
 
-/// The period of one frame.
+/// Periodicity and pitch of one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Period {
     /// 0 (noise) to about 1 (a perfect period).
     pub(super) strength: f32,
-    /// Pitch in semitones above 50 Hz; 0 where there is no period.
+    /// Pitch in semitones above 50 Hz; 0 without a period.
     pub(super) semitones: f32,
 }
 
-/// Plan and scratch.
+/// Pitch detection, planned, with its scratch memory.
 #[derive(Clone, Debug)]
 pub(super) struct Periodicity {
     fft: RealFft,
@@ -40,16 +41,17 @@ pub(super) struct Periodicity {
     even: Vec<Lanes>,
     scratch: Vec<Lanes>,
     correlation: Vec<Lanes>,
-    /// 1 / w[l], for the lags that are looked at and one more.
-    unfade: Vec<f32>,
+    /// 1 / w[l] for the lags that are searched and one more.
+    inverse_window: Vec<f32>,
     bins: (usize, usize),
     lags: (usize, usize),
-    /// Of the lags, Hz.
+    /// Sample rate of the lags, Hz.
     rate_hz: f64,
 }
 
 impl Periodicity {
-    /// Plans for power spectra of Hann windowed frames of `length` samples; nothing if half of that is no length that [`RealFft`] plans.
+    /// Plans for power spectra of Hann-windowed frames of `length` samples; `None` if [`RealFft`]
+    /// does not support half that length.
     pub(super) fn new(length: usize, sample_rate_hz: u32) -> Option<Self> {
         let half = length / 2;
         let rate_hz = f64::from(sample_rate_hz) / 2.0;
@@ -61,19 +63,23 @@ impl Periodicity {
             scratch: vec![Lanes::default(); half],
             correlation: vec![Lanes::default(); fft.bins()],
             fft,
-            unfade: fading(length).step_by(2).take(lags.1 + 2).map(|w| (1.0 / w) as f32).collect(),
+            inverse_window: window_autocorrelation(length)
+                .step_by(2)
+                .take(lags.1 + 2)
+                .map(|w| (1.0 / w) as f32)
+                .collect(),
             bins: (bin(LOW_HZ).ceil() as usize, (bin(HIGH_HZ) as usize).min(half / 2)),
             lags,
             rate_hz,
         })
     }
 
-    /// The periods of 16 frames with these power spectra.
+    /// Computes the periods of 16 frames from their power spectra.
     pub(super) fn run(&mut self, powers: &[Lanes]) -> [Period; LANES] {
         self.correlate(powers);
         let zero = self.correlation[0];
-        for (r, unfade) in self.correlation.iter_mut().zip(&self.unfade) {
-            r.0.iter_mut().zip(zero.0).for_each(|(r, zero)| *r *= unfade / zero);
+        for (r, inverse_window) in self.correlation.iter_mut().zip(&self.inverse_window) {
+            r.0.iter_mut().zip(zero.0).for_each(|(r, zero)| *r *= inverse_window / zero);
         }
         let (first, last) = self.lags;
         let cost = (LAG_COST * 16_000.0 / self.rate_hz) as f32;
@@ -91,7 +97,7 @@ impl Periodicity {
         Period { strength: at, semitones: (12.0 * (1.0 / (50.0 * period_s)).log2()) as f32 }
     }
 
-    /// Unnormalised autocorrelation to `correlation`.
+    /// Writes the unnormalised autocorrelation to `correlation`.
     fn correlate(&mut self, powers: &[Lanes]) {
         let (half, (low, high)) = (self.even.len(), self.bins);
         self.even.fill(Lanes::default());
@@ -103,12 +109,13 @@ impl Periodicity {
     }
 }
 
-/// Autocorrelation of the Hann window at lags 0, 1, …, relative to lag 0: (Boersma 1993, eq. 8, for this window)
+/// Autocorrelation of the Hann window at lags 0, 1, …, relative to lag 0 (Boersma 1993, eq. 8, for
+/// this window):
 ///
 /// ```text
 /// w[l] = (1 − u) (2/3 + 1/3 cos 2πu) + 1/(2π) sin 2πu,    u = l / N
 /// ```
-fn fading(length: usize) -> impl Iterator<Item = f64> {
+fn window_autocorrelation(length: usize) -> impl Iterator<Item = f64> {
     (0..length).map(move |l| {
         let u = l as f64 / length as f64;
         let (sin, cos) = (std::f64::consts::TAU * u).sin_cos();
@@ -155,9 +162,9 @@ mod tests {
         }
     }
 
-    /// The fundamental and its first partial are missing, as on a telephone.
+    /// The fundamental and the next two harmonics are missing, as on a telephone.
     #[test]
-    fn a_missing_fundamental_is_heard() {
+    fn a_missing_fundamental_is_detected() {
         let found =
             period(|t| (4..=30).map(|k| (std::f64::consts::TAU * 100.0 * f64::from(k) * t).cos() / f64::from(k)).sum());
         assert!(found.strength > 0.8 && (found.semitones - 12.0).abs() < 0.2, "{found:?}");
@@ -171,18 +178,18 @@ mod tests {
         assert_eq!(period(|_| f64::NAN).strength, 0.0);
     }
 
-    /// The closed form against the sum.
+    /// Compares the closed form with the sum.
     #[test]
-    fn fading_is_the_windows_autocorrelation() {
+    fn the_closed_form_of_the_windows_autocorrelation_equals_the_sum() {
         let window: Vec<f64> = hann_periodic(N).iter().map(|w| f64::from(*w)).collect();
         let energy: f64 = window.iter().map(|w| w * w).sum();
-        for (l, w) in fading(N).enumerate().step_by(37).take(12) {
+        for (l, w) in window_autocorrelation(N).enumerate().step_by(37).take(12) {
             let sum: f64 = window[l..].iter().zip(&window).map(|(a, b)| a * b).sum();
             approx::assert_abs_diff_eq!(w, sum / energy, epsilon = 1e-5);
         }
     }
 
-    /// The definition, lag by lag in f64.
+    /// Compares with the definition in f64, lag by lag.
     #[test]
     fn the_correlation_equals_its_definition() {
         let power: Vec<f32> = noise(N / 2 + 1, 9).iter().map(|x| x * x).collect();

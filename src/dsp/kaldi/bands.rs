@@ -1,4 +1,4 @@
-//! Kaldi's mel band energies of one frame.
+//! Mel band energies of Kaldi's frames.
 //!
 //! ```text
 //! P[k] = |FFT(y)[k]|²,  or |FFT(y)[k]| without use_power        y: kaldi/frames.rs
@@ -7,22 +7,25 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
+use crate::dsp::invalid_option::{InvalidOption, require, within};
 use crate::dsp::mel::MelBank;
-use crate::dsp::options;
-use crate::dsp::spectra::PowerSpectra;
-use crate::error::{Error, Result};
+use crate::dsp::spectrum_batch::PowerSpectrumBatch;
 use crate::kernels::lanes::Lanes;
 
 use super::frames::{Energy, FrameOptions, Frames};
 
-/// Kaldi's `MelBanksOptions`; the defaults are Kaldi's (for both fbank and MFCC).
-#[derive(Clone, Debug, PartialEq)]
+/// Kaldi's `MelBanksOptions`, with Kaldi's defaults (for both fbank and MFCC).
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct MelOptions {
     /// Number of triangular bands, at least 3. Default 23.
     pub num_bins: usize,
-    /// Lower end of the lowest band, Hz. Default 20.
+    /// Lower edge of the lowest band, Hz. Default 20.
     pub low_freq: f32,
-    /// Upper end of the highest band, Hz; if 0 or less, this is added to half of `samp_freq`. Default 0.
+    /// Upper edge of the highest band, Hz; a value of 0 or less is added to half of `samp_freq`.
+    /// Default 0.
     pub high_freq: f32,
 }
 
@@ -33,49 +36,43 @@ impl Default for MelOptions {
 }
 
 impl MelOptions {
-    /// The upper end in Hz, offset resolved.
-    fn high_hz(&self, samp_freq: f32) -> f64 {
+    /// The upper edge in Hz, with a value of 0 or less added to half of `samp_freq`.
+    fn high_hz(&self, samp_freq: u32) -> f64 {
         let high = f64::from(self.high_freq);
         if high > 0.0 { high } else { f64::from(samp_freq) / 2.0 + high }
     }
 
-    fn check(&self, recipe: &str, frame: &FrameOptions) -> Result<()> {
+    /// Checks the options for valid `frame` options. A filter bank in which a band meets no bin is
+    /// refused, as in Kaldi.
+    pub(super) fn check(&self, frame: &FrameOptions) -> Result<(), InvalidOption> {
         let (low, high) = (f64::from(self.low_freq), self.high_hz(frame.samp_freq));
         let nyquist = f64::from(frame.samp_freq) / 2.0;
-        let knobs = [
-            ("num_bins", self.num_bins as f64, "3 to half of the padded frame length", {
-                (3..=frame.n_fft() / 2).contains(&self.num_bins)
-            }),
-            ("low_freq", low, "0 or more, below half of samp_freq", (0.0..nyquist).contains(&low)),
-            (
-                "high_freq",
-                f64::from(self.high_freq),
-                "above low_freq, at most half of samp_freq (0 or less: added to it)",
-                { low < high && high <= nyquist },
-            ),
-        ];
-        options::check(recipe, &knobs)
+        within("num_bins", self.num_bins, 3..=1_024.min(frame.n_fft() / 2))?;
+        let valid = (0.0..nyquist).contains(&low);
+        require("low_freq", self.low_freq, valid, "0 or more, below half of samp_freq")?;
+        let expected = "above low_freq, at most half of samp_freq (0 or less: added to it)";
+        require("high_freq", self.high_freq, low < high && high <= nyquist, expected)?;
+        match self.bank(frame).empty_band() {
+            None => Ok(()),
+            Some(band) => {
+                let expected = format!("fewer: band {band} lies between two bins of the spectrum");
+                require("num_bins", self.num_bins, false, &expected)
+            }
+        }
     }
 
-    /// Kaldi's bank; one in which a band meets no bin is refused, as in Kaldi.
-    fn bank(&self, recipe: &str, frame: &FrameOptions) -> Result<MelBank> {
+    /// Kaldi's filter bank.
+    fn bank(&self, frame: &FrameOptions) -> MelBank {
         let (low, high) = (f64::from(self.low_freq), self.high_hz(frame.samp_freq));
-        let bank = MelBank::kaldi(f64::from(frame.samp_freq), frame.n_fft(), self.num_bins, low, high);
-        match bank.empty_band() {
-            None => Ok(bank),
-            Some(band) => Err(Error::Config(format!(
-                "{recipe} option `num_bins` is {}, expected fewer: band {band} lies between two bins of the spectrum",
-                self.num_bins
-            ))),
-        }
+        MelBank::kaldi(f64::from(frame.samp_freq), frame.n_fft(), self.num_bins, low, high)
     }
 }
 
-/// The plan of one recipe's bands, and its work space.
+/// Mel band energies, planned, with their scratch memory.
 #[derive(Clone, Debug)]
 pub(super) struct Bands {
     frames: Frames,
-    spectra: PowerSpectra,
+    spectra: PowerSpectrumBatch,
     bank: MelBank,
     use_power: bool,
     lanes: Vec<Lanes>,
@@ -83,37 +80,31 @@ pub(super) struct Bands {
 }
 
 impl Bands {
-    /// Checks and plans; `recipe` is the front-end's name in errors.
-    pub(super) fn new(
-        recipe: &str,
-        frame: &FrameOptions,
-        mel: &MelOptions,
-        use_power: bool,
-        energy: Energy,
-    ) -> Result<Self> {
-        options::check(recipe, &frame.knobs())?;
-        mel.check(recipe, frame)?;
-        let spectra = PowerSpectra::new(frame.n_fft());
-        Ok(Self {
+    /// Plans for options that were checked.
+    pub(super) fn new(frame: &FrameOptions, mel: &MelOptions, use_power: bool, energy: Energy) -> Self {
+        let spectra = PowerSpectrumBatch::new(frame.n_fft());
+        Self {
             frames: Frames::new(frame, energy),
-            bank: mel.bank(recipe, frame)?,
+            bank: mel.bank(frame),
             use_power,
             lanes: vec![Lanes::default(); frame.n_fft()],
             powers: vec![Lanes::default(); spectra.bins()],
             spectra,
-        })
+        }
     }
 
+    /// Number of frames of `n_samples`.
     pub(super) fn frames(&self, n_samples: usize) -> usize {
         self.frames.count(n_samples)
     }
 
-    /// num_bins.
+    /// Number of bands: num_bins.
     pub(super) fn bands(&self) -> usize {
         self.bank.bands()
     }
 
-    /// Band energies of `frames`, at most 16, side by side to `bands` `[num_bins]`; returns the frames' log energies.
+    /// Writes the band energies of at most 16 frames, one per lane, to `bands` `[num_bins]`, and
+    /// returns the frames' log energies.
     pub(super) fn write(&mut self, samples: &[f32], frames: Range<usize>, bands: &mut [Lanes]) -> Lanes {
         let log_energies = self.frames.write(samples, frames, &mut self.lanes);
         self.spectra.run(&mut self.lanes, &mut self.powers);
@@ -126,9 +117,9 @@ impl Bands {
         log_energies
     }
 
-    /// Fills the work space with NaN: nothing of an earlier frame may reach the next.
+    /// Fills the scratch memory with NaN, which must not reach the next result.
     #[cfg(test)]
-    pub(super) fn soil(&mut self) {
+    pub(super) fn fill_with_nan(&mut self) {
         self.lanes.fill(Lanes::of(f32::NAN));
         self.powers.fill(Lanes::of(f32::NAN));
     }

@@ -1,4 +1,4 @@
-//! Kaldi's fbank: logarithms of mel band energies.
+//! Kaldi's fbank: log mel band energies.
 //!
 //! ```text
 //! out[t, b] = ln max(B[t, b], 2⁻²³)                 B: kaldi/bands.rs; B itself without use_log_fbank
@@ -9,34 +9,37 @@
 
 use std::ops::Range;
 
-use crate::dsp::options;
-use crate::error::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::dsp::feature_extractor::{FeatureExtractor, FeatureOptions};
+use crate::dsp::invalid_option::InvalidOption;
 use crate::kernels::lanes::transpose::scatter;
 use crate::kernels::lanes::{LANES, Lanes};
 
 use super::bands::{Bands, MelOptions};
 use super::frames::{Energy, FrameOptions};
-use super::{LN_FLOORED, at_least, energy_floor_knob, void_unless_finite};
+use super::{LN_FLOORED, at_least, check_energy_floor, nan_unless_finite};
 
-/// Kaldi's `FbankOptions`; the defaults are Kaldi's.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::struct_excessive_bools)] // the knobs are Kaldi's
+/// Kaldi's `FbankOptions`, with Kaldi's defaults.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the options are Kaldi's")]
 pub struct FbankOptions {
-    /// Frames: lengths, window, edges.
+    /// Framing: lengths, window, edges.
     pub frame_opts: FrameOptions,
     /// The filter bank.
     pub mel_opts: MelOptions,
-    /// Whether there is a column with the frame's log energy. Default false.
+    /// Whether a column with the frame's log energy is added. Default false.
     pub use_energy: bool,
-    /// Floor of that energy, absolute; 0 is none. Default 0.
+    /// Lower bound of that energy; 0 for none. Default 0.
     pub energy_floor: f32,
-    /// Whether that energy is taken before pre-emphasis and window. Default true.
+    /// Whether that energy is computed before pre-emphasis and window. Default true.
     pub raw_energy: bool,
-    /// Whether that column is the last instead of the first. Default false.
+    /// Whether that column is the last one instead of the first. Default false.
     pub htk_compat: bool,
-    /// Whether logarithms are taken. Default true.
+    /// Whether to output logarithms. Default true.
     pub use_log_fbank: bool,
-    /// Whether bands add up powers, not magnitudes. Default true.
+    /// Whether bands sum powers instead of magnitudes. Default true.
     pub use_power: bool,
 }
 
@@ -55,7 +58,40 @@ impl Default for FbankOptions {
     }
 }
 
-/// The plan of one recipe, and its work space.
+impl FeatureOptions for FbankOptions {
+    fn check(&self) -> Result<(), InvalidOption> {
+        self.frame_opts.check().map_err(|invalid| invalid.inside("frame_opts"))?;
+        self.mel_opts.check(&self.frame_opts).map_err(|invalid| invalid.inside("mel_opts"))?;
+        check_energy_floor(self.energy_floor)
+    }
+
+    fn summary(&self) -> String {
+        format!("Kaldi fbank, {} bands", self.bands())
+    }
+
+    fn sample_rate_hz(&self) -> u32 {
+        self.frame_opts.samp_freq
+    }
+
+    fn bands(&self) -> usize {
+        self.mel_opts.num_bins + usize::from(self.use_energy)
+    }
+
+    fn frames(&self, n_samples: usize) -> usize {
+        self.frame_opts.frames(n_samples)
+    }
+
+    fn samples_for(&self, frames: usize) -> usize {
+        self.frame_opts.samples_for(frames)
+    }
+
+    fn extractor(&self) -> Result<FeatureExtractor, InvalidOption> {
+        let mut plan = Fbank::new(self.clone())?;
+        Ok(FeatureExtractor::new(plan.dim(), move |samples, features| plan.run(samples, features)))
+    }
+}
+
+/// Kaldi's fbank, planned, with its scratch memory.
 ///
 /// ```
 /// # use persona_engine::dsp::kaldi::{Fbank, FbankOptions};
@@ -74,46 +110,46 @@ pub struct Fbank {
 }
 
 impl Fbank {
-    /// Plans the recipe.
+    /// Plans the computation.
     ///
     /// # Errors
-    /// [`crate::Error::Config`], naming the field and its value, if an option makes no sense.
-    pub fn new(options: FbankOptions) -> Result<Self> {
-        let energy = Energy::wanted(options.use_energy, options.raw_energy);
-        options::check("fbank", &[energy_floor_knob(options.energy_floor)])?;
-        let bands = Bands::new("fbank", &options.frame_opts, &options.mel_opts, options.use_power, energy)?;
+    /// [`InvalidOption`] for the first invalid option.
+    pub fn new(options: FbankOptions) -> Result<Self, InvalidOption> {
+        options.check()?;
+        let energy = Energy::from_options(options.use_energy, options.raw_energy);
+        let bands = Bands::new(&options.frame_opts, &options.mel_opts, options.use_power, energy);
         let columns = vec![Lanes::default(); bands.bands() + usize::from(options.use_energy)];
         Ok(Self { options, bands, columns })
     }
 
-    /// The recipe.
+    /// The options.
     pub fn options(&self) -> &FbankOptions {
         &self.options
     }
 
-    /// Frames of `n_samples`; the table in [`crate::dsp::frame`] has the formulas.
+    /// Number of frames of `n_samples`; the table in [`crate::dsp::frame`] has the formulas.
     pub fn frames(&self, n_samples: usize) -> usize {
         self.bands.frames(n_samples)
     }
 
-    /// Columns: num_bins, and one more with `use_energy`.
+    /// Number of columns: num_bins, and one more with `use_energy`.
     pub fn dim(&self) -> usize {
         self.bands.bands() + usize::from(self.options.use_energy)
     }
 
-    /// `samples` `[n]` of full scale ±1 to `out` `[frames, dim]`. What `out` held before is replaced; nothing is allocated if
-    /// its capacity suffices.
+    /// Replaces `out` by the features of `samples` `[n]` (full scale ±1): `[frames, dim]`.
+    /// Allocates nothing if the capacity of `out` suffices.
     pub fn run(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         let (dim, count) = (self.dim(), self.frames(samples.len()));
         out.resize(count * dim, 0.0);
         for (first, rows) in (0..).step_by(LANES).zip(out.chunks_mut(LANES * dim)) {
             self.measure(samples, first..count.min(first + LANES));
             scatter(&self.columns, rows);
-            rows.chunks_exact_mut(dim).for_each(void_unless_finite);
+            rows.chunks_exact_mut(dim).for_each(nan_unless_finite);
         }
     }
 
-    /// The columns of at most 16 frames, side by side.
+    /// Computes the columns of at most 16 frames, one per lane.
     fn measure(&mut self, samples: &[f32], frames: Range<usize>) {
         let FbankOptions { use_energy, htk_compat, use_log_fbank, energy_floor, .. } = self.options;
         let first_band = usize::from(use_energy && !htk_compat);
@@ -131,11 +167,11 @@ impl Fbank {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reference::{fbank as naive, fbank_recipes};
+    use super::super::reference::{fbank as naive, fbank_options};
     use super::*;
     use crate::dsp::cmvn::Cmvn;
     use crate::dsp::kaldi::SampleScale;
-    use crate::dsp::reference::{crema_d_wavs, data_folder, golden_in, largest_difference, noise, yardstick};
+    use crate::dsp::reference::{crema_d_wavs, data_folder, golden_in, largest_difference, noise, toolkit_features};
     use crate::dsp::window::WindowType;
 
     fn run(options: &FbankOptions, samples: &[f32]) -> Vec<f32> {
@@ -157,7 +193,7 @@ mod tests {
 
     #[test]
     fn equals_the_reference_at_all_lengths() {
-        for (name, options) in fbank_recipes() {
+        for (name, options) in fbank_options() {
             for n in LENGTHS {
                 let samples = noise(n, 50);
                 let error = error(&options, &run(&options, &samples), &naive(&samples, &options));
@@ -166,11 +202,11 @@ mod tests {
         }
     }
 
-    /// Quiet bands lie near the rounding of the f32 transform.
+    /// Quiet bands are close to the rounding error of the f32 transform.
     #[test]
-    fn equals_the_reference_on_real_speech() {
+    fn equals_the_reference_on_recorded_speech() {
         for (clip, samples) in crema_d_wavs() {
-            for (name, options) in fbank_recipes() {
+            for (name, options) in fbank_options() {
                 let error = error(&options, &run(&options, &samples), &naive(&samples, &options));
                 println!("{clip}, {name}: {error:.1e} from the f64 reference");
                 assert!(error <= 1e-3, "{clip}, {name}: {error}");
@@ -183,7 +219,7 @@ mod tests {
     #[test]
     fn equals_kaldi_native_fbank() {
         let samples = golden_in("kaldi", "samples");
-        for (name, options) in fbank_recipes() {
+        for (name, options) in fbank_options() {
             let want: Vec<f64> = golden_in("kaldi", &format!("fbank.{name}")).into_iter().map(f64::from).collect();
             let error = error(&options, &run(&options, &samples), &want);
             println!("{name}: {error:.1e} from kaldi-native-fbank");
@@ -192,10 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn equals_kaldi_native_fbank_on_real_speech() {
+    fn equals_kaldi_native_fbank_on_recorded_speech() {
         for (clip, samples) in crema_d_wavs() {
-            for (name, options) in fbank_recipes() {
-                let Some(want) = yardstick(&clip, &format!("fbank.{name}")) else { return };
+            for (name, options) in fbank_options() {
+                let Some(want) = toolkit_features(&clip, &format!("fbank.{name}")) else { return };
                 let error = error(&options, &run(&options, &samples), &want);
                 println!("{clip}, fbank {name}: {error:.1e} from kaldi-native-fbank");
                 assert!(error <= 1e-3, "{clip}, {name}: {error}");
@@ -203,7 +239,8 @@ mod tests {
         }
     }
 
-    /// An array of an uncompressed `.npz`: after the member's name comes the `.npy` magic, the header's length and the header.
+    /// An array of an uncompressed `.npz`: the member's name, the `.npy` magic, the header's
+    /// length, the header, the values.
     fn npz_array(bytes: &[u8], member: &str) -> Vec<f32> {
         let find = |from: usize, what: &[u8]| from + bytes[from..].windows(what.len()).position(|w| w == what).unwrap();
         let magic = find(find(0, member.as_bytes()), b"\x93NUMPY\x01\x00");
@@ -216,16 +253,17 @@ mod tests {
         values.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
     }
 
-    /// 80 bands of samples in ±1, as the CAM++ speaker network takes them, computed by kaldi-native-fbank on 15 s of speech; the mean
-    /// over time is taken off after. Where a band lies 89 dB below the loudest of its frame, both are 1.1e-3 away from the f64
-    /// formula, by f32 rounding: hence the tolerance.
+    /// 80 bands of samples in ±1, as the CAM++ speaker network takes them, computed by
+    /// kaldi-native-fbank on 15 s of speech, with the mean over time subtracted afterwards. In a
+    /// band 89 dB below the loudest of its frame, both differ from the f64 formula by 1.1e-3, by
+    /// f32 rounding: hence the tolerance.
     #[test]
     fn equals_the_features_of_the_speaker_network() {
         let path = data_folder().join("../weights/campplus_reference.npz");
         let Ok(bytes) = std::fs::read(&path) else {
             return println!("skipped: no {}", path.display());
         };
-        let options = fbank_recipes().into_iter().find(|(name, _)| *name == "speaker80").unwrap().1;
+        let options = fbank_options().into_iter().find(|(name, _)| *name == "speaker80").unwrap().1;
         let (samples, mut want) = (npz_array(&bytes, "wav.npy"), npz_array(&bytes, "fbank.npy"));
         let mut got = run(&options, &samples);
         let difference = |got: &[f32], want: &[f32]| {
@@ -244,7 +282,7 @@ mod tests {
 
     #[test]
     fn shape_and_columns() {
-        for (name, options) in fbank_recipes() {
+        for (name, options) in fbank_options() {
             let plan = Fbank::new(options.clone()).unwrap();
             assert_eq!(plan.dim(), options.mel_opts.num_bins + usize::from(options.use_energy), "{name}");
             for n in LENGTHS {
@@ -291,13 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn a_used_plan_and_dirty_buffers_equal_new_ones() {
-        for (name, options) in fbank_recipes() {
+    fn a_reused_plan_equals_a_new_one() {
+        for (name, options) in fbank_options() {
             let mut plan = Fbank::new(options.clone()).unwrap();
             let mut out = Vec::new();
             plan.run(&[f32::NAN; 3000], &mut out);
             for n in LENGTHS {
-                plan.bands.soil();
+                plan.bands.fill_with_nan();
                 out.fill(f32::NAN);
                 plan.run(&noise(n, 54), &mut out);
                 assert_eq!(out, run(&options, &noise(n, 54)), "{name}");
@@ -305,11 +343,11 @@ mod tests {
         }
     }
 
-    // Hostile.
+    // Bad input.
 
     #[test]
-    fn bad_samples_void_the_frames_that_see_them_and_no_others() {
-        for (name, options) in fbank_recipes().into_iter().filter(|(_, o)| o.frame_opts.snip_edges) {
+    fn bad_samples_affect_only_the_frames_that_contain_them() {
+        for (name, options) in fbank_options().into_iter().filter(|(_, o)| o.frame_opts.snip_edges) {
             let (length, shift) = (options.frame_opts.frame_length(), options.frame_opts.frame_shift());
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30] {
                 let mut samples = noise(3000, 55);
@@ -317,9 +355,9 @@ mod tests {
                 let got = run(&options, &samples);
                 let dim = got.len() / Fbank::new(options.clone()).unwrap().frames(3000);
                 for (t, row) in got.chunks_exact(dim).enumerate() {
-                    let sees = (t * shift..t * shift + length).contains(&1500);
+                    let contains = (t * shift..t * shift + length).contains(&1500);
                     assert!(
-                        row.iter().all(|v| v.is_nan() == sees && (sees || v.is_finite())),
+                        row.iter().all(|v| v.is_nan() == contains && (contains || v.is_finite())),
                         "{name}, {bad}, frame {t}"
                     );
                 }
@@ -328,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_options_are_named() {
+    fn invalid_options_are_named() {
         let frame = |change: fn(&mut FrameOptions)| {
             let mut options = FbankOptions::default();
             change(&mut options.frame_opts);
@@ -339,35 +377,38 @@ mod tests {
             ..Default::default()
         };
         for (field, options) in [
-            ("samp_freq", frame(|o| o.samp_freq = 0.0)),
-            ("samp_freq", frame(|o| o.samp_freq = f32::NAN)),
-            ("samp_freq", frame(|o| o.samp_freq = 1e9)),
-            ("frame_length_ms", frame(|o| o.frame_length_ms = 0.1)),
-            ("frame_length_ms", frame(|o| o.frame_length_ms = -25.0)),
-            ("frame_length_ms", frame(|o| o.frame_length_ms = f32::INFINITY)),
-            ("frame_length_ms", frame(|o| (o.frame_length_ms, o.round_to_power_of_two) = (25.0625, false))),
-            ("frame_shift_ms", frame(|o| o.frame_shift_ms = 0.0)),
-            ("frame_shift_ms", frame(|o| o.frame_shift_ms = f32::INFINITY)),
-            ("dither", frame(|o| o.dither = 1.0)),
-            ("dither", frame(|o| o.dither = f32::NAN)),
-            ("preemph_coeff", frame(|o| o.preemph_coeff = 1.1)),
-            ("preemph_coeff", frame(|o| o.preemph_coeff = f32::NAN)),
-            ("blackman_coeff", frame(|o| (o.window_type, o.blackman_coeff) = (WindowType::Blackman, f32::INFINITY))),
-            ("num_bins", mel(2, 20.0, 0.0)),
-            ("num_bins", mel(257, 20.0, 0.0)),
-            ("num_bins", mel(200, 20.0, 0.0)),
-            ("num_bins", mel(23, 20.0, 20.01)),
-            ("low_freq", mel(23, -1.0, 0.0)),
-            ("low_freq", mel(23, f32::NAN, 0.0)),
-            ("low_freq", mel(23, 8000.0, 0.0)),
-            ("high_freq", mel(23, 20.0, 8001.0)),
-            ("high_freq", mel(23, 20.0, -7990.0)),
-            ("high_freq", mel(23, 20.0, f32::NAN)),
+            ("frame_opts.samp_freq", frame(|o| o.samp_freq = 0)),
+            ("frame_opts.samp_freq", frame(|o| o.samp_freq = 3_999)),
+            ("frame_opts.samp_freq", frame(|o| o.samp_freq = 1_000_000_000)),
+            ("frame_opts.frame_length_ms", frame(|o| o.frame_length_ms = 0.1)),
+            ("frame_opts.frame_length_ms", frame(|o| o.frame_length_ms = -25.0)),
+            ("frame_opts.frame_length_ms", frame(|o| o.frame_length_ms = f32::INFINITY)),
+            ("frame_opts.frame_length_ms", frame(|o| (o.frame_length_ms, o.round_to_power_of_two) = (25.0625, false))),
+            ("frame_opts.frame_shift_ms", frame(|o| o.frame_shift_ms = 0.0)),
+            ("frame_opts.frame_shift_ms", frame(|o| o.frame_shift_ms = f32::INFINITY)),
+            ("frame_opts.dither", frame(|o| o.dither = 1.0)),
+            ("frame_opts.dither", frame(|o| o.dither = f32::NAN)),
+            ("frame_opts.preemph_coeff", frame(|o| o.preemph_coeff = 1.1)),
+            ("frame_opts.preemph_coeff", frame(|o| o.preemph_coeff = f32::NAN)),
+            (
+                "frame_opts.blackman_coeff",
+                frame(|o| (o.window_type, o.blackman_coeff) = (WindowType::Blackman, f32::INFINITY)),
+            ),
+            ("mel_opts.num_bins", mel(2, 20.0, 0.0)),
+            ("mel_opts.num_bins", mel(257, 20.0, 0.0)),
+            ("mel_opts.num_bins", mel(200, 20.0, 0.0)),
+            ("mel_opts.num_bins", mel(23, 20.0, 20.01)),
+            ("mel_opts.low_freq", mel(23, -1.0, 0.0)),
+            ("mel_opts.low_freq", mel(23, f32::NAN, 0.0)),
+            ("mel_opts.low_freq", mel(23, 8000.0, 0.0)),
+            ("mel_opts.high_freq", mel(23, 20.0, 8001.0)),
+            ("mel_opts.high_freq", mel(23, 20.0, -7990.0)),
+            ("mel_opts.high_freq", mel(23, 20.0, f32::NAN)),
             ("energy_floor", FbankOptions { energy_floor: -1.0, ..Default::default() }),
             ("energy_floor", FbankOptions { energy_floor: f32::NAN, ..Default::default() }),
         ] {
             let message = Fbank::new(options).unwrap_err().to_string();
-            assert!(message.starts_with("fbank") && message.contains(&format!("`{field}` is ")), "{field}: {message}");
+            assert!(message.contains(&format!("`{field}` is ")), "{field}: {message}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Kaldi's frames: cut, DC taken off, pre-emphasised, windowed, padded.
+//! Kaldi's frames: DC removal, pre-emphasis, window and zero padding.
 //!
 //! ```text
 //! x[i] = scale · samples[first(t) + i]                       i = 0 .. N − 1, edges as in dsp/frame.rs
@@ -8,13 +8,15 @@
 //! E = Σ y[i]²
 //! ```
 //!
-//! N = floor(samp_freq / 1000 · frame_length_ms), the shift likewise. y is followed by zeros up to the next power of two
-//! (`round_to_power_of_two`).
+//! N = floor(samp_freq / 1000 · frame_length_ms), the shift likewise. y is zero-padded to the next
+//! power of two (`round_to_power_of_two`).
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dsp::frame::{Edges, Grid};
-use crate::dsp::options::Knob;
+use crate::dsp::invalid_option::{InvalidOption, require, within};
 use crate::dsp::spectrum::MAX_N_FFT;
 use crate::dsp::window::WindowType;
 use crate::kernels::lanes::Lanes;
@@ -22,13 +24,15 @@ use crate::kernels::lanes::frames::{emphasise, energies, scale_and_centre};
 
 use super::LN_FLOORED;
 
-/// What samples of ±1 are multiplied with before anything else. It moves log energies by a constant, but for the floor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Scale of the samples, which arrive with full scale ±1. Changes log energies by a constant,
+/// except at the floor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SampleScale {
-    /// 32,768: Kaldi reads 16-bit samples as whole numbers, and its models expect that.
+    /// 32,768: Kaldi reads 16-bit samples as integers, and its models expect them.
     #[default]
     Int16,
-    /// 1: samples stay in [−1, 1], as many recipes around torchaudio and kaldi-native-fbank have it.
+    /// 1: samples stay in [−1, 1], as many users of torchaudio and kaldi-native-fbank have them.
     Unit,
 }
 
@@ -41,39 +45,40 @@ impl SampleScale {
     }
 }
 
-/// Kaldi's `FrameExtractionOptions`; the defaults are Kaldi's. Numbers are f32, as there, because the lengths in samples are rounded
-/// down from their products.
-#[derive(Clone, Debug, PartialEq)]
+/// Kaldi's `FrameExtractionOptions`, with Kaldi's defaults. Durations are f32, as there, because
+/// the lengths in samples are rounded down from products with them.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct FrameOptions {
-    /// Rate of the samples that come in, Hz. Default 16,000.
-    pub samp_freq: f32,
-    /// Distance of frames, ms. Default 10.
+    /// Sample rate, Hz. Default 16,000.
+    pub samp_freq: u32,
+    /// Time from frame to frame, ms. Default 10.
     pub frame_shift_ms: f32,
     /// Length of a frame, ms. Default 25.
     pub frame_length_ms: f32,
-    /// Noise added to the samples. Only 0 is known: with noise the same file would give other features each time.
+    /// Amplitude of noise added to the samples. Only 0 is supported: features must be reproducible.
     pub dither: f32,
-    /// How much of the sample before is taken off each sample, 0 to 1. Default 0.97.
+    /// Pre-emphasis: share of the previous sample that is subtracted, 0 to 1. Default 0.97.
     pub preemph_coeff: f32,
-    /// Whether each frame's mean is taken off. Default true.
+    /// Whether each frame's mean is subtracted. Default true.
     pub remove_dc_offset: bool,
-    /// The window. Default `povey`.
+    /// Analysis window. Default `povey`.
     pub window_type: WindowType,
-    /// The knob of the `blackman` window. Default 0.42.
+    /// Coefficient of the `blackman` window. Default 0.42.
     pub blackman_coeff: f32,
     /// Whether frames are zero-padded to a power of two for the Fourier transform. Default true.
     pub round_to_power_of_two: bool,
-    /// Whether there are only frames that fit wholly into the signal; otherwise there is one for each shift, and the signal is
-    /// reflected at its ends. Default true.
+    /// Whether only frames entirely inside the signal are computed; otherwise there is one frame
+    /// per shift, and the signal is reflected at its ends. Default true.
     pub snip_edges: bool,
-    /// What samples are multiplied with (a matter of the file reader in Kaldi). Default `Int16`.
+    /// Scale of the samples (in Kaldi determined by the file reader). Default `Int16`.
     pub sample_scale: SampleScale,
 }
 
 impl Default for FrameOptions {
     fn default() -> Self {
         Self {
-            samp_freq: 16_000.0,
+            samp_freq: 16_000,
             frame_shift_ms: 10.0,
             frame_length_ms: 25.0,
             dither: 0.0,
@@ -89,12 +94,12 @@ impl Default for FrameOptions {
 }
 
 impl FrameOptions {
-    /// Whole samples of `ms`, computed in the order and the precision of Kaldi.
+    /// Duration in samples, computed in the order and the precision of Kaldi and rounded down.
     fn samples(&self, ms: f32) -> usize {
         (f64::from(self.samp_freq) * 0.001 * f64::from(ms)) as usize
     }
 
-    /// Samples of a frame.
+    /// Length of a frame, samples.
     pub fn frame_length(&self) -> usize {
         self.samples(self.frame_length_ms)
     }
@@ -104,28 +109,51 @@ impl FrameOptions {
         self.samples(self.frame_shift_ms)
     }
 
-    /// Samples of a frame with the zeros after it.
+    /// Length of a zero-padded frame, samples.
     pub fn n_fft(&self) -> usize {
         let length = self.frame_length();
         if self.round_to_power_of_two { length.checked_next_power_of_two().unwrap_or(usize::MAX) } else { length }
     }
 
-    pub(super) fn knobs(&self) -> [Knob; 6] {
-        let (length, shift, n_fft) = (self.frame_length(), self.frame_shift(), self.n_fft());
-        [
-            ("samp_freq", f64::from(self.samp_freq), "1 to 1,000,000", (1.0..=1e6).contains(&self.samp_freq)),
-            ("frame_length_ms", f64::from(self.frame_length_ms), "2 to 65536 samples, an even number after padding", {
-                length >= 2 && n_fft <= MAX_N_FFT && n_fft.is_multiple_of(2)
-            }),
-            ("frame_shift_ms", f64::from(self.frame_shift_ms), "1 to 65536 samples", (1..=MAX_N_FFT).contains(&shift)),
-            ("dither", f64::from(self.dither), "0 (noise is not supported)", self.dither == 0.0),
-            ("preemph_coeff", f64::from(self.preemph_coeff), "0 to 1", (0.0..=1.0).contains(&self.preemph_coeff)),
-            ("blackman_coeff", f64::from(self.blackman_coeff), "0 to 1", (0.0..=1.0).contains(&self.blackman_coeff)),
-        ]
+    /// Checks every option.
+    pub(super) fn check(&self) -> Result<(), InvalidOption> {
+        let (length, n_fft) = (self.frame_length(), self.n_fft());
+        within("samp_freq", self.samp_freq, 4_000..=384_000)?;
+        within("frame_length_ms", self.frame_length_ms, 1.0..=1_000.0)?;
+        let valid = length >= 2 && n_fft <= MAX_N_FFT && n_fft.is_multiple_of(2);
+        let expected = "2 to 65536 samples, an even number after padding";
+        require("frame_length_ms", self.frame_length_ms, valid, expected)?;
+        within("frame_shift_ms", self.frame_shift_ms, 1.0..=1_000.0)?;
+        let valid = (1..=MAX_N_FFT).contains(&self.frame_shift());
+        require("frame_shift_ms", self.frame_shift_ms, valid, "1 to 65536 samples")?;
+        require("dither", self.dither, self.dither == 0.0, "0 (noise is not supported)")?;
+        within("preemph_coeff", self.preemph_coeff, 0.0..=1.0)?;
+        within("blackman_coeff", self.blackman_coeff, 0.0..=1.0)
+    }
+
+    /// Positions of the frames.
+    fn grid(&self) -> Grid {
+        let edges = if self.snip_edges { Edges::Snip } else { Edges::Mirrored };
+        Grid::new(self.frame_length(), self.frame_shift(), edges)
+    }
+
+    /// Number of frames of `n_samples`; the table in [`crate::dsp::frame`] has the formulas.
+    pub fn frames(&self, n_samples: usize) -> usize {
+        self.grid().count(n_samples)
+    }
+
+    /// Smallest number of samples that gives `frames` frames.
+    pub fn samples_for(&self, frames: usize) -> usize {
+        let (length, shift) = (self.frame_length(), self.frame_shift());
+        match frames {
+            0 => 0,
+            _ if self.snip_edges => length + (frames - 1) * shift,
+            _ => frames * shift - shift / 2,
+        }
     }
 }
 
-/// Which energy of a frame is wanted beside its samples.
+/// The energy that is computed for each frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Energy {
     /// None.
@@ -137,8 +165,8 @@ pub(super) enum Energy {
 }
 
 impl Energy {
-    /// By Kaldi's two knobs.
-    pub(super) fn wanted(use_energy: bool, raw_energy: bool) -> Self {
+    /// From two of Kaldi's options.
+    pub(super) fn from_options(use_energy: bool, raw_energy: bool) -> Self {
         match (use_energy, raw_energy) {
             (false, _) => Self::Unused,
             (true, true) => Self::Raw,
@@ -147,7 +175,7 @@ impl Energy {
     }
 }
 
-/// The plan: where frames lie and what is done to them.
+/// Frame extraction, planned, with its scratch memory.
 #[derive(Clone, Debug)]
 pub(super) struct Frames {
     grid: Grid,
@@ -156,22 +184,20 @@ pub(super) struct Frames {
     remove_dc_offset: bool,
     preemph_coeff: f32,
     energy: Energy,
-    room: Vec<f32>,
+    scratch: Vec<f32>,
 }
 
 impl Frames {
-    /// `options` are checked.
+    /// Plans for options that were checked.
     pub(super) fn new(options: &FrameOptions, energy: Energy) -> Self {
-        let length = options.frame_length();
-        let edges = if options.snip_edges { Edges::Snip } else { Edges::Mirrored };
         Self {
-            grid: Grid::new(length, options.frame_shift(), edges),
-            window: options.window_type.samples(length, options.blackman_coeff),
+            grid: options.grid(),
+            window: options.window_type.samples(options.frame_length(), options.blackman_coeff),
             scale: options.sample_scale.factor(),
             remove_dc_offset: options.remove_dc_offset,
             preemph_coeff: options.preemph_coeff,
             energy,
-            room: Vec::new(),
+            scratch: Vec::new(),
         }
     }
 
@@ -179,11 +205,12 @@ impl Frames {
         self.grid.count(n_samples)
     }
 
-    /// Writes `frames`, at most 16, side by side to `lanes` `[n_fft]`, all of which is overwritten, and returns the log energies that were asked for.
+    /// Writes at most 16 frames, one per lane, to `lanes` `[n_fft]`, and returns their log
+    /// energies, which are meaningless with [`Energy::Unused`].
     pub(super) fn write(&mut self, samples: &[f32], frames: Range<usize>, lanes: &mut [Lanes]) -> Lanes {
         let (lanes, padding) = lanes.split_at_mut(self.window.len());
         padding.fill(Lanes::default());
-        self.grid.gather(samples, frames, &mut self.room, lanes);
+        self.grid.gather(samples, frames, &mut self.scratch, lanes);
         scale_and_centre(lanes, self.scale, self.remove_dc_offset);
         let raw = if self.energy == Energy::Raw { energies(lanes) } else { Lanes::default() };
         emphasise(lanes, self.preemph_coeff, &self.window);
@@ -201,10 +228,10 @@ mod tests {
         FrameOptions { preemph_coeff: 0.0, remove_dc_offset: false, ..FrameOptions::default() }
     }
 
-    /// 1 kHz rate: 4 ms are 4 samples, and 3 ms stay 3 samples of 4.
+    /// At a rate of 1 kHz: 4 ms are 4 samples, and 3 ms are 3 samples padded to 4.
     fn small(frame_length_ms: f32) -> FrameOptions {
         FrameOptions {
-            samp_freq: 1000.0,
+            samp_freq: 1000,
             frame_length_ms,
             frame_shift_ms: 1.0,
             window_type: WindowType::Rectangular,
@@ -216,18 +243,18 @@ mod tests {
     #[test]
     fn lengths_are_rounded_down_as_kaldi_does() {
         for (samp_freq, length, shift, n_fft) in
-            [(8000.0, 200, 80, 256), (16_000.0, 400, 160, 512), (11_025.0, 275, 110, 512), (44_100.0, 1102, 441, 2048)]
+            [(8000, 200, 80, 256), (16_000, 400, 160, 512), (11_025, 275, 110, 512), (44_100, 1102, 441, 2048)]
         {
             let options = FrameOptions { samp_freq, ..options() };
             assert_eq!((options.frame_length(), options.frame_shift(), options.n_fft()), (length, shift, n_fft));
         }
-        // 16.4 in f32 lies just below 16.4.
-        assert_eq!(FrameOptions { samp_freq: 10_000.0, frame_length_ms: 16.4, ..options() }.frame_length(), 163);
+        // 16.4 in f32 is slightly below 16.4.
+        assert_eq!(FrameOptions { samp_freq: 10_000, frame_length_ms: 16.4, ..options() }.frame_length(), 163);
         assert_eq!(FrameOptions { round_to_power_of_two: false, ..options() }.n_fft(), 400);
     }
 
     #[test]
-    fn each_step_by_hand() {
+    fn each_step_has_the_values_computed_by_hand() {
         let samples = [1.0, 3.0, 2.0, 6.0];
         let mut frame = [f32::NAN; 4];
         let write = |options: &FrameOptions, energy, frame: &mut [f32; 4]| {

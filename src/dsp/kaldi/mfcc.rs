@@ -5,41 +5,44 @@
 //! lifter[k] = 1 + Q / 2 · sin(π k / Q)                         Q = cepstral_lifter; 1 if Q is 0
 //! ```
 //!
-//! With `use_energy`, `c[t, 0]` gives way to the frame's log energy. With `htk_compat`, column 0 moves to the end, and, unless it is the
-//! energy, is multiplied with √2.
+//! With `use_energy`, `c[t, 0]` is replaced by the frame's log energy. With `htk_compat`, column 0
+//! moves to the end and, unless it is the energy, is multiplied by √2.
 
 use std::f64::consts::{PI, SQRT_2};
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dsp::dct::Dct;
-use crate::dsp::options;
-use crate::error::{Error, Result};
+use crate::dsp::feature_extractor::{FeatureExtractor, FeatureOptions};
+use crate::dsp::invalid_option::{InvalidOption, within};
 use crate::kernels::lanes::banded_matrix::BandedMatrix;
 use crate::kernels::lanes::transpose::scatter;
 use crate::kernels::lanes::{LANES, Lanes};
 
 use super::bands::{Bands, MelOptions};
 use super::frames::{Energy, FrameOptions};
-use super::{LN_FLOORED, at_least, energy_floor_knob, void_unless_finite};
+use super::{LN_FLOORED, at_least, check_energy_floor, nan_unless_finite};
 
-/// Kaldi's `MfccOptions`; the defaults are Kaldi's.
-#[derive(Clone, Debug, PartialEq)]
+/// Kaldi's `MfccOptions`, with Kaldi's defaults.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct KaldiMfccOptions {
-    /// Frames: lengths, window, edges.
+    /// Framing: lengths, window, edges.
     pub frame_opts: FrameOptions,
     /// The filter bank.
     pub mel_opts: MelOptions,
-    /// Coefficients kept, from number 0 on, at most `num_bins`. Default 13.
+    /// Number of coefficients, from number 0 on, at most `num_bins`. Default 13.
     pub num_ceps: usize,
-    /// Whether coefficient 0 gives way to the frame's log energy. Default true.
+    /// Whether coefficient 0 is replaced by the frame's log energy. Default true.
     pub use_energy: bool,
-    /// Floor of that energy, absolute; 0 is none. Default 0.
+    /// Lower bound of that energy; 0 for none. Default 0.
     pub energy_floor: f32,
-    /// Whether that energy is taken before pre-emphasis and window. Default true.
+    /// Whether that energy is computed before pre-emphasis and window. Default true.
     pub raw_energy: bool,
-    /// Q of the lifter; 0 for none. Default 22.
+    /// Parameter Q of the lifter; 0 for no lifter. Default 22.
     pub cepstral_lifter: f32,
-    /// HTK's order and scale of coefficient 0. Default false.
+    /// Whether coefficient 0 has HTK's position and scale. Default false.
     pub htk_compat: bool,
 }
 
@@ -59,21 +62,7 @@ impl Default for KaldiMfccOptions {
 }
 
 impl KaldiMfccOptions {
-    fn check(&self) -> Result<()> {
-        if !(1..=self.mel_opts.num_bins).contains(&self.num_ceps) {
-            let (num_ceps, num_bins) = (self.num_ceps, self.mel_opts.num_bins);
-            let message = format!("Kaldi MFCC option `num_ceps` is {num_ceps}, expected 1 to num_bins ({num_bins})");
-            return Err(Error::Config(message));
-        }
-        let lifter = self.cepstral_lifter;
-        let knobs = [
-            energy_floor_knob(self.energy_floor),
-            ("cepstral_lifter", f64::from(lifter), "0 or more", lifter.is_finite() && lifter >= 0.0),
-        ];
-        options::check("Kaldi MFCC", &knobs)
-    }
-
-    /// What each coefficient is multiplied with, in the order of the DCT.
+    /// Factor of each coefficient, in the order of the DCT.
     fn scales(&self) -> Vec<f32> {
         let q = f64::from(self.cepstral_lifter);
         let lifter = |k: usize| if q == 0.0 { 1.0 } else { 1.0 + 0.5 * q * (PI * k as f64 / q).sin() };
@@ -82,7 +71,42 @@ impl KaldiMfccOptions {
     }
 }
 
-/// The plan of one recipe, and its work space.
+impl FeatureOptions for KaldiMfccOptions {
+    fn check(&self) -> Result<(), InvalidOption> {
+        self.frame_opts.check().map_err(|invalid| invalid.inside("frame_opts"))?;
+        self.mel_opts.check(&self.frame_opts).map_err(|invalid| invalid.inside("mel_opts"))?;
+        within("num_ceps", self.num_ceps, 1..=self.mel_opts.num_bins)?;
+        check_energy_floor(self.energy_floor)?;
+        within("cepstral_lifter", self.cepstral_lifter, 0.0..=1e6)
+    }
+
+    fn summary(&self) -> String {
+        format!("Kaldi MFCC, {} coefficients", self.num_ceps)
+    }
+
+    fn sample_rate_hz(&self) -> u32 {
+        self.frame_opts.samp_freq
+    }
+
+    fn bands(&self) -> usize {
+        self.num_ceps
+    }
+
+    fn frames(&self, n_samples: usize) -> usize {
+        self.frame_opts.frames(n_samples)
+    }
+
+    fn samples_for(&self, frames: usize) -> usize {
+        self.frame_opts.samples_for(frames)
+    }
+
+    fn extractor(&self) -> Result<FeatureExtractor, InvalidOption> {
+        let mut plan = KaldiMfcc::new(self.clone())?;
+        Ok(FeatureExtractor::new(plan.dim(), move |samples, features| plan.run(samples, features)))
+    }
+}
+
+/// Kaldi's MFCC, planned, with its scratch memory.
 ///
 /// ```
 /// # use persona_engine::dsp::kaldi::{KaldiMfcc, KaldiMfccOptions};
@@ -96,7 +120,7 @@ impl KaldiMfccOptions {
 pub struct KaldiMfcc {
     options: KaldiMfccOptions,
     bands: Bands,
-    /// The cosine transform, liftered.
+    /// DCT matrix with the lifter.
     dct: BandedMatrix,
     /// `[num_bins]`.
     log_bands: Vec<Lanes>,
@@ -105,14 +129,14 @@ pub struct KaldiMfcc {
 }
 
 impl KaldiMfcc {
-    /// Plans the recipe.
+    /// Plans the computation.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the field and its value, if an option makes no sense.
-    pub fn new(options: KaldiMfccOptions) -> Result<Self> {
-        let energy = Energy::wanted(options.use_energy, options.raw_energy);
-        let bands = Bands::new("Kaldi MFCC", &options.frame_opts, &options.mel_opts, true, energy)?;
+    /// [`InvalidOption`] for the first invalid option.
+    pub fn new(options: KaldiMfccOptions) -> Result<Self, InvalidOption> {
         options.check()?;
+        let energy = Energy::from_options(options.use_energy, options.raw_energy);
+        let bands = Bands::new(&options.frame_opts, &options.mel_opts, true, energy);
         Ok(Self {
             dct: Dct::new(bands.bands(), options.num_ceps).scaled(&options.scales()),
             log_bands: vec![Lanes::default(); bands.bands()],
@@ -122,23 +146,23 @@ impl KaldiMfcc {
         })
     }
 
-    /// The recipe.
+    /// The options.
     pub fn options(&self) -> &KaldiMfccOptions {
         &self.options
     }
 
-    /// Frames of `n_samples`; the table in [`crate::dsp::frame`] has the formulas.
+    /// Number of frames of `n_samples`; the table in [`crate::dsp::frame`] has the formulas.
     pub fn frames(&self, n_samples: usize) -> usize {
         self.bands.frames(n_samples)
     }
 
-    /// Columns: num_ceps.
+    /// Number of columns: num_ceps.
     pub fn dim(&self) -> usize {
         self.columns.len()
     }
 
-    /// `samples` `[n]` of full scale ±1 to `out` `[frames, num_ceps]`. What `out` held before is replaced; nothing is allocated
-    /// if its capacity suffices.
+    /// Replaces `out` by the features of `samples` `[n]` (full scale ±1): `[frames, num_ceps]`.
+    /// Allocates nothing if the capacity of `out` suffices.
     pub fn run(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         let (dim, count) = (self.dim(), self.frames(samples.len()));
         out.resize(count * dim, 0.0);
@@ -149,12 +173,12 @@ impl KaldiMfcc {
                 if self.options.htk_compat {
                     row.rotate_left(1);
                 }
-                void_unless_finite(row);
+                nan_unless_finite(row);
             }
         }
     }
 
-    /// The coefficients of at most 16 frames, side by side.
+    /// Computes the coefficients of at most 16 frames, one per lane.
     fn measure(&mut self, samples: &[f32], frames: Range<usize>) {
         let log_energies = self.bands.write(samples, frames, &mut self.log_bands);
         LN_FLOORED.run(Lanes::flat(&mut self.log_bands));
@@ -167,9 +191,9 @@ impl KaldiMfcc {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reference::{mfcc as naive, mfcc_recipes};
+    use super::super::reference::{mfcc as naive, mfcc_options};
     use super::*;
-    use crate::dsp::reference::{crema_d_wavs, golden_in, largest_difference, noise, yardstick};
+    use crate::dsp::reference::{crema_d_wavs, golden_in, largest_difference, noise, toolkit_features};
 
     fn run(options: &KaldiMfccOptions, samples: &[f32]) -> Vec<f32> {
         let mut out = vec![f32::NAN; 3];
@@ -181,7 +205,7 @@ mod tests {
 
     #[test]
     fn equals_the_reference_at_all_lengths() {
-        for (name, options) in mfcc_recipes() {
+        for (name, options) in mfcc_options() {
             for n in LENGTHS {
                 let samples = noise(n, 60);
                 let error = largest_difference(&run(&options, &samples), &naive(&samples, &options));
@@ -191,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn equals_the_reference_on_real_speech() {
+    fn equals_the_reference_on_recorded_speech() {
         for (clip, samples) in crema_d_wavs() {
-            for (name, options) in mfcc_recipes() {
+            for (name, options) in mfcc_options() {
                 let error = largest_difference(&run(&options, &samples), &naive(&samples, &options));
                 println!("{clip}, {name}: {error:.1e} from the f64 reference");
                 assert!(error <= 1e-3, "{clip}, {name}: {error}");
@@ -205,7 +229,7 @@ mod tests {
     #[test]
     fn equals_kaldi_native_fbank() {
         let samples = golden_in("kaldi", "samples");
-        for (name, options) in mfcc_recipes() {
+        for (name, options) in mfcc_options() {
             let want: Vec<f64> = golden_in("kaldi", &format!("mfcc.{name}")).into_iter().map(f64::from).collect();
             let error = largest_difference(&run(&options, &samples), &want);
             println!("{name}: {error:.1e} from kaldi-native-fbank");
@@ -214,10 +238,10 @@ mod tests {
     }
 
     #[test]
-    fn equals_kaldi_native_fbank_on_real_speech() {
+    fn equals_kaldi_native_fbank_on_recorded_speech() {
         for (clip, samples) in crema_d_wavs() {
-            for (name, options) in mfcc_recipes() {
-                let Some(want) = yardstick(&clip, &format!("mfcc.{name}")) else { return };
+            for (name, options) in mfcc_options() {
+                let Some(want) = toolkit_features(&clip, &format!("mfcc.{name}")) else { return };
                 let error = largest_difference(&run(&options, &samples), &want);
                 println!("{clip}, mfcc {name}: {error:.1e} from kaldi-native-fbank");
                 assert!(error <= 1e-3, "{clip}, {name}: {error}");
@@ -236,12 +260,12 @@ mod tests {
     }
 
     #[test]
-    fn a_used_plan_and_dirty_buffers_equal_new_ones() {
-        for (name, options) in mfcc_recipes() {
+    fn a_reused_plan_equals_a_new_one() {
+        for (name, options) in mfcc_options() {
             let mut plan = KaldiMfcc::new(options.clone()).unwrap();
             let mut out = Vec::new();
             for n in LENGTHS {
-                plan.bands.soil();
+                plan.bands.fill_with_nan();
                 plan.log_bands.fill(Lanes::of(f32::NAN));
                 plan.columns.fill(Lanes::of(f32::NAN));
                 out.fill(f32::NAN);
@@ -253,19 +277,19 @@ mod tests {
     }
 
     #[test]
-    fn bad_samples_void_the_frames_that_see_them_and_no_others() {
+    fn bad_samples_affect_only_the_frames_that_contain_them() {
         for bad in [f32::NAN, f32::INFINITY, 1e30] {
             let mut samples = noise(3000, 63);
             samples[1500] = bad;
             for (t, row) in run(&KaldiMfccOptions::default(), &samples).chunks_exact(13).enumerate() {
-                let sees = (t * 160..t * 160 + 400).contains(&1500);
-                assert!(row.iter().all(|v| v.is_nan() == sees), "{bad}, frame {t}");
+                let contains = (t * 160..t * 160 + 400).contains(&1500);
+                assert!(row.iter().all(|v| v.is_nan() == contains), "{bad}, frame {t}");
             }
         }
     }
 
     #[test]
-    fn senseless_options_are_named() {
+    fn invalid_options_are_named() {
         let default = KaldiMfccOptions::default;
         for (field, options) in [
             ("num_ceps", KaldiMfccOptions { num_ceps: 0, ..default() }),
@@ -274,16 +298,16 @@ mod tests {
             ("cepstral_lifter", KaldiMfccOptions { cepstral_lifter: -1.0, ..default() }),
             ("cepstral_lifter", KaldiMfccOptions { cepstral_lifter: f32::NAN, ..default() }),
             (
-                "dither",
+                "frame_opts.dither",
                 KaldiMfccOptions { frame_opts: FrameOptions { dither: 1.0, ..Default::default() }, ..default() },
             ),
             (
-                "num_bins",
+                "mel_opts.num_bins",
                 KaldiMfccOptions { mel_opts: MelOptions { num_bins: 250, ..Default::default() }, ..default() },
             ),
         ] {
             let message = KaldiMfcc::new(options).unwrap_err().to_string();
-            assert!(message.starts_with("Kaldi MFCC") && message.contains(&format!("`{field}` is ")), "{message}");
+            assert!(message.contains(&format!("`{field}` is ")), "{message}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Kaldi's front-ends spelled out in f64 without any short cut, and the recipes that golden values are made of.
+//! Reference implementation of Kaldi's front-ends in f64, and the options of the golden files.
 
 use std::f64::consts::PI;
 
@@ -6,7 +6,7 @@ use super::{FbankOptions, FrameOptions, KaldiMfccOptions, MelOptions, SampleScal
 use crate::dsp::reference::{dct, dft_power, kaldi_matrix};
 use crate::dsp::window::WindowType;
 
-/// Kaldi's floor under a logarithm: `FLT_EPSILON`.
+/// Kaldi's lower bound of an energy: `FLT_EPSILON`.
 const EPSILON: f64 = 1.192_092_895_507_812_5e-7;
 
 /// Sample i of the signal, reflected at its ends as often as needed.
@@ -33,7 +33,7 @@ fn window(options: &FrameOptions, n: usize) -> Vec<f64> {
     (0..n).map(weight).collect()
 }
 
-/// Where each frame begins.
+/// First sample of each frame.
 fn starts(options: &FrameOptions, n_samples: usize, n: i64, shift: i64) -> Vec<i64> {
     let n_samples = n_samples as i64;
     if options.snip_edges {
@@ -82,7 +82,7 @@ fn floored(log_energy: f64, energy_floor: f32) -> f64 {
     if energy_floor > 0.0 { log_energy.max(f64::from(energy_floor).ln()) } else { log_energy }
 }
 
-/// `[frames, dim]`.
+/// Kaldi's fbank `[frames, dim]`.
 pub(super) fn fbank(samples: &[f32], options: &FbankOptions) -> Vec<f64> {
     let bank = bank(&options.frame_opts, &options.mel_opts);
     let row = |(frame, log_energy): (Vec<f64>, f64)| {
@@ -100,7 +100,7 @@ pub(super) fn fbank(samples: &[f32], options: &FbankOptions) -> Vec<f64> {
     frames(samples, &options.frame_opts, options.raw_energy).into_iter().flat_map(row).collect()
 }
 
-/// `[frames, num_ceps]`.
+/// Kaldi's MFCC `[frames, num_ceps]`.
 pub(super) fn mfcc(samples: &[f32], options: &KaldiMfccOptions) -> Vec<f64> {
     let bank = bank(&options.frame_opts, &options.mel_opts);
     let q = f64::from(options.cepstral_lifter);
@@ -122,8 +122,9 @@ pub(super) fn mfcc(samples: &[f32], options: &KaldiMfccOptions) -> Vec<f64> {
     frames(samples, &options.frame_opts, options.raw_energy).into_iter().flat_map(row).collect()
 }
 
-/// The fbank recipes of the golden file, under their names there (tools/golden/kaldi.py has the same table).
-pub(super) fn fbank_recipes() -> Vec<(&'static str, FbankOptions)> {
+/// The fbank options of the golden file, by their names there (tools/golden/kaldi.py has the same
+/// table).
+pub(super) fn fbank_options() -> Vec<(&'static str, FbankOptions)> {
     let default = FbankOptions::default;
     let frame = FrameOptions::default;
     let bins = |num_bins| MelOptions { num_bins, ..MelOptions::default() };
@@ -168,7 +169,7 @@ pub(super) fn fbank_recipes() -> Vec<(&'static str, FbankOptions)> {
         (
             "telephone",
             FbankOptions {
-                frame_opts: FrameOptions { samp_freq: 8000.0, snip_edges: false, ..frame() },
+                frame_opts: FrameOptions { samp_freq: 8000, snip_edges: false, ..frame() },
                 mel_opts: MelOptions { num_bins: 24, low_freq: 60.0, high_freq: -400.0 },
                 ..default()
             },
@@ -199,8 +200,8 @@ pub(super) fn fbank_recipes() -> Vec<(&'static str, FbankOptions)> {
     ]
 }
 
-/// The MFCC recipes of the golden file, under their names there.
-pub(super) fn mfcc_recipes() -> Vec<(&'static str, KaldiMfccOptions)> {
+/// The MFCC options of the golden file, by their names there.
+pub(super) fn mfcc_options() -> Vec<(&'static str, KaldiMfccOptions)> {
     let default = KaldiMfccOptions::default;
     let frame = FrameOptions::default;
     vec![
@@ -208,7 +209,7 @@ pub(super) fn mfcc_recipes() -> Vec<(&'static str, KaldiMfccOptions)> {
         (
             "sre16",
             KaldiMfccOptions {
-                frame_opts: FrameOptions { samp_freq: 8000.0, snip_edges: false, ..frame() },
+                frame_opts: FrameOptions { samp_freq: 8000, snip_edges: false, ..frame() },
                 mel_opts: MelOptions { num_bins: 23, low_freq: 20.0, high_freq: 3700.0 },
                 num_ceps: 23,
                 ..default()

@@ -1,13 +1,13 @@
-//! Power spectra of 16 frames at once: what [`PowerSpectrum`] is for one.
+//! Power spectra of 16 frames at once; [`PowerSpectrum`] computes one.
 
 use crate::kernels::lanes::fft::RealFft;
 use crate::kernels::lanes::{LANES, Lanes};
 
 use super::spectrum::PowerSpectrum;
 
-/// FFT plan and its work space for frames of one length.
+/// FFT plan for 16 frames of one length, with its scratch memory.
 #[derive(Clone, Debug)]
-pub(super) struct PowerSpectra(Plan);
+pub(super) struct PowerSpectrumBatch(Plan);
 
 #[derive(Clone, Debug)]
 enum Plan {
@@ -15,7 +15,7 @@ enum Plan {
         fft: RealFft,
         scratch: Vec<Lanes>,
     },
-    /// Lengths with larger prime factors.
+    /// For lengths with larger prime factors.
     OneByOne {
         spectrum: PowerSpectrum,
         frame: Vec<f32>,
@@ -23,14 +23,14 @@ enum Plan {
     },
 }
 
-impl PowerSpectra {
+impl PowerSpectrumBatch {
     /// Plans frames of `n_fft` samples, any length of at least 1.
     pub(super) fn new(n_fft: usize) -> Self {
         let together = |fft| Plan::Together { fft, scratch: vec![Lanes::default(); n_fft] };
         Self(RealFft::new(n_fft).map_or_else(|| one_by_one(n_fft), together))
     }
 
-    /// n_fft / 2 + 1.
+    /// Number of bins: n_fft / 2 + 1.
     pub(super) fn bins(&self) -> usize {
         match &self.0 {
             Plan::Together { fft, .. } => fft.bins(),
@@ -38,10 +38,11 @@ impl PowerSpectra {
         }
     }
 
-    /// Powers of `frames` `[n_fft]` to `powers` `[bins]`. `frames` serves as work space: its contents are lost.
+    /// Writes the power spectra of `frames` `[n_fft]` to `powers` `[bins]`. `frames` is
+    /// overwritten.
     ///
     /// # Panics
-    /// If a length is not the planned one.
+    /// If a length differs from the planned one.
     pub(super) fn run(&mut self, frames: &mut [Lanes], powers: &mut [Lanes]) {
         match &mut self.0 {
             Plan::Together { fft, scratch } => fft.powers(frames, scratch, powers),
@@ -67,11 +68,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_the_spectrum_of_its_frame() {
+    fn each_lane_is_the_spectrum_of_its_frame() {
         for n_fft in [2, 14, 30, 400, 512, 2820] {
             let rows: Vec<Vec<f32>> = (0..LANES as u32).map(|lane| noise(n_fft, lane)).collect();
             let mut frames: Vec<Lanes> = (0..n_fft).map(|i| Lanes(std::array::from_fn(|l| rows[l][i]))).collect();
-            let mut plan = PowerSpectra::new(n_fft);
+            let mut plan = PowerSpectrumBatch::new(n_fft);
             let mut powers = vec![Lanes::of(f32::NAN); plan.bins()];
             plan.run(&mut frames, &mut powers);
             for (lane, mut row) in rows.into_iter().enumerate() {

@@ -1,8 +1,8 @@
-//! Mel bands of a signal's frames, 16 at a time.
+//! Mel spectrogram: mel band powers of all frames of a signal, 16 frames at a time.
 //!
 //! ```text
 //! frames of n_fft samples · window      dsp/frame.rs
-//! P[t, k] = | FFT(frame t)[k] |²        dsp/spectra.rs
+//! P[t, k] = | FFT(frame t)[k] |²        dsp/spectrum_batch.rs
 //! M[t, b] = Σ_k bank[b, k] · P[t, k]    dsp/mel.rs
 //! ```
 
@@ -12,27 +12,27 @@ use crate::kernels::lanes::{LANES, Lanes};
 
 use super::frame::Framing;
 use super::mel::MelBank;
-use super::spectra::PowerSpectra;
+use super::spectrum_batch::PowerSpectrumBatch;
 
-/// The plan, and its work space.
+/// Mel spectrogram, planned, with its scratch memory.
 #[derive(Clone, Debug)]
-pub(super) struct MelFrames {
+pub(super) struct MelSpectrogram {
     framing: Framing,
-    spectra: PowerSpectra,
+    spectra: PowerSpectrumBatch,
     bank: MelBank,
-    room: Vec<f32>,
+    scratch: Vec<f32>,
     frames: Vec<Lanes>,
     powers: Vec<Lanes>,
     bands: Vec<Lanes>,
 }
 
-impl MelFrames {
-    /// `bank` is of spectra of frames as long as the framing's.
+impl MelSpectrogram {
+    /// Plans for a filter bank over spectra of frames of the framing's length.
     pub(super) fn new(framing: Framing, bank: MelBank) -> Self {
         let n_fft = framing.window().len();
-        let spectra = PowerSpectra::new(n_fft);
+        let spectra = PowerSpectrumBatch::new(n_fft);
         Self {
-            room: Vec::new(),
+            scratch: Vec::new(),
             frames: vec![Lanes::default(); n_fft],
             powers: vec![Lanes::default(); spectra.bins()],
             bands: vec![Lanes::default(); bank.bands()],
@@ -42,17 +42,17 @@ impl MelFrames {
         }
     }
 
-    /// Frames of `n_samples`.
+    /// Number of frames of `n_samples`.
     pub(super) fn count(&self, n_samples: usize) -> usize {
         self.framing.count(n_samples)
     }
 
-    /// n_mels.
+    /// Number of bands: n_mels.
     pub(super) fn bands(&self) -> usize {
         self.bank.bands()
     }
 
-    /// `samples` `[n]` to `out` `[frames, n_mels]`, whose old contents are replaced.
+    /// Replaces `out` by the mel spectrogram of `samples` `[n]`: `[frames, n_mels]`.
     pub(super) fn run(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         let (count, bands) = (self.count(samples.len()), self.bands());
         out.resize(count * bands, 0.0);
@@ -62,18 +62,18 @@ impl MelFrames {
         }
     }
 
-    /// Spectra and bands of at most 16 frames.
+    /// Computes spectra and bands of at most 16 frames.
     fn measure(&mut self, samples: &[f32], frames: std::ops::Range<usize>) {
-        self.framing.grid().gather(samples, frames, &mut self.room, &mut self.frames);
+        self.framing.grid().gather(samples, frames, &mut self.scratch, &mut self.frames);
         multiply(&mut self.frames, self.framing.window());
         self.spectra.run(&mut self.frames, &mut self.powers);
         self.bank.run(&self.powers, &mut self.bands);
     }
 
-    /// Fills the work space with NaN: nothing of an earlier run may reach the next.
+    /// Fills the scratch memory with NaN, which must not reach the next result.
     #[cfg(test)]
-    pub(super) fn soil(&mut self) {
-        self.room.fill(f32::NAN);
+    pub(super) fn fill_with_nan(&mut self) {
+        self.scratch.fill(f32::NAN);
         for lanes in [&mut self.frames, &mut self.powers, &mut self.bands] {
             lanes.fill(Lanes::of(f32::NAN));
         }
@@ -91,7 +91,7 @@ mod tests {
     fn equals_numpy_layer_by_layer() {
         let samples = reference::golden("samples");
         let bank = MelBank::slaney(16_000, 1024, 128, 0.0, 8000.0);
-        let mut plan = MelFrames::new(Framing::new(hann_periodic(1024), 256), bank);
+        let mut plan = MelSpectrogram::new(Framing::new(hann_periodic(1024), 256), bank);
         let (powers, bands) = (reference::golden("power"), reference::golden("mel"));
         for (i, t) in [0, 10, 40, 75].into_iter().enumerate() {
             plan.measure(&samples, t / LANES * LANES..(t / LANES + 1) * LANES);

@@ -1,47 +1,55 @@
-//! The resampler's weights: the low-pass filter, sampled at every phase at which an output can lie between two inputs.
+//! Polyphase filter of the resampler: the low-pass, sampled at every phase that an output can have
+//! between two inputs.
 //!
-//! Conversion by L / M (`up` / `down`, without common factor) puts output k at input position k · M / L = n + r / L. Its value is
+//! Conversion by L / M (`up` / `down`, coprime) places output k at input position k · M / L = n + r
+//! / L. Its value is
 //!
 //! ```text
 //! y[k] = Σ_j x[n − H + 1 + j] · h(r / L + H − 1 − j)        j = 0 .. 2H − 1
 //! ```
 //!
-//! with H inputs on either side. There are L phases r / L. When L rows of 2H weights are few enough they are all stored
-//! (*exact*; `dsp/rounds.rs` lays them out). When they are not (44,101 Hz to 16,000 Hz would need 16,000 rows), Q + 1 phases are stored and the result is
-//! interpolated linearly between the two neighbours (*interpolated*).
+//! with H inputs on either side. There are L phases r / L. If L rows of 2H weights are few enough,
+//! all are stored (*exact*; `dsp/polyphase_blocks.rs` arranges them as a matrix). Otherwise (44,101
+//! Hz to 16,000 Hz would need 16,000 rows) Q + 1 phases are stored, and the output is interpolated
+//! linearly between the two neighbours (*interpolated*).
 //!
 //! # Error of the interpolation
 //!
-//! Let the phases be `δ` apart in periods of the lower rate, `δ ≤ 1 / 512`. Seen in the frequency domain, linear interpolation of
-//! samples `δ` apart multiplies the prototype's spectrum by `sinc²(f δ)` and adds images of it around the multiples i / δ,
-//! each weighted by `sinc²(f δ + i)`. The spectrum ends at f = 0.5, so the loss in the pass band is below `(π · 0.5 · δ)² / 3`
-//! = 3.1e-6 (0.00003 dB), and the image at i is below `(0.5 δ / i)²` ≈ 9.5e-7 / i², that is −120 dB for the first. All images
-//! together (two signs, Σ 1 / i² = π² / 6) stay below 3.2e-6, −110 dB, even if they fell on one frequency.
+//! Let the phases be `δ` apart in periods of the lower rate, `δ ≤ 1 / 512`. In the frequency
+//! domain, linear interpolation of samples `δ` apart multiplies the prototype's spectrum by
+//! `sinc²(f δ)` and adds images of it around the multiples i / δ, each weighted by `sinc²(f δ +
+//! i)`. The spectrum ends at f = 0.5, so the loss in the pass band is below `(π · 0.5 · δ)² / 3` =
+//! 3.1e-6 (0.00003 dB), and the image at i is below `(0.5 δ / i)²` ≈ 9.5e-7 / i², that is −120 dB
+//! for the first. All images together (two signs, Σ 1 / i² = π² / 6) stay below 3.2e-6, −110 dB,
+//! even if they fell on one frequency.
 
 use super::kaiser::KaiserSinc;
 use crate::kernels::dot::dots;
 
-/// Phases stored per period of the lower rate when the table is interpolated: the 1 / δ of the error analysis.
+/// Phases stored per period of the lower rate in an interpolated table: 1 / δ of the error
+/// analysis.
 const INTERPOLATED_PHASES: f64 = 512.0;
 
-/// Most weights that an exact table may have (2 MiB). All ratios among 8, 11.025, 16, 22.05, 24, 32, 44.1, 48, 96 and 192 kHz fit.
+/// Maximum number of weights of an exact table (2 MiB). All ratios among 8, 11.025, 16, 22.05, 24,
+/// 32, 44.1, 48, 96 and 192 kHz fit.
 const EXACT_WEIGHTS: u64 = 1 << 19;
 
-/// The weights of one conversion ratio.
+/// Polyphase filter of one conversion ratio.
 #[derive(Clone, Debug)]
-pub(crate) struct Phases {
-    /// H: inputs on either side of an output. A multiple of 8, so that rows fill whole vectors.
+pub(crate) struct PolyphaseFilter {
+    /// H: inputs on either side of an output, a multiple of 8, so that rows fill whole SIMD
+    /// vectors.
     half: usize,
-    /// L, the number of phases at which outputs lie.
+    /// L: number of phases of the outputs.
     up: u64,
-    /// Phases between one input and the next that have a row: L (exact) or Q (interpolated, and row Q as well).
+    /// Stored phases between two inputs: L (exact) or Q (interpolated, with row Q in addition).
     stored: u64,
     /// `[rows, 2 · half]`.
     rows: Vec<f32>,
 }
 
-impl Phases {
-    /// The table for conversion by `up` / `down`: exact if it is small enough.
+impl PolyphaseFilter {
+    /// Plans the conversion by `up` / `down`, exact if the table is small enough.
     pub(crate) fn new(up: u64, down: u64) -> Self {
         let exact = Self::row_length(up, down) as u64 * up <= EXACT_WEIGHTS;
         if exact { Self::exact(up, down) } else { Self::interpolated(up, down) }
@@ -64,7 +72,7 @@ impl Phases {
         let half = length / 2;
         let mut rows: Vec<f32> = Vec::with_capacity(n_rows as usize * length);
         for row in 0..n_rows {
-            // The filter is even, so the phase 1 − p has the weights of phase p backwards.
+            // The filter is even, so the weights of phase 1 − p are those of phase p in reverse.
             if 2 * row > stored {
                 let mirrored = (stored - row) as usize * length;
                 rows.extend_from_within(mirrored..mirrored + length);
@@ -77,7 +85,7 @@ impl Phases {
         Self { half, up, stored, rows }
     }
 
-    /// 2H for a ratio.
+    /// 2H of a ratio.
     fn row_length(up: u64, down: u64) -> usize {
         let half_width = KaiserSinc::for_ratio(up as f64 / down as f64).half_width();
         2 * (half_width.ceil() as usize).next_multiple_of(8)
@@ -88,17 +96,18 @@ impl Phases {
         self.half
     }
 
-    /// 2H: inputs that one output needs.
+    /// 2H: number of inputs of one output.
     pub(crate) fn length(&self) -> usize {
         2 * self.half
     }
 
-    /// Whether there is a row for each phase at which an output can lie: row r for phase r / L.
+    /// Whether every phase of an output has a row: row r for phase r / L.
     pub(crate) fn is_exact(&self) -> bool {
         self.stored == self.up
     }
 
-    /// The output at phase `remainder` / `up` after the input `around[half − 1]`; `around` is `[2 · half]`, `remainder` < `up`.
+    /// The output at phase `remainder` / `up` after the input `around[half − 1]`; `around` is `[2 ·
+    /// half]`, `remainder` < `up`.
     pub(crate) fn output(&self, remainder: u64, around: &[f32]) -> f32 {
         let fine = remainder * self.stored; // rates are below 2³², so this and `up` are exact
         let fraction = (fine % self.up) as f32 / self.up as f32;
@@ -124,7 +133,7 @@ mod tests {
         for (up, down) in
             [(1, 3), (160, 441), (640, 441), (1, 96), (96, 1), (383_999, 384_000), (384_000, 4_001), (4_001, 384_000)]
         {
-            let table = Phases::new(up, down);
+            let table = PolyphaseFilter::new(up, down);
             assert!(table.rows.len() as u64 <= EXACT_WEIGHTS, "{up} / {down}: {} weights", table.rows.len());
             assert_eq!(table.length() % 16, 0);
         }
@@ -136,13 +145,13 @@ mod tests {
         for a in rates {
             for b in [8_000, 16_000, 44_100, 48_000] {
                 let g = (1..=a.min(b)).rev().find(|g| a % g == 0 && b % g == 0).unwrap();
-                assert_eq!(Phases::new(b / g, a / g).stored, b / g, "{a} to {b}");
+                assert_eq!(PolyphaseFilter::new(b / g, a / g).stored, b / g, "{a} to {b}");
             }
         }
     }
 
-    /// The weights that `output` effectively uses, one by one: an impulse at each place.
-    fn effective(table: &Phases, remainder: u64) -> Vec<f64> {
+    /// The effective weights of `output`, measured by an impulse at each input.
+    fn effective(table: &PolyphaseFilter, remainder: u64) -> Vec<f64> {
         (0..table.length())
             .map(|j| {
                 let mut around = vec![0.0; table.length()];
@@ -156,7 +165,7 @@ mod tests {
     fn rows_are_the_filter_at_its_phase() {
         for (up, down) in [(3, 1), (160, 441), (2, 3)] {
             let filter = KaiserSinc::for_ratio(up as f64 / down as f64);
-            let table = Phases::exact(up, down);
+            let table = PolyphaseFilter::exact(up, down);
             for remainder in [0, 1, up - 1] {
                 for (j, weight) in effective(&table, remainder).into_iter().enumerate() {
                     let tau = remainder as f64 / up as f64 + table.half() as f64 - 1.0 - j as f64;
@@ -166,11 +175,11 @@ mod tests {
         }
     }
 
-    /// The bound of the error analysis in its own terms: the difference of the weights, in the frequency domain, at all frequencies.
+    /// The error analysis bounds the difference of the weights in the frequency domain.
     #[test]
     fn interpolated_weights_stay_within_the_error_analysis() {
         for (up, down) in [(160u64, 441u64), (441, 160), (16_000, 44_101)] {
-            let table = Phases::interpolated(up, down);
+            let table = PolyphaseFilter::interpolated(up, down);
             let filter = KaiserSinc::for_ratio(up as f64 / down as f64);
             let mut worst = 0.0f64;
             for remainder in (0..up).step_by((up / 40).max(1) as usize) {
