@@ -25,7 +25,8 @@ pub(super) struct Voice<'a> {
 
 /// Writes the summary: one column per voice.
 pub(super) fn write_summary(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Result<()> {
-    writeln!(out, "<div class=\"scroll\"><table class=\"summary\">\n<thead><tr><th></th>")?;
+    writeln!(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Summary\">")?;
+    writeln!(out, "<table class=\"summary\">\n<thead><tr><td></td>")?;
     voices
         .iter()
         .try_for_each(|voice| writeln!(out, "<th class=\"left\" scope=\"col\">{}</th>", escaped(&voice.name)))?;
@@ -103,7 +104,8 @@ pub(super) fn write_timeline(out: &mut dyn Write, collected: &PageCollector) -> 
     writeln!(out, "<details{class}>\n<summary>The timeline as a table ({} rows)</summary>", rows.len())?;
     let channel = if has_channels { "<th class=\"left\">channel</th>" } else { "" };
     let names = "<th class=\"left\">emotion</th><th class=\"left\">gender</th><th>age</th><th>speech</th>";
-    writeln!(out, "<div class=\"scroll\"><table>\n<thead><tr><th>from</th><th>to</th>{channel}{names}</tr></thead>")?;
+    writeln!(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Timeline as a table\">")?;
+    writeln!(out, "<table>\n<thead><tr><th>from</th><th>to</th>{channel}{names}</tr></thead>")?;
     writeln!(out, "<tbody>")?;
     rows.iter().take(MAX_ROWS).try_for_each(|(_, row)| writeln!(out, "{row}"))?;
     writeln!(out, "</tbody></table></div>")?;
