@@ -108,7 +108,6 @@ const CIRCLES: &[&[&str]] = &[
         "engine/verdict.rs",
     ],
     &["engine/catalogue.rs", "engine/embedded.rs"],
-    &["eval/calibration.rs", "eval/classes.rs"],
     &["nn/weights.rs", "nn/weights/header.rs"],
     &["server/health.rs", "server/service.rs", "server/token.rs"],
     &["server/observe.rs", "server/routes.rs"],

@@ -1,4 +1,4 @@
-//! How sure the answers are: probabilities of long recordings, intervals for ages, answers withheld.
+//! Calibration: probabilities of long recordings, age intervals, withheld predictions.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 

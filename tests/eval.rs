@@ -1,7 +1,7 @@
-//! `persona-engine eval` as a researcher uses it: tables in, measures out, and every broken table told by its line.
+//! `persona-engine eval`: metrics of labelled tables, and errors with line numbers for invalid tables.
 #![cfg(all(feature = "cli", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
-#![allow(clippy::print_stdout, reason = "the figures found, for those who look")]
+#![allow(clippy::print_stdout, reason = "prints the results")]
 
 mod common;
 
@@ -34,7 +34,7 @@ const LABELLED: &str = "file,emotion,sex,age,speaker,race\n\
     buzz two.wav,Happy,F,61.5,c,<b>y</b>\n\
     silence.wav,NEU,M,33,a,x\n";
 
-/// Writes a table into a folder and measures it.
+/// Writes a table into a folder and evaluates it.
 fn eval(folder: &Path, table: impl AsRef<[u8]>, more: &[&str]) -> Said {
     let path = folder.join("clips.csv");
     fs::write(&path, table).unwrap();
@@ -52,14 +52,16 @@ fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
 }
 
 #[test]
-fn a_table_of_recordings_gives_text_json_page_and_the_answers_of_infer() {
+fn a_table_of_recordings_gives_text_json_page_and_the_predictions_of_infer() {
     let folder = recordings("eval_recordings");
     let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let outputs = [file("out.json"), file("out.html"), file("out.csv")];
     let options = ["--json", &outputs[0], "--html", &outputs[1], "--predictions", &outputs[2], "--bootstrap", "100"];
     let said = eval(&folder, LABELLED, &options);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    for word in ["campplus-fcn on 4 clips of 3 speakers", "accuracy", "RMSE", "1 clip got no answer: silence", "race"] {
+    for word in
+        ["campplus-fcn on 4 clips of 3 speakers", "accuracy", "RMSE", "1 clip without prediction: silence", "race"]
+    {
         assert!(said.out.contains(word), "{word} is missing:\n{}", said.out);
     }
     let fits = |line: &str| line.chars().count() <= 100 || line.contains("clips.csv");
@@ -74,10 +76,10 @@ fn a_table_of_recordings_gives_text_json_page_and_the_answers_of_infer() {
     let columns: Vec<_> = report["groups"].as_array().unwrap().iter().map(|g| g["column"].as_str().unwrap()).collect();
     assert!(["sex", "age_band", "race", "emotion"].iter().all(|column| columns.contains(column)), "{columns:?}");
     assert_self_contained(&fs::read_to_string(folder.join("out.html")).unwrap());
-    assert_answers_of_infer(&folder);
+    assert_predictions_of_infer(&folder);
 }
 
-/// One page, nothing fetched, and nothing of the table taken for markup.
+/// One page that loads nothing else and escapes the text of the table.
 fn assert_self_contained(page: &str) {
     assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"));
     for outside in ["<script", "<link", "src=", "url(", "@import", "<b>y</b>"] {
@@ -89,7 +91,7 @@ fn assert_self_contained(page: &str) {
     assert!(page.contains("&lt;b&gt;y&lt;/b&gt;"));
 }
 
-fn assert_answers_of_infer(folder: &Path) {
+fn assert_predictions_of_infer(folder: &Path) {
     let rows = rows(&folder.join("out.csv"));
     assert_eq!(rows.len(), 4);
     for row in &rows {
@@ -112,9 +114,10 @@ fn assert_answers_of_infer(folder: &Path) {
     assert_eq!((rows[2]["line"].as_str(), rows[2]["true_age"].as_str()), ("4", "61.5"));
 }
 
-/// A clip that the speech detector refuses is an answer to be counted, no problem of the table; without the detector it is measured.
+/// A clip that speech detection rejects is counted by its reason and is not a problem of the table; without detection it is
+/// evaluated.
 #[test]
-fn what_is_no_speech_is_counted_by_its_reason_and_measured_when_asked() {
+fn clips_without_speech_are_counted_and_evaluated_on_request() {
     let folder = recordings("eval_no_speech");
     let tone: Vec<f32> = (0..32_000).map(|i| 0.3 * (i as f32 * 0.1).sin()).collect();
     fs::write(folder.join("tone.wav"), wav(1, 1, 16_000, 16, &pcm16(&tone))).unwrap();
@@ -126,13 +129,13 @@ fn what_is_no_speech_is_counted_by_its_reason_and_measured_when_asked() {
         (said.out, json(&out))
     };
     let (text, report) = measured(&table, &[]);
-    assert!(text.contains("1 clip got no answer: no_speech"), "{text}");
+    assert!(text.contains("1 clip without prediction: no_speech"), "{text}");
     assert_eq!(report["no_answer"], serde_json::json!({"no_speech": 1, "silence": 1}));
     assert_eq!((&report["input"]["clips"], &report["overall"]["age"]["clips"]), (&5.into(), &3.into()));
     assert_eq!((&report["problems"]["count"], &report["settings"]["activity"]), (&0.into(), &true.into()));
 
     let (text, report) = measured(&table, &["--no-activity"]);
-    assert!(text.contains("without the speech detector") && !text.contains("answer: no_speech"), "{text}");
+    assert!(text.contains("without speech detection") && !text.contains("prediction: no_speech"), "{text}");
     assert_eq!(report["no_answer"], serde_json::json!({"silence": 1}));
     assert_eq!((&report["overall"]["age"]["clips"], &report["settings"]["activity"]), (&4.into(), &false.into()));
 
@@ -141,7 +144,7 @@ fn what_is_no_speech_is_counted_by_its_reason_and_measured_when_asked() {
     assert_eq!(report["no_answer"], serde_json::json!({"no_speech": 1}));
 }
 
-/// The interval that a system gives with an age is measured as it is reported.
+/// Age intervals are evaluated as they are reported.
 #[test]
 fn the_interval_of_an_age_is_measured() {
     let folder = recordings("eval_interval");
@@ -159,7 +162,7 @@ fn the_interval_of_an_age_is_measured() {
     }
     assert_eq!((rows[3]["clip"].as_str(), rows[3]["age_low"].as_str()), ("silence.wav", ""));
     assert_eq!(json(Path::new(&out))["overall"]["age"]["interval_claimed"], 0.8);
-    assert!(said.out.contains("interval coverage") && said.out.contains("80.0 % claimed"), "{}", said.out);
+    assert!(said.out.contains("interval coverage") && said.out.contains("80.0 % nominal"), "{}", said.out);
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
     assert_eq!(results[0], results[2]);
 }
 
-/// Six clips of made-up features of 40 frames.
+/// Six clips of synthetic features of 40 frames.
 fn features(folder: &Path) -> PathBuf {
     let bytes: Vec<Vec<u8>> = (0..6).map(|k| (0..40 * 128_u32).map(|i| (i * (k + 3) % 251) as u8).collect()).collect();
     let views = bytes
@@ -192,7 +195,7 @@ fn features(folder: &Path) -> PathBuf {
 const CLIPS: &str = "clip,actor,emotion,age,fold\nc0,1001,ANG,30,0\nc1,1001,SAD,30,0\nc2,elsewhere,FEA,50,1\nc3,1002,HAP,20,0\nc4,d,NEU,41,0\nc5,e,DIS,66,0\n";
 
 #[test]
-fn stored_features_are_measured_and_training_voices_told_loudly() {
+fn stored_features_are_evaluated_and_training_speakers_are_reported() {
     let folder = folder("eval_features");
     let features = features(&folder);
     let out = folder.join("out.json");
@@ -200,11 +203,11 @@ fn stored_features_are_measured_and_training_voices_told_loudly() {
     let said = eval(&folder, CLIPS, &options);
     assert_eq!(said.code, Some(0), "{}", said.err);
     for text in [&said.err, &said.out] {
-        assert!(text.contains("TRAINED ON THESE VOICES: 2 of the 5 speakers"), "{text}");
+        assert!(text.contains("TRAINED ON THESE SPEAKERS: 2 of the 5 speakers"), "{text}");
     }
     let report = json(&out);
     assert_eq!(report["training_overlap"]["speakers"], serde_json::json!(["1001", "1002"]));
-    assert!(report["warnings"][0].as_str().unwrap().contains("TRAINED ON THESE VOICES"));
+    assert!(report["warnings"][0].as_str().unwrap().contains("TRAINED ON THESE SPEAKERS"));
     assert!(report["overall"]["gender"].is_null() && report["gender_detail"].is_null());
     let chosen = eval(&folder, CLIPS, &[&options[..], &["--where", "fold=1"]].concat());
     assert!(chosen.out.contains("on 1 clip of 1 speaker") && !chosen.err.contains("TRAINED"), "{}", chosen.out);
@@ -218,7 +221,7 @@ fn stored_features_are_measured_and_training_voices_told_loudly() {
 }
 
 #[test]
-fn the_seed_moves_intervals_and_nothing_else() {
+fn the_seed_changes_the_intervals_alone() {
     let folder = folder("eval_seed");
     let features = features(&folder);
     let measured = |seed: &str| {
@@ -235,7 +238,7 @@ fn the_seed_moves_intervals_and_nothing_else() {
 }
 
 #[test]
-fn what_cannot_be_used_is_refused_by_line_or_left_out_and_counted() {
+fn problems_are_errors_by_line_or_skipped_and_counted() {
     let folder = recordings("eval_problems");
     fs::write(folder.join("broken.wav"), b"RIFF....WAVEnothing").unwrap();
     let table = "\u{feff}file,emotion,sex,age,speaker\r\n\
@@ -249,9 +252,17 @@ fn what_cannot_be_used_is_refused_by_line_or_left_out_and_counted() {
     let out = folder.join("out.json");
     let refused = eval(&folder, table, &["--json", out.to_str().unwrap()]);
     assert_eq!((refused.code, refused.out.as_str(), out.exists()), (Some(2), "", false), "{}", refused.err);
-    for told in
-        ["clips.csv: line 3", "`gone.wav`", "line 4", "line 5", "`bored`", "line 6", "`NaN`", "line 8", "--keep-going"]
-    {
+    for told in [
+        "clips.csv: table is malformed: line 3",
+        "`gone.wav`",
+        "line 4",
+        "line 5",
+        "`bored`",
+        "line 6",
+        "`NaN`",
+        "line 8",
+        "--keep-going",
+    ] {
         assert!(refused.err.contains(told), "{told} is missing:\n{}", refused.err);
     }
     let going = eval(&folder, table, &["--keep-going", "--json", out.to_str().unwrap()]);
@@ -272,7 +283,7 @@ fn what_cannot_be_used_is_refused_by_line_or_left_out_and_counted() {
 }
 
 #[test]
-fn a_recording_that_breaks_is_refused_by_its_line_for_any_number_of_threads() {
+fn an_unreadable_recording_is_an_error_with_its_line_for_any_number_of_threads() {
     let folder = recordings("eval_broken");
     fs::write(folder.join("broken.wav"), b"RIFF....WAVEnothing").unwrap();
     fs::write(folder.join("worse.wav"), b"").unwrap();
@@ -285,18 +296,18 @@ fn a_recording_that_breaks_is_refused_by_its_line_for_any_number_of_threads() {
 }
 
 #[test]
-fn tables_and_options_that_make_no_sense_are_set_up_errors() {
+fn invalid_tables_and_options_are_set_up_errors() {
     let folder = recordings("eval_senseless");
     let cases: &[(&[u8], &[&str], &str)] = &[
         (b"", &[], "empty"),
         (b"file,emotion\n", &[], "no rows"),
         (b"path,emotion\nspeech.wav,ANG\n", &[], "no column `file`"),
-        (b"file,mood\nspeech.wav,ANG\n", &[], "no column of labels"),
-        (b"file,emotion,FILE\nspeech.wav,ANG,x\n", &[], "named twice"),
+        (b"file,mood\nspeech.wav,ANG\n", &[], "no label column"),
+        (b"file,emotion,FILE\nspeech.wav,ANG,x\n", &[], "duplicate column"),
         (b"file,emotion\nspeech.wav,bored\n", &["--keep-going"], "`bored`"),
         (b"file,emotion\nspeech.wav,\n", &["--keep-going"], "is empty"),
         (b"file,emotion\n\"speech.wav,ANG\n", &[], "fields"),
-        (b"\x00\xff\xfe\n\n\n", &[], "no CSV table"),
+        (b"\x00\xff\xfe\n\n\n", &[], "not UTF-8 text"),
         (b"file,emotion\nspeech.wav,ANG\n", &["--where", "fold=0"], "no column `fold`"),
         (b"file,emotion\nspeech.wav,ANG\n", &["--where", "emotion=SAD"], "the table has ANG"),
         (b"file,emotion\nspeech.wav,ANG\n", &["--group-by", "fold"], "no column `fold`"),
@@ -313,10 +324,10 @@ fn tables_and_options_that_make_no_sense_are_set_up_errors() {
     }
 }
 
-/// The corpus's own table and features: figures from them are those of a plain count over the answers.
+/// The metrics of CREMA-D's table and features equal those counted from the predictions.
 #[test]
-fn crema_d_is_measured_from_its_features() {
-    let Some(data) = common::data("crema_d_is_measured_from_its_features") else { return };
+fn crema_d_is_evaluated_from_its_features() {
+    let Some(data) = common::data("crema_d_is_evaluated_from_its_features") else { return };
     let folder = folder("eval_crema_d");
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (table, features) = (data.join("crema_d/clips.csv"), data.join("crema_d/logmel_u8.safetensors"));
@@ -338,7 +349,7 @@ fn crema_d_is_measured_from_its_features() {
         &predictions,
     ]);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.err.contains("TRAINED ON THESE VOICES"), "{}", said.err);
+    assert!(said.err.contains("TRAINED ON THESE SPEAKERS"), "{}", said.err);
     let (report, rows) = (json(Path::new(&out)), rows(Path::new(&predictions)));
     let right = rows.iter().filter(|row| row["emotion"] == row["true_emotion"]).count() as f64 / rows.len() as f64;
     let accuracy = report["overall"]["emotion"]["accuracy"]["value"].as_f64().unwrap();

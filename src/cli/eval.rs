@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use persona_engine::engine::{Engine, Options};
-use persona_engine::eval::{self, Bootstrap, Condition, Evaluation, Request, Selection};
+use persona_engine::eval::{self, Bootstrap, Evaluation, Request, RowFilter, Selection};
 use persona_engine::{Error, Result};
 
 use super::Stop;
@@ -24,7 +24,7 @@ pub(super) struct EvalArgs {
     features: Option<PathBuf>,
     /// The rows with this value alone. Again for one column: any of the values; for another: both.
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
-    conditions: Vec<String>,
+    filters: Vec<String>,
     /// The first N of these rows alone.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -112,12 +112,12 @@ impl EvalArgs {
     }
 
     fn request(&self) -> Result<Request> {
-        let conditions = self.conditions.iter().map(|text| Condition::parse(text)).collect::<Result<_>>()?;
-        let own_words = self.labels.iter().map(|text| word(text)).collect::<Result<_>>()?;
+        let filters = self.filters.iter().map(|text| RowFilter::parse(text)).collect::<Result<_>>()?;
+        let aliases = self.labels.iter().map(|text| word(text)).collect::<Result<_>>()?;
         Ok(Request {
             table: self.table.clone(),
             features: self.features.clone(),
-            selection: Selection { conditions, limit: self.limit.map(|n| n as usize), own_words },
+            selection: Selection { filters, limit: self.limit.map(|n| n as usize), aliases },
             group_by: self.group_by.clone(),
             bootstrap: Bootstrap { draws: self.bootstrap, seed: self.seed },
             threads: usize::from(self.threads),
@@ -136,7 +136,7 @@ impl EvalArgs {
             written(path, |to| Ok(eval::write_html(to, evaluation)?))?;
         }
         if let Some(path) = &self.predictions {
-            written(path, |to| eval::write_predictions(to, &evaluation.answers, engine.system().manifest()))?;
+            written(path, |to| eval::write_predictions(to, &evaluation.clips, engine.system().manifest()))?;
         }
         Ok(())
     }
@@ -145,6 +145,6 @@ impl EvalArgs {
 fn word(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((word, label)) if !word.trim().is_empty() => Ok((word.to_owned(), label.to_owned())),
-        _ => Err(Error::Config(format!("`{text}`: WORD=LABEL was expected, such as calm=neutral"))),
+        _ => Err(Error::Usage(format!("`{text}`: expected WORD=LABEL, such as calm=neutral"))),
     }
 }

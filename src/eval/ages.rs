@@ -1,20 +1,20 @@
-//! How well ages are told, in years, from sums over clips.
+//! Age metrics in years (RMSE, MAE, bias, correlation, interval coverage), computed from sums over clips.
 
-use super::classes::ratio;
+use super::ratio::ratio;
 use crate::engine::Interval;
 
-/// One clip: its true age, and the answer.
+/// True and predicted age of one clip.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AgeCase {
-    /// Years.
+    /// True age in years.
     pub truth: f64,
-    /// Years.
+    /// Predicted age in years.
     pub years: f64,
-    /// Where the truth may lie, of systems that say so.
+    /// Predicted interval, for models that have one.
     pub interval: Option<Interval>,
 }
 
-/// Ages are summed as differences from this one, so that their squares do not drown their spread.
+/// Ages are summed relative to this one, so that the variance is not lost in the sums of squares.
 const ORIGIN: f64 = 40.0;
 
 /// Sums over clips.
@@ -36,14 +36,14 @@ pub struct AgeSums {
 }
 
 impl AgeSums {
-    /// Over these clips.
+    /// Sums over these clips.
     pub fn of<'a>(cases: impl IntoIterator<Item = &'a AgeCase>) -> Self {
         let mut sums = Self::default();
         cases.into_iter().for_each(|case| sums.add(case));
         sums
     }
 
-    /// One more clip.
+    /// Adds one clip.
     pub fn add(&mut self, case: &AgeCase) {
         let (error, truth, years) = (case.years - case.truth, case.truth - ORIGIN, case.years - ORIGIN);
         self.clips += 1.0;
@@ -63,7 +63,7 @@ impl AgeSums {
         }
     }
 
-    /// Adds other sums `times` over.
+    /// Adds other sums, multiplied by `times`.
     pub fn add_times(&mut self, other: &Self, times: f64) {
         self.clips += times * other.clips;
         self.error += times * other.error;
@@ -85,7 +85,7 @@ impl AgeSums {
         self.clips
     }
 
-    /// Root of the mean squared error. Nothing over no clips, here and below.
+    /// Root mean squared error. `None` of no clips, here and below.
     pub fn rmse(&self) -> Option<f64> {
         ratio(self.squared_error, self.clips).map(f64::sqrt)
     }
@@ -95,17 +95,17 @@ impl AgeSums {
         ratio(self.absolute_error, self.clips)
     }
 
-    /// Mean of answer − truth: above 0 where people are taken for older.
+    /// Mean of predicted − true age: positive if people are predicted too old.
     pub fn bias(&self) -> Option<f64> {
         ratio(self.error, self.clips)
     }
 
-    /// Pearson's correlation of answer and truth; nothing where either is constant.
+    /// Pearson correlation of predicted and true age; `None` if either is constant.
     pub fn correlation(&self) -> Option<f64> {
         let moment = |product: f64, a: f64, b: f64| product * self.clips - a * b;
         let (truth, years) =
             (moment(self.truth_squared, self.truth, self.truth), moment(self.years_squared, self.years, self.years));
-        // what rounding leaves of a constant's spread
+        // the variance of a constant after rounding errors
         let constant = |moment: f64, squared: f64| moment <= 1e-12 * squared * self.clips;
         if constant(truth, self.truth_squared) || constant(years, self.years_squared) {
             return None;
@@ -113,17 +113,17 @@ impl AgeSums {
         Some((moment(self.product, self.truth, self.years) / (truth.sqrt() * years.sqrt())).clamp(-1.0, 1.0))
     }
 
-    /// The share of intervals that hold the truth; nothing of a system without intervals.
+    /// Share of intervals that contain the true age; `None` for a model without intervals.
     pub fn coverage(&self) -> Option<f64> {
         ratio(self.covered, self.intervals)
     }
 
-    /// Mean width of the intervals.
+    /// Mean width of the intervals in years.
     pub fn width(&self) -> Option<f64> {
         ratio(self.width, self.intervals)
     }
 
-    /// The coverage that the system claims.
+    /// The nominal coverage that the model states.
     pub fn claimed_coverage(&self) -> Option<f64> {
         ratio(self.claimed, self.intervals)
     }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_count_where_there_are_some() {
+    fn intervals_are_evaluated_where_they_exist() {
         let with = |truth, low_years, high_years| AgeCase {
             truth,
             years: 30.0,

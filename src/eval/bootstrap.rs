@@ -1,23 +1,25 @@
-//! How sure a measured figure is: 95 % intervals by drawing speakers again.
+//! Cluster bootstrap: 95 % confidence intervals by resampling speakers.
 //!
-//! Clips of one speaker are alike, so what is drawn (with replacement, as many as there are) is speakers and not clips: a cluster bootstrap. The
-//! interval is the 2.5th to the 97.5th percentile of the draws (Efron and Tibshirani 1993, ch. 13), between neighbours linearly as numpy's.
+//! Clips of one speaker are correlated, so speakers and not clips are drawn, with replacement, as many as there are. The
+//! interval is the 2.5th to the 97.5th percentile of the replicates (Efron and Tibshirani 1993, ch. 13), interpolated
+//! linearly like numpy's.
 
 use crate::error::{Error, Result};
 
-/// The share of draws that an interval holds.
+/// Confidence level: the share of replicates inside an interval.
 pub(super) const CONFIDENCE: f64 = 0.95;
-/// Under so many units there is no interval: draws of two or three speakers know nothing of a fourth.
+/// Minimum number of units for an interval: resampling two or three speakers says nothing about a fourth.
 pub(super) const MIN_UNITS: usize = 5;
-/// The most draws.
+/// Maximum number of draws.
 pub(super) const MAX_DRAWS: usize = 100_000;
 
-/// How often is drawn, and from which seed. The same seed gives the same intervals.
+/// Number of draws and seed. The same seed gives the same intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bootstrap {
     /// Draws; 0 gives no intervals.
     pub draws: usize,
-    /// Start of the random numbers. Every set of clips starts from it anew, so no interval depends on which others are asked for.
+    /// Seed of the random numbers. Every set of clips starts from it, so an interval does not depend on which others are
+    /// computed.
     pub seed: u64,
 }
 
@@ -36,8 +38,9 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// Intervals of `M` measures over `units`. `measure` is given how often each unit was drawn. A draw for which a measure is not defined is left
-    /// out of that measure's interval; with fewer than [`MIN_UNITS`] units, or where not even half of the draws are defined, there is none.
+    /// Intervals of `M` metrics over `units`. `measure` receives how often each unit was drawn. A draw for which a metric
+    /// is undefined is omitted from that metric's interval. `None` with fewer than [`MIN_UNITS`] units, or if fewer than
+    /// half of the draws are defined.
     pub(super) fn intervals<const M: usize>(
         self,
         units: usize,
@@ -60,7 +63,7 @@ impl Bootstrap {
     }
 }
 
-/// The ends of the middle [`CONFIDENCE`].
+/// The ends of the central [`CONFIDENCE`] of the values.
 fn percentiles(mut values: Vec<f64>) -> Option<(f64, f64)> {
     values.sort_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
@@ -73,7 +76,7 @@ fn percentiles(mut values: Vec<f64>) -> Option<(f64, f64)> {
     Some((at(tail), at(1.0 - tail)))
 }
 
-/// Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"; the constants are those of its figure 17.
+/// SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", constants of figure 17).
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -85,7 +88,7 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// 0 to `n − 1`: the upper half of the product with `n` (Lemire 2019). For n speakers its bias is n in 2⁶⁴.
+    /// Uniform from 0 to `n − 1`: the upper half of the product with `n` (Lemire 2019), with a bias of n in 2⁶⁴.
     fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
@@ -96,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn random_numbers_are_those_of_the_paper() {
+    fn random_numbers_equal_the_published_ones() {
         // the published test values of the generator for the seed 1234567
         let mut random = SplitMix64(1_234_567);
         let values: Vec<u64> = (0..3).map(|_| random.next()).collect();
@@ -104,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_lie_between_neighbours() {
+    fn percentiles_interpolate_between_neighbours() {
         let values: Vec<f64> = (0..=100).rev().map(f64::from).collect();
         let (low, high) = percentiles(values).unwrap();
         approx::assert_abs_diff_eq!(low, 2.5, epsilon = 1e-12);
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_of_many_has_the_interval_of_its_standard_error() {
+    fn the_interval_of_a_mean_follows_its_standard_error() {
         let values: Vec<f64> = (0..400).map(|i| f64::from(i % 20)).collect();
         let mean = |times: &[u32]| {
             let sum: f64 = times.iter().zip(&values).map(|(&t, v)| f64::from(t) * v).sum();
@@ -130,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn every_draw_has_as_many_as_there_are() {
+    fn every_draw_has_as_many_units_as_there_are() {
         Bootstrap { draws: 50, seed: 1 }.intervals(9, |times| {
             assert_eq!(times.iter().sum::<u32>(), 9);
             [None]
@@ -138,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_has_no_interval() {
+    fn too_few_units_or_defined_draws_give_no_interval() {
         let bootstrap = Bootstrap { draws: 100, seed: 1 };
         assert_eq!(bootstrap.intervals(MIN_UNITS - 1, |_| [Some(1.0)]), [None]);
         assert_eq!(bootstrap.intervals(5, |times| [(times[0] > 3).then_some(1.0)]), [None]);

@@ -1,13 +1,13 @@
-//! Whether a confidence is worth its number: expected calibration error and the reliability table.
+//! Expected calibration error (ECE) and the reliability table.
 //!
-//! Guo et al. 2017, "On calibration of modern neural networks", eq. 3: the clips are sorted into [`BINS`] bins of equal width by the confidence of
-//! the label given, bin `i` being `(i / BINS, (i + 1) / BINS]`, and
+//! Guo et al. 2017, "On calibration of modern neural networks", eq. 3: the clips are sorted into [`BINS`] bins of equal
+//! width by the confidence of the predicted label, bin `i` being `(i / BINS, (i + 1) / BINS]`, and
 //!
 //! ```text
 //! ECE = Σᵢ clipsᵢ / clips · |accuracyᵢ − mean confidenceᵢ|
 //! ```
 
-use super::classes::ratio;
+use super::ratio::ratio;
 
 /// Number of bins.
 pub const BINS: usize = 15;
@@ -16,7 +16,7 @@ pub const BINS: usize = 15;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Bin {
     clips: f64,
-    right: f64,
+    correct: f64,
     confidence: f64,
 }
 
@@ -29,53 +29,53 @@ pub struct Calibration {
 /// A row of the reliability table: the clips of one bin.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reliability {
-    /// Lower edge of the bin, not in it.
+    /// Lower edge of the bin, excluded.
     pub low: f64,
-    /// Upper edge, in it.
+    /// Upper edge, included.
     pub high: f64,
-    /// Clips.
+    /// Number of clips.
     pub clips: f64,
-    /// Their mean confidence; nothing of no clips.
+    /// Their mean confidence; `None` of no clips.
     pub confidence: Option<f64>,
-    /// The share that is right; nothing of no clips.
+    /// Share that is correct; `None` of no clips.
     pub accuracy: Option<f64>,
 }
 
 impl Calibration {
-    pub(super) fn add(&mut self, confidence: f64, right: bool) {
+    pub(super) fn add(&mut self, confidence: f64, correct: bool) {
         let bin = &mut self.bins[bin_of(confidence)];
         bin.clips += 1.0;
         bin.confidence += confidence;
-        bin.right += f64::from(u8::from(right));
+        bin.correct += f64::from(u8::from(correct));
     }
 
     pub(super) fn add_times(&mut self, other: &Self, times: f64) {
         for (bin, more) in self.bins.iter_mut().zip(&other.bins) {
             bin.clips += times * more.clips;
             bin.confidence += times * more.confidence;
-            bin.right += times * more.right;
+            bin.correct += times * more.correct;
         }
     }
 
-    /// Expected calibration error; nothing over no clips.
+    /// Expected calibration error; `None` of no clips.
     pub fn ece(&self) -> Option<f64> {
-        let gap = self.bins.iter().map(|bin| (bin.right - bin.confidence).abs()).sum();
+        let gap = self.bins.iter().map(|bin| (bin.correct - bin.confidence).abs()).sum();
         ratio(gap, self.bins.iter().map(|bin| bin.clips).sum())
     }
 
-    /// One row a bin, the least confident first.
+    /// One row per bin, in ascending order of confidence.
     pub fn reliability(&self) -> impl Iterator<Item = Reliability> + '_ {
         self.bins.iter().enumerate().map(|(i, bin)| Reliability {
             low: i as f64 / BINS as f64,
             high: (i + 1) as f64 / BINS as f64,
             clips: bin.clips,
             confidence: ratio(bin.confidence, bin.clips),
-            accuracy: ratio(bin.right, bin.clips),
+            accuracy: ratio(bin.correct, bin.clips),
         })
     }
 }
 
-/// The bin that a confidence in [0, 1] falls in; 0 falls in the first.
+/// Index of the bin of a confidence in [0, 1]; 0 is in the first.
 fn bin_of(confidence: f64) -> usize {
     ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1
 }
@@ -90,11 +90,11 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_definition() {
+    fn ece_equals_the_definition() {
         let mut calibration = Calibration::default();
-        // one bin of three clips, two right, confidence 0.75; one of one clip, wrong, 0.95
-        for (confidence, right) in [(0.74, true), (0.75, true), (0.76, false), (0.95, false)] {
-            calibration.add(confidence, right);
+        // one bin of three clips, two correct, confidence 0.75; one of one clip, wrong, 0.95
+        for (confidence, correct) in [(0.74, true), (0.75, true), (0.76, false), (0.95, false)] {
+            calibration.add(confidence, correct);
         }
         let expected = 3.0 / 4.0 * (0.75_f64 - 2.0 / 3.0).abs() + 1.0 / 4.0 * 0.95;
         approx::assert_abs_diff_eq!(calibration.ece().unwrap(), expected, epsilon = 1e-15);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_coin_called_a_coin_is_calibrated() {
+    fn confidence_one_half_at_accuracy_one_half_is_calibrated() {
         let mut calibration = Calibration::default();
         (0..10).for_each(|i| calibration.add(0.5, i % 2 == 0));
         assert_eq!(calibration.ece(), Some(0.0));

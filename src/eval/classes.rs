@@ -1,37 +1,39 @@
-//! How well labels are told: accuracy, recall, F1 and the likelihood of the truth, all from sums over clips.
+//! Classification metrics (accuracy, recall, F1, negative log-likelihood), computed from sums over clips.
 //!
-//! Everything here is a function of a few sums, and sums of clips add up to sums of speakers: so the bootstrap draws speakers without
-//! looking at a clip again.
+//! Every metric is a function of a few sums, and sums over clips add up to sums over speakers, so that the bootstrap can
+//! resample speakers without reading the clips again.
 
 use super::calibration::Calibration;
-use super::prediction::ClassAnswer;
+use super::prediction::ClassPrediction;
+use super::ratio::{mean, ratio};
 
-/// Probabilities are printed to a millionth; one that is printed as 0 counts as half of that, so that the likelihood stays finite.
+/// Probabilities are rounded to a millionth; one that is rounded to 0 counts as half of that, so that the likelihood stays
+/// finite.
 pub const PROBABILITY_FLOOR: f64 = 5e-7;
 
-/// One clip: its true label, and the answer.
+/// True label and prediction of one clip.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClassCase {
     /// Index of the true label.
     pub truth: usize,
-    /// Index of the label given.
+    /// Index of the predicted label.
     pub predicted: usize,
-    /// Probability of the label given.
+    /// Probability of the predicted label.
     pub confidence: f64,
     /// `−ln p(truth)`, natural logarithm, `p` at least [`PROBABILITY_FLOOR`].
-    pub surprise: f64,
+    pub nll: f64,
 }
 
 impl ClassCase {
-    /// Nothing for an answer that lacks the labels in question.
-    pub fn new(truth: usize, answer: &ClassAnswer) -> Option<Self> {
-        let confidence = *answer.probabilities.get(answer.label)?;
-        let surprise = -answer.probabilities.get(truth)?.max(PROBABILITY_FLOOR).ln();
-        Some(Self { truth, predicted: answer.label, confidence, surprise })
+    /// `None` for a prediction without these labels.
+    pub fn new(truth: usize, prediction: &ClassPrediction) -> Option<Self> {
+        let confidence = *prediction.probabilities.get(prediction.label)?;
+        let nll = -prediction.probabilities.get(truth)?.max(PROBABILITY_FLOOR).ln();
+        Some(Self { truth, predicted: prediction.label, confidence, nll })
     }
 
-    /// Whether the answer is the truth.
-    pub fn right(&self) -> bool {
+    /// Whether the predicted label is the true one.
+    pub fn correct(&self) -> bool {
         self.truth == self.predicted
     }
 }
@@ -42,34 +44,34 @@ pub struct ClassSums {
     classes: usize,
     /// `[truth, predicted]`, clips.
     confusion: Vec<f64>,
-    surprise: f64,
+    nll: f64,
     calibration: Calibration,
 }
 
 impl ClassSums {
-    /// Over no clips, of so many labels.
+    /// Sums over no clips, for this number of labels.
     pub fn new(classes: usize) -> Self {
-        Self { classes, confusion: vec![0.0; classes * classes], surprise: 0.0, calibration: Calibration::default() }
+        Self { classes, confusion: vec![0.0; classes * classes], nll: 0.0, calibration: Calibration::default() }
     }
 
-    /// Over these clips.
+    /// Sums over these clips.
     pub fn of<'a>(classes: usize, cases: impl IntoIterator<Item = &'a ClassCase>) -> Self {
         let mut sums = Self::new(classes);
         cases.into_iter().for_each(|case| sums.add(case));
         sums
     }
 
-    /// One more clip.
+    /// Adds one clip.
     pub fn add(&mut self, case: &ClassCase) {
         self.confusion[case.truth * self.classes + case.predicted] += 1.0;
-        self.surprise += case.surprise;
-        self.calibration.add(case.confidence, case.right());
+        self.nll += case.nll;
+        self.calibration.add(case.confidence, case.correct());
     }
 
-    /// Adds other sums `times` over.
+    /// Adds other sums, multiplied by `times`.
     pub fn add_times(&mut self, other: &Self, times: f64) {
         self.confusion.iter_mut().zip(&other.confusion).for_each(|(sum, x)| *sum += times * x);
-        self.surprise += times * other.surprise;
+        self.nll += times * other.nll;
         self.calibration.add_times(&other.calibration, times);
     }
 
@@ -78,12 +80,12 @@ impl ClassSums {
         self.confusion.iter().sum()
     }
 
-    /// Clips of a true label that were given a label.
+    /// Number of clips with this true and this predicted label.
     pub fn count(&self, truth: usize, predicted: usize) -> f64 {
         self.confusion[truth * self.classes + predicted]
     }
 
-    /// By the top label's confidence.
+    /// Calibration of the predicted label's confidence.
     pub fn calibration(&self) -> &Calibration {
         &self.calibration
     }
@@ -96,30 +98,30 @@ impl ClassSums {
         (0..self.classes).map(|truth| self.count(truth, class)).sum()
     }
 
-    /// `right / clips`. Nothing over no clips, here and below.
+    /// `correct / clips`. `None` of no clips, here and below.
     pub fn accuracy(&self) -> Option<f64> {
         ratio((0..self.classes).map(|class| self.count(class, class)).sum(), self.clips())
     }
 
-    /// The share of a label's clips that were given it; nothing for a label that does not occur.
+    /// Share of a label's clips that are predicted as it; `None` for a label that does not occur.
     pub fn recall(&self, class: usize) -> Option<f64> {
         ratio(self.count(class, class), self.truths(class))
     }
 
-    /// The share of the clips given a label that have it; nothing for a label that was not given.
+    /// Share of the clips predicted as a label that have it; `None` for a label that is not predicted.
     pub fn precision(&self, class: usize) -> Option<f64> {
         ratio(self.count(class, class), self.predictions(class))
     }
 
-    /// Unweighted average recall (balanced accuracy): the mean recall of the labels that occur.
+    /// Unweighted average recall (balanced accuracy): mean recall of the labels that occur.
     pub fn uar(&self) -> Option<f64> {
         mean((0..self.classes).filter_map(|class| self.recall(class)))
     }
 
-    /// The mean over the labels that occur or were given of
+    /// Macro F1: the mean, over the labels that occur or are predicted, of
     ///
     /// ```text
-    /// F1 = 2 · right / (occurring + given)
+    /// F1 = 2 · correct / (occurring + predicted)
     /// ```
     pub fn macro_f1(&self) -> Option<f64> {
         mean(
@@ -129,20 +131,10 @@ impl ClassSums {
         )
     }
 
-    /// Mean negative log-likelihood of the true label, in nats.
+    /// Mean negative log-likelihood (NLL) of the true label, in nats.
     pub fn nll(&self) -> Option<f64> {
-        ratio(self.surprise, self.clips())
+        ratio(self.nll, self.clips())
     }
-}
-
-/// Nothing over nothing.
-pub(super) fn ratio(part: f64, whole: f64) -> Option<f64> {
-    (whole > 0.0).then(|| part / whole)
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
-    ratio(sum, count)
 }
 
 #[cfg(test)]
@@ -152,7 +144,7 @@ pub(super) mod tests {
     pub(in crate::eval) fn case(truth: usize, probabilities: &[f64]) -> ClassCase {
         let label =
             (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
-        ClassCase::new(truth, &ClassAnswer { label, probabilities: probabilities.to_vec() }).unwrap()
+        ClassCase::new(truth, &ClassPrediction { label, probabilities: probabilities.to_vec() }).unwrap()
     }
 
     #[test]
@@ -164,7 +156,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_constant_prediction_has_the_recall_of_chance() {
+    fn a_constant_prediction_has_chance_recall() {
         let cases: Vec<_> = [0, 0, 0, 1, 2, 2].iter().map(|&truth| case(truth, &[0.6, 0.3, 0.1])).collect();
         let sums = ClassSums::of(3, &cases);
         assert_eq!((sums.accuracy(), sums.uar()), (Some(0.5), Some(1.0 / 3.0)));
@@ -173,7 +165,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_class_alone_and_no_clips_at_all_are_defined() {
+    fn one_class_and_no_clips_are_handled() {
         let one = ClassSums::of(3, &[case(1, &[0.1, 0.9, 0.0]), case(1, &[0.5, 0.4, 0.1])]);
         assert_eq!((one.accuracy(), one.uar(), one.recall(0)), (Some(0.5), Some(0.5), None));
         let none = ClassSums::new(3);
@@ -182,8 +174,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_probability_of_zero_is_finite() {
-        assert_eq!(case(1, &[1.0, 0.0]).surprise, -PROBABILITY_FLOOR.ln());
-        assert!(ClassCase::new(2, &ClassAnswer { label: 0, probabilities: vec![1.0, 0.0] }).is_none());
+        assert_eq!(case(1, &[1.0, 0.0]).nll, -PROBABILITY_FLOOR.ln());
+        assert!(ClassCase::new(2, &ClassPrediction { label: 0, probabilities: vec![1.0, 0.0] }).is_none());
     }
 
     #[test]

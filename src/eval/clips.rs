@@ -1,4 +1,9 @@
-//! Where clips come from, and their answers, by any number of threads.
+//! Sources of clips, and their prediction by any number of threads.
+//!
+//! The pool here is separate from the others because of its stop rule and its unit of work: `engine`'s pool parallelises
+//! the chunks of one recording, `nn`'s the blocks of one product, and the program's `batch` (above this layer) streams
+//! results in order within a memory limit. An evaluation keeps all predictions, which are small, and stops handing out
+//! rows after the first problem.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -12,17 +17,17 @@ use super::prediction::Prediction;
 use super::problem::{Problem, Reason};
 use super::table::Row;
 
-/// What the clips of a table are.
+/// Source of the clips of a table.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// Recordings, by their path from the table's folder.
+    /// Recordings, by their paths relative to the table's folder.
     Audio(PathBuf),
     /// Tensors of a features file.
     Features(FeatureFile),
 }
 
 impl Source {
-    /// Audio beside the table, or the features file named.
+    /// Audio relative to the table, or the given features file.
     pub(super) fn open(table: &Path, features: Option<&Path>, engine: &Engine) -> Result<Self> {
         match features {
             Some(path) => Ok(Self::Features(FeatureFile::open(path, engine.system().manifest())?)),
@@ -30,7 +35,7 @@ impl Source {
         }
     }
 
-    /// The table's column that names the clips.
+    /// The table's column with the clips' names.
     pub(super) fn clip_column(&self) -> &'static str {
         match self {
             Self::Audio(_) => "file",
@@ -38,16 +43,16 @@ impl Source {
         }
     }
 
-    /// What tells a clip from all others, or why there is none.
+    /// A unique identity of a clip, or why it does not exist.
     pub(super) fn locate(&self, clip: &str) -> Result<String, String> {
         match self {
             Self::Audio(folder) => match folder.join(clip).canonicalize() {
                 Ok(path) if path.is_file() => Ok(path.to_string_lossy().into_owned()),
-                Ok(_) => Err("no regular file".into()),
+                Ok(_) => Err("not a regular file".into()),
                 Err(error) => Err(format!("cannot read {}: {error}", folder.join(clip).display())),
             },
             Self::Features(file) if file.has(clip) => Ok(clip.to_owned()),
-            Self::Features(_) => Err("no such clip in the features file".into()),
+            Self::Features(_) => Err("the features file has no such clip".into()),
         }
     }
 
@@ -60,13 +65,13 @@ impl Source {
     }
 }
 
-/// One thread's way to a clip.
+/// One thread's access to the clips.
 enum Clips<'a> {
     Audio(&'a Path),
     Features(Box<ClipReader<'a>>),
 }
 
-/// One thread: its scratch over the shared engine.
+/// One thread's state over the shared engine.
 struct Worker<'a> {
     engine: &'a Engine,
     clips: Clips<'a>,
@@ -74,7 +79,7 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn answer(&mut self, clip: &str) -> Result<Report> {
+    fn predict(&mut self, clip: &str) -> Result<Report> {
         match &mut self.clips {
             Clips::Audio(folder) => self.engine.infer_file(&folder.join(clip)),
             Clips::Features(reader) => {
@@ -85,49 +90,54 @@ impl Worker<'_> {
     }
 }
 
-/// How clips are answered.
+/// Options of [`predict_all`].
 #[derive(Clone, Copy)]
-pub(super) struct Running<'a> {
-    /// Threads. The answers are the same for any number.
+pub(super) struct RunOptions<'a> {
+    /// Threads. The predictions are the same for any number.
     pub(super) threads: usize,
-    /// Whether to go on after a clip that cannot be answered. If not, the first such clip of the table is the last one answered for sure.
+    /// Whether to continue after a clip that cannot be processed. If not, all clips before the first such clip of the table
+    /// are still processed.
     pub(super) keep_going: bool,
     /// Called with the number of clips done so far, from any thread.
     pub(super) progress: &'a (dyn Fn(usize) + Sync),
 }
 
-/// Each row's answer or problem, in the order of the rows; without `keep_going` those up to the first problem.
-pub(super) fn answer_all(
+/// Prediction or problem of each row, in row order; without `keep_going` up to the first problem.
+///
+/// # Errors
+/// [`Error::Internal`] if a worker thread panics.
+pub(super) fn predict_all(
     engine: &Engine,
     source: &Source,
     rows: &[Row],
-    running: Running<'_>,
+    options: RunOptions<'_>,
 ) -> Result<Vec<Result<Prediction, Problem>>> {
     let queue = Queue { next: AtomicUsize::new(0), end: AtomicUsize::new(rows.len()), done: Mutex::new(Vec::new()) };
     let work = || -> Result<()> {
         let mut worker = source.worker(engine)?;
         while let Some(index) = queue.take() {
-            let answer = worker.answer(&rows[index].clip).map(|report| Prediction::from_report(&report));
-            let answer = answer.map_err(|error| Problem::new(rows[index].line, Reason::Unreadable, error.to_string()));
-            if answer.is_err() && !running.keep_going {
+            let outcome = worker.predict(&rows[index].clip).map(|report| Prediction::from_report(&report));
+            let outcome =
+                outcome.map_err(|error| Problem::new(rows[index].line, Reason::Unreadable, error.to_string()));
+            if outcome.is_err() && !options.keep_going {
                 queue.end.fetch_min(index + 1, Ordering::SeqCst);
             }
-            (running.progress)(queue.put(index, answer));
+            (options.progress)(queue.put(index, outcome));
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..running.threads.clamp(1, rows.len().max(1))).map(|_| scope.spawn(work)).collect();
-        let crashed = |_| Err(Error::Config("a worker thread ended early".into()));
+        let threads: Vec<_> = (0..options.threads.clamp(1, rows.len().max(1))).map(|_| scope.spawn(work)).collect();
+        let crashed = |_| Err(Error::Internal("a worker thread of the evaluation panicked".into()));
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(crashed))
     })?;
     let end = queue.end.into_inner();
     let mut done = queue.done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
-    Ok(done.into_iter().filter(|(index, _)| *index < end).map(|(_, answer)| answer).collect())
+    Ok(done.into_iter().filter(|(index, _)| *index < end).map(|(_, outcome)| outcome).collect())
 }
 
-/// Rows handed out in their order, so that everything before a row that failed was handed out too.
+/// Queue of rows in their order, so that all rows before a failed one have been handed out.
 struct Queue {
     next: AtomicUsize,
     end: AtomicUsize,
@@ -140,10 +150,10 @@ impl Queue {
         (index < self.end.load(Ordering::SeqCst)).then_some(index)
     }
 
-    /// Returns how many are done.
-    fn put(&self, index: usize, answer: Result<Prediction, Problem>) -> usize {
+    /// Stores an outcome; returns the number of stored ones.
+    fn put(&self, index: usize, outcome: Result<Prediction, Problem>) -> usize {
         let mut done = self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        done.push((index, answer));
+        done.push((index, outcome));
         done.len()
     }
 }

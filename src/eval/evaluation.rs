@@ -1,4 +1,4 @@
-//! The way from a request to a report: read the table, answer its clips, measure the answers.
+//! Evaluation of a model: reads the table, predicts its clips, computes the metrics.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,125 +10,125 @@ use super::ages::AgeCase;
 use super::bootstrap::{Bootstrap, CONFIDENCE, MIN_UNITS};
 use super::calibration::BINS;
 use super::classes::{ClassCase, PROBABILITY_FLOOR};
-use super::clips::{Running, Source, answer_all};
+use super::clips::{RunOptions, Source, predict_all};
 use super::groups::{groupings, speakers};
 use super::measures::{Baselines, InUnit, detail, majority, mean_age, measure_ages, measure_classes};
 use super::overlap::TrainingOverlap;
 use super::prediction::Prediction;
-use super::problem::{Problem, counts, refusal};
+use super::problem::{Problem, counts, table_error};
 use super::report::{EvalReport, Group, InputInfo, Measures, Problems, SCHEMA, Settings, SystemInfo};
-use super::table::{Row, Selection, Table, Words};
+use super::table::{HeadAliases, Row, Selection, Table};
 
-/// Problems that a report lists.
-const LISTED: usize = 1000;
+/// Maximum number of problems listed in a report.
+const MAX_LISTED: usize = 1000;
 
-/// What is to be measured, and how. The default is the program's.
+/// What to evaluate, and how. The default is the program's.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// The labelled table (CSV).
     pub table: PathBuf,
-    /// The features file, for a table with a column `clip`; without it the table's column `file` names recordings.
+    /// The features file, for a table with a column `clip`. `None`: the table's column `file` names recordings.
     pub features: Option<PathBuf>,
-    /// Which rows.
+    /// Selection of rows.
     pub selection: Selection,
-    /// Columns to measure by; none asks for sex, band of age, race, emotion and sentence, where the table has them.
+    /// Grouping columns. Empty: sex, age band, race, emotion and sentence, where the table has them.
     pub group_by: Vec<String>,
-    /// How intervals are drawn.
+    /// Settings of the confidence intervals.
     pub bootstrap: Bootstrap,
-    /// Threads that answer clips; 0 counts as 1. The report is the same for any number.
+    /// Threads that process clips; 0 counts as 1. The report is the same for any number.
     pub threads: usize,
-    /// Whether what cannot be used is left out and counted. If not, it is refused with its line, and nothing is measured.
+    /// Whether to skip and count rows and labels that cannot be used. If not, they are an error.
     pub keep_going: bool,
 }
 
-/// A clip, what is true of it and what the system said.
+/// A clip with its true labels and the model's prediction.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answered {
-    /// Its row of the table.
+pub struct EvaluatedClip {
+    /// The row of the table.
     pub row: Row,
-    /// The system's answers.
+    /// The model's prediction.
     pub prediction: Prediction,
 }
 
-/// The report, and the answers that it rests on.
+/// The report, and the predictions behind it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// The measures.
+    /// The metrics.
     pub report: EvalReport,
-    /// Clip by clip, in the table's order.
-    pub answers: Vec<Answered>,
+    /// The evaluated clips, in the table's order.
+    pub clips: Vec<EvaluatedClip>,
 }
 
-/// Measures the engine's system. `progress` is told how many clips are done of how many.
+/// Evaluates the engine's model. `progress(done, all)` is called with numbers of clips.
 ///
 /// # Errors
-/// Naming file and line: whatever keeps the table or the features file from being read, and without
-/// [`keep_going`](Request::keep_going) whatever of the table cannot be used ([`crate::Error::Config`]); [`crate::Error::Config`] for options that make no sense, and
-/// where nothing is left to be measured.
+/// With file and line: errors of reading the table or the features file, and, without [`keep_going`](Request::keep_going),
+/// [`crate::Error::Malformed`] for rows and labels that cannot be used. [`crate::Error::Usage`] for invalid options. An
+/// error also if no clip is left.
 pub fn evaluate(engine: &Engine, request: &Request, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Evaluation> {
     request.bootstrap.check()?;
     let manifest = engine.system().manifest();
-    let words = Words::new(manifest, &request.selection.own_words)?;
+    let aliases = HeadAliases::new(manifest, &request.selection.aliases)?;
     let source = Source::open(&request.table, request.features.as_deref(), engine)?;
     let column = source.clip_column();
-    let table = Table::read(&request.table, column, &request.selection, &words, |clip| source.locate(clip))?;
+    let table = Table::read(&request.table, column, &request.selection, &aliases, |clip| source.locate(clip))?;
     if !table.problems.is_empty() && !request.keep_going {
-        return Err(refusal(&table.problems).in_file(&request.table));
+        return Err(table_error(&table.problems).in_file(&request.table));
     }
-    let labels = [words.emotion.labels(), words.gender.labels()];
+    let labels = [aliases.emotion.labels(), aliases.gender.labels()];
     let usable: Vec<&Row> = table.rows.iter().collect();
-    groupings(&table, &usable, labels, &request.group_by)?; // before an hour is spent on the clips
-    let (answers, mut problems) = answered(engine, &source, &table, request, progress)?;
+    groupings(&table, &usable, labels, &request.group_by)?; // fails before hours are spent on the clips
+    let (clips, mut problems) = predict(engine, &source, &table, request, progress)?;
     problems.extend(table.problems.iter().cloned());
     problems.sort_by_key(|problem| problem.line);
-    if answers.is_empty() {
-        return Err(refusal(&problems).in_file(&request.table));
+    if clips.is_empty() {
+        return Err(table_error(&problems).in_file(&request.table));
     }
-    let report = report(engine, request, &table, &answers, problems, labels)?;
-    Ok(Evaluation { report, answers })
+    let report = report(engine, request, &table, &clips, problems, labels)?;
+    Ok(Evaluation { report, clips })
 }
 
-/// The clips that were answered, and the problems of the others.
-fn answered(
+/// The predicted clips, and the problems of the others.
+fn predict(
     engine: &Engine,
     source: &Source,
     table: &Table,
     request: &Request,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<(Vec<Answered>, Vec<Problem>)> {
+) -> Result<(Vec<EvaluatedClip>, Vec<Problem>)> {
     let all = table.rows.len();
-    let told = |done| progress(done, all);
-    let running = Running { threads: request.threads, keep_going: request.keep_going, progress: &told };
-    let (mut answers, mut problems) = (Vec::new(), Vec::new());
-    for (row, answer) in table.rows.iter().zip(answer_all(engine, source, &table.rows, running)?) {
-        match answer {
-            Ok(prediction) => answers.push(Answered { row: row.clone(), prediction }),
+    let report_done = |done| progress(done, all);
+    let options = RunOptions { threads: request.threads, keep_going: request.keep_going, progress: &report_done };
+    let (mut clips, mut problems) = (Vec::new(), Vec::new());
+    for (row, outcome) in table.rows.iter().zip(predict_all(engine, source, &table.rows, options)?) {
+        match outcome {
+            Ok(prediction) => clips.push(EvaluatedClip { row: row.clone(), prediction }),
             Err(problem) => problems.push(problem),
         }
     }
     if problems.is_empty() || request.keep_going {
-        return Ok((answers, problems));
+        return Ok((clips, problems));
     }
-    Err(refusal(&problems).in_file(&request.table))
+    Err(table_error(&problems).in_file(&request.table))
 }
 
 fn report(
     engine: &Engine,
     request: &Request,
     table: &Table,
-    answers: &[Answered],
+    clips: &[EvaluatedClip],
     problems: Vec<Problem>,
     labels: [&[String]; 2],
 ) -> Result<EvalReport> {
     let manifest = engine.system().manifest();
-    let rows: Vec<&Row> = answers.iter().map(|answer| &answer.row).collect();
+    let rows: Vec<&Row> = clips.iter().map(|clip| &clip.row).collect();
     let (groupings, mut warnings) = groupings(table, &rows, labels, &request.group_by)?;
     let names = speakers(rows.iter().copied());
     let training_overlap = TrainingOverlap::find(manifest, &names);
     warnings.splice(0..0, training_overlap.warning());
     warnings.extend(resampling_warning(names.len(), table.roles.speaker.is_some()));
-    let cases = Cases::new(answers, request.bootstrap, labels);
-    let all: Vec<usize> = (0..answers.len()).collect();
+    let cases = Cases::new(clips, request.bootstrap, labels);
+    let all: Vec<usize> = (0..clips.len()).collect();
     warnings.extend(cases.one_class_warnings());
     let groups = groupings.iter().flat_map(|grouping| {
         grouping.groups.iter().map(|(value, members)| Group {
@@ -146,7 +146,7 @@ fn report(
             sha256: manifest.sha256.clone(),
             created_by: manifest.created_by.clone(),
         },
-        input: input_info(request, table, answers.len(), names.len()),
+        input: input_info(request, table, clips.len(), names.len()),
         settings: Settings {
             activity: engine.options().activity && request.features.is_none(),
             bootstrap: request.bootstrap.draws,
@@ -158,7 +158,7 @@ fn report(
         },
         warnings,
         training_overlap,
-        no_answer: reasons(answers),
+        no_answer: reasons(clips),
         overall: cases.measures(&all),
         emotion_detail: (!emotion.is_empty()).then(|| detail(&emotion, labels[0])),
         gender_detail: (!gender.is_empty()).then(|| detail(&gender, labels[1])),
@@ -171,20 +171,20 @@ fn report(
         problems: Problems {
             count: problems.len(),
             by_reason: counts(&problems),
-            list: problems.into_iter().take(LISTED).collect(),
+            list: problems.into_iter().take(MAX_LISTED).collect(),
         },
     })
 }
 
 fn input_info(request: &Request, table: &Table, clips: usize, speakers: usize) -> InputInfo {
-    let text = |condition: &super::Condition| format!("{}={}", condition.column, condition.value);
+    let text = |filter: &super::RowFilter| format!("{}={}", filter.column, filter.value);
     InputInfo {
         kind: if request.features.is_some() { "features" } else { "audio" },
         table: request.table.to_string_lossy().into_owned(),
         features: request.features.as_ref().map(|path| path.to_string_lossy().into_owned()),
-        conditions: request.selection.conditions.iter().map(text).collect(),
+        filters: request.selection.filters.iter().map(text).collect(),
         limit: request.selection.limit,
-        rows: table.asked,
+        rows: table.selected,
         clips,
         speakers,
     }
@@ -193,20 +193,25 @@ fn input_info(request: &Request, table: &Table, clips: usize, speakers: usize) -
 fn resampling_warning(speakers: usize, named: bool) -> Option<String> {
     match (speakers, named) {
         (_, false) => Some(
-            "the table has no column `speaker` (or `actor`): intervals are drawn over clips, as if each were another person's, and are too narrow \
-             where a person speaks more than once"
+            "the table has no column `speaker` (or `actor`): the bootstrap resamples clips as if each had a different \
+             speaker, so the intervals are too narrow if a speaker has several clips"
                 .into(),
         ),
-        (1, true) => Some("all clips are of one speaker: nothing is known of other voices, and no interval is given".into()),
-        (2..MIN_UNITS, true) => Some(format!("only {speakers} speakers: too few for an interval")),
-        (MIN_UNITS..15, true) => Some(format!("only {speakers} speakers: the intervals are rough, and likely too narrow")),
+        (1, true) => Some(
+            "all clips are of one speaker: the results do not generalise to other speakers, and there are no intervals"
+                .into(),
+        ),
+        (2..MIN_UNITS, true) => Some(format!("only {speakers} speakers: too few for intervals")),
+        (MIN_UNITS..15, true) => {
+            Some(format!("only {speakers} speakers: the intervals are approximate and probably too narrow"))
+        }
         _ => None,
     }
 }
 
-fn reasons(answers: &[Answered]) -> BTreeMap<String, usize> {
+fn reasons(clips: &[EvaluatedClip]) -> BTreeMap<String, usize> {
     let mut reasons = BTreeMap::new();
-    for reason in answers.iter().filter_map(|answer| answer.prediction.no_answer) {
+    for reason in clips.iter().filter_map(|clip| clip.prediction.no_answer) {
         let name = serde_json::to_value(reason).ok();
         let name = name.as_ref().and_then(|value| value["reason"].as_str()).unwrap_or("other").to_owned();
         *reasons.entry(name).or_default() += 1;
@@ -214,9 +219,9 @@ fn reasons(answers: &[Answered]) -> BTreeMap<String, usize> {
     reasons
 }
 
-/// The clips as cases of each head, with the units of the bootstrap.
+/// The clips as cases of each head, with their bootstrap units.
 struct Cases<'a> {
-    answers: &'a [Answered],
+    clips: &'a [EvaluatedClip],
     bootstrap: Bootstrap,
     labels: [&'a [String]; 2],
     units: Vec<usize>,
@@ -226,20 +231,20 @@ struct Cases<'a> {
 }
 
 impl<'a> Cases<'a> {
-    fn new(answers: &'a [Answered], bootstrap: Bootstrap, labels: [&'a [String]; 2]) -> Self {
-        let emotion = |a: &Answered| ClassCase::new(a.row.emotion?, a.prediction.emotion.as_ref()?);
-        let gender = |a: &Answered| ClassCase::new(a.row.gender?, a.prediction.gender.as_ref()?);
-        let age = |a: &Answered| {
+    fn new(clips: &'a [EvaluatedClip], bootstrap: Bootstrap, labels: [&'a [String]; 2]) -> Self {
+        let emotion = |a: &EvaluatedClip| ClassCase::new(a.row.emotion?, a.prediction.emotion.as_ref()?);
+        let gender = |a: &EvaluatedClip| ClassCase::new(a.row.gender?, a.prediction.gender.as_ref()?);
+        let age = |a: &EvaluatedClip| {
             Some(AgeCase { truth: a.row.age?, years: a.prediction.years?, interval: a.prediction.interval })
         };
         Self {
-            answers,
+            clips,
             bootstrap,
             labels,
-            units: units(answers),
-            emotion: answers.iter().map(emotion).collect(),
-            gender: answers.iter().map(gender).collect(),
-            age: answers.iter().map(age).collect(),
+            units: units(clips),
+            emotion: clips.iter().map(emotion).collect(),
+            gender: clips.iter().map(gender).collect(),
+            age: clips.iter().map(age).collect(),
         }
     }
 
@@ -262,7 +267,7 @@ impl<'a> Cases<'a> {
     fn measures(&self, members: &[usize]) -> Measures {
         Measures {
             clips: members.len(),
-            speakers: speakers(members.iter().map(|&at| &self.answers[at].row)).len(),
+            speakers: speakers(members.iter().map(|&at| &self.clips[at].row)).len(),
             emotion: measure_classes(&self.emotion(members), self.labels[0].len(), self.bootstrap),
             gender: measure_classes(&self.gender(members), self.labels[1].len(), self.bootstrap),
             age: measure_ages(&self.age(members), self.bootstrap),
@@ -276,7 +281,7 @@ impl<'a> Cases<'a> {
             let first = truths.next()?;
             truths.all(|truth| truth == first).then(|| {
                 format!(
-                    "every clip has the {head} `{}`: its accuracy, UAR and F1 say nothing of telling labels apart",
+                    "every clip has the {head} `{}`: accuracy, UAR and F1 do not measure discrimination between labels",
                     labels[first]
                 )
             })
@@ -285,10 +290,10 @@ impl<'a> Cases<'a> {
     }
 }
 
-/// The unit of each clip: its speaker by the order of the names, or itself by the order of the clips' names where nobody is named.
-fn units(answers: &[Answered]) -> Vec<usize> {
-    let key = |answer: &'_ Answered| answer.row.speaker.clone().unwrap_or_else(|| answer.row.clip.clone());
-    let numbers: BTreeMap<String, usize> = answers.iter().map(|answer| (key(answer), 0)).collect();
+/// Bootstrap unit of each clip: its speaker's rank by name, or its own rank by clip name if it has no speaker.
+fn units(clips: &[EvaluatedClip]) -> Vec<usize> {
+    let key = |clip: &'_ EvaluatedClip| clip.row.speaker.clone().unwrap_or_else(|| clip.row.clip.clone());
+    let numbers: BTreeMap<String, usize> = clips.iter().map(|clip| (key(clip), 0)).collect();
     let numbers: BTreeMap<String, usize> = numbers.into_keys().zip(0..).collect();
-    answers.iter().map(|answer| numbers[&key(answer)]).collect()
+    clips.iter().map(|clip| numbers[&key(clip)]).collect()
 }

@@ -1,6 +1,6 @@
-//! A file of stored log-mel features: one uint8 tensor `[frames, bands]` a clip, `dB = value / 255 · 80 − 80`.
+//! A file of stored log-mel features: one uint8 tensor `[frames, bands]` per clip, `dB = value / 255 · 80 − 80`.
 //!
-//! The header is read once; a clip's bytes are read when it is asked for, so memory follows the clips at hand and not the file.
+//! The header is read once and a clip's bytes on demand, so that memory use does not depend on the size of the file.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,17 +14,17 @@ use crate::engine::{Frontend, Manifest};
 use crate::error::{Error, Result};
 use crate::models::FrontendKind;
 
-/// The longest header that is parsed: 256 MiB, some two million clips.
+/// Maximum size of the header: 256 MiB, some two million clips.
 const MAX_HEADER_BYTES: u64 = 256 << 20;
-/// The most values of one clip: ten minutes of 128 bands.
+/// Maximum number of values of one clip: ten minutes of 128 bands.
 const MAX_VALUES: usize = 128 * 37_500;
-/// dB from the lowest to the highest of the 8-bit steps.
+/// Range of the 8-bit values in dB.
 const RANGE_DB: f32 = 80.0;
 const FORMAT: &str = "features file";
 
-/// Where a clip lies in the file.
+/// Position of a clip in the file.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Position {
     start: u64,
     frames: usize,
 }
@@ -34,15 +34,15 @@ struct Place {
 pub(super) struct FeatureFile {
     path: PathBuf,
     bands: usize,
-    places: HashMap<String, Place>,
+    positions: HashMap<String, Position>,
 }
 
 impl FeatureFile {
-    /// Opens a file for a system, and checks that it holds what the system's front-end would give.
+    /// Opens a file and checks that it contains features of the model's front-end.
     ///
     /// # Errors
-    /// Naming the file: [`Error::Read`], [`Error::Malformed`], [`Error::Limit`]; [`Error::Unsupported`] for a system that hears something else,
-    /// or for tensors of another type or width.
+    /// With the file's name: [`Error::Read`], [`Error::Malformed`], [`Error::Limit`]; [`Error::Unsupported`] for a model with
+    /// another front-end, or for tensors of another type or width.
     pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<Self> {
         let open = || {
             check_frontend(&manifest.frontend)?;
@@ -55,7 +55,7 @@ impl FeatureFile {
         let mut file = File::open(path)?;
         let size = file.metadata()?.len();
         let (metadata, begin) = header(&mut file, size)?;
-        let mut places = HashMap::new();
+        let mut positions = HashMap::new();
         for (name, info) in metadata.tensors() {
             let &[frames, width] = info.shape.as_slice() else {
                 return Err(unsupported(&name, &format!("has the shape {:?}", info.shape), bands));
@@ -63,27 +63,27 @@ impl FeatureFile {
             if info.dtype != Dtype::U8 || width != bands || frames.saturating_mul(width) > MAX_VALUES {
                 return Err(unsupported(&name, &format!("is {:?} {:?}", info.dtype, info.shape), bands));
             }
-            places.insert(name, Place { start: begin + info.data_offsets.0 as u64, frames });
+            positions.insert(name, Position { start: begin + info.data_offsets.0 as u64, frames });
         }
-        Ok(Self { path: path.to_owned(), bands, places })
+        Ok(Self { path: path.to_owned(), bands, positions })
     }
 
-    /// Whether there is such a clip.
+    /// Whether the file contains this clip.
     pub(super) fn has(&self, clip: &str) -> bool {
-        self.places.contains_key(clip)
+        self.positions.contains_key(clip)
     }
 
     /// A reader for one thread.
     ///
     /// # Errors
-    /// [`Error::Read`] where the file cannot be opened again.
+    /// [`Error::Read`] if the file cannot be opened again.
     pub(super) fn reader(&self) -> Result<ClipReader<'_>> {
         let file = File::open(&self.path).map_err(|error| Error::from(error).in_file(&self.path))?;
         Ok(ClipReader { features: self, file, bytes: Vec::new() })
     }
 }
 
-/// Reads clips, one at a time.
+/// Reader of one clip at a time.
 pub(super) struct ClipReader<'a> {
     features: &'a FeatureFile,
     file: File,
@@ -91,28 +91,28 @@ pub(super) struct ClipReader<'a> {
 }
 
 impl ClipReader<'_> {
-    /// Replaces `decibels` by a clip's `[frames, bands]` in dB below its peak, −80 to 0. Returns the frames.
+    /// Overwrites `decibels` with a clip's `[frames, bands]` in dB below its peak, −80 to 0. Returns the number of frames.
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown clip, [`Error::Read`] where the file ended since it was opened.
+    /// [`Error::Malformed`] for an unknown clip, [`Error::Read`] if the file was truncated after it was opened.
     pub(super) fn read(&mut self, clip: &str, decibels: &mut Vec<f32>) -> Result<usize> {
-        let Some(place) = self.features.places.get(clip) else {
-            return Err(Error::Config(format!("no clip `{clip}`")).in_file(&self.features.path));
+        let Some(position) = self.features.positions.get(clip) else {
+            return Err(Error::malformed(FORMAT, format!("no clip `{clip}`")).in_file(&self.features.path));
         };
-        self.bytes.resize(place.frames * self.features.bands, 0);
-        let read = self.file.seek(SeekFrom::Start(place.start)).and_then(|_| self.file.read_exact(&mut self.bytes));
+        self.bytes.resize(position.frames * self.features.bands, 0);
+        let read = self.file.seek(SeekFrom::Start(position.start)).and_then(|_| self.file.read_exact(&mut self.bytes));
         read.map_err(|error| Error::from(error).in_file(&self.features.path))?;
         decibels.clear();
         decibels.extend(self.bytes.iter().map(|&value| f32::from(value) / 255.0 * RANGE_DB - RANGE_DB));
-        Ok(place.frames)
+        Ok(position.frames)
     }
 }
 
-/// The header, and where the tensors begin.
+/// The header, and the offset of the tensors.
 fn header(file: &mut File, size: u64) -> Result<(Metadata, u64)> {
     let mut length = [0; 8];
     file.read_exact(&mut length)
-        .map_err(|_| Error::malformed(FORMAT, format!("{size} bytes are no safetensors file")))?;
+        .map_err(|_| Error::malformed(FORMAT, format!("{size} bytes are too few for a safetensors file")))?;
     let length = u64::from_le_bytes(length);
     if length > size {
         return Err(Error::malformed(FORMAT, format!("a header of {length} bytes in a file of {size}")));
@@ -123,31 +123,32 @@ fn header(file: &mut File, size: u64) -> Result<(Metadata, u64)> {
     let mut json = vec![0; length as usize];
     file.read_exact(&mut json)?;
     let metadata: Metadata = serde_json::from_slice(&json)
-        .map_err(|error| Error::malformed(FORMAT, format!("the header does not parse: {error}")))?;
-    let (begin, holds) = (8 + length, size.saturating_sub(8 + length));
-    if metadata.data_len() as u64 != holds {
+        .map_err(|error| Error::malformed(FORMAT, format!("the header is not valid JSON: {error}")))?;
+    let (begin, actual) = (8 + length, size.saturating_sub(8 + length));
+    if metadata.data_len() as u64 != actual {
         let claims = metadata.data_len();
         return Err(Error::malformed(
             FORMAT,
-            format!("its tensors take {claims} bytes, the file holds {holds}. Copy it again"),
+            format!("its tensors need {claims} bytes, the file has {actual}; copy it again"),
         ));
     }
     Ok((metadata, begin))
 }
 
 fn unsupported(clip: &str, is: &str, bands: usize) -> Error {
-    Error::Unsupported(format!("clip `{clip}` {is}; uint8 [frames, {bands}] is read, of at most {MAX_VALUES} values"))
+    Error::Unsupported(format!("clip `{clip}` {is}; expected uint8 [frames, {bands}] with at most {MAX_VALUES} values"))
 }
 
-/// Refuses systems that hear anything but the log-mel that these files hold: 16 kHz, 1024-point periodic Hann every 256 samples, 128 Slaney
-/// bands to 8 kHz, dB below the clip's peak, to −80.
+/// Fails for a model whose front-end differs from that of the files: log-mel at 16 kHz, 1024-point periodic Hann window,
+/// hop 256, 128 Slaney bands to 8 kHz, dB below the clip's peak, floor −80.
 fn check_frontend(frontend: &Frontend) -> Result<()> {
+    // window, padding, scale, norm and reference have one value each, that of the files
     let FrontendKind::LogMel(recipe) = &frontend.kind else {
-        let what = "stored log-mel features are of use to a system that hears log-mel alone, and this one hears something else: \
-            measure it on audio files";
+        let what = "stored log-mel features need a model with a log-mel front-end, which this model does not have; \
+            evaluate it on audio files";
         return Err(Error::Unsupported(what.into()));
     };
-    let knobs = [
+    let options = [
         ("sample_rate_hz", f64::from(recipe.sample_rate_hz), 16_000.0),
         ("n_fft", recipe.n_fft as f64, 1024.0),
         ("hop_length", recipe.hop_length as f64, 256.0),
@@ -158,10 +159,10 @@ fn check_frontend(frontend: &Frontend) -> Result<()> {
         ("amin", recipe.amin, 1e-10),
         ("top_db", recipe.top_db, 80.0),
     ];
-    match knobs.iter().find(|(_, is, stored)| is != stored) {
+    match options.iter().find(|(_, is, stored)| is != stored) {
         None => Ok(()),
-        Some((knob, is, stored)) => Err(Error::Unsupported(format!(
-            "the features were made with {knob} {stored}, the system hears {is}: measure it on audio files"
+        Some((option, is, stored)) => Err(Error::Unsupported(format!(
+            "the features have {option} {stored}, the model expects {is}; evaluate it on audio files"
         ))),
     }
 }
@@ -181,7 +182,7 @@ mod tests {
         serialize([("clip", TensorView::new(dtype, shape.to_vec(), bytes).unwrap())], None).unwrap()
     }
 
-    fn refusal(name: &str, bytes: &[u8]) -> String {
+    fn error_of(name: &str, bytes: &[u8]) -> String {
         let path = written(name, bytes);
         let message = FeatureFile::read(&path, 2).unwrap_err().to_string();
         std::fs::remove_file(path).unwrap();
@@ -203,20 +204,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_features_file_is_told() {
+    fn invalid_features_files_are_errors() {
         let whole = file(Dtype::U8, &[3, 2], &[0; 6]);
-        assert!(refusal("cut", &whole[..whole.len() - 1]).contains("Copy it again"));
-        assert!(refusal("head", &whole[..20]).contains("a header of"));
-        assert!(refusal("none", b"abc").contains("3 bytes are no safetensors file"));
-        assert!(refusal("text", b"file,emotion\na.wav,ANG\n").contains("a header of"));
-        assert!(refusal("width", &file(Dtype::U8, &[2, 3], &[0; 6])).contains("[frames, 2]"));
-        assert!(refusal("type", &file(Dtype::F32, &[3, 2], &[0; 24])).contains("F32"));
-        assert!(refusal("flat", &file(Dtype::U8, &[6], &[0; 6])).contains("[6]"));
+        assert!(error_of("cut", &whole[..whole.len() - 1]).contains("copy it again"));
+        assert!(error_of("head", &whole[..20]).contains("a header of"));
+        assert!(error_of("none", b"abc").contains("3 bytes are too few"));
+        assert!(error_of("text", b"file,emotion\na.wav,ANG\n").contains("a header of"));
+        assert!(error_of("width", &file(Dtype::U8, &[2, 3], &[0; 6])).contains("[frames, 2]"));
+        assert!(error_of("type", &file(Dtype::F32, &[3, 2], &[0; 24])).contains("F32"));
+        assert!(error_of("flat", &file(Dtype::U8, &[6], &[0; 6])).contains("[6]"));
     }
 
     #[cfg(feature = "embedded-weights")]
     #[test]
-    fn a_system_that_hears_something_else_is_refused() {
+    fn a_model_with_another_front_end_is_an_error() {
         let mut manifest = crate::engine::Catalogue::of(&[]).system("xvector-cnn").unwrap().manifest().clone();
         check_frontend(&manifest.frontend).unwrap();
         let FrontendKind::LogMel(recipe) = &mut manifest.frontend.kind else { panic!("{:?}", manifest.frontend) };

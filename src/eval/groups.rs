@@ -1,20 +1,20 @@
-//! The groups that are measured apart: by a column of the table, or by bands of age.
+//! Groups that are evaluated separately: by a column of the table, or by age band.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 
-use super::condition::column;
+use super::row_filter::column;
 use super::table::{Row, Table};
 
-/// Columns that are grouped by unless asked otherwise, where the table has them; `sex` stands for the column of genders.
+/// Default grouping columns, where the table has them; `sex` means the gender column.
 const DEFAULT: [&str; 5] = ["sex", AGE_BAND, "race", "emotion", "sentence"];
-/// The name of the bands of age, as of a column.
+/// Name of the age bands, like that of a column.
 pub(super) const AGE_BAND: &str = "age_band";
-/// The most groups of one column. More are no groups but names.
+/// Maximum number of groups of one column. A column with more contains names or numbers, not groups.
 const MAX_GROUPS: usize = 100;
 
-/// How a row's group is found.
+/// What determines a row's group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     AgeBand,
@@ -23,46 +23,46 @@ enum By {
     Field(usize),
 }
 
-/// One way of grouping.
+/// A partition of the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Grouping {
     /// Name of the column.
     pub(super) column: String,
-    /// Members by the name of their group: positions in the list of rows, in its order.
+    /// Indices into the list of rows, in order, by group name.
     pub(super) groups: BTreeMap<String, Vec<usize>>,
 }
 
-/// The groupings asked for, or without any the default ones. The warnings tell which of the default ones were left out.
+/// The requested groupings, or the default ones if none is requested, and warnings about skipped default ones.
 ///
 /// # Errors
-/// [`Error::Config`] for a column that the table lacks, or one of too many values, if it was asked for.
+/// [`Error::Usage`] for a requested column that does not exist or has too many values.
 pub(super) fn groupings(
     table: &Table,
     rows: &[&Row],
     labels: [&[String]; 2],
-    asked: &[String],
+    requested: &[String],
 ) -> Result<(Vec<Grouping>, Vec<String>)> {
     let (mut groupings, mut warnings) = (Vec::<Grouping>::new(), Vec::new());
-    let by_default = asked.is_empty();
-    let names: Vec<&str> = if by_default { DEFAULT.to_vec() } else { asked.iter().map(String::as_str).collect() };
+    let by_default = requested.is_empty();
+    let names: Vec<&str> = if by_default { DEFAULT.to_vec() } else { requested.iter().map(String::as_str).collect() };
     for name in names {
         let Some((column, by)) = find(table, name) else {
             if by_default {
                 continue;
             }
             let has = table.columns.join(", ");
-            return Err(Error::Config(format!(
-                "no column `{name}` to group by; the table has {has} and, with ages, {AGE_BAND}"
+            return Err(Error::Usage(format!(
+                "no column `{name}` to group by; the table has {has} and, if it has ages, {AGE_BAND}"
             )));
         };
         let grouping = Grouping { column, groups: members(rows, by, labels) };
         let many = grouping.groups.len();
         if many > MAX_GROUPS {
-            let what = format!("the column `{name}` has {many} values, and at most {MAX_GROUPS} groups are measured");
+            let what = format!("the column `{name}` has {many} values, more than the maximum of {MAX_GROUPS} groups");
             if !by_default {
-                return Err(Error::Config(what));
+                return Err(Error::Usage(what));
             }
-            warnings.push(format!("{what}: it is not grouped by"));
+            warnings.push(format!("{what}; it is skipped"));
         } else if !groupings.contains(&grouping) {
             groupings.push(grouping);
         }
@@ -100,7 +100,7 @@ fn members(rows: &[&Row], by: By, [emotions, genders]: [&[String]; 2]) -> BTreeM
     groups
 }
 
-/// `20-29`; ages under 20 and from 70 on are one band each.
+/// `20-29`; ages under 20 and from 70 are one band each.
 fn age_band(years: f64) -> String {
     match years {
         young if young < 20.0 => "under 20".into(),
@@ -112,7 +112,7 @@ fn age_band(years: f64) -> String {
     }
 }
 
-/// Speakers of these rows.
+/// The speakers of these rows.
 pub(super) fn speakers<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeSet<&'a str> {
     rows.into_iter().filter_map(|row| row.speaker.as_deref()).collect()
 }
@@ -133,16 +133,16 @@ mod tests {
     }
 
     fn table() -> Table {
-        use crate::eval::table::{Selection, tests::words};
+        use crate::eval::table::{Selection, tests::aliases};
         let path = std::env::temp_dir().join(format!("persona-engine-{}-groups.csv", std::process::id()));
         std::fs::write(&path, "file,emotion,age\na,ANG,1\n").unwrap();
-        let table = Table::read(&path, "file", &Selection::default(), &words(), |clip| Ok(clip.into())).unwrap();
+        let table = Table::read(&path, "file", &Selection::default(), &aliases(), |clip| Ok(clip.into())).unwrap();
         std::fs::remove_file(path).unwrap();
         table
     }
 
     #[test]
-    fn default_groups_are_those_that_the_table_has() {
+    fn default_groups_are_the_ones_in_the_table() {
         let labels = ["anger", "sadness"].map(String::from);
         let rows = [
             row(0, Some(25.0), ["a", "ANG", "25"]),
@@ -159,13 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn groups_asked_for_must_be_there_and_be_few() {
+    fn requested_groups_must_exist_and_be_few() {
         let rows: Vec<Row> = (0..=MAX_GROUPS).map(|i| row(0, None, [&format!("{i}.wav"), "ANG", ""])).collect();
         let rows: Vec<&Row> = rows.iter().collect();
         let labels = ["anger".to_owned()];
-        let asked = |name: &str| groupings(&table(), &rows, [&labels, &[]], &[name.into()]);
-        assert!(asked("race").unwrap_err().to_string().contains("no column `race`"));
-        assert!(asked("file").unwrap_err().to_string().contains("101 values"));
-        assert_eq!(asked("age").unwrap().0[0].groups, BTreeMap::from([("(empty)".into(), (0..=MAX_GROUPS).collect())]));
+        let request = |name: &str| groupings(&table(), &rows, [&labels, &[]], &[name.into()]);
+        assert!(request("race").unwrap_err().to_string().contains("no column `race`"));
+        assert!(request("file").unwrap_err().to_string().contains("101 values"));
+        assert_eq!(
+            request("age").unwrap().0[0].groups,
+            BTreeMap::from([("(empty)".into(), (0..=MAX_GROUPS).collect())])
+        );
     }
 }

@@ -1,18 +1,19 @@
-//! The measures of a set of clips, each with its interval, in the form in which they are reported.
+//! The metrics of a set of clips with their intervals, in the form of the report.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::abstention::{Kept, Ranking};
 use super::ages::{AgeCase, AgeSums};
 use super::bootstrap::Bootstrap;
-use super::classes::{ClassCase, ClassSums, ratio};
+use super::classes::{ClassCase, ClassSums};
+use super::ratio::ratio;
+use super::risk_coverage::{CoveragePoint, Ranking};
 
-/// A measure and the interval that holds it with 95 % confidence; `null` where it is not defined.
+/// A metric with its 95 % confidence interval; `null` where undefined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Estimate {
-    /// Over the clips as they are.
+    /// Value over all clips.
     pub value: Option<f64>,
     /// Lower end of the interval.
     pub low: Option<f64>,
@@ -31,15 +32,15 @@ impl Estimate {
     }
 }
 
-/// To a millionth: what is beyond would differ from processor to processor.
+/// Rounds to a millionth, because further digits would depend on the processor.
 pub(super) fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-/// The measures of a head with classes. Shares are from 0 to 1.
+/// Metrics of a classification head. Shares are from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassMeasures {
-    /// Clips with a true label and an answer.
+    /// Clips with a true label and a prediction.
     pub clips: usize,
     /// See [`ClassSums::accuracy`].
     pub accuracy: Estimate,
@@ -55,10 +56,10 @@ pub struct ClassMeasures {
     pub aurc: Estimate,
 }
 
-/// The measures of the age, in years.
+/// Metrics of the age, in years.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgeMeasures {
-    /// Clips with a true age and an answer.
+    /// Clips with a true age and a prediction.
     pub clips: usize,
     /// See [`AgeSums::rmse`].
     pub rmse: Estimate,
@@ -68,41 +69,41 @@ pub struct AgeMeasures {
     pub bias: Estimate,
     /// See [`AgeSums::correlation`].
     pub correlation: Estimate,
-    /// See [`AgeSums::coverage`]; `null` of a system without intervals.
+    /// See [`AgeSums::coverage`]; `null` for a model without intervals.
     pub interval_coverage: Estimate,
     /// See [`AgeSums::width`].
     pub interval_width: Estimate,
-    /// The coverage that the system claims.
+    /// The nominal coverage that the model states.
     pub interval_claimed: Option<f64>,
 }
 
-/// What a head with classes did, beyond single figures.
+/// Details of a classification head: confusion matrix, per-label metrics, reliability, risk-coverage curve.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassDetail {
-    /// The system's labels, in its order.
+    /// The model's labels, in its order.
     pub labels: Vec<String>,
-    /// `[truth][answer]`, clips.
+    /// Confusion matrix `[true][predicted]`, clips.
     pub confusion: Vec<Vec<u64>>,
-    /// By label.
+    /// Metrics by label.
     pub by_label: Vec<LabelRow>,
-    /// By confidence.
+    /// Reliability by confidence.
     pub reliability: Vec<ReliabilityRow>,
-    /// By the share of clips that are answered: 1 %, 2 % … 100 %.
-    pub risk_coverage: Vec<KeptRow>,
+    /// Risk-coverage curve at coverages of 1 %, 2 % … 100 %.
+    pub risk_coverage: Vec<CoverageRow>,
 }
 
-/// One label.
+/// Metrics of one label.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelRow {
-    /// Its name.
+    /// The label.
     pub label: String,
-    /// Clips that have it.
+    /// Clips with this true label.
     pub clips: u64,
-    /// Clips that were given it.
+    /// Clips with this predicted label.
     pub given: u64,
-    /// The share of the clips that have it which were given it.
+    /// Share of the clips with this true label that are predicted as it.
     pub recall: Option<f64>,
-    /// The share of the clips that were given it which have it.
+    /// Share of the clips predicted as this label that have it.
     pub precision: Option<f64>,
 }
 
@@ -113,38 +114,38 @@ pub struct ReliabilityRow {
     pub low: f64,
     /// Upper edge.
     pub high: f64,
-    /// Clips.
+    /// Number of clips.
     pub clips: u64,
     /// Their mean confidence.
     pub confidence: Option<f64>,
-    /// The share that is right.
+    /// Share that is correct.
     pub accuracy: Option<f64>,
 }
 
-/// The most confident part of the clips.
+/// A point of the risk-coverage curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct KeptRow {
-    /// The share asked for.
+pub struct CoverageRow {
+    /// Requested coverage.
     pub coverage: f64,
-    /// Clips.
+    /// Number of clips.
     pub clips: u64,
-    /// The share of them that is right.
+    /// Share of them that is correct.
     pub accuracy: f64,
-    /// The least confidence among them: what to ask for to keep so many.
+    /// Lowest confidence among them: the `min_confidence` that gives this coverage.
     pub threshold: f64,
 }
 
-impl From<(f64, Kept)> for KeptRow {
-    fn from((coverage, kept): (f64, Kept)) -> Self {
+impl From<(f64, CoveragePoint)> for CoverageRow {
+    fn from((coverage, kept): (f64, CoveragePoint)) -> Self {
         let (accuracy, threshold) = (rounded(kept.accuracy), rounded(kept.threshold));
         Self { coverage, clips: kept.clips as u64, accuracy, threshold }
     }
 }
 
-/// A case with the unit of the bootstrap that it belongs to.
+/// A case with its bootstrap unit.
 pub(super) type InUnit<'a, T> = (usize, &'a T);
 
-/// Measures of classes, or nothing of no clips. Units are numbered in a way that the order of the clips does not change.
+/// Metrics of classes; `None` of no clips. The numbering of the units does not depend on the order of the clips.
 pub(super) fn measure_classes(
     cases: &[InUnit<'_, ClassCase>],
     classes: usize,
@@ -168,7 +169,7 @@ pub(super) fn measure_classes(
     (!cases.is_empty()).then_some(ClassMeasures { clips: cases.len(), accuracy, uar, macro_f1, nll, ece, aurc })
 }
 
-/// Measures of ages, or nothing of no clips.
+/// Metrics of ages; `None` of no clips.
 pub(super) fn measure_ages(cases: &[InUnit<'_, AgeCase>], bootstrap: Bootstrap) -> Option<AgeMeasures> {
     let unit = numbered(cases);
     let mut units = vec![AgeSums::default(); unit.len()];
@@ -201,7 +202,7 @@ pub(super) fn measure_ages(cases: &[InUnit<'_, AgeCase>], bootstrap: Bootstrap) 
     })
 }
 
-/// Numbers of the units that occur, 0 and up, in their order.
+/// Consecutive numbers, from 0, of the units that occur, in their order.
 fn numbered<T>(cases: &[InUnit<'_, T>]) -> BTreeMap<usize, usize> {
     let mut unit: BTreeMap<usize, usize> = cases.iter().map(|(global, _)| (*global, 0)).collect();
     unit.values_mut().enumerate().for_each(|(number, place)| *place = number);
@@ -212,7 +213,7 @@ fn estimates<const M: usize>(values: [Option<f64>; M], intervals: [Option<(f64, 
     std::array::from_fn(|k| Estimate::new(values[k], intervals[k]))
 }
 
-/// Tables behind the figures.
+/// The details of a classification head.
 pub(super) fn detail(cases: &[InUnit<'_, ClassCase>], labels: &[String]) -> ClassDetail {
     let sums = ClassSums::of(labels.len(), cases.iter().map(|(_, case)| *case));
     let ranking = Ranking::new(cases.iter().copied());
@@ -232,34 +233,34 @@ pub(super) fn detail(cases: &[InUnit<'_, ClassCase>], labels: &[String]) -> Clas
         confidence: row.confidence.map(rounded),
         accuracy: row.accuracy.map(rounded),
     });
-    let kept = (1..=100).filter_map(|percent| {
+    let curve = (1..=100).filter_map(|percent| {
         let coverage = f64::from(percent) / 100.0;
-        Some(KeptRow::from((coverage, ranking.kept(coverage)?)))
+        Some(CoverageRow::from((coverage, ranking.at_coverage(coverage)?)))
     });
     ClassDetail {
         labels: labels.to_vec(),
         confusion: all.clone().map(|truth| all.clone().map(|predicted| count(truth, predicted)).collect()).collect(),
         by_label: labels.iter().enumerate().map(row).collect(),
         reliability: reliability.collect(),
-        risk_coverage: kept.collect(),
+        risk_coverage: curve.collect(),
     }
 }
 
-/// What always saying the commonest label, and always saying the mean age, would reach on these very clips.
+/// Constant baselines on the same clips: always the most frequent label, always the mean age.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Baselines {
-    /// Always the commonest emotion.
+    /// Always the most frequent emotion.
     pub emotion: Option<Majority>,
-    /// Always the commonest gender.
+    /// Always the most frequent gender.
     pub gender: Option<Majority>,
     /// Always the mean age.
     pub age: Option<MeanAge>,
 }
 
-/// Always the commonest label.
+/// Always the most frequent label.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Majority {
-    /// The label; the first of the system's of equally common ones.
+    /// The label; the model's first of several equally frequent ones.
     pub label: String,
     /// Its share of the clips.
     pub accuracy: f64,
@@ -272,9 +273,9 @@ pub struct Majority {
 pub struct MeanAge {
     /// Mean age of the clips.
     pub years: f64,
-    /// The spread of the ages.
+    /// Standard deviation of the ages.
     pub rmse: f64,
-    /// Mean distance from the mean.
+    /// Mean absolute deviation of the ages.
     pub mae: f64,
 }
 
@@ -312,9 +313,9 @@ mod tests {
             .collect()
     }
 
-    /// scikit-learn's and numpy's, and intervals from clips drawn one by one (tools/golden/metrics.py).
+    /// Golden: scikit-learn and numpy, and intervals from resampled clips (tools/golden/metrics.py).
     #[test]
-    fn measures_and_intervals_are_those_of_other_tools() {
+    fn metrics_and_intervals_equal_other_implementations() {
         let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/metrics.json")).unwrap();
         let bootstrap = Bootstrap { draws: golden.draws, seed: golden.seed };
         let cases: Vec<_> = golden.clips.iter().map(|clip| case(clip.truth, &clip.probabilities)).collect();
@@ -332,7 +333,7 @@ mod tests {
         for (name, expected) in golden {
             for (key, expected) in ["value", "low", "high"].iter().zip(expected) {
                 let is = measured[name][key].as_f64().unwrap();
-                // half of the last digit reported, and the rounding of sums
+                // half of the last reported digit, and the rounding of sums
                 assert!((is - expected).abs() <= 5.1e-7, "{name} {key}: {is}, expected {expected}");
             }
         }
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_clips_changes_nothing() {
+    fn the_order_of_the_clips_has_no_effect() {
         let cases = class_cases();
         let forth: Vec<_> = cases.iter().enumerate().map(|(i, case)| (i % 9, case)).collect();
         let back: Vec<_> = forth.iter().rev().copied().collect();
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_hold_their_value_and_follow_the_seed() {
+    fn intervals_contain_their_value_and_depend_on_the_seed() {
         let cases = class_cases();
         let cases: Vec<_> = cases.iter().enumerate().map(|(i, case)| (i % 9, case)).collect();
         let measured = measure_classes(&cases, 3, DRAWS).unwrap();
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn one_speaker_has_no_interval_and_no_clips_no_measures() {
+    fn one_speaker_has_no_interval_and_no_clips_have_no_metrics() {
         let cases = class_cases();
         let cases: Vec<_> = cases.iter().map(|case| (5, case)).collect();
         let measured = measure_classes(&cases, 3, DRAWS).unwrap();
@@ -401,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn baselines_are_the_best_constants() {
+    fn baselines_equal_the_best_constants() {
         let cases = [case(1, &[1.0, 0.0]), case(1, &[1.0, 0.0]), case(0, &[1.0, 0.0])];
         let cases: Vec<_> = cases.iter().map(|case| (0, case)).collect();
         let most = majority(&cases, &["a".into(), "b".into()]).unwrap();

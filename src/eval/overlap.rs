@@ -1,4 +1,4 @@
-//! Whether a system is tested on voices that it was trained on.
+//! Overlap of the table's speakers with the model's training speakers.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::engine::Manifest;
 
-/// Speakers of the test whom the system's file names among its training's.
+/// Speakers of the table whom the model file names as training speakers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrainingOverlap {
-    /// Whether it could be checked: the table has speakers, and the system's file names its own (`data.actors`).
+    /// Whether it could be checked: the table has speakers, and the model file names its own (`data.actors`).
     pub checked: bool,
     /// Speakers who are in both, by name.
     pub speakers: Vec<String>,
-    /// Speakers in the test.
+    /// Number of speakers in the table.
     pub of: usize,
 }
 
@@ -25,18 +25,19 @@ impl TrainingOverlap {
         Self { checked: !trained.is_empty() && !speakers.is_empty(), speakers: both, of: speakers.len() }
     }
 
-    /// What a reader must know before the figures.
+    /// The warning that precedes the results.
     pub(super) fn warning(&self) -> Option<String> {
         if !self.checked {
-            let what = "whether the system was trained on these voices could not be checked: \
-                the table has no speakers, or the system's file does not name its own";
+            let what = "cannot check whether the model was trained on these speakers: \
+                the table has no speakers, or the model file does not name its training speakers";
             return Some(what.into());
         }
         let (both, of) = (self.speakers.len(), self.of);
         (both > 0).then(|| {
             format!(
-                "TRAINED ON THESE VOICES: {both} of the {of} speakers of this test are among those that the system's file says it was trained on \
-                 (data.actors). These figures tell how well it knows known voices; expect less, perhaps far less, of voices not heard before"
+                "TRAINED ON THESE SPEAKERS: {both} of the {of} speakers are training speakers according to the model \
+                 file (data.actors). These results are speaker-dependent; expect lower ones, perhaps far lower, for \
+                 unseen speakers"
             )
         })
     }
@@ -62,7 +63,7 @@ mod tests {
         assert_eq!(overlap(&["1001", "1002", "7"]).speakers, ["1001", "1002"]);
         assert!(overlap(&["1001", "7"]).warning().unwrap().contains("1 of the 2 speakers"));
         assert_eq!(overlap(&["7"]).warning(), None);
-        assert!(overlap(&[]).warning().unwrap().contains("could not be checked"));
+        assert!(overlap(&[]).warning().unwrap().contains("cannot check"));
         manifest.data.remove("actors");
         assert!(!TrainingOverlap::find(&manifest, &BTreeSet::from(["1"])).checked);
     }

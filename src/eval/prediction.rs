@@ -1,37 +1,37 @@
-//! What the system said of one clip, as numbers to be measured: those that `infer` prints.
+//! A model's prediction for one clip: the numbers that `infer` prints.
 
 use crate::engine::{Classification, Interval, NoAnswer, Report};
 
-/// The answer of a head with classes.
+/// Prediction of a classification head.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ClassAnswer {
-    /// Index of the label given.
+pub struct ClassPrediction {
+    /// Index of the predicted label.
     pub label: usize,
-    /// Of every label, in the system's order.
+    /// Probability of every label, in the model's order.
     pub probabilities: Vec<f64>,
 }
 
-/// The answers for one clip. A head is nothing where the system gave no answer, or withheld this one.
+/// The predictions for one clip. A head is `None` if there is no prediction, or if it was withheld.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// Emotion.
-    pub emotion: Option<ClassAnswer>,
+    pub emotion: Option<ClassPrediction>,
     /// Gender.
-    pub gender: Option<ClassAnswer>,
+    pub gender: Option<ClassPrediction>,
     /// Age in years.
     pub years: Option<f64>,
-    /// Where the age may lie, of systems that say so.
+    /// Age interval, for models that have one.
     pub interval: Option<Interval>,
-    /// Why there is no answer.
+    /// Reason for a missing prediction.
     pub no_answer: Option<NoAnswer>,
 }
 
 impl Prediction {
-    /// The numbers of a report.
+    /// Extracts the numbers of a report.
     pub fn from_report(report: &Report) -> Self {
         Self {
-            emotion: report.answers.emotion.as_ref().map(class_answer),
-            gender: report.answers.gender.as_ref().map(class_answer),
+            emotion: report.answers.emotion.as_ref().map(class_prediction),
+            gender: report.answers.gender.as_ref().map(class_prediction),
             years: report.answers.age.map(|age| age.years),
             interval: report.answers.age.and_then(|age| age.interval),
             no_answer: report.no_answer,
@@ -39,7 +39,7 @@ impl Prediction {
     }
 }
 
-fn class_answer(choice: &Classification) -> ClassAnswer {
+fn class_prediction(choice: &Classification) -> ClassPrediction {
     let label = choice.probabilities.iter().position(|(label, _)| *label == choice.label).unwrap_or_default();
-    ClassAnswer { label, probabilities: choice.probabilities.iter().map(|(_, p)| *p).collect() }
+    ClassPrediction { label, probabilities: choice.probabilities.iter().map(|(_, p)| *p).collect() }
 }

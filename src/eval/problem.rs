@@ -1,4 +1,4 @@
-//! What cannot be used of a labelled table, by line: the list that a researcher mends the table by.
+//! Problems of a labelled table: rows and labels that cannot be used, by line.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,30 +11,30 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Another number of fields than the header has, or a field beyond any sense.
+    /// The number of fields differs from the header's, or a field is implausibly long.
     RowShape,
     /// Bytes that are not UTF-8.
     Encoding,
-    /// No file or clip is named.
+    /// The name of the file or clip is empty.
     MissingName,
     /// The file, or the clip in the features file, does not exist.
     MissingFile,
-    /// The clip stood in an earlier row.
+    /// An earlier row names the same clip.
     Duplicate,
-    /// An empty label in a column of labels.
+    /// A label is empty.
     MissingLabel,
-    /// A word that stands for none of the system's labels.
+    /// A word means none of the model's labels.
     UnknownLabel,
-    /// An age that is no number of years from 0 to 130.
+    /// An age is not a number of years from 0 to 130.
     BadAge,
-    /// No speaker in the column of speakers.
+    /// The speaker is empty.
     MissingSpeaker,
-    /// The recording or its features could not be read or answered.
+    /// The recording or its features cannot be read or processed.
     Unreadable,
 }
 
 impl Reason {
-    /// The reason's name in JSON.
+    /// The reason's code in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::RowShape => "row_shape",
@@ -51,14 +51,14 @@ impl Reason {
     }
 }
 
-/// One thing that cannot be used.
+/// A row or label that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Line of the table on which the row begins, from 1; the header is line 1.
     pub line: u64,
-    /// Its kind.
+    /// Kind of problem.
     pub reason: Reason,
-    /// What was found, what was expected, and what it costs.
+    /// What was found, what was expected, and the consequence.
     pub message: String,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// How many problems of each reason there are.
+/// Number of problems by reason.
 pub(super) fn counts(problems: &[Problem]) -> BTreeMap<&'static str, usize> {
     problems.iter().fold(BTreeMap::new(), |mut counts, problem| {
         *counts.entry(problem.reason.name()).or_default() += 1;
@@ -82,17 +82,17 @@ pub(super) fn counts(problems: &[Problem]) -> BTreeMap<&'static str, usize> {
     })
 }
 
-/// Problems that an error names before it only counts.
+/// Number of problems that an error lists; it counts the others.
 const NAMED: usize = 20;
 
-/// The error that refuses a table with problems.
-pub(super) fn refusal(problems: &[Problem]) -> Error {
+/// The error for a table with problems, which lists the first [`NAMED`].
+pub(super) fn table_error(problems: &[Problem]) -> Error {
     let mut lines: Vec<String> = problems.iter().take(NAMED).map(ToString::to_string).collect();
     if problems.len() > NAMED {
         lines.push(format!("and {} more", problems.len() - NAMED));
     }
-    lines.push("nothing was measured: mend the table, or leave these out with --keep-going".into());
-    Error::Config(lines.join("\n  "))
+    lines.push("nothing was evaluated; correct the table, or skip these with --keep-going".into());
+    Error::malformed("table", lines.join("\n  "))
 }
 
 #[cfg(test)]
@@ -100,16 +100,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_names_twenty_and_counts_the_rest() {
-        let problems: Vec<_> = (2..30).map(|line| Problem::new(line, Reason::BadAge, "`x` is no age")).collect();
-        let message = refusal(&problems).in_file("t.csv").to_string();
-        assert!(message.starts_with("t.csv: line 2: `x` is no age\n  line 3: "), "{message}");
+    fn an_error_lists_twenty_problems_and_counts_the_rest() {
+        let problems: Vec<_> = (2..30).map(|line| Problem::new(line, Reason::BadAge, "`x` is not an age")).collect();
+        let message = table_error(&problems).in_file("t.csv").to_string();
+        assert!(message.starts_with("t.csv: table is malformed: line 2: `x` is not an age\n  line 3: "), "{message}");
         assert!(message.contains("line 21") && !message.contains("line 22") && message.contains("and 8 more"));
         assert_eq!(counts(&problems)["bad_age"], 28);
     }
 
     #[test]
-    fn names_are_those_of_the_json() {
+    fn names_equal_the_codes_in_json() {
         for reason in [Reason::RowShape, Reason::UnknownLabel, Reason::BadAge, Reason::Unreadable] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
         }

@@ -1,4 +1,5 @@
-//! A CSV file as records with their lines (RFC 4180): a byte order mark, CRLF, quoted commas and line breaks are read, and nothing is believed.
+//! CSV reader (RFC 4180): records with line numbers. Accepts a byte order mark, CRLF, quoted commas and line breaks, and
+//! limits all sizes.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,30 +9,31 @@ use crate::error::{Error, Result};
 
 use super::problem::{Problem, Reason};
 
-/// The largest table that is read: 256 MiB, some millions of clips.
+/// Maximum size of a table: 256 MiB, some millions of clips.
 const MAX_BYTES: u64 = 256 << 20;
-/// The most rows.
+/// Maximum number of rows.
 const MAX_ROWS: u64 = 2_000_000;
-/// The most columns.
+/// Maximum number of columns.
 const MAX_COLUMNS: usize = 1_000;
-/// The longest field. A longer one is a quote that nobody closed, not a label.
+/// Maximum length of a field. A longer one is an unclosed quotation mark, not a label.
 const MAX_FIELD_BYTES: usize = 16 << 10;
+const FORMAT: &str = "table";
 
-/// One row: as many fields as there are columns, without surrounding blanks.
+/// One row: one field per column, without surrounding blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
-    /// Line on which it begins, from 1.
+    /// Line on which the row begins, from 1.
     pub(super) line: u64,
     pub(super) fields: Vec<String>,
 }
 
-/// A file, read.
+/// The contents of a CSV file.
 #[derive(Debug)]
 pub(super) struct Records {
-    /// Names of the columns as they stand in the header.
+    /// Names of the columns as in the header.
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Record>,
-    /// Rows that are no records, in the order of their lines.
+    /// Rows that are not valid records, in the order of their lines.
     pub(super) problems: Vec<Problem>,
 }
 
@@ -39,8 +41,9 @@ impl Records {
     /// Reads a file.
     ///
     /// # Errors
-    /// Naming the file: [`Error::Read`]; [`Error::Limit`] for sizes beyond the constants above; [`Error::Config`] for a header that is empty, or
-    /// that names a column twice. Rows that are no records are [`Records::problems`].
+    /// With the file's name: [`Error::Read`]; [`Error::Limit`] for sizes above these maxima; [`Error::Malformed`] for a
+    /// header that is empty or names a column twice; [`Error::Unsupported`] for anything but a regular file. Invalid rows
+    /// are [`Records::problems`].
     pub(super) fn read(path: &Path) -> Result<Self> {
         read_bytes(path).and_then(|bytes| Self::parse(&bytes)).map_err(|error| error.in_file(path))
     }
@@ -49,16 +52,16 @@ impl Records {
         let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(bytes);
         let mut rows = reader.byte_records();
         let Some(header) = rows.next() else {
-            return Err(Error::Config("the table is empty: not even a header".into()));
+            return Err(Error::malformed(FORMAT, "it is empty, without a header"));
         };
-        let columns = columns(&header.map_err(|error| no_csv(&error))?)?;
+        let columns = columns(&header.map_err(|error| csv_error(&error))?)?;
         let mut read = Self { columns, rows: Vec::new(), problems: Vec::new() };
         let mut lines = Lines { bytes, at: 0, line: 1 };
         for (count, row) in (1..).zip(rows) {
             if count > MAX_ROWS {
                 return Err(Error::Limit { what: "number of rows", actual: count, limit: MAX_ROWS });
             }
-            let row = row.map_err(|error| no_csv(&error))?;
+            let row = row.map_err(|error| csv_error(&error))?;
             let begin = row.position().map_or(0, csv::Position::byte);
             read.add(lines.line_from(begin as usize), &row);
         }
@@ -73,7 +76,7 @@ impl Records {
     }
 }
 
-/// Counts lines on the way through a text. (The reader's own count is one behind after CRLF and blank lines.)
+/// Line counter. (The CSV reader's own count is one too low after CRLF and blank lines.)
 struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -81,14 +84,14 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The line of the first byte from `begin` on that is no line break. `begin` must not go back.
+    /// Line of the first byte at or after `begin` that is not a line break. `begin` must not decrease.
     fn line_from(&mut self, begin: usize) -> u64 {
         while let Some(&byte) = self.bytes.get(self.at) {
             let is_break = matches!(byte, b'\r' | b'\n');
             if self.at >= begin && !is_break {
                 break;
             }
-            // of CRLF the second byte counts
+            // in CRLF the second byte counts
             let counts = byte == b'\n' || (byte == b'\r' && self.bytes.get(self.at + 1) != Some(&b'\n'));
             self.line += u64::from(counts);
             self.at += 1;
@@ -100,7 +103,7 @@ impl Lines<'_> {
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     let file = File::open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(Error::Unsupported("no regular file; a table of clips is one CSV file".into()));
+        return Err(Error::Unsupported("not a regular file; a table of clips is one CSV file".into()));
     }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -119,10 +122,10 @@ fn columns(header: &csv::ByteRecord) -> Result<Vec<String>> {
     for field in header {
         let name = std::str::from_utf8(field).ok().filter(|name| name.len() <= MAX_FIELD_BYTES);
         let Some(name) = name.map(str::trim) else {
-            return Err(Error::Config("line 1: the header is no text: this is no CSV table in UTF-8".into()));
+            return Err(Error::malformed(FORMAT, "line 1: the header is not UTF-8 text"));
         };
         if !name.is_empty() && columns.iter().any(|other| other.eq_ignore_ascii_case(name)) {
-            return Err(Error::Config(format!("line 1: the column `{name}` is named twice")));
+            return Err(Error::malformed(FORMAT, format!("line 1: duplicate column `{name}`")));
         }
         columns.push(name.to_owned());
     }
@@ -131,23 +134,23 @@ fn columns(header: &csv::ByteRecord) -> Result<Vec<String>> {
 
 fn record(line: u64, row: &csv::ByteRecord, columns: usize) -> Result<Record, Problem> {
     if let Some(long) = row.iter().map(<[u8]>::len).find(|&n| n > MAX_FIELD_BYTES) {
-        let what = format!("a field of {long} bytes: is a quotation mark left open?");
+        let what = format!("a field of {long} bytes; check for an unclosed quotation mark");
         return Err(Problem::new(line, Reason::RowShape, what));
     }
     if row.len() != columns {
-        let what = format!("{} fields where the header has {columns}", row.len());
+        let what = format!("{} fields, but the header has {columns}", row.len());
         return Err(Problem::new(line, Reason::RowShape, what));
     }
     let text = |field| std::str::from_utf8(field).map(|text| text.trim().to_owned());
     match row.iter().map(text).collect() {
         Ok(fields) => Ok(Record { line, fields }),
-        Err(_) => Err(Problem::new(line, Reason::Encoding, "not UTF-8: save the table in that encoding")),
+        Err(_) => Err(Problem::new(line, Reason::Encoding, "not UTF-8; save the table as UTF-8")),
     }
 }
 
-/// In memory only UTF-8 and lengths could fail, and neither is checked by the reader.
-fn no_csv(error: &csv::Error) -> Error {
-    Error::malformed("CSV", error.to_string())
+/// Cannot occur in memory: only UTF-8 and lengths could fail, and the reader checks neither.
+fn csv_error(error: &csv::Error) -> Error {
+    Error::malformed(FORMAT, error.to_string())
 }
 
 #[cfg(test)]
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn mark_line_ends_quotes_and_blank_lines_are_read() {
+    fn byte_order_mark_line_ends_quotes_and_blank_lines_are_read() {
         let expected = [(2, vec!["a.wav".to_owned(), "ANG".into()]), (3, vec!["b, c.wav".into(), "say \"x\"".into()])];
         for text in [
             "file,emotion\na.wav,ANG\n\"b, c.wav\",\"say \"\"x\"\"\"\n",
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_those_of_an_editor() {
+    fn line_numbers_equal_those_of_an_editor() {
         for (text, lines) in [
             ("file,emotion\n\"a\nb\",x\nc,y\n", [2, 4]),
             ("file,emotion\r\n\"a\r\nb\",x\r\nc,y", [2, 4]),
@@ -188,34 +191,34 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_named_with_its_line() {
+    fn invalid_records_are_named_with_their_lines() {
         let read = Records::parse(b"file,emotion\na,b,c\nd\n\xff,e\nf,g\n").unwrap();
         assert_eq!(read.rows, [Record { line: 5, fields: vec!["f".into(), "g".into()] }]);
-        let told: Vec<_> = read.problems.iter().map(|p| (p.line, p.reason)).collect();
-        assert_eq!(told, [(2, Reason::RowShape), (3, Reason::RowShape), (4, Reason::Encoding)]);
+        let found: Vec<_> = read.problems.iter().map(|p| (p.line, p.reason)).collect();
+        assert_eq!(found, [(2, Reason::RowShape), (3, Reason::RowShape), (4, Reason::Encoding)]);
     }
 
     #[test]
-    fn a_quote_left_open_is_told() {
+    fn an_unclosed_quotation_mark_is_named() {
         let text = format!("file,emotion\n\"a,b\n{}", "c,d\n".repeat(10_000));
         let read = Records::parse(text.as_bytes()).unwrap();
-        assert!(read.problems[0].message.contains("quotation mark left open"), "{:?}", read.problems);
+        assert!(read.problems[0].message.contains("unclosed quotation mark"), "{:?}", read.problems);
     }
 
     #[test]
-    fn headers_that_are_none_are_refused() {
+    fn invalid_headers_are_errors() {
         let message = |bytes: &[u8]| Records::parse(bytes).unwrap_err().to_string();
         assert!(message(b"").contains("empty"));
         assert!(message(b"\xef\xbb\xbf").contains("empty"));
-        assert!(message(b"file,emotion,File\n").contains("`File` is named twice"));
-        assert!(message(b"RIFF\xff\xff\n").contains("no CSV table"));
+        assert!(message(b"file,emotion,File\n").contains("duplicate column `File`"));
+        assert!(message(b"RIFF\xff\xff\n").contains("not UTF-8 text"));
         assert!(message(",".repeat(MAX_COLUMNS + 1).as_bytes()).contains("number of columns"));
     }
 
     #[test]
-    fn what_is_no_file_is_told() {
+    fn missing_files_and_folders_are_named() {
         let message = |path: &str| Records::read(path.as_ref()).unwrap_err().to_string();
         assert!(message("/nowhere/t.csv").starts_with("/nowhere/t.csv: cannot read"));
-        assert!(message(env!("CARGO_MANIFEST_DIR")).contains("no regular file"));
+        assert!(message(env!("CARGO_MANIFEST_DIR")).contains("not a regular file"));
     }
 }

@@ -1,4 +1,4 @@
-//! The evaluation as JSON: stable keys, a version, shares from 0 to 1, ages in years.
+//! The evaluation as JSON: stable keys, a schema version, shares from 0 to 1, ages in years.
 
 use std::collections::BTreeMap;
 
@@ -8,112 +8,112 @@ use super::measures::{AgeMeasures, Baselines, ClassDetail, ClassMeasures};
 use super::overlap::TrainingOverlap;
 use super::problem::Problem;
 
-/// Version of the JSON. It grows when a field changes its meaning or goes away.
+/// Version of the JSON. It increases when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
 
-/// Everything that was measured.
+/// The complete result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvalReport {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The program and its version.
     pub created_by: String,
-    /// What was measured.
+    /// The evaluated model.
     pub system: SystemInfo,
-    /// On what.
+    /// The evaluated clips.
     pub input: InputInfo,
-    /// How.
+    /// The settings.
     pub settings: Settings,
-    /// What the reader should know before believing a figure.
+    /// Warnings that limit the results.
     pub warnings: Vec<String>,
-    /// Speakers of the test that are in the training.
+    /// Speakers of the table who are in the model's training set.
     pub training_overlap: TrainingOverlap,
-    /// What of the table was left out.
+    /// Rows and labels that were skipped.
     pub problems: Problems,
-    /// Clips that the system gave no answer for, by its reason: `silence`, `no_speech` … They are in no measure.
+    /// Clips without a prediction, by reason (`silence`, `no_speech` …). They are in no metric.
     pub no_answer: BTreeMap<String, usize>,
     /// All clips.
     pub overall: Measures,
-    /// The tables behind `overall.emotion`.
+    /// Details of `overall.emotion`.
     pub emotion_detail: Option<ClassDetail>,
-    /// The tables behind `overall.gender`.
+    /// Details of `overall.gender`.
     pub gender_detail: Option<ClassDetail>,
-    /// What constants would reach.
+    /// Constant baselines.
     pub baselines: Baselines,
-    /// Parts of the clips, by column and value.
+    /// Groups of clips, by column and value.
     pub groups: Vec<Group>,
 }
 
-/// The system measured.
+/// The evaluated model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SystemInfo {
     /// Its name.
     pub name: String,
-    /// Checksum of its tensors.
+    /// SHA-256 of its tensors.
     pub sha256: String,
     /// The tool that made it.
     pub created_by: String,
 }
 
-/// The clips.
+/// The evaluated clips.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InputInfo {
     /// `audio` or `features`.
     pub kind: &'static str,
     /// The table, as the user named it.
     pub table: String,
-    /// The features file, likewise.
+    /// The features file, as the user named it.
     pub features: Option<String>,
-    /// `COLUMN=VALUE`, as asked.
+    /// Row filters, `COLUMN=VALUE`.
     #[serde(rename = "where")]
-    pub conditions: Vec<String>,
-    /// The most rows, as asked.
+    pub filters: Vec<String>,
+    /// Maximum number of rows.
     pub limit: Option<usize>,
-    /// Rows asked for, usable or not.
+    /// Selected rows, usable or not.
     pub rows: usize,
-    /// Clips answered, or given a reason for no answer.
+    /// Clips with a prediction, or with a reason for a missing one.
     pub clips: usize,
     /// Speakers of these clips.
     pub speakers: usize,
 }
 
-/// How it was measured.
+/// The settings of the evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
-    /// Whether recordings without speech, clipped and drowned ones were left unanswered ([`Options::activity`](crate::engine::Options::activity));
-    /// never so of features, which are answered without audio.
+    /// Whether recordings without speech, clipped or noisy recordings were rejected
+    /// ([`Options::activity`](crate::engine::Options::activity)); always false for features, which have no audio.
     pub activity: bool,
-    /// Draws of the bootstrap.
+    /// Number of bootstrap draws.
     pub bootstrap: usize,
     /// Its seed.
     pub seed: u64,
-    /// What is drawn: `speakers` or `clips`.
+    /// What is resampled: `speakers` or `clips`.
     pub resampled: &'static str,
-    /// What the intervals hold.
+    /// Confidence level of the intervals.
     pub confidence_level: f64,
-    /// Bins of the calibration error, of equal width.
+    /// Number of bins of the calibration error, of equal width.
     pub ece_bins: usize,
-    /// The least probability that a likelihood is taken of.
+    /// Lower bound of probabilities in the likelihood.
     pub probability_floor: f64,
 }
 
-/// What of the table was left out.
+/// Rows and labels that were skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problems {
-    /// All.
+    /// Their number.
     pub count: usize,
-    /// By reason.
+    /// Number by reason.
     pub by_reason: BTreeMap<&'static str, usize>,
-    /// The first thousand, by line.
+    /// The first thousand, in line order.
     pub list: Vec<Problem>,
 }
 
-/// The measures of some clips. A head without true labels or answers among them is `null`.
+/// Metrics of a set of clips. A head without true labels or predictions is `null`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measures {
-    /// Clips.
+    /// Number of clips.
     pub clips: usize,
-    /// Their speakers; 0 of a table that names none.
+    /// Number of their speakers; 0 for a table without speakers.
     pub speakers: usize,
     /// Emotion.
     pub emotion: Option<ClassMeasures>,
@@ -123,20 +123,20 @@ pub struct Measures {
     pub age: Option<AgeMeasures>,
 }
 
-/// A part of the clips.
+/// Metrics of a group of clips.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Group {
     /// The column.
     pub column: String,
-    /// What the part's clips have in it.
+    /// The group's value in the column.
     pub value: String,
-    /// Its measures.
+    /// Its metrics.
     #[serde(flatten)]
     pub measures: Measures,
 }
 
 impl EvalReport {
-    /// Whether something of the table was left out.
+    /// Whether nothing in the table was skipped.
     pub fn complete(&self) -> bool {
         self.problems.count == 0
     }

@@ -1,4 +1,4 @@
-//! The labelled table: which clips there are, what is true of them, and who speaks.
+//! The labelled table: clips, their true labels and their speakers.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -6,124 +6,125 @@ use std::path::Path;
 use crate::engine::Manifest;
 use crate::error::{Error, Result};
 
-use super::condition::{self, Condition, column};
-use super::problem::{Problem, Reason, refusal};
+use super::label_aliases::{LabelAliases, check_aliases};
+use super::problem::{Problem, Reason, table_error};
 use super::records::{Record, Records};
-use super::spelling::{Spelling, check_own};
+use super::row_filter::{self, RowFilter, column};
 
-/// Years that an age may have.
+/// Valid ages in years.
 const AGES: std::ops::RangeInclusive<f64> = 0.0..=130.0;
 
-/// One clip and what is true of it. A label is nothing where the table has no column for it, or no usable word in this row.
+/// One clip and its true labels. A label is `None` if the table has no column for it, or no valid value in this row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Line of the table, from 1.
     pub line: u64,
-    /// The clip as the table names it: a file, or a tensor of the features file.
+    /// The clip as named in the table: a file, or a tensor of the features file.
     pub clip: String,
-    /// Index of the system's emotion label.
+    /// Index of the model's emotion label.
     pub emotion: Option<usize>,
-    /// Index of the system's gender label.
+    /// Index of the model's gender label.
     pub gender: Option<usize>,
-    /// Years.
+    /// Age in years.
     pub age: Option<f64>,
-    /// Who speaks.
+    /// Speaker.
     pub speaker: Option<String>,
     /// All fields, in the order of the columns.
     pub fields: Vec<String>,
 }
 
-/// The columns that mean something to the evaluation; all others can be grouped by.
+/// The columns that the evaluation interprets; all others can be used for grouping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roles {
     clip: usize,
-    /// Column of the emotions.
+    /// Index of the emotion column.
     pub emotion: Option<usize>,
-    /// Column of the genders.
+    /// Index of the gender column.
     pub gender: Option<usize>,
-    /// Column of the ages.
+    /// Index of the age column.
     pub age: Option<usize>,
-    /// Column of the speakers.
+    /// Index of the speaker column.
     pub speaker: Option<usize>,
 }
 
-/// A table, read: usable rows, and what cannot be used.
+/// A table: usable rows, and problems.
 #[derive(Debug)]
 pub struct Table {
     /// Names of the columns.
     pub columns: Vec<String>,
-    /// What they mean.
+    /// Their roles.
     pub roles: Roles,
-    /// The rows that were asked for and name a clip for the first time, in the table's order.
+    /// The selected rows that name a clip for the first time, in the table's order.
     pub rows: Vec<Row>,
-    /// Everything that cannot be used, in the order of the lines.
+    /// Everything that cannot be used, in line order.
     pub problems: Vec<Problem>,
-    /// Rows that were asked for, usable or not.
-    pub asked: usize,
+    /// Number of selected rows, usable or not.
+    pub selected: usize,
 }
 
-/// What is read of a table.
+/// Selection of rows, and label aliases.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// See [`Condition`]; several of one column mean any of them, of several columns all of them.
-    pub conditions: Vec<Condition>,
-    /// The first so many of the rows that meet the conditions.
+    /// Filters: several of one column are combined by "or", those of several columns by "and".
+    pub filters: Vec<RowFilter>,
+    /// Maximum number of rows, taken from the start after filtering.
     pub limit: Option<usize>,
-    /// The user's words for labels, `(word, label)`.
-    pub own_words: Vec<(String, String)>,
+    /// The user's label aliases, `(word, label)`.
+    pub aliases: Vec<(String, String)>,
 }
 
-/// The words of both heads.
-pub(super) struct Words {
-    pub(super) emotion: Spelling,
-    pub(super) gender: Spelling,
+/// The label aliases of both heads.
+pub(super) struct HeadAliases {
+    pub(super) emotion: LabelAliases,
+    pub(super) gender: LabelAliases,
 }
 
-impl Words {
+impl HeadAliases {
     pub(super) fn new(manifest: &Manifest, own: &[(String, String)]) -> Result<Self> {
-        let emotion = Spelling::new(&manifest.heads.emotion.labels, own);
-        let gender = Spelling::new(&manifest.heads.gender.labels, own);
-        check_own(own, &[&emotion, &gender])?;
+        let emotion = LabelAliases::new(&manifest.heads.emotion.labels, own);
+        let gender = LabelAliases::new(&manifest.heads.gender.labels, own);
+        check_aliases(own, &[&emotion, &gender])?;
         Ok(Self { emotion, gender })
     }
 }
 
 impl Table {
-    /// Reads a table whose clips are in the column `clip_column`. `locate` turns a clip's name into what tells it from others, or says why
-    /// there is no such clip.
+    /// Reads a table whose clips are in the column `clip_column`. `locate` maps a clip's name to a unique identity, or
+    /// returns why the clip does not exist.
     ///
     /// # Errors
-    /// Naming the file: what [`Records::read`] refuses; [`Error::Config`] for a table without the clips' column or any label's, and for
-    /// conditions that select nothing.
+    /// With the file's name: those of [`Records::read`]; [`Error::Malformed`] for a table without the clip column or any
+    /// label column; [`Error::Usage`] for filters that select nothing.
     pub(super) fn read(
         path: &Path,
         clip_column: &str,
         selection: &Selection,
-        words: &Words,
+        aliases: &HeadAliases,
         locate: impl Fn(&str) -> Result<String, String>,
     ) -> Result<Self> {
         let records = Records::read(path)?;
-        Self::from_records(records, clip_column, selection, words, locate).map_err(|error| error.in_file(path))
+        Self::from_records(records, clip_column, selection, aliases, locate).map_err(|error| error.in_file(path))
     }
 
     fn from_records(
         records: Records,
         clip_column: &str,
         selection: &Selection,
-        words: &Words,
+        aliases: &HeadAliases,
         locate: impl Fn(&str) -> Result<String, String>,
     ) -> Result<Self> {
         let roles = Roles::find(&records.columns, clip_column)?;
         if records.rows.is_empty() && !records.problems.is_empty() {
-            return Err(refusal(&records.problems));
+            return Err(table_error(&records.problems));
         }
-        let mut selected = condition::select(&records, &selection.conditions)?;
-        selected.truncate(selection.limit.unwrap_or(usize::MAX));
-        let asked = selected.len() + records.problems.len();
-        let mut table = Self { columns: records.columns, roles, rows: Vec::new(), problems: records.problems, asked };
+        let mut rows = row_filter::select(&records, &selection.filters)?;
+        rows.truncate(selection.limit.unwrap_or(usize::MAX));
+        let selected = rows.len() + records.problems.len();
+        let mut table =
+            Self { columns: records.columns, roles, rows: Vec::new(), problems: records.problems, selected };
         let mut seen = HashSet::new();
-        for record in selected {
-            table.add(record, words, &locate, &mut seen);
+        for record in rows {
+            table.add(record, aliases, &locate, &mut seen);
         }
         table.problems.sort_by_key(|problem| problem.line);
         Ok(table)
@@ -132,32 +133,32 @@ impl Table {
     fn add(
         &mut self,
         record: Record,
-        words: &Words,
+        aliases: &HeadAliases,
         locate: &impl Fn(&str) -> Result<String, String>,
         seen: &mut HashSet<String>,
     ) {
         let (line, clip) = (record.line, record.fields[self.roles.clip].clone());
-        let refused = |reason, message: String| Problem::new(line, reason, message);
+        let problem = |reason, message: String| Problem::new(line, reason, message);
         let found = if clip.is_empty() {
-            Err(refused(Reason::MissingName, format!("the column `{}` is empty", self.columns[self.roles.clip])))
+            Err(problem(Reason::MissingName, format!("the column `{}` is empty", self.columns[self.roles.clip])))
         } else {
-            locate(&clip).map_err(|why| refused(Reason::MissingFile, format!("`{clip}`: {why}")))
+            locate(&clip).map_err(|why| problem(Reason::MissingFile, format!("`{clip}`: {why}")))
         };
         let identity = match found {
             Ok(identity) => identity,
             Err(problem) => return self.problems.push(problem),
         };
         if !seen.insert(identity) {
-            let message = format!("`{clip}` stands in an earlier row; it counts once");
-            return self.problems.push(refused(Reason::Duplicate, message));
+            let message = format!("`{clip}` is already in an earlier row; it counts once");
+            return self.problems.push(problem(Reason::Duplicate, message));
         }
         let mut reader = Reader { columns: &self.columns, line, clip: &clip, problems: &mut self.problems };
-        let row = reader.row(record.fields, self.roles, words);
+        let row = reader.row(record.fields, self.roles, aliases);
         self.rows.extend(row);
     }
 }
 
-/// Reads the labels of one row and notes what is wrong with them.
+/// Reads the labels of one row and records their problems.
 struct Reader<'a> {
     columns: &'a [String],
     line: u64,
@@ -166,18 +167,18 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Nothing if the row cannot be used at all.
-    fn row(&mut self, fields: Vec<String>, roles: Roles, words: &Words) -> Option<Row> {
+    /// `None` if no part of the row can be used.
+    fn row(&mut self, fields: Vec<String>, roles: Roles, aliases: &HeadAliases) -> Option<Row> {
         let speaker = roles.speaker.map(|at| fields[at].clone());
         if let (Some(at), Some("")) = (roles.speaker, speaker.as_deref()) {
-            self.tell(
+            self.report(
                 Reason::MissingSpeaker,
-                &format!("the column `{}` is empty; the row is left out", self.columns[at]),
+                &format!("the column `{}` is empty; the row is skipped", self.columns[at]),
             );
             return None;
         }
-        let emotion = roles.emotion.and_then(|at| self.class(at, &fields[at], &words.emotion));
-        let gender = roles.gender.and_then(|at| self.class(at, &fields[at], &words.gender));
+        let emotion = roles.emotion.and_then(|at| self.class(at, &fields[at], &aliases.emotion));
+        let gender = roles.gender.and_then(|at| self.class(at, &fields[at], &aliases.gender));
         let age = roles.age.and_then(|at| self.age(at, &fields[at]));
         let unlabelled = emotion.is_none() && gender.is_none() && age.is_none();
         (!unlabelled).then(|| Row {
@@ -191,32 +192,34 @@ impl Reader<'_> {
         })
     }
 
-    fn class(&mut self, at: usize, word: &str, spelling: &Spelling) -> Option<usize> {
-        let index = spelling.index(word);
+    fn class(&mut self, at: usize, word: &str, aliases: &LabelAliases) -> Option<usize> {
+        let index = aliases.index(word);
         if word.is_empty() {
-            self.tell(Reason::MissingLabel, &format!("the column `{}` is empty", self.columns[at]));
+            self.report(Reason::MissingLabel, &format!("the column `{}` is empty", self.columns[at]));
         } else if index.is_none() {
-            let known = spelling.labels().join(", ");
-            let message =
-                format!("`{}` is `{word}`, which is none of {known} (--label WORD=LABEL maps it)", self.columns[at]);
-            self.tell(Reason::UnknownLabel, &message);
+            let known = aliases.labels().join(", ");
+            let message = format!(
+                "`{}` is `{word}`, expected one of {known} (--label WORD=LABEL adds an alias)",
+                self.columns[at]
+            );
+            self.report(Reason::UnknownLabel, &message);
         }
         index.filter(|_| !word.is_empty())
     }
 
     fn age(&mut self, at: usize, text: &str) -> Option<f64> {
         if text.is_empty() {
-            self.tell(Reason::MissingLabel, &format!("the column `{}` is empty", self.columns[at]));
+            self.report(Reason::MissingLabel, &format!("the column `{}` is empty", self.columns[at]));
             return None;
         }
         let age = text.parse().ok().filter(|age| AGES.contains(age));
         if age.is_none() {
-            self.tell(Reason::BadAge, &format!("`{}` is `{text}`, no number of years from 0 to 130", self.columns[at]));
+            self.report(Reason::BadAge, &format!("`{}` is `{text}`, expected years from 0 to 130", self.columns[at]));
         }
         age
     }
 
-    fn tell(&mut self, reason: Reason, what: &str) {
+    fn report(&mut self, reason: Reason, what: &str) {
         self.problems.push(Problem::new(self.line, reason, format!("`{}`: {what}", self.clip)));
     }
 }
@@ -227,15 +230,15 @@ impl Roles {
         let has = columns.join(", ");
         let Some(clip) = column(columns, clip_column) else {
             let hint = match clip_column {
-                "file" => "; for a table of a features file, name that file with --features",
+                "file" => "; if its clips are in a features file, add --features FILE",
                 _ => "",
             };
-            return Err(Error::Config(format!("no column `{clip_column}`; the table has {has}{hint}")));
+            return Err(Error::malformed("table", format!("no column `{clip_column}`; it has {has}{hint}")));
         };
         let (emotion, gender, age) = (find(&["emotion"]), find(&["gender", "sex"]), find(&["age"]));
         if emotion.is_none() && gender.is_none() && age.is_none() {
-            let what = format!("no column of labels: `emotion`, `gender` (or `sex`) or `age`; the table has {has}");
-            return Err(Error::Config(what));
+            let what = format!("no label column `emotion`, `gender` (or `sex`) or `age`; it has {has}");
+            return Err(Error::malformed("table", what));
         }
         Ok(Self { clip, emotion, gender, age, speaker: find(&["speaker", "actor"]) })
     }
@@ -245,9 +248,9 @@ impl Roles {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::eval) fn words() -> Words {
-        let of = |labels: &[&str]| Spelling::new(&labels.iter().map(ToString::to_string).collect::<Vec<_>>(), &[]);
-        Words {
+    pub(in crate::eval) fn aliases() -> HeadAliases {
+        let of = |labels: &[&str]| LabelAliases::new(&labels.iter().map(ToString::to_string).collect::<Vec<_>>(), &[]);
+        HeadAliases {
             emotion: of(&["anger", "disgust", "fear", "happiness", "neutral", "sadness"]),
             gender: of(&["female", "male"]),
         }
@@ -259,7 +262,7 @@ pub(super) mod tests {
         let locate = |clip: &str| {
             if clip.starts_with("gone") { Err("no such file".into()) } else { Ok(clip.to_lowercase()) }
         };
-        let table = Table::read(&path, "file", selection, &words(), locate);
+        let table = Table::read(&path, "file", selection, &aliases(), locate);
         std::fs::remove_file(&path).unwrap();
         table
     }
@@ -276,7 +279,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn each_problem_is_named_with_its_line_and_the_rest_of_the_row_kept() {
+    fn problems_are_named_with_their_lines_and_the_rest_of_the_row_is_kept() {
         use Reason::*;
         let text = "file,emotion,sex,age,speaker\n\
             a.wav,ANG,F,30,1\n\
@@ -291,7 +294,7 @@ pub(super) mod tests {
             g.wav,ANG,F,30\n\
             h.wav,x,y,z,1\n";
         let table = read("problems", text, &Selection::default()).unwrap();
-        let told: Vec<_> = table.problems.iter().map(|p| (p.line, p.reason)).collect();
+        let found: Vec<_> = table.problems.iter().map(|p| (p.line, p.reason)).collect();
         let expected = [
             (3, MissingFile),
             (4, MissingName),
@@ -307,7 +310,7 @@ pub(super) mod tests {
             (12, UnknownLabel),
             (12, BadAge),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
         let kept: Vec<_> = table.rows.iter().map(|r| (r.line, r.emotion, r.gender, r.age)).collect();
         let (ang, f) = (Some(0), Some(0));
         let expected = [
@@ -318,29 +321,29 @@ pub(super) mod tests {
             (9, ang, f, None),
         ];
         assert_eq!(kept, expected);
-        assert_eq!(table.asked, 11);
+        assert_eq!(table.selected, 11);
         let bored = &table.problems[3].message;
         assert!(bored.contains("`b.wav`") && bored.contains("`bored`") && bored.contains("--label"), "{bored}");
     }
 
     #[test]
-    fn conditions_come_before_problems_and_the_limit_after_conditions() {
+    fn filters_apply_before_problems_and_the_limit_after_filters() {
         let text = "file,age,fold\na,x,1\nb,2,0\nc,3,0\nd,4,0\n";
-        let conditions = vec![Condition::parse("fold=0").unwrap()];
-        let selection = Selection { conditions, limit: Some(2), ..Selection::default() };
+        let filters = vec![RowFilter::parse("fold=0").unwrap()];
+        let selection = Selection { filters, limit: Some(2), ..Selection::default() };
         let table = read("limit", text, &selection).unwrap();
         assert_eq!(table.rows.iter().map(|r| r.clip.as_str()).collect::<Vec<_>>(), ["b", "c"]);
-        assert_eq!((table.problems.len(), table.asked), (0, 2));
+        assert_eq!((table.problems.len(), table.selected), (0, 2));
     }
 
     #[test]
-    fn tables_that_cannot_be_measured_say_what_they_lack() {
+    fn tables_without_needed_columns_name_them() {
         let message = |name: &str, text: &str| read(name, text, &Selection::default()).unwrap_err().to_string();
         let no_file = message("no-file", "clip,emotion\na,ANG\n");
         assert!(
             no_file.contains("no column `file`") && no_file.contains("clip, emotion") && no_file.contains("--features")
         );
-        assert!(message("no-label", "file,race\na,x\n").contains("no column of labels"));
+        assert!(message("no-label", "file,race\na,x\n").contains("no label column"));
         assert!(message("no-rows", "file,age\n").contains("no rows"));
         assert!(message("empty", "").contains("empty"));
     }

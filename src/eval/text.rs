@@ -1,11 +1,11 @@
-//! The evaluation as text for a terminal: at most 100 columns, no colour.
+//! The evaluation as text for a terminal: at most 100 columns, without colour.
 
 use std::io::{self, Write};
 
 use super::measures::{AgeMeasures, Baselines, ClassDetail, ClassMeasures, Estimate};
 use super::report::{EvalReport, Group};
 
-/// Coverages at which the table of abstaining has a row, percent.
+/// Coverages of the risk-coverage table, percent.
 pub(super) const COVERAGES: [u64; 10] = [100, 90, 80, 70, 60, 50, 40, 30, 20, 10];
 
 /// Writes the report.
@@ -22,7 +22,7 @@ pub fn write(out: &mut dyn Write, report: &EvalReport) -> io::Result<()> {
     for (head, detail) in [("emotion", &report.emotion_detail), ("gender", &report.gender_detail)] {
         if let Some(detail) = detail {
             write_confusion(out, head, detail)?;
-            write_abstaining(out, head, detail)?;
+            write_risk_coverage(out, head, detail)?;
         }
     }
     write_groups(out, &report.groups)?;
@@ -40,31 +40,31 @@ pub(super) fn heading(report: &EvalReport) -> String {
     format!("{} on {} {clips}{speakers}", report.system.name, thousands(report.input.clips))
 }
 
-/// The files, the conditions, the network.
+/// Files, filters and model of the evaluation.
 pub(super) fn origin(report: &EvalReport) -> String {
     let input = &report.input;
     let undetected = !report.settings.activity && input.features.is_none();
-    let asked = [
-        (!input.conditions.is_empty()).then(|| format!(" where {}", input.conditions.join(", "))),
+    let parts = [
+        (!input.filters.is_empty()).then(|| format!(" where {}", input.filters.join(", "))),
         input.limit.map(|limit| format!(", at most {limit} rows")),
         input.features.as_ref().map(|features| format!(", features {features}")),
-        undetected.then(|| ", without the speech detector".into()),
+        undetected.then(|| ", without speech detection".into()),
     ];
-    let asked: String = asked.into_iter().flatten().collect();
+    let parts: String = parts.into_iter().flatten().collect();
     let sha256: String = report.system.sha256.chars().take(16).collect();
-    format!("{}{asked}; model sha256 {sha256}", input.table)
+    format!("{}{parts}; model SHA-256 {sha256}", input.table)
 }
 
-/// What the intervals are.
+/// Description of the intervals.
 pub(super) fn interval_note(report: &EvalReport) -> String {
     match report.settings.bootstrap {
-        0 => "no intervals were asked for".into(),
-        draws => format!("95 % intervals by drawing {} again, {} times", report.settings.resampled, thousands(draws)),
+        0 => "without intervals".into(),
+        draws => format!("95 % intervals: bootstrap over {}, {} draws", report.settings.resampled, thousands(draws)),
     }
 }
 
 fn write_overall(out: &mut dyn Write, report: &EvalReport) -> io::Result<()> {
-    writeln!(out, "\n{:<9}{:<19}{:>9}   {:<17}a constant answer", "", "", "value", "95 % interval")?;
+    writeln!(out, "\n{:<9}{:<19}{:>9}   {:<17}constant baseline", "", "", "value", "95 % interval")?;
     for row in overall_rows(report) {
         let line = format!("{:<9}{:<19}{:>9}   {:<17}{}", row.head, row.measure, row.value, row.interval, row.baseline);
         writeln!(out, "{}", line.trim_end())?;
@@ -72,7 +72,7 @@ fn write_overall(out: &mut dyn Write, report: &EvalReport) -> io::Result<()> {
     writeln!(out, "\n{}", interval_note(report))
 }
 
-/// A row of the first table.
+/// A row of the table of overall results.
 pub(super) struct OverallRow {
     pub(super) head: &'static str,
     pub(super) measure: &'static str,
@@ -81,7 +81,7 @@ pub(super) struct OverallRow {
     pub(super) baseline: String,
 }
 
-/// The rows of the first table, in words.
+/// The rows of the table of overall results.
 pub(super) fn overall_rows(report: &EvalReport) -> Vec<OverallRow> {
     let overall = &report.overall;
     let Baselines { emotion, gender, age } = &report.baselines;
@@ -134,21 +134,21 @@ fn age_rows(m: &AgeMeasures, rmse: String, mae: String) -> Vec<OverallRow> {
         row("correlation", &m.correlation, Form::Digits(3), String::new()),
     ];
     if m.interval_claimed.is_some() {
-        let claimed = format!("{} claimed", percent(m.interval_claimed));
-        rows.push(row("interval coverage", &m.interval_coverage, Form::Percent, claimed));
+        let nominal = format!("{} nominal", percent(m.interval_claimed));
+        rows.push(row("interval coverage", &m.interval_coverage, Form::Percent, nominal));
         rows.push(row("interval width", &m.interval_width, Form::Digits(1), String::new()));
     }
     rows
 }
 
-/// How a figure is written.
+/// Format of a number.
 #[derive(Clone, Copy)]
 pub(super) enum Form {
     /// `70.1 %`
     Percent,
-    /// So many digits after the point.
+    /// Number of decimal places.
     Digits(usize),
-    /// The same, with its sign.
+    /// Number of decimal places, with a sign.
     Signed(usize),
 }
 
@@ -166,7 +166,7 @@ impl Form {
         self.number(estimate.value)
     }
 
-    /// `68.0 – 72.1 %`, or nothing.
+    /// `68.0 – 72.1 %`, or empty without an interval.
     pub(super) fn interval(self, estimate: &Estimate) -> String {
         let (Some(low), Some(high)) = (estimate.low, estimate.high) else { return String::new() };
         let low = self.number(Some(low));
@@ -180,7 +180,7 @@ fn percent(share: Option<f64>) -> String {
 }
 
 fn write_confusion(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io::Result<()> {
-    writeln!(out, "\n{head}: true label (rows) and answer (columns), clips")?;
+    writeln!(out, "\n{head}: confusion matrix, true labels (rows) and predicted labels (columns), clips")?;
     write!(out, "  {:<12}", "")?;
     detail.labels.iter().try_for_each(|label| write!(out, "{:>11}", cut(label, 10)))?;
     writeln!(out, "{:>9}", "recall")?;
@@ -192,14 +192,14 @@ fn write_confusion(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io:
     Ok(())
 }
 
-fn write_abstaining(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io::Result<()> {
-    writeln!(out, "\n{head}: if only the most confident clips are answered")?;
+fn write_risk_coverage(out: &mut dyn Write, head: &str, detail: &ClassDetail) -> io::Result<()> {
+    writeln!(out, "\n{head}: accuracy on the most confident clips")?;
     let rows = || COVERAGES.iter().filter_map(|percent| detail.risk_coverage.get(*percent as usize - 1));
-    write!(out, "  answered")?;
+    write!(out, "  coverage")?;
     rows().try_for_each(|row| write!(out, "{:>7.0} %", 100.0 * row.coverage))?;
-    write!(out, "\n  right   ")?;
+    write!(out, "\n  accuracy")?;
     rows().try_for_each(|row| write!(out, "{:>7.1} %", 100.0 * row.accuracy))?;
-    write!(out, "\n  at least")?;
+    write!(out, "\n  min conf")?;
     rows().try_for_each(|row| write!(out, "{:>9.3}", row.threshold))?;
     writeln!(out)
 }
@@ -240,15 +240,18 @@ fn with_interval(estimate: &Estimate, form: Form) -> String {
     }
 }
 
-/// What no measure holds.
+/// Clips and rows that are in no metric.
 pub(super) fn left_out(report: &EvalReport) -> Vec<String> {
     let clips = |n: usize| if n == 1 { "1 clip".to_owned() } else { format!("{} clips", thousands(n)) };
-    let mut lines: Vec<String> =
-        report.no_answer.iter().map(|(reason, count)| format!("{} got no answer: {reason}", clips(*count))).collect();
+    let mut lines: Vec<String> = report
+        .no_answer
+        .iter()
+        .map(|(reason, count)| format!("{} without prediction: {reason}", clips(*count)))
+        .collect();
     if !report.complete() {
         let reasons: Vec<_> =
             report.problems.by_reason.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        lines.push(format!("{} problems of the table were left out: {}", report.problems.count, reasons.join(", ")));
+        lines.push(format!("{} problems of the table were skipped: {}", report.problems.count, reasons.join(", ")));
     }
     lines
 }
@@ -271,12 +274,12 @@ pub(super) fn thousands(n: usize) -> String {
     groups.join(",")
 }
 
-/// At most so many characters.
+/// Shortens a text to at most `most` characters.
 fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }
 
-/// Lines of at most `width` characters, all but the first indented.
+/// Wraps a text at `width` characters; all lines but the first are indented.
 fn wrapped(text: &str, width: usize, indent: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -296,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_for_people() {
+    fn numbers_are_formatted() {
         assert_eq!([0, 7, 999, 1000, 1_234_567].map(thousands), ["0", "7", "999", "1,000", "1,234,567"]);
         let estimate = Estimate { value: Some(0.7012), low: Some(0.68), high: Some(0.72) };
         assert_eq!(
@@ -312,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut_or_wrapped() {
+    fn long_texts_are_shortened_or_wrapped() {
         assert_eq!(cut("happiness", 8), "happine…");
         assert_eq!(cut("fear", 8), "fear");
         assert_eq!(wrapped("aaa bbb ccc", 7, "  "), "aaa bbb\n  ccc");

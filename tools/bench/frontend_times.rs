@@ -1,11 +1,11 @@
-//! Times the front-ends for `tools/bench/frontends.py`, which runs it beside other implementations.
+//! Times the front-ends, for `tools/bench/frontends.py`, which compares them with other implementations.
 //!
 //! ```text
 //! frontend_times SAMPLES_16K SAMPLES_48K        raw f32
 //! ```
 //!
-//! Then a word a line on standard input: a front-end's name, answered by the seconds that one run on all samples took, on one thread, everything
-//! planned and warm; or `resample IN OUT`, two files of raw f32 at 48 and 16 kHz.
+//! Each line on standard input is a request: a front-end's name, whose response is the seconds of one run on all samples, on
+//! one thread, everything planned and warm; or `resample IN OUT`, two files of raw f32 at 48 and 16 kHz.
 #![expect(clippy::print_stdout, reason = "its results")]
 
 use std::error::Error;
@@ -18,9 +18,9 @@ use persona_engine::dsp::{
     SpeechBrainFbank, SpeechBrainFbankOptions, resample,
 };
 
-/// Samples of a window of 3 s at 16 kHz, which the engine gives its front-ends.
+/// Samples of a chunk of 3 s at 16 kHz, the front-ends' input in the engine.
 const WINDOW: usize = 48_000;
-/// Samples that the decoder gives at a time.
+/// Samples of one block of the decoder.
 const BLOCK: usize = 4096;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

@@ -157,12 +157,12 @@ class Connection:
                 if not received:
                     return self.close("closed within a response")
                 self.received += received
-                return self.answer()
+                return self.response()
             self.send()
         except OSError as error:
             return self.close(type(error).__name__)
 
-    def answer(self):
+    def response(self):
         head, whole, body = self.received.partition(b"\r\n\r\n")
         if not whole:
             return None
@@ -191,11 +191,11 @@ class Tally:
         if outcome == 200:
             self.seconds.append(seconds)
 
-    def answered(self):
+    def succeeded(self):
         return self.counts.get(200, 0)
 
-    def answered_per_s(self):
-        return self.answered() / self.wall_s
+    def succeeded_per_s(self):
+        return self.succeeded() / self.wall_s
 
     def quantile_ms(self, q):
         ordered = sorted(self.seconds)
@@ -295,7 +295,7 @@ def throughput(arguments, body, path, workers):
             tally = closed_loop(server.port, body, 2 * workers, clips)
             cpu.append((server.cpu_s() - before) / clips)
             client.append(tally.client_cpu_s / clips)
-            ours.append(tally.answered_per_s())
+            ours.append(tally.succeeded_per_s())
     return {
         "workers": workers,
         "in_flight": 2 * workers,
@@ -311,7 +311,7 @@ def under_load(server, body, requests, report):
     """Half the capacity, many requests, four times the capacity; calls `report(name, value)` for
     each."""
     closed_loop(server.port, body, 8, 200)
-    capacity = closed_loop(server.port, body, 8, 500).answered_per_s()
+    capacity = closed_loop(server.port, body, 8, 500).succeeded_per_s()
     half = open_loop(server.port, body, capacity / 2, 1000, 32)
     report(
         "half_load",
@@ -326,7 +326,7 @@ def under_load(server, body, requests, report):
     memory, answered, errors = [server.memory_mb()], 0, {}
     for _ in range(4):
         tally = closed_loop(server.port, body, 8, requests // 4)
-        answered += tally.answered()
+        answered += tally.succeeded()
         errors.update(tally.errors())
         memory.append(server.memory_mb())
     report(
@@ -345,8 +345,8 @@ def under_load(server, body, requests, report):
         "overload",
         {
             "offered_per_s": round(4 * capacity, 1),
-            "answered": over.answered(),
-            "answered_per_s": round(over.answered_per_s(), 1),
+            "answered": over.succeeded(),
+            "answered_per_s": round(over.succeeded_per_s(), 1),
             "refused_429": over.counts.get(429, 0),
             "errors": over.errors(),
             "p99_ms_of_answered": over.quantile_ms(0.99),

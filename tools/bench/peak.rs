@@ -1,10 +1,10 @@
-//! What one core can do at best: fused multiply-adds of f32 and `vpdpbusd` of 8-bit integers, all in registers.
+//! Peak arithmetic throughput of one core: f32 fused multiply-add and `vpdpbusd` of 8-bit integers, operands in registers.
 //!
 //! ```text
 //! rustc --edition 2024 -O tools/bench/peak.rs -o peak && ./peak
 //! ```
 //!
-//! Needs AVX-512 with VNNI. Prints the best of a few rounds; a multiplication and an addition are two operations.
+//! Needs AVX-512 with VNNI. Prints the best of several rounds; a multiplication and an addition count as two operations.
 
 use std::arch::x86_64::{
     _mm512_add_epi32, _mm512_add_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_reduce_add_epi32,
@@ -13,7 +13,7 @@ use std::arch::x86_64::{
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Sums side by side: more than what is under way at once.
+/// Independent accumulators: more than the instructions in flight.
 const SUMS: usize = 24;
 const STEPS: usize = 10_000_000;
 
@@ -49,7 +49,7 @@ fn vnni() -> i32 {
     _mm512_reduce_add_epi32(all)
 }
 
-/// Billions of operations a second, the best of five.
+/// Billions of operations per second, best of five.
 fn best(run: impl Fn(), operations: usize) -> f64 {
     let rates = (0..5).map(|_| {
         let began = Instant::now();
@@ -64,7 +64,7 @@ fn main() {
         println!("no AVX-512 VNNI on this CPU");
         return;
     }
-    // SAFETY: the CPU has what both functions need, as has just been found.
+    // SAFETY: the CPU features that both functions need were detected above.
     println!("f32, fused multiply-add: {:.0} GFLOP/s", best(|| _ = black_box(unsafe { fma() }), 32));
     // SAFETY: as above.
     println!("8-bit, vpdpbusd: {:.0} GOP/s", best(|| _ = black_box(unsafe { vnni() }), 128));

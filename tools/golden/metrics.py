@@ -84,17 +84,17 @@ def aurc(right, confidence):
 
 
 def class_measures(truth, p):
-    answer, confidence = p.argmax(1), p.max(1)
-    right = answer == truth
+    predicted, confidence = p.argmax(1), p.max(1)
+    right = predicted == truth
     likelihood = np.maximum(p[np.arange(len(truth)), truth], FLOOR)
     nll = float(-np.log(likelihood).mean())
     if likelihood.min() > FLOOR:
         assert abs(nll - log_loss(truth, p, labels=range(CLASSES))) < 1e-3
-    labels = np.union1d(truth, answer)
+    labels = np.union1d(truth, predicted)
     return [
-        accuracy_score(truth, answer),
-        balanced_accuracy_score(truth, answer),
-        f1_score(truth, answer, average="macro", labels=labels, zero_division=0),
+        accuracy_score(truth, predicted),
+        balanced_accuracy_score(truth, predicted),
+        f1_score(truth, predicted, average="macro", labels=labels, zero_division=0),
         nll,
         ece(right, confidence),
         aurc(right, confidence),

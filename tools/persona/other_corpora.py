@@ -63,8 +63,8 @@ def segments(audio, shortest=1.5, quietest=1e-3):
 class RoomNoise:
     """Adds the noise floor of CREMA-D's rooms to recordings that are quieter.
 
-    A spectrogram stores nothing below −80 dB. Where the other recordings lie below that, their
-    reconstructions lack something else than CREMA-D's reconstructions lack."""
+    A spectrogram stores nothing below −80 dB. Recordings that are quieter than that lose
+    different information in reconstruction than CREMA-D's clips do."""
 
     def __init__(self, spectrograms, seed):
         """`spectrograms`: a list of uint8 [frames, bands], as `audio_features.to_bytes` returns

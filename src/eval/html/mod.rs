@@ -75,7 +75,7 @@ pub fn write(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
             write_head(out, head, detail)?;
         }
     }
-    if let Some((plot, note)) = plots::ages(&evaluation.answers) {
+    if let Some((plot, note)) = plots::ages(&evaluation.clips) {
         let (figure, table) = (figure(&plot, &note), tables::ages(&report.groups));
         writeln!(out, "<section>\n<h2>Age</h2>\n<div class=\"figures\">{figure}<div>{table}</div></div>\n</section>")?;
     }

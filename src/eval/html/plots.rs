@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::evaluation::Answered;
-use super::super::measures::{ClassDetail, KeptRow};
+use super::super::evaluation::EvaluatedClip;
+use super::super::measures::{ClassDetail, CoverageRow};
 use super::super::text::thousands;
 use super::axes::{Axis, Plot};
 use crate::html::svg::Svg;
@@ -101,12 +101,12 @@ pub(super) fn coverage(head: &str, detail: &ClassDetail) -> String {
 }
 
 /// Whether a row is one of 10 %, 20 % … 100 %.
-pub(super) fn is_tenth(row: &KeptRow) -> bool {
+pub(super) fn is_tenth(row: &CoverageRow) -> bool {
     ((100.0 * row.coverage).round() as u64).is_multiple_of(10)
 }
 
 /// Scatter plot of predicted against true ages, with the means of each decade.
-pub(super) fn ages(answers: &[Answered]) -> Option<(String, String)> {
+pub(super) fn ages(answers: &[EvaluatedClip]) -> Option<(String, String)> {
     let pairs: Vec<(f64, f64)> =
         answers.iter().filter_map(|answer| Some((answer.row.age?, answer.prediction.years?))).collect();
     if pairs.is_empty() {

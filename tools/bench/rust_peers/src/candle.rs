@@ -7,7 +7,7 @@ use candle_onnx::onnx::ModelProto;
 
 use crate::{Network, Result};
 
-/// A network as it stands in its file: candle-onnx goes through the graph, and takes the weights out of it, at every run.
+/// A network as loaded from its file: candle-onnx interprets the graph, and extracts the weights from it, in every run.
 pub(crate) struct Candle {
     model: ModelProto,
     input: String,
@@ -16,7 +16,7 @@ pub(crate) struct Candle {
 
 impl Candle {
     pub(crate) fn load(path: &str, threads: usize) -> Result<Self> {
-        // candle reads the number of threads from the environment, which the caller has set.
+        // candle reads the number of threads from the environment, which the caller sets.
         if std::env::var("RAYON_NUM_THREADS").as_deref() != Ok(threads.to_string().as_str()) {
             return Err("candle takes its threads from RAYON_NUM_THREADS".into());
         }

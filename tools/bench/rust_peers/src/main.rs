@@ -1,13 +1,14 @@
-//! Runs an ONNX file in another Rust runtime and tells how long it took, for `tools/bench/peers.py`, which has it run beside this engine.
+//! Times an ONNX file in another Rust runtime, for `tools/bench/peers.py`, which compares it with this engine.
 //!
 //! ```text
 //! RUSTFLAGS="-C target-cpu=native" cargo build --release --features candle      candle-onnx needs protoc
 //! rust_peers rten|tract|candle MODEL.onnx THREADS
 //! ```
 //!
-//! Then a line on standard input for each run: `INPUT OUTPUT SHAPE BATCH`. INPUT is raw f32 of SHAPE, such as `20,298,80`; the network gets it in pieces of
-//! BATCH of its first dimension. All answers go to OUTPUT as raw f32, one output after the other in the graph's order, each over all pieces. Each line is
-//! answered by the seconds that the pieces took, files and plans apart, or by `error: ` and what the runtime said.
+//! Each line on standard input requests a run: `INPUT OUTPUT SHAPE BATCH`. INPUT is raw f32 of SHAPE, such as `20,298,80`;
+//! the network processes it in batches of BATCH along the first dimension. All outputs are written to OUTPUT as raw f32, one
+//! after the other in the graph's order, each over all batches. The response to a line is the seconds that the batches
+//! took, without files and plans, or `error: ` and the runtime's message.
 
 use std::error::Error;
 use std::io::BufRead;
@@ -22,12 +23,12 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// A loaded network.
 trait Network {
-    /// What is done once for a shape, apart from the clock.
+    /// Prepares for a shape; not timed.
     fn plan(&mut self, _shape: &[usize]) -> Result<()> {
         Ok(())
     }
 
-    /// All outputs for one input, each in the order of its elements.
+    /// Computes all outputs for one input, each in element order.
     fn run(&self, input: &[f32], shape: &[usize]) -> Result<Vec<Vec<f32>>>;
 }
 
@@ -64,7 +65,7 @@ fn load(runtime: &str, model: &str, threads: usize) -> Result<Box<dyn Network>> 
     })
 }
 
-/// One line's seconds.
+/// Runs one request; returns its seconds.
 fn answer(network: &mut dyn Network, line: &str) -> Result<f64> {
     let words: Vec<&str> = line.split(' ').collect();
     let [input, output, shape, batch] = words[..] else { return Err("INPUT OUTPUT SHAPE BATCH was expected".into()) };
@@ -86,7 +87,7 @@ fn answer(network: &mut dyn Network, line: &str) -> Result<f64> {
     Ok(seconds)
 }
 
-/// An error and its causes without line breaks.
+/// Formats an error and its causes on one line.
 fn in_a_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

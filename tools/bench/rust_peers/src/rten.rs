@@ -8,7 +8,7 @@ use rten_tensor::{Tensor, TensorView};
 
 use crate::{Network, Result};
 
-/// A network with its weights packed beforehand.
+/// A network with prepacked weights.
 pub(crate) struct Rten {
     model: Model,
     threads: Arc<ThreadPool>,

@@ -7,7 +7,7 @@ use tract_onnx::prelude::*;
 
 use crate::{Network, Result};
 
-/// A network, optimised for each shape that it is given: tract knows more of a shape that is fixed.
+/// A network, optimised for each input shape, because tract optimises better for fixed shapes.
 pub(crate) struct Tract {
     path: String,
     plans: HashMap<Vec<usize>, Arc<TypedRunnableModel>>,
