@@ -1,4 +1,5 @@
-//! `persona-engine eval`: metrics of labelled tables, and errors with line numbers for invalid tables.
+//! `persona-engine eval`: metrics of labelled tables, and errors with line numbers for invalid
+//! tables.
 #![cfg(all(feature = "cli", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::print_stdout, reason = "prints the results")]
@@ -114,8 +115,8 @@ fn assert_predictions_of_infer(folder: &Path) {
     assert_eq!((rows[2]["line"].as_str(), rows[2]["true_age"].as_str()), ("4", "61.5"));
 }
 
-/// A clip that speech detection rejects is counted by its reason and is not a problem of the table; without detection it is
-/// evaluated.
+/// A clip that speech detection rejects is counted by its reason and is not a problem of the table;
+/// without detection it is evaluated.
 #[test]
 fn clips_without_speech_are_counted_and_evaluated_on_request() {
     let folder = recordings("eval_no_speech");

@@ -1,4 +1,5 @@
-//! Age metrics in years (RMSE, MAE, bias, correlation, interval coverage), computed from sums over clips.
+//! Age metrics in years (RMSE, MAE, bias, correlation, interval coverage), computed from sums over
+//! clips.
 
 use super::ratio::ratio;
 use crate::engine::Interval;

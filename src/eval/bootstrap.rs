@@ -1,14 +1,15 @@
 //! Cluster bootstrap: 95 % confidence intervals by resampling speakers.
 //!
-//! Clips of one speaker are correlated, so speakers and not clips are drawn, with replacement, as many as there are. The
-//! interval is the 2.5th to the 97.5th percentile of the replicates (Efron and Tibshirani 1993, ch. 13), interpolated
-//! linearly like numpy's.
+//! Clips of one speaker are correlated, so speakers and not clips are drawn, with replacement, as
+//! many as there are. The interval is the 2.5th to the 97.5th percentile of the replicates (Efron
+//! and Tibshirani 1993, ch. 13), interpolated linearly like numpy's.
 
 use crate::error::{Error, Result};
 
 /// Confidence level: the share of replicates inside an interval.
 pub(super) const CONFIDENCE: f64 = 0.95;
-/// Minimum number of units for an interval: resampling two or three speakers says nothing about a fourth.
+/// Minimum number of units for an interval: resampling two or three speakers says nothing about a
+/// fourth.
 pub(super) const MIN_UNITS: usize = 5;
 /// Maximum number of draws.
 pub(super) const MAX_DRAWS: usize = 100_000;
@@ -18,8 +19,8 @@ pub(super) const MAX_DRAWS: usize = 100_000;
 pub struct Bootstrap {
     /// Draws; 0 gives no intervals.
     pub draws: usize,
-    /// Seed of the random numbers. Every set of clips starts from it, so an interval does not depend on which others are
-    /// computed.
+    /// Seed of the random numbers. Every set of clips starts from it, so an interval does not
+    /// depend on which others are computed.
     pub seed: u64,
 }
 
@@ -38,9 +39,9 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// Intervals of `M` metrics over `units`. `measure` receives how often each unit was drawn. A draw for which a metric
-    /// is undefined is omitted from that metric's interval. `None` with fewer than [`MIN_UNITS`] units, or if fewer than
-    /// half of the draws are defined.
+    /// Intervals of `M` metrics over `units`. `measure` receives how often each unit was drawn. A
+    /// draw for which a metric is undefined is omitted from that metric's interval. `None` with
+    /// fewer than [`MIN_UNITS`] units, or if fewer than half of the draws are defined.
     pub(super) fn intervals<const M: usize>(
         self,
         units: usize,
@@ -76,7 +77,8 @@ fn percentiles(mut values: Vec<f64>) -> Option<(f64, f64)> {
     Some((at(tail), at(1.0 - tail)))
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", constants of figure 17).
+/// SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", constants
+/// of figure 17).
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -88,7 +90,8 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// Uniform from 0 to `n − 1`: the upper half of the product with `n` (Lemire 2019), with a bias of n in 2⁶⁴.
+    /// Uniform from 0 to `n − 1`: the upper half of the product with `n` (Lemire 2019), with a bias
+    /// of n in 2⁶⁴.
     fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }

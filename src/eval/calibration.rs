@@ -1,7 +1,8 @@
 //! Expected calibration error (ECE) and the reliability table.
 //!
-//! Guo et al. 2017, "On calibration of modern neural networks", eq. 3: the clips are sorted into [`BINS`] bins of equal
-//! width by the confidence of the predicted label, bin `i` being `(i / BINS, (i + 1) / BINS]`, and
+//! Guo et al. 2017, "On calibration of modern neural networks", eq. 3: the clips are sorted into
+//! [`BINS`] bins of equal width by the confidence of the predicted label, bin `i` being `(i / BINS,
+//! (i + 1) / BINS]`, and
 //!
 //! ```text
 //! ECE = Σᵢ clipsᵢ / clips · |accuracyᵢ − mean confidenceᵢ|

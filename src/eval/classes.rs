@@ -1,14 +1,15 @@
-//! Classification metrics (accuracy, recall, F1, negative log-likelihood), computed from sums over clips.
+//! Classification metrics (accuracy, recall, F1, negative log-likelihood), computed from sums over
+//! clips.
 //!
-//! Every metric is a function of a few sums, and sums over clips add up to sums over speakers, so that the bootstrap can
-//! resample speakers without reading the clips again.
+//! Every metric is a function of a few sums, and sums over clips add up to sums over speakers, so
+//! that the bootstrap can resample speakers without reading the clips again.
 
 use super::calibration::Calibration;
 use super::prediction::ClassPrediction;
 use super::ratio::{mean, ratio};
 
-/// Probabilities are rounded to a millionth; one that is rounded to 0 counts as half of that, so that the likelihood stays
-/// finite.
+/// Probabilities are rounded to a millionth; one that is rounded to 0 counts as half of that, so
+/// that the likelihood stays finite.
 pub const PROBABILITY_FLOOR: f64 = 5e-7;
 
 /// True label and prediction of one clip.
@@ -108,7 +109,8 @@ impl ClassSums {
         ratio(self.count(class, class), self.truths(class))
     }
 
-    /// Share of the clips predicted as a label that have it; `None` for a label that is not predicted.
+    /// Share of the clips predicted as a label that have it; `None` for a label that is not
+    /// predicted.
     pub fn precision(&self, class: usize) -> Option<f64> {
         ratio(self.count(class, class), self.predictions(class))
     }

@@ -1,9 +1,10 @@
 //! Sources of clips, and their prediction by any number of threads.
 //!
-//! The pool here is separate from the others because of its stop rule and its unit of work: `engine`'s pool parallelises
-//! the chunks of one recording, `nn`'s the blocks of one product, and the program's `batch` (above this layer) streams
-//! results in order within a memory limit. An evaluation keeps all predictions, which are small, and stops handing out
-//! rows after the first problem.
+//! The pool here is separate from the others because of its stop rule and its unit of work:
+//! `engine`'s pool parallelises the chunks of one recording, `nn`'s the blocks of one product, and
+//! the program's `batch` (above this layer) streams results in order within a memory limit. An
+//! evaluation keeps all predictions, which are small, and stops handing out rows after the first
+//! problem.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -95,8 +96,8 @@ impl Worker<'_> {
 pub(super) struct RunOptions<'a> {
     /// Threads. The predictions are the same for any number.
     pub(super) threads: usize,
-    /// Whether to continue after a clip that cannot be processed. If not, all clips before the first such clip of the table
-    /// are still processed.
+    /// Whether to continue after a clip that cannot be processed. If not, all clips before the
+    /// first such clip of the table are still processed.
     pub(super) keep_going: bool,
     /// Called with the number of clips done so far, from any thread.
     pub(super) progress: &'a (dyn Fn(usize) + Sync),

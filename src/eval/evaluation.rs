@@ -27,11 +27,13 @@ const MAX_LISTED: usize = 1000;
 pub struct Request {
     /// The labelled table (CSV).
     pub table: PathBuf,
-    /// The features file, for a table with a column `clip`. `None`: the table's column `file` names recordings.
+    /// The features file, for a table with a column `clip`. `None`: the table's column `file` names
+    /// recordings.
     pub features: Option<PathBuf>,
     /// Selection of rows.
     pub selection: Selection,
-    /// Grouping columns. Empty: sex, age band, race, emotion and sentence, where the table has them.
+    /// Grouping columns. Empty: sex, age band, race, emotion and sentence, where the table has
+    /// them.
     pub group_by: Vec<String>,
     /// Settings of the confidence intervals.
     pub bootstrap: Bootstrap,
@@ -62,9 +64,9 @@ pub struct Evaluation {
 /// Evaluates the engine's model. `progress(done, all)` is called with numbers of clips.
 ///
 /// # Errors
-/// With file and line: errors of reading the table or the features file, and, without [`keep_going`](Request::keep_going),
-/// [`crate::Error::Malformed`] for rows and labels that cannot be used. [`crate::Error::Usage`] for invalid options. An
-/// error also if no clip is left.
+/// With file and line: errors of reading the table or the features file, and, without
+/// [`keep_going`](Request::keep_going), [`crate::Error::Malformed`] for rows and labels that cannot
+/// be used. [`crate::Error::Usage`] for invalid options. An error also if no clip is left.
 pub fn evaluate(engine: &Engine, request: &Request, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Evaluation> {
     request.bootstrap.check()?;
     let manifest = engine.system().manifest();
@@ -290,7 +292,8 @@ impl<'a> Cases<'a> {
     }
 }
 
-/// Bootstrap unit of each clip: its speaker's rank by name, or its own rank by clip name if it has no speaker.
+/// Bootstrap unit of each clip: its speaker's rank by name, or its own rank by clip name if it has
+/// no speaker.
 fn units(clips: &[EvaluatedClip]) -> Vec<usize> {
     let key = |clip: &'_ EvaluatedClip| clip.row.speaker.clone().unwrap_or_else(|| clip.row.clip.clone());
     let numbers: BTreeMap<String, usize> = clips.iter().map(|clip| (key(clip), 0)).collect();

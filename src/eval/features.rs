@@ -1,6 +1,8 @@
-//! A file of stored log-mel features: one uint8 tensor `[frames, bands]` per clip, `dB = value / 255 · 80 − 80`.
+//! A file of stored log-mel features: one uint8 tensor `[frames, bands]` per clip, `dB = value /
+//! 255 · 80 − 80`.
 //!
-//! The header is read once and a clip's bytes on demand, so that memory use does not depend on the size of the file.
+//! The header is read once and a clip's bytes on demand, so that memory use does not depend on the
+//! size of the file.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -41,8 +43,9 @@ impl FeatureFile {
     /// Opens a file and checks that it contains features of the model's front-end.
     ///
     /// # Errors
-    /// With the file's name: [`Error::Read`], [`Error::Malformed`], [`Error::Limit`]; [`Error::Unsupported`] for a model with
-    /// another front-end, or for tensors of another type or width.
+    /// With the file's name: [`Error::Read`], [`Error::Malformed`], [`Error::Limit`];
+    /// [`Error::Unsupported`] for a model with another front-end, or for tensors of another type or
+    /// width.
     pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<Self> {
         let open = || {
             check_frontend(&manifest.frontend)?;
@@ -91,10 +94,12 @@ pub(super) struct ClipReader<'a> {
 }
 
 impl ClipReader<'_> {
-    /// Overwrites `decibels` with a clip's `[frames, bands]` in dB below its peak, −80 to 0. Returns the number of frames.
+    /// Overwrites `decibels` with a clip's `[frames, bands]` in dB below its peak, −80 to 0.
+    /// Returns the number of frames.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for an unknown clip, [`Error::Read`] if the file was truncated after it was opened.
+    /// [`Error::Malformed`] for an unknown clip, [`Error::Read`] if the file was truncated after it
+    /// was opened.
     pub(super) fn read(&mut self, clip: &str, decibels: &mut Vec<f32>) -> Result<usize> {
         let Some(position) = self.features.positions.get(clip) else {
             return Err(Error::malformed(FORMAT, format!("no clip `{clip}`")).in_file(&self.features.path));
@@ -139,8 +144,8 @@ fn unsupported(clip: &str, is: &str, bands: usize) -> Error {
     Error::Unsupported(format!("clip `{clip}` {is}; expected uint8 [frames, {bands}] with at most {MAX_VALUES} values"))
 }
 
-/// Fails for a model whose front-end differs from that of the files: log-mel at 16 kHz, 1024-point periodic Hann window,
-/// hop 256, 128 Slaney bands to 8 kHz, dB below the clip's peak, floor −80.
+/// Fails for a model whose front-end differs from that of the files: log-mel at 16 kHz, 1024-point
+/// periodic Hann window, hop 256, 128 Slaney bands to 8 kHz, dB below the clip's peak, floor −80.
 fn check_frontend(frontend: &Frontend) -> Result<()> {
     // window, padding, scale, norm and reference have one value each, that of the files
     let FrontendKind::LogMel(recipe) = &frontend.kind else {

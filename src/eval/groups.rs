@@ -11,7 +11,8 @@ use super::table::{Row, Table};
 const DEFAULT: [&str; 5] = ["sex", AGE_BAND, "race", "emotion", "sentence"];
 /// Name of the age bands, like that of a column.
 pub(super) const AGE_BAND: &str = "age_band";
-/// Maximum number of groups of one column. A column with more contains names or numbers, not groups.
+/// Maximum number of groups of one column. A column with more contains names or numbers, not
+/// groups.
 const MAX_GROUPS: usize = 100;
 
 /// What determines a row's group.
@@ -32,7 +33,8 @@ pub(super) struct Grouping {
     pub(super) groups: BTreeMap<String, Vec<usize>>,
 }
 
-/// The requested groupings, or the default ones if none is requested, and warnings about skipped default ones.
+/// The requested groupings, or the default ones if none is requested, and warnings about skipped
+/// default ones.
 ///
 /// # Errors
 /// [`Error::Usage`] for a requested column that does not exist or has too many values.

@@ -22,7 +22,8 @@ pub struct LabelAliases {
 }
 
 impl LabelAliases {
-    /// For a head's labels. `own` are the user's aliases, `(word, label)`; those for labels of other heads are ignored.
+    /// For a head's labels. `own` are the user's aliases, `(word, label)`; those for labels of
+    /// other heads are ignored.
     pub fn new(labels: &[String], own: &[(String, String)]) -> Self {
         let mut aliases = Self { labels: labels.to_vec(), own: Vec::new() };
         let own = own.iter().filter_map(|(word, label)| Some((folded(word), aliases.index(label)?)));

@@ -77,7 +77,8 @@ pub struct AgeMeasures {
     pub interval_claimed: Option<f64>,
 }
 
-/// Details of a classification head: confusion matrix, per-label metrics, reliability, risk-coverage curve.
+/// Details of a classification head: confusion matrix, per-label metrics, reliability,
+/// risk-coverage curve.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassDetail {
     /// The model's labels, in its order.
@@ -145,7 +146,8 @@ impl From<(f64, CoveragePoint)> for CoverageRow {
 /// A case with its bootstrap unit.
 pub(super) type InUnit<'a, T> = (usize, &'a T);
 
-/// Metrics of classes; `None` of no clips. The numbering of the units does not depend on the order of the clips.
+/// Metrics of classes; `None` of no clips. The numbering of the units does not depend on the order
+/// of the clips.
 pub(super) fn measure_classes(
     cases: &[InUnit<'_, ClassCase>],
     classes: usize,
@@ -313,7 +315,8 @@ mod tests {
             .collect()
     }
 
-    /// Golden: scikit-learn and numpy, and intervals from resampled clips (tools/golden/metrics.py).
+    /// Golden: scikit-learn and numpy, and intervals from resampled clips
+    /// (tools/golden/metrics.py).
     #[test]
     fn metrics_and_intervals_equal_other_implementations() {
         let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/metrics.json")).unwrap();

@@ -9,7 +9,8 @@ use crate::engine::Manifest;
 /// Speakers of the table whom the model file names as training speakers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrainingOverlap {
-    /// Whether it could be checked: the table has speakers, and the model file names its own (`data.actors`).
+    /// Whether it could be checked: the table has speakers, and the model file names its own
+    /// (`data.actors`).
     pub checked: bool,
     /// Speakers who are in both, by name.
     pub speakers: Vec<String>,

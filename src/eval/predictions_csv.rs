@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use super::evaluation::EvaluatedClip;
 use super::prediction::ClassPrediction;
 
-/// Writes a header and one row per clip, in the order of the table: line, clip, speaker, true and predicted value of each
-/// head with all probabilities, the age interval, and the reason for a missing prediction. Unknown values are empty.
+/// Writes a header and one row per clip, in the order of the table: line, clip, speaker, true and
+/// predicted value of each head with all probabilities, the age interval, and the reason for a
+/// missing prediction. Unknown values are empty.
 ///
 /// # Errors
 /// [`Error::Write`] if `out` fails.

@@ -1,5 +1,5 @@
-//! CSV reader (RFC 4180): records with line numbers. Accepts a byte order mark, CRLF, quoted commas and line breaks, and
-//! limits all sizes.
+//! CSV reader (RFC 4180): records with line numbers. Accepts a byte order mark, CRLF, quoted commas
+//! and line breaks, and limits all sizes.
 
 use std::fs::File;
 use std::io::Read;
@@ -41,9 +41,10 @@ impl Records {
     /// Reads a file.
     ///
     /// # Errors
-    /// With the file's name: [`Error::Read`]; [`Error::Limit`] for sizes above these maxima; [`Error::Malformed`] for a
-    /// header that is empty or names a column twice; [`Error::Unsupported`] for anything but a regular file. Invalid rows
-    /// are [`Records::problems`].
+    /// With the file's name: [`Error::Read`]; [`Error::Limit`] for sizes above these maxima;
+    /// [`Error::Malformed`] for a header that is empty or names a column twice;
+    /// [`Error::Unsupported`] for anything but a regular file. Invalid rows are
+    /// [`Records::problems`].
     pub(super) fn read(path: &Path) -> Result<Self> {
         read_bytes(path).and_then(|bytes| Self::parse(&bytes)).map_err(|error| error.in_file(path))
     }
@@ -84,7 +85,8 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// Line of the first byte at or after `begin` that is not a line break. `begin` must not decrease.
+    /// Line of the first byte at or after `begin` that is not a line break. `begin` must not
+    /// decrease.
     fn line_from(&mut self, begin: usize) -> u64 {
         while let Some(&byte) = self.bytes.get(self.at) {
             let is_break = matches!(byte, b'\r' | b'\n');

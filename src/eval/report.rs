@@ -81,7 +81,8 @@ pub struct InputInfo {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
     /// Whether recordings without speech, clipped or noisy recordings were rejected
-    /// ([`Options::activity`](crate::engine::Options::activity)); always false for features, which have no audio.
+    /// ([`Options::activity`](crate::engine::Options::activity)); always false for features, which
+    /// have no audio.
     pub activity: bool,
     /// Number of bootstrap draws.
     pub bootstrap: usize,

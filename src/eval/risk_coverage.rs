@@ -1,15 +1,15 @@
 //! Selective classification: the risk-coverage curve and the area under it (AURC).
 //!
-//! The clips are sorted by confidence in descending order. The risk at coverage `k / n` is the share of errors among the
-//! first `k`, and
+//! The clips are sorted by confidence in descending order. The risk at coverage `k / n` is the
+//! share of errors among the first `k`, and
 //!
 //! ```text
 //! AURC = 1/n · Σₖ risk(k / n)          k = 1 … n
 //! ```
 //!
-//! (Geifman, Uziel, El-Yaniv 2019, "Bias-reduced uncertainty estimation for deep neural classifiers", eq. 4.) A threshold
-//! cannot separate clips of equal confidence: the errors within such a tie are distributed evenly, so the result does not
-//! depend on the order of the table.
+//! (Geifman, Uziel, El-Yaniv 2019, "Bias-reduced uncertainty estimation for deep neural
+//! classifiers", eq. 4.) A threshold cannot separate clips of equal confidence: the errors within
+//! such a tie are distributed evenly, so the result does not depend on the order of the table.
 
 use super::classes::ClassCase;
 
@@ -52,7 +52,8 @@ impl Ranking {
         Self { ties: ties.collect() }
     }
 
-    /// Area under the risk-coverage curve, with unit `u` counted `times(u)` times. `None` of no clips.
+    /// Area under the risk-coverage curve, with unit `u` counted `times(u)` times. `None` of no
+    /// clips.
     pub fn aurc(&self, times: impl Fn(usize) -> u32) -> Option<f64> {
         let (mut clips, mut errors, mut area) = (0_u64, 0_u64, 0.0);
         for tie in &self.ties {

@@ -14,7 +14,8 @@ use super::row_filter::{self, RowFilter, column};
 /// Valid ages in years.
 const AGES: std::ops::RangeInclusive<f64> = 0.0..=130.0;
 
-/// One clip and its true labels. A label is `None` if the table has no column for it, or no valid value in this row.
+/// One clip and its true labels. A label is `None` if the table has no column for it, or no valid
+/// value in this row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Line of the table, from 1.
@@ -89,12 +90,12 @@ impl HeadAliases {
 }
 
 impl Table {
-    /// Reads a table whose clips are in the column `clip_column`. `locate` maps a clip's name to a unique identity, or
-    /// returns why the clip does not exist.
+    /// Reads a table whose clips are in the column `clip_column`. `locate` maps a clip's name to a
+    /// unique identity, or returns why the clip does not exist.
     ///
     /// # Errors
-    /// With the file's name: those of [`Records::read`]; [`Error::Malformed`] for a table without the clip column or any
-    /// label column; [`Error::Usage`] for filters that select nothing.
+    /// With the file's name: those of [`Records::read`]; [`Error::Malformed`] for a table without
+    /// the clip column or any label column; [`Error::Usage`] for filters that select nothing.
     pub(super) fn read(
         path: &Path,
         clip_column: &str,

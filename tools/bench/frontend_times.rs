@@ -1,11 +1,13 @@
-//! Times the front-ends, for `tools/bench/frontends.py`, which compares them with other implementations.
+//! Times the front-ends, for `tools/bench/frontends.py`, which compares them with other
+//! implementations.
 //!
 //! ```text
 //! frontend_times SAMPLES_16K SAMPLES_48K        raw f32
 //! ```
 //!
-//! Each line on standard input is a request: a front-end's name, whose response is the seconds of one run on all samples, on
-//! one thread, everything planned and warm; or `resample IN OUT`, two files of raw f32 at 48 and 16 kHz.
+//! Each line on standard input is a request: a front-end's name, whose response is the seconds of
+//! one run on all samples, on one thread, everything planned and warm; or `resample IN OUT`, two
+//! files of raw f32 at 48 and 16 kHz.
 #![expect(clippy::print_stdout, reason = "its results")]
 
 use std::error::Error;

@@ -1,10 +1,12 @@
-//! Peak arithmetic throughput of one core: f32 fused multiply-add and `vpdpbusd` of 8-bit integers, operands in registers.
+//! Peak arithmetic throughput of one core: f32 fused multiply-add and `vpdpbusd` of 8-bit integers,
+//! operands in registers.
 //!
 //! ```text
 //! rustc --edition 2024 -O tools/bench/peak.rs -o peak && ./peak
 //! ```
 //!
-//! Needs AVX-512 with VNNI. Prints the best of several rounds; a multiplication and an addition count as two operations.
+//! Needs AVX-512 with VNNI. Prints the best of several rounds; a multiplication and an addition
+//! count as two operations.
 
 use std::arch::x86_64::{
     _mm512_add_epi32, _mm512_add_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_reduce_add_epi32,

@@ -7,7 +7,8 @@ use candle_onnx::onnx::ModelProto;
 
 use crate::{Network, Result};
 
-/// A network as loaded from its file: candle-onnx interprets the graph, and extracts the weights from it, in every run.
+/// A network as loaded from its file: candle-onnx interprets the graph, and extracts the weights
+/// from it, in every run.
 pub(crate) struct Candle {
     model: ModelProto,
     input: String,

@@ -1,14 +1,16 @@
-//! Times an ONNX file in another Rust runtime, for `tools/bench/peers.py`, which compares it with this engine.
+//! Times an ONNX file in another Rust runtime, for `tools/bench/peers.py`, which compares it with
+//! this engine.
 //!
 //! ```text
 //! RUSTFLAGS="-C target-cpu=native" cargo build --release --features candle      candle-onnx needs protoc
 //! rust_peers rten|tract|candle MODEL.onnx THREADS
 //! ```
 //!
-//! Each line on standard input requests a run: `INPUT OUTPUT SHAPE BATCH`. INPUT is raw f32 of SHAPE, such as `20,298,80`;
-//! the network processes it in batches of BATCH along the first dimension. All outputs are written to OUTPUT as raw f32, one
-//! after the other in the graph's order, each over all batches. The response to a line is the seconds that the batches
-//! took, without files and plans, or `error: ` and the runtime's message.
+//! Each line on standard input requests a run: `INPUT OUTPUT SHAPE BATCH`. INPUT is raw f32 of
+//! SHAPE, such as `20,298,80`; the network processes it in batches of BATCH along the first
+//! dimension. All outputs are written to OUTPUT as raw f32, one after the other in the graph's
+//! order, each over all batches. The response to a line is the seconds that the batches took,
+//! without files and plans, or `error: ` and the runtime's message.
 
 use std::error::Error;
 use std::io::BufRead;
