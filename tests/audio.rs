@@ -1,4 +1,4 @@
-//! Recordings as other programs write them, against what other programs read from them.
+//! Decoders against other programs: files written by ffmpeg, lame, sox and hound, and their samples.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails, in its helpers too
 
 use std::fs;
@@ -30,7 +30,7 @@ fn container(name: &str) -> Container {
 }
 
 /// Whether this build has the decoder.
-fn is_read(name: &str) -> bool {
+fn is_supported(name: &str) -> bool {
     let (mp3, formats) = (cfg!(feature = "mp3"), cfg!(feature = "formats"));
     match container(name) {
         Container::Wav => true,
@@ -39,7 +39,7 @@ fn is_read(name: &str) -> bool {
     }
 }
 
-/// The largest difference from ffmpeg that a file may have, full scale 1. Lossless codings must be exact.
+/// Largest accepted difference from ffmpeg, full scale 1. Lossless codings must be exact.
 fn tolerance(name: &str) -> f32 {
     match container(name) {
         Container::Mp3 | Container::Ogg => 2e-6,
@@ -52,8 +52,8 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect()
 }
 
-/// The slices that the goldens keep: 500 samples in front, 1000 in the middle, 500 at the end.
-fn kept(samples: &[f32]) -> Vec<f32> {
+/// The slices that the golden files contain: the first 500 samples, 1000 in the middle, the last 500.
+fn slices(samples: &[f32]) -> Vec<f32> {
     let n = samples.len();
     [&samples[..500], &samples[n / 2..n / 2 + 1000], &samples[n - 500..]].concat()
 }
@@ -71,7 +71,7 @@ fn every_fixture_decodes_to_the_samples_of_ffmpeg() {
     let files = listing["files"].as_object().unwrap();
     assert!(files.len() >= 19);
     for (name, expected) in files {
-        if !is_read(name) {
+        if !is_supported(name) {
             continue;
         }
         let recording = open(name);
@@ -79,14 +79,14 @@ fn every_fixture_decodes_to_the_samples_of_ffmpeg() {
         assert_eq!(u64::from(recording.spec.channels), expected["channels"], "{name}");
         assert_eq!(recording.samples.len() as u64, expected["samples"], "{name}");
         assert_eq!(recording.spec.container, container(name), "{name}");
-        let difference = largest_difference(&kept(&recording.samples), &floats(&golden(&format!("{name}.f32"))));
+        let difference = largest_difference(&slices(&recording.samples), &floats(&golden(&format!("{name}.f32"))));
         println!("{name}: {difference:e}");
         assert!(difference <= tolerance(name), "{name}: {difference:e}");
     }
 }
 
 #[test]
-fn codings_are_named_and_lengths_promised() {
+fn codings_are_named_and_lengths_stated() {
     let mut cases = vec![
         ("speech.wav", "PCM 16-bit", true),
         ("clip-alaw-8k.wav", "A-law", true),
@@ -112,10 +112,10 @@ fn codings_are_named_and_lengths_promised() {
             ("clip-16k-alac.m4a", "ALAC", false),
         ]);
     }
-    for (name, codec, promised) in cases {
+    for (name, codec, states_length) in cases {
         let recording = open(name);
         assert_eq!(recording.spec.codec, codec, "{name}");
-        let frames = promised.then_some(recording.frames() as u64);
+        let frames = states_length.then_some(recording.frames() as u64);
         assert_eq!(recording.spec.total_frames, frames, "{name}");
     }
     assert!(open("clip-s16-16k-pipe.wav").warnings[0].contains("leaves the length open"));
@@ -124,31 +124,31 @@ fn codings_are_named_and_lengths_promised() {
 
 #[cfg(not(feature = "formats"))]
 #[test]
-fn a_build_without_formats_says_so() {
+fn a_build_without_formats_names_the_feature() {
     for name in ["clip-16k.flac", "clip-16k.ogg", "clip-16k-aac.m4a"] {
         let error = Decoded::open(&fixture(name)).unwrap_err().to_string();
         assert!(error.contains("feature `formats`") && error.contains("ffmpeg"), "{error}");
     }
 }
 
-/// Whatever the container, a coding that is not read is named, with those that are.
+/// An unsupported coding is named in every container, with the supported ones.
 #[cfg(feature = "formats")]
 #[test]
-fn codings_that_are_not_read_are_named() {
+fn unsupported_codings_are_named() {
     for (name, word) in
         [("refused-opus.ogg", "Opus"), ("refused-opus.webm", "Matroska or WebM"), ("refused-video.mp4", "M4A")]
     {
         let error = Decoded::open(&fixture(name)).unwrap_err().to_string();
-        for word in [word, "unsupported", "FLAC, Ogg Vorbis and M4A are read"] {
+        for word in [word, "unsupported", "FLAC, Ogg Vorbis and M4A"] {
             assert!(error.contains(word), "{name}: `{word}` is not in: {error}");
         }
     }
 }
 
-/// Most M4A files have their index behind the sound: a file can be searched for it, a pipe cannot.
+/// Most M4A files have their index after the audio: a file can be searched for it, a pipe cannot.
 #[cfg(feature = "formats")]
 #[test]
-fn an_index_behind_the_sound_is_found_in_files_alone() {
+fn an_index_after_the_audio_is_found_in_files_alone() {
     assert!(open("clip-16k-aac.m4a").frames() > 8000);
     let read = |name| Decoded::read(Cursor::new(fs::read(fixture(name)).unwrap()), &Limits::default());
     let error = read("clip-16k-aac.m4a").unwrap_err().to_string();
@@ -159,22 +159,22 @@ fn an_index_behind_the_sound_is_found_in_files_alone() {
 
 #[cfg(feature = "formats")]
 #[test]
-fn sample_0_is_where_the_page_says() {
+fn sample_0_is_at_the_documented_position() {
     let speech = open("speech.wav");
     let original = &speech.samples[8000..16_000];
     assert_eq!(best_lag(&open("clip-16k.ogg").samples[..8000], original), 0);
-    // The encoder's priming is kept. This shows that the measure can tell.
+    // The encoder's priming is kept, which also shows that the measure detects a lag.
     assert_eq!(best_lag(&open("clip-16k-aac.m4a").samples[..8000], original), -1024);
 }
 
 #[cfg(not(feature = "mp3"))]
 #[test]
-fn a_build_without_mp3_says_so() {
+fn a_build_without_mp3_names_the_feature() {
     let error = Decoded::open(&fixture("clip-16k-v4.mp3")).unwrap_err().to_string();
     assert!(error.contains("MPEG-2 layer III: this build has no MP3 decoder"), "{error}");
 }
 
-/// The lag at which `decoded` fits `original` best, by direct correlation.
+/// The lag of the maximum cross-correlation of `decoded` and `original`, samples.
 #[cfg(any(feature = "mp3", feature = "formats"))]
 fn best_lag(decoded: &[f32], original: &[f32]) -> isize {
     let fit = |lag: isize| -> f64 {
@@ -187,17 +187,17 @@ fn best_lag(decoded: &[f32], original: &[f32]) -> isize {
 
 #[cfg(feature = "mp3")]
 #[test]
-fn sample_0_of_an_mp3_is_sample_0_of_what_was_encoded() {
+fn sample_0_of_an_mp3_is_sample_0_of_its_source() {
     let speech = open("speech.wav");
     let original = &speech.samples[8000..16_000];
     let decoded = open("clip-16k-v4.mp3");
     assert_eq!(decoded.samples.len(), original.len());
     assert_eq!(best_lag(&decoded.samples, original), 0);
-    // Without a tag nobody knows the delay: 1105 samples of it stay in front. This shows that the measure can tell.
+    // Without a tag the delay is unknown and its 1105 samples remain, which also shows that the measure detects a lag.
     assert_eq!(best_lag(&open("clip-16k-32-no-tag.mp3").samples[..8000], original), -1105);
 }
 
-/// A reader that gives seven bytes at a time, as a slow pipe does.
+/// A reader that returns seven bytes at a time, like a slow pipe.
 struct Pipe(Cursor<Vec<u8>>);
 
 impl Read for Pipe {
@@ -208,7 +208,7 @@ impl Read for Pipe {
 }
 
 #[test]
-fn blocks_from_a_pipe_join_to_the_whole() {
+fn blocks_from_a_pipe_concatenate_to_the_whole() {
     for name in [
         "speech.wav",
         "clip-s24-extensible-16k-6ch.wav",
@@ -217,7 +217,7 @@ fn blocks_from_a_pipe_join_to_the_whole() {
         "clip-44k-stereo.ogg",
         "clip-48k-stereo-aac-faststart.m4a",
     ] {
-        if !is_read(name) {
+        if !is_supported(name) {
             continue;
         }
         let mut decoder =
@@ -233,7 +233,7 @@ fn blocks_from_a_pipe_join_to_the_whole() {
             }
             all.extend_from_slice(&block);
         }
-        assert_eq!(decoder.read_block(&mut block).unwrap(), 0, "the end stays the end");
+        assert_eq!(decoder.read_block(&mut block).unwrap(), 0, "0 again after the end");
         assert_eq!(all, open(name).samples, "{name}");
     }
 }
@@ -245,7 +245,7 @@ fn a_decoder_may_move_between_threads() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_said_with_its_name() {
+fn a_path_that_cannot_be_opened_is_named() {
     let error = |path: &Path| Decoded::open(path).unwrap_err().to_string();
     let missing = error(&fixture("missing.wav"));
     assert!(missing.contains("missing.wav: cannot read: there is no such file"), "{missing}");
@@ -255,7 +255,7 @@ fn what_cannot_be_opened_is_said_with_its_name() {
 
 #[cfg(unix)]
 #[test]
-fn an_unreadable_file_is_said_with_its_name() {
+fn an_unreadable_file_is_named() {
     use std::os::unix::fs::PermissionsExt;
     let path = std::env::temp_dir().join(format!("persona-unreadable-{}.wav", std::process::id()));
     fs::copy(fixture("clip-alaw-8k.wav"), &path).unwrap();
@@ -271,9 +271,9 @@ fn an_unreadable_file_is_said_with_its_name() {
     assert!(error.contains("unreadable") && error.contains("permission denied"), "{error}");
 }
 
-/// hound's own reader is the second opinion on what hound's own writer wrote.
+/// Files written by hound decode to the samples that hound reads.
 #[test]
-fn what_hound_reads_comes_out_the_same() {
+fn samples_equal_those_of_hound() {
     for (bits, format) in [8, 16, 24, 32]
         .map(|bits| (bits, hound::SampleFormat::Int))
         .into_iter()

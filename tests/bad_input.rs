@@ -1,4 +1,5 @@
-//! Bad input through the program: a clear error on standard error, the right exit code, and memory within 400 MB, whatever a header claims.
+//! Invalid input to the program: a clear error on standard error, the right exit code, and at most 400 MB of memory, whatever
+//! a header claims.
 #![cfg(all(feature = "cli", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -11,8 +12,8 @@ use std::process::Command;
 use common::program::Said;
 use common::{buzz, fixture, float32, folder, pcm16, wav, wav_claiming};
 
-/// Runs the program with its address space limited, where the system can: one that followed a header's claim would be refused the memory
-/// and abort.
+/// Runs the program with a limited address space, if the system supports it: allocation by a header's claim would
+/// abort it.
 fn run_limited(arguments: &[&str]) -> Said {
     let script = "ulimit -v 400000 2>/dev/null; exec \"$0\" \"$@\"";
     let mut command = Command::new("sh");
@@ -20,7 +21,7 @@ fn run_limited(arguments: &[&str]) -> Said {
     command.output().unwrap().into()
 }
 
-/// The error names the file and has all the words; nothing is on standard output; the code is 1.
+/// Asserts exit code 1, an empty standard output, and one line of error that contains the path and all words.
 fn refused(path: &Path, words: &[&str]) {
     let name = path.to_str().unwrap();
     let said = run_limited(&["infer", name]);
@@ -83,7 +84,7 @@ fn broken_mp3s_are_refused_with_reasons() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_with_reasons() {
+fn directories_and_missing_files_are_refused_with_reasons() {
     let folder = folder("no_files");
     refused(&folder, &["directory"]);
     refused(&folder.join("missing.wav"), &["no such file"]);
@@ -103,7 +104,7 @@ fn an_unreadable_file_is_refused() {
     refused(&path, &["ermission"]);
 }
 
-/// A broken model file is a matter of set-up: exit code 2, before any recording is looked at.
+/// An invalid model file gives exit code 2, before any recording is opened.
 #[test]
 fn broken_model_files_are_refused_with_reasons() {
     let folder = folder("broken_models");

@@ -1,9 +1,9 @@
-//! Others' checkpoints: what torch wrote is what is read, what the other toolkit computes is what comes out, and what is hostile gives errors.
-//! Golden values: `tools/golden/import.py`.
+//! Import of others' checkpoints: tensors equal those that torch saved, embeddings equal those of the original toolkit, and
+//! hostile files give errors. The golden files say which script of `tools` wrote them.
 #![cfg(feature = "import")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::panic, reason = "likewise")]
-#![allow(clippy::print_stdout, reason = "the differences found, for those who look")]
+#![allow(clippy::print_stdout, reason = "the differences found")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn read(name: &str) -> Vec<u8> {
     fs::read(golden(name)).unwrap()
 }
 
-/// All tensors of a file, by name, with their shapes.
+/// All tensors of a file: name, shape, values.
 fn tensors(mut weights: Weights<'_>) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let names: Vec<String> = weights.names().map(str::to_owned).collect();
     let take = |name: String| {
@@ -33,7 +33,7 @@ fn tensors(mut weights: Weights<'_>) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     names.into_iter().map(take).collect()
 }
 
-/// A golden tensor, whatever its shape.
+/// The values of a golden tensor.
 fn expected(file: &str, name: &str) -> Vec<f32> {
     let bytes = read(file);
     let mut weights = Weights::from_bytes(&bytes).unwrap();
@@ -69,7 +69,7 @@ fn assert_close(name: &str, got: &[f32], want: &[f32], tolerance: f32) {
 // Golden.
 
 #[test]
-fn checkpoints_of_each_protocol_hold_what_torch_saved() {
+fn checkpoints_of_each_protocol_have_the_tensors_that_torch_saved() {
     let bytes = read("torch.safetensors");
     let want = tensors(Weights::from_bytes(&bytes).unwrap());
     assert_eq!(want.len(), 8);
@@ -80,7 +80,7 @@ fn checkpoints_of_each_protocol_hold_what_torch_saved() {
 }
 
 #[test]
-fn plain_values_beside_the_tensors_can_be_asked_for() {
+fn plain_values_of_a_checkpoint_can_be_read() {
     let bytes = read("torch-nested.pt");
     let checkpoint = Checkpoint::from_bytes(&bytes).unwrap();
     let config = checkpoint.root().get("cfg").unwrap();
@@ -114,9 +114,9 @@ fn speechbrain_embeds_as_in_speechbrain() {
     assert_close("speechbrain", &got, &expected("speechbrain.safetensors", "embedding"), 1e-4);
 }
 
-/// Golden values: `tools/golden/nnet3.py`, numpy on the components' definitions.
+/// Golden values: the components' definitions in numpy.
 #[test]
-fn kaldi_s_binary_and_text_embed_as_their_definition() {
+fn kaldi_binary_and_text_files_embed_as_defined() {
     let features = expected("nnet3.safetensors", "features");
     for file in ["final.raw", "final.txt"] {
         let network = import(Kind::KaldiXVector, &[file, "mfcc.conf"]).without_vad().unwrap();
@@ -127,9 +127,9 @@ fn kaldi_s_binary_and_text_embed_as_their_definition() {
     }
 }
 
-/// Golden values: `tools/golden/nnet3.py`: features by kaldi-native-fbank, VAD, sliding mean and network in numpy by their definitions.
+/// Golden values: features by kaldi-native-fbank; VAD, sliding mean and network by their definitions in numpy.
 #[test]
-fn kaldi_s_way_from_samples_drops_frames_without_speech() {
+fn the_kaldi_recipe_drops_frames_without_speech() {
     let of = |name: &str| expected("nnet3-vad.safetensors", name);
     let (samples, mut features) = (of("samples"), Vec::new());
     let mut files = vec!["final.raw", "mfcc.conf"];
@@ -148,7 +148,7 @@ fn kaldi_s_way_from_samples_drops_frames_without_speech() {
 }
 
 #[test]
-fn a_stretch_without_speech_is_no_embedding() {
+fn silence_has_no_embedding() {
     let network = imported(Kind::KaldiXVector, &["final.raw", "mfcc.conf"]);
     let mut features = Vec::new();
     let frames = network.manifest().frontend.extractor().unwrap().run(&[0.0; 4_000], &mut features);
@@ -157,7 +157,7 @@ fn a_stretch_without_speech_is_no_embedding() {
 }
 
 #[test]
-fn a_model_is_written_whole_or_not_at_all() {
+fn a_model_file_is_written_atomically() {
     let folder = std::env::temp_dir().join(format!("persona-engine-{}-written", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("out.safetensors");
@@ -177,7 +177,7 @@ fn a_model_is_written_whole_or_not_at_all() {
 // Hostile.
 
 #[test]
-fn a_kaldi_file_cut_anywhere_is_an_error_and_changed_anywhere_no_panic() {
+fn a_truncated_kaldi_file_is_an_error_and_a_changed_one_does_not_panic() {
     let folder = std::env::temp_dir().join(format!("persona-engine-{}-nnet3", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("final.raw");
@@ -206,10 +206,10 @@ fn a_kaldi_file_cut_anywhere_is_an_error_and_changed_anywhere_no_panic() {
         (
             "Round(stats-pooling-0-10000, 1)",
             "Sum(stats-pooling-0-10000, 1)",
-            "no affine map behind a StatisticsPoolingComponent",
+            "no affine map after a StatisticsPoolingComponent",
         ),
         ("input=tdnn3.affine", "input=tdnn3.batchnorm", "node `tdnn3.batchnorm` is a BatchNormComponent"),
-        ("<InputPeriod> 1", "<InputPeriod> 2", "no plain mean and standard deviation"),
+        ("<InputPeriod> 1", "<InputPeriod> 2", "not the plain mean and standard deviation"),
         ("<Count> 5000.0", "<Count> 0.0", "without statistics"),
     ] {
         assert!(text.contains(from), "{from}");
@@ -220,14 +220,14 @@ fn a_kaldi_file_cut_anywhere_is_an_error_and_changed_anywhere_no_panic() {
 }
 
 #[test]
-fn what_is_more_than_tensors_is_refused_by_name() {
+fn checkpoints_with_more_than_tensors_are_refused_by_name() {
     let refusal = |file: &str| state_dict(&read(file)).err().unwrap().to_string();
     assert!(refusal("torch-optimizer.pt").contains("`torch.optim.sgd.SGD`"), "{}", refusal("torch-optimizer.pt"));
     assert!(refusal("torch-two.pt").contains("several networks (`a`, `b`)"), "{}", refusal("torch-two.pt"));
 }
 
 #[test]
-fn a_checkpoint_cut_anywhere_is_an_error() {
+fn a_truncated_checkpoint_is_an_error() {
     let bytes = read("torch-flat.pt");
     for length in 0..bytes.len() {
         let error = state_dict(&bytes[..length]).err().unwrap();
@@ -235,22 +235,22 @@ fn a_checkpoint_cut_anywhere_is_an_error() {
     }
 }
 
-/// Checksums cover what is used; what they do not cover (times, paddings) may be anything.
+/// Checksums cover the bytes that are used; other bytes (times, padding) may have any value.
 #[test]
-fn a_checkpoint_with_any_byte_changed_is_an_error_or_the_same() {
+fn a_checkpoint_with_a_changed_byte_is_an_error_or_has_the_same_tensors() {
     let bytes = read("torch-flat.pt");
-    let sound = tensors(state_dict(&bytes).unwrap());
+    let original = tensors(state_dict(&bytes).unwrap());
     for at in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[at] ^= 0x41;
         if let Ok(weights) = state_dict(&changed) {
-            assert_eq!(tensors(weights), sound, "byte {at}");
+            assert_eq!(tensors(weights), original, "byte {at}");
         }
     }
 }
 
 #[test]
-fn the_wrong_kind_names_the_tensor_that_it_misses() {
+fn the_wrong_kind_is_refused_with_the_missing_tensor() {
     for (kind, file, tensor) in [
         (Kind::CamPlusPlus, "speechbrain.ckpt", "`head.conv1.weight`"),
         (Kind::SpeechBrainXVector, "campplus.pt", "`blocks.0.conv.weight`"),
@@ -264,7 +264,7 @@ fn the_wrong_kind_names_the_tensor_that_it_misses() {
 }
 
 #[test]
-fn a_network_without_heads_gives_no_answers_and_says_what_it_is_for() {
+fn a_network_without_heads_is_refused_where_heads_are_needed() {
     let bytes = model_file(Kind::CamPlusPlus, &Kind::CamPlusPlus.read(&[golden("campplus.pt")]).unwrap()).unwrap();
     let message = System::from_bytes(&bytes).unwrap_err().to_string();
     assert!(

@@ -1,6 +1,6 @@
-//! WavLM from the files that a user has: transformers' with either kind of weights, a fine-tuned network's, and the own release's. Each must become
-//! the very network of `tests/golden/tiny-wavlm-*.safetensors`, which `tests/golden_networks.rs` holds against transformers.
-//! Golden files: `tools/golden/wavlm.py`.
+//! Import of WavLM: files of transformers with either kind of weights, of a fine-tuned network, and of the original release.
+//! Each must give the network of `tests/golden/tiny-wavlm-*.safetensors`, which `tests/golden_networks.rs` compares with
+//! transformers.
 #![cfg(feature = "import")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -26,7 +26,7 @@ fn files(names: &[&str]) -> Vec<PathBuf> {
 /// Shapes and values by name.
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// A system's WavLM, and its manifest.
+/// The WavLM tensors and the manifest of a golden model.
 fn system(kind: &str) -> (Tensors, Value) {
     let bytes = fs::read(golden(&format!("tiny-wavlm-{kind}.safetensors"))).unwrap();
     let mut weights = Weights::from_bytes(&bytes).unwrap();
@@ -57,7 +57,7 @@ fn assert_is_the_network(kind: &str, import: &ImportedNetwork) {
 }
 
 #[test]
-fn transformers_files_become_the_network() {
+fn files_of_transformers_give_the_network() {
     for weights in ["base/model.safetensors", "base/pytorch_model.bin"] {
         let import = Kind::WavLm.read(&files(&[weights, "base/config.json"])).unwrap();
         assert_is_the_network("base", &import);
@@ -66,7 +66,7 @@ fn transformers_files_become_the_network() {
 }
 
 #[test]
-fn a_fine_tuned_network_loses_its_heads_and_says_so() {
+fn a_fine_tuned_network_lists_the_heads_that_were_left_out() {
     let parts = ["large/preprocessor_config.json", "large/config.json", "large/model.safetensors"];
     let import = Kind::WavLm.read(&files(&parts)).unwrap();
     assert_is_the_network("large", &import);
@@ -76,7 +76,7 @@ fn a_fine_tuned_network_loses_its_heads_and_says_so() {
 }
 
 #[test]
-fn the_releases_checkpoints_become_the_networks() {
+fn checkpoints_of_the_release_give_the_networks() {
     for kind in ["base", "large"] {
         let import = Kind::WavLm.read(&files(&[&format!("WavLM-{kind}.pt")])).unwrap();
         assert_is_the_network(kind, &import);
@@ -85,7 +85,7 @@ fn the_releases_checkpoints_become_the_networks() {
 }
 
 #[test]
-fn what_is_missing_or_too_much_is_told() {
+fn missing_and_superfluous_files_are_reported() {
     let message = |names: &[&str]| Kind::WavLm.read(&files(names)).unwrap_err().to_string();
     assert!(
         message(&["base/model.safetensors"]).contains("give config.json"),
@@ -104,7 +104,7 @@ fn what_is_missing_or_too_much_is_told() {
 }
 
 #[test]
-fn a_configuration_that_is_none_is_an_error_that_names_the_key() {
+fn an_invalid_configuration_is_an_error_with_the_key() {
     let folder = common::folder("import-wavlm");
     let config: Value = serde_json::from_slice(&fs::read(&files(&["base/config.json"])[0]).unwrap()).unwrap();
     let weights = files(&["base/model.safetensors"]).remove(0);

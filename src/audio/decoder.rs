@@ -1,4 +1,4 @@
-//! One decoder over all containers: blocks of interleaved samples from any reader.
+//! Decoder of all containers: blocks of interleaved samples from any reader.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -25,7 +25,7 @@ enum Codec {
     Raw(RawReader),
 }
 
-/// Decodes a recording block by block, from a file, a pipe or memory. It holds about 100 kB, never the recording.
+/// Streaming decoder of a recording in a file, a pipe or memory. It holds about 100 kB, never the whole recording.
 ///
 /// ```no_run
 /// # fn main() -> persona_engine::Result<()> {
@@ -48,20 +48,21 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Probes the container by its first bytes and reads everything before the first sample. No seeking.
+    /// Detects the container by its first bytes and reads everything before the first sample, without seeking.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`], [`Error::Unsupported`] and [`Error::Limit`] by the headers; [`Error::Read`] from the reader.
+    /// [`Error::Malformed`], [`Error::Unsupported`] and [`Error::Limit`] for what the headers state; [`Error::Read`]
+    /// from the reader.
     pub fn new(reader: impl Read + Send + Sync + 'static, limits: &Limits) -> Result<Self> {
         Self::of(Source::new(reader), limits)
     }
 
-    /// As [`Decoder::new`], of a recording that is in memory: an M4A whose index lies behind its sound can be read so.
+    /// Like [`Decoder::new`], for a recording in memory. This also reads an M4A whose index comes after its audio.
     ///
     /// # Errors
     ///
-    /// As [`Decoder::new`].
+    /// Those of [`Decoder::new`].
     pub fn from_bytes(bytes: Vec<u8>, limits: &Limits) -> Result<Self> {
         Self::of(Source::from_bytes(bytes), limits)
     }
@@ -78,47 +79,48 @@ impl Decoder {
         Ok(Self { codec, spec, path: None })
     }
 
-    /// Opens a file. Every error, also of later blocks, names it.
+    /// Opens a file. Every error, also of later blocks, contains its name.
     ///
     /// # Errors
     ///
-    /// As [`Decoder::new`]; and [`Error::Read`] for a missing or unreadable file and for a directory.
+    /// Those of [`Decoder::new`]; [`Error::Read`] for a missing or unreadable file and for a directory.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self> {
         let decoder =
             open_file(path).and_then(|file| Self::of(Source::from_file(file), limits)).map_err(|e| e.in_file(path))?;
         Ok(Self { path: Some(path.to_owned()), ..decoder })
     }
 
-    /// Takes the bytes of a reader for samples of `format`, without any header.
+    /// Decodes the bytes of a reader as samples of `format`, without a header.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] and [`Error::Limit`] for a rate or a number of channels outside of the limits.
+    /// [`Error::Unsupported`] and [`Error::Limit`] for a rate or a number of channels outside the limits.
     pub fn raw(reader: impl Read + Send + Sync + 'static, format: &RawFormat, limits: &Limits) -> Result<Self> {
         let (reader, spec) = RawReader::new(Source::new(reader), format, limits)?;
         Ok(Self { codec: Codec::Raw(reader), spec, path: None })
     }
 
-    /// As [`Decoder::raw`], of a file. Every error, also of later blocks, names it.
+    /// Like [`Decoder::raw`], for a file. Every error, also of later blocks, contains its name.
     ///
     /// # Errors
     ///
-    /// As [`Decoder::raw`] and [`Decoder::open`].
+    /// Those of [`Decoder::raw`] and [`Decoder::open`].
     pub fn open_raw(path: &Path, format: &RawFormat, limits: &Limits) -> Result<Self> {
         let decoder = open_file(path).and_then(|file| Self::raw(file, format, limits)).map_err(|e| e.in_file(path))?;
         Ok(Self { path: Some(path.to_owned()), ..decoder })
     }
 
-    /// What the headers say.
+    /// Container, coding, rate and channels, as the headers state them.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    /// Clears `block`, fills it with interleaved samples and returns the frames (at most 4096); 0 at the end.
+    /// Clears `block`, fills it with interleaved samples, `[frames, channels]`, and returns the number of frames: at most
+    /// 4096, and 0 at the end.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a recording that ends early or breaks (unless [`Limits::accept_truncated`]), for NaN and
+    /// [`Error::Malformed`] for a recording that is truncated or damaged (unless [`Limits::accept_truncated`]), for NaN and
     /// infinite samples, and for one without a sample; [`Error::Read`] from the reader.
     pub fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         let read = match &mut self.codec {
@@ -135,7 +137,7 @@ impl Decoder {
         })
     }
 
-    /// What was odd so far without being an error. Complete when [`Decoder::read_block`] has returned 0.
+    /// Warnings so far. Complete when [`Decoder::read_block`] has returned 0.
     pub fn warnings(&self) -> &[String] {
         match &self.codec {
             Codec::Wav(reader) => reader.warnings(),
@@ -175,20 +177,20 @@ fn compressed(_: Source, container: Container, _: &Limits) -> Result<(Codec, Spe
     )))
 }
 
-/// Opens a file for reading; a directory opens on some systems and fails only later, so it is told here.
+/// Opens a file for reading. Some systems open a directory and fail later, so directories are refused here.
 fn open_file(path: &Path) -> Result<File> {
-    let say = |kind: ErrorKind, what: &str| Error::Read(io::Error::new(kind, what.to_owned()));
+    let refused = |kind: ErrorKind, what: &str| Error::Read(io::Error::new(kind, what.to_owned()));
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            return Err(say(ErrorKind::IsADirectory, "it is a directory; name the recordings in it"));
+            return Err(refused(ErrorKind::IsADirectory, "it is a directory; name the recordings in it"));
         }
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            return Err(say(ErrorKind::NotFound, "there is no such file; check the path"));
+            return Err(refused(ErrorKind::NotFound, "there is no such file; check the path"));
         }
         _ => {}
     }
     File::open(path).map_err(|e| match e.kind() {
-        ErrorKind::PermissionDenied => say(e.kind(), "permission denied; check who may read the file"),
+        ErrorKind::PermissionDenied => refused(e.kind(), "permission denied; check the file's permissions"),
         _ => Error::Read(e),
     })
 }

@@ -1,17 +1,17 @@
-//! Many channels to one: their mean, with an eye on channels that cancel each other.
+//! Downmix to mono: the mean of the channels, with a warning for channels that cancel each other.
 
-/// Below this ratio of energies, mean to channels, the channels cancel: -20 dB. Equal channels have ratio 1, N independent
-/// ones 1/N, so that even the 64 channels of an array (-18 dB) do not warn.
+/// Energy ratio of mean to channels below which the channels cancel: −20 dB. Equal channels have ratio 1, N
+/// independent ones 1/N, so that even 64 channels of a microphone array (−18 dB) give no warning.
 const CANCELLED: f64 = 0.01;
 
-/// A streaming mean of channels.
+/// Streaming mean of channels.
 ///
 /// ```text
 /// mono[t] = 1/C · Σ_c x[t, c]
-/// ratio   = Σ_t mono[t]² / (1/C · Σ_t Σ_c x[t, c]²)        warned of below 0.01
+/// ratio   = Σ_t mono[t]² / (1/C · Σ_t Σ_c x[t, c]²)        warning below 0.01
 /// ```
 ///
-/// Sums are taken in f64, so the result does not depend on how the stream is cut into blocks.
+/// Sums are accumulated in f64 frame by frame, so the result does not depend on the block sizes.
 #[derive(Debug, Clone)]
 pub struct Downmix {
     channels: usize,
@@ -20,13 +20,13 @@ pub struct Downmix {
 }
 
 impl Downmix {
-    /// A mean of `channels` channels (0 counts as 1).
+    /// Downmix of `channels` channels (0 counts as 1).
     pub fn new(channels: u16) -> Self {
         Self { channels: usize::from(channels.max(1)), mono_energy: 0.0, channel_energy: 0.0 }
     }
 
-    /// Clears `mono` and fills it with the mean of each frame of `interleaved`, shape `[frames, channels]`. An incomplete
-    /// last frame is ignored. One channel passes through unchanged.
+    /// Clears `mono`, `[frames]`, and fills it with the mean of each frame of `interleaved`, `[frames, channels]`. An
+    /// incomplete last frame is ignored. A single channel is copied unchanged.
     pub fn run(&mut self, interleaved: &[f32], mono: &mut Vec<f32>) {
         mono.clear();
         if self.channels == 1 {
@@ -43,7 +43,7 @@ impl Downmix {
         }
     }
 
-    /// Says so when the channels seen so far cancel each other: the mean is more than 20 dB weaker than they are.
+    /// A warning if the channels so far cancel each other, that is if their mean is more than 20 dB weaker than they are.
     pub fn warning(&self) -> Option<String> {
         if self.channel_energy == 0.0 || self.mono_energy >= CANCELLED * self.channel_energy {
             return None;
@@ -85,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_channels_come_out_unchanged() {
+    fn the_mean_of_equal_channels_is_either_of_them() {
         let mono = tone(1000);
         let stereo: Vec<f32> = mono.iter().flat_map(|&x| [x, x]).collect();
         assert_eq!(mix(2, &stereo), (mono, None));
     }
 
     #[test]
-    fn opposite_channels_warn_and_say_how_far_they_cancel() {
+    fn opposite_channels_give_a_warning_with_the_attenuation() {
         let opposite: Vec<f32> = tone(1000).into_iter().flat_map(|x| [x, -x]).collect();
         let warning = mix(2, &opposite).1.unwrap();
         assert!(warning.contains("nothing is left"), "{warning}");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_and_one_sided_recordings_do_not_warn() {
+    fn silence_and_one_sided_recordings_give_no_warning() {
         assert_eq!(mix(2, &[0.0; 100]).1, None);
         let left: Vec<f32> = tone(1000).into_iter().flat_map(|x| [x, 0.0]).collect();
         assert_eq!(mix(2, &left).1, None);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_do_not_matter() {
+    fn the_result_does_not_depend_on_block_sizes() {
         let stereo: Vec<f32> = tone(999).into_iter().flat_map(|x| [x, -0.97 * x]).collect();
         let whole = mix(2, &stereo);
         let mut downmix = Downmix::new(2);

@@ -1,10 +1,12 @@
-//! A-law and µ-law, the two telephone codings of ITU-T G.711 (1988): 8 bits a sample, decoded by table.
+//! ITU-T G.711 (1988): A-law and µ-law, the telephone codings with 8 bits per sample, decoded by table.
 //!
-//! Both codings split a byte into a sign, a segment (3 bits) and a step in it (4 bits). Values follow the usual 16-bit
-//! scale: A-law's 13-bit and µ-law's 14-bit values stand left-justified, so that full scale is 32768. The largest are
-//! 32256 (A-law) and 32124 (µ-law).
+//! A byte holds a sign, a segment (3 bits) and a step in the segment (4 bits). Values use the common 16-bit scale: A-law's
+//! 13-bit and µ-law's 14-bit values are left-justified, so that full scale is 32768. The largest values are 32256 (A-law)
+//! and 32124 (µ-law).
+//!
+//! Two tables of 256 values need no dependency; they serve WAV as well as raw PCM, in every build.
 
-/// A-law byte to sample in [-1, 1].
+/// Samples in [-1, 1] by A-law byte.
 pub(super) static A_LAW: [f32; 256] = {
     let mut table = [0.0; 256];
     let mut byte = 0;
@@ -15,7 +17,7 @@ pub(super) static A_LAW: [f32; 256] = {
     table
 };
 
-/// µ-law byte to sample in [-1, 1].
+/// Samples in [-1, 1] by µ-law byte.
 pub(super) static MU_LAW: [f32; 256] = {
     let mut table = [0.0; 256];
     let mut byte = 0;
@@ -26,7 +28,7 @@ pub(super) static MU_LAW: [f32; 256] = {
     table
 };
 
-/// G.711, table 1: every second bit is inverted on the line; segment 0 is linear, each further one doubles the step.
+/// Decodes A-law (G.711, table 1): every second bit is inverted; segment 0 is linear, each further one doubles the step.
 ///
 /// ```text
 /// x = (2·step + 1) · 8                    segment = 0
@@ -39,7 +41,7 @@ const fn a_law(byte: u8) -> i16 {
     if code & 0x80 != 0 { magnitude } else { -magnitude }
 }
 
-/// G.711, table 2: all bits are inverted on the line.
+/// Decodes µ-law (G.711, table 2): all bits are inverted.
 ///
 /// ```text
 /// x = ((2·step + 33) · 2^segment - 33) · 4      sign bit 0: positive (after inversion)
@@ -55,13 +57,13 @@ const fn mu_law(byte: u8) -> i16 {
 mod tests {
     use super::*;
 
-    /// All 256 codes as sox decodes them: `tools/golden/audio_fixtures.py`.
+    /// All 256 codes, decoded by sox.
     fn by_sox(bytes: &[u8]) -> Vec<f32> {
         bytes.as_chunks().0.iter().map(|&word| f32::from(i16::from_le_bytes(word)) / 32768.0).collect()
     }
 
     #[test]
-    fn both_tables_are_those_of_sox() {
+    fn both_tables_equal_those_of_sox() {
         assert_eq!(A_LAW.to_vec(), by_sox(include_bytes!("../../tests/golden/audio/alaw.i16")));
         assert_eq!(MU_LAW.to_vec(), by_sox(include_bytes!("../../tests/golden/audio/mulaw.i16")));
     }

@@ -1,19 +1,19 @@
-//! What a recording may claim and how much of it may be held in memory.
+//! Limits of the decoders: sample rates, channels, and the handling of truncated recordings.
 
 use crate::error::{Error, Result};
 
-/// Bounds on what is read. The defaults are this engine's own.
+/// Limits of the decoders. The defaults are this engine's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Lowest sample rate, Hz. Default 4000: below it, little of speech is left.
+    /// Lowest sample rate, Hz. Default 4000: lower rates keep little of speech.
     pub min_rate_hz: u32,
-    /// Highest sample rate, Hz. Default 384,000, the highest of common recorders.
+    /// Highest sample rate, Hz. Default 384,000, the highest rate of common recorders.
     pub max_rate_hz: u32,
-    /// Most channels. Default 64, the largest microphone arrays in use.
+    /// Maximum number of channels. Default 64, as of the largest microphone arrays in use.
     pub max_channels: u16,
-    /// Whether a recording that ends early or breaks in the middle gives what came before the break, with a warning.
+    /// Accept a truncated or damaged recording up to the damage, with a warning.
     ///
-    /// Default `false`: it is an error, because a cut recording looks like a whole one to everything that follows.
+    /// Default `false`, an error, because later stages cannot tell a truncated recording from a complete one.
     pub accept_truncated: bool,
 }
 
@@ -24,14 +24,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses 0 Hz as malformed and a rate outside of the limits as unsupported.
+    /// Refuses 0 Hz as malformed and a rate outside the limits as unsupported.
     pub(super) fn check_rate(&self, rate_hz: u32, format: &'static str) -> Result<()> {
         if rate_hz == 0 {
             return Err(Error::malformed(format, "the sample rate is 0 Hz; the header is damaged, get the file again"));
         }
         if rate_hz < self.min_rate_hz || rate_hz > self.max_rate_hz {
             return Err(Error::Unsupported(format!(
-                "a sample rate of {rate_hz} Hz; {} to {} Hz are read; resample it: ffmpeg -i IN -ar 16000 OUT.wav",
+                "a sample rate of {rate_hz} Hz; {} to {} Hz are supported; resample it: ffmpeg -i IN -ar 16000 OUT.wav",
                 self.min_rate_hz, self.max_rate_hz
             )));
         }

@@ -1,4 +1,4 @@
-//! The 4-byte header of an MPEG audio frame, and runs of consistent ones (ISO/IEC 11172-3 §2.4.1.3, 13818-3 §2.4.1.3).
+//! MPEG audio frame headers (4 bytes), and runs of consistent headers (ISO/IEC 11172-3 §2.4.1.3, 13818-3 §2.4.1.3).
 //!
 //! ```text
 //! 11111111 111VVLLP BBBBSSpx MMeeCOEE
@@ -10,13 +10,14 @@
 //!             └┴┴ version (0 = 2.5, 2 = 2, 3 = 1) and layer (1 = III, 2 = II, 3 = I)
 //! ```
 
-/// Bytes of a header.
+/// Size of a header, bytes.
 pub(super) const HEADER_BYTES: usize = 4;
 
-/// The longest frame that [`FrameHeader::parse`] accepts: MPEG-2.5 layer II, 160 kbit/s at 8 kHz, with padding.
+/// Size of the longest frame that [`FrameHeader::parse`] accepts, bytes: MPEG-2.5 layer II, 160 kbit/s at 8 kHz, with
+/// padding.
 pub(super) const MAX_FRAME_BYTES: usize = 2881;
 
-/// The generation of the standard, which decides about sample rates and frame lengths.
+/// Version of the standard, which determines sample rates and frame lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
     Mpeg1,
@@ -24,7 +25,7 @@ pub(super) enum Version {
     Mpeg25,
 }
 
-/// A checked header.
+/// A valid frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FrameHeader {
     pub(super) version: Version,
@@ -35,11 +36,11 @@ pub(super) struct FrameHeader {
     pub(super) channels: u16,
     /// A CRC of 2 bytes follows the header.
     pub(super) has_crc: bool,
-    /// Bytes of the whole frame, header included.
+    /// Size of the frame with its header, bytes.
     pub(super) frame_bytes: usize,
 }
 
-/// kbit/s by index 1 to 14, of MPEG-1 layers I, II, III and of MPEG-2 layers I and II/III.
+/// Bit rates in kbit/s by index 1 to 14: MPEG-1 layers I, II, III; MPEG-2 layers I and II/III.
 const KBITS: [[u32; 14]; 5] = [
     [32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
     [32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],
@@ -49,8 +50,8 @@ const KBITS: [[u32; 14]; 5] = [
 ];
 
 impl FrameHeader {
-    /// Reads a header. `None`: no sync word, a reserved value, or free format (whose frame length only the next header
-    /// would tell).
+    /// Parses a header. `None`: no sync word, a reserved value, or free format (its frame length is known only from the
+    /// next header).
     pub(super) fn parse(bytes: [u8; HEADER_BYTES]) -> Option<Self> {
         let [sync, b1, b2, b3] = bytes;
         if sync != 0xFF || b1 & 0xE0 != 0xE0 {
@@ -90,14 +91,15 @@ impl FrameHeader {
         Some(header)
     }
 
-    /// §2.4.3.1: the frame's bits at that bit rate, rounded down to slots (of 4 bytes in layer I), and the padding slot.
+    /// Frame size in bytes (§2.4.3.1): its bits at that bit rate, rounded down to slots (4 bytes in layer I, else 1), plus
+    /// the padding slot.
     fn length(&self, kbits: u32, padding: bool) -> usize {
         let slot = if self.layer == 1 { 4 } else { 1 };
         let slots = self.samples_per_frame() / 8 * kbits * 1000 / (slot * self.sample_rate_hz) + u32::from(padding);
         (slots * slot) as usize
     }
 
-    /// Samples per channel in a frame.
+    /// Samples per channel and frame.
     pub(super) fn samples_per_frame(&self) -> u32 {
         match (self.layer, self.version) {
             (1, _) => 384,
@@ -106,13 +108,13 @@ impl FrameHeader {
         }
     }
 
-    /// Whether both can belong to one stream: all but bit rate, padding and CRC is the same.
+    /// Whether both can belong to one stream: all but bit rate, padding and CRC are equal.
     pub(super) fn continues(&self, first: &Self) -> bool {
         (self.version, self.layer, self.sample_rate_hz, self.channels)
             == (first.version, first.layer, first.sample_rate_hz, first.channels)
     }
 
-    /// The coding in words.
+    /// Name of the coding.
     pub(super) fn codec(&self) -> &'static str {
         match (self.version, self.layer) {
             (Version::Mpeg1, 1) => "MPEG-1 layer I",
@@ -133,7 +135,7 @@ pub(super) fn header_at(bytes: &[u8], at: usize) -> Option<FrameHeader> {
     FrameHeader::parse(*bytes.get(at..)?.first_chunk()?)
 }
 
-/// How many consistent headers stand in a row, each where the one before says that its frame ends; at most `most`.
+/// Number of consistent headers from `at` on, each at the end of the frame before it; at most `most`.
 pub(super) fn run_length(bytes: &[u8], mut at: usize, most: usize) -> usize {
     let Some(first) = header_at(bytes, at) else { return 0 };
     let mut count = 0;
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_those_of_the_standard() {
+    fn frame_sizes_equal_the_standard() {
         let length =
             |bytes| FrameHeader::parse(bytes).map(|h| (h.codec(), h.sample_rate_hz, h.channels, h.frame_bytes));
         assert_eq!(length([0xFF, 0xFB, 0x90, 0x00]), Some(("MPEG-1 layer III", 44_100, 2, 417)));
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_values_are_no_header() {
+    fn reserved_values_are_refused() {
         for bytes in [
             [0xFE, 0xFB, 0x90, 0], // sync
             [0xFF, 0xEB, 0x90, 0], // version 1
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn every_header_has_a_sane_length() {
+    fn every_header_has_a_valid_frame_size() {
         for word in 0..1 << 21 {
             let bytes = (0xFFE0_0000_u32 | word).to_be_bytes();
             let Some(header) = FrameHeader::parse(bytes) else { continue };

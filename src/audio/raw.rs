@@ -1,4 +1,4 @@
-//! Samples without a header: `s16le:8000:1` says what a telephone system or a sound card writes.
+//! Raw PCM and G.711: samples without a header, in a format such as `s16le:8000:1` that the caller states.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,19 +10,19 @@ use super::wav::format::Coding;
 use super::wav::samples;
 use crate::error::{Error, Result};
 
-/// Frames in a block, at most.
+/// Maximum frames per block.
 const BLOCK_FRAMES: usize = 4096;
-/// Samples in a block, at most (where there are more than two channels).
+/// Maximum samples per block, which limits blocks of more than two channels.
 const BLOCK_SAMPLES: usize = 8192;
 
-/// What bytes without a header mean, written `ENCODING:RATE:CHANNELS`.
+/// Format of samples without a header, written `ENCODING:RATE:CHANNELS`.
 ///
 /// ```
 /// use persona_engine::audio::RawFormat;
 ///
 /// let format: RawFormat = "mulaw:8000:2".parse()?;
 /// assert_eq!((format.sample_rate_hz(), format.channels()), (8000, 2));
-/// assert!("s16:8000:1".parse::<RawFormat>().is_err()); // which byte comes first?
+/// assert!("s16:8000:1".parse::<RawFormat>().is_err()); // byte order missing
 /// # Ok::<(), persona_engine::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct RawFormat {
     channels: u16,
 }
 
-/// A name, how its words are read, and whether their bytes come in the other order.
+/// A named sample encoding.
 #[derive(Debug, PartialEq, Eq)]
 struct Encoding {
     name: &'static str,
@@ -44,7 +44,7 @@ const fn int(name: &'static str, bytes: u16, big_endian: bool) -> Encoding {
     Encoding { name, coding: Coding::Int { bytes, valid_bits: 8 * bytes }, big_endian }
 }
 
-/// ffmpeg's and sox's names, without what they have in common.
+/// Encodings by the names of ffmpeg and sox.
 static ENCODINGS: [Encoding; 8] = [
     int("s16le", 2, false),
     int("s16be", 2, true),
@@ -62,7 +62,7 @@ impl RawFormat {
         self.sample_rate_hz
     }
 
-    /// Channels, at least 1.
+    /// Number of channels, at least 1.
     pub fn channels(&self) -> u16 {
         self.channels
     }
@@ -79,13 +79,13 @@ impl FromStr for RawFormat {
 
     fn from_str(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split(':').collect();
-        let [encoding, rate, channels] = parts[..] else { return Err(unknown(text, "three parts are needed")) };
+        let [encoding, rate, channels] = parts[..] else { return Err(unknown(text, "it needs three parts")) };
         let encoding = ENCODINGS.iter().find(|known| known.name == encoding);
         Ok(Self {
             encoding: encoding.ok_or_else(|| unknown(text, "the encoding is unknown"))?,
-            sample_rate_hz: rate.parse().map_err(|_| unknown(text, "the rate is no number of Hz"))?,
+            sample_rate_hz: rate.parse().map_err(|_| unknown(text, "the rate is not a number of Hz"))?,
             channels: match channels.parse() {
-                Ok(0) | Err(_) => return Err(unknown(text, "the number of channels is none")),
+                Ok(0) | Err(_) => return Err(unknown(text, "the number of channels is not 1 or more")),
                 Ok(channels) => channels,
             },
         })
@@ -95,12 +95,12 @@ impl FromStr for RawFormat {
 fn unknown(text: &str, what: &str) -> Error {
     let names: Vec<&str> = ENCODINGS.iter().map(|encoding| encoding.name).collect();
     Error::usage(format!(
-        "`{text}` is no raw format: {what}; it is written ENCODING:RATE:CHANNELS, such as s16le:8000:1, with one of {}",
+        "invalid raw format `{text}`: {what}; expected ENCODING:RATE:CHANNELS, such as s16le:8000:1; encodings: {}",
         names.join(", ")
     ))
 }
 
-/// Decodes samples to the end of the input.
+/// Streaming decoder of raw samples.
 pub(super) struct RawReader {
     source: Source,
     format: RawFormat,
@@ -210,12 +210,12 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_told() {
+    fn invalid_formats_and_inputs_are_refused() {
         for (text, word) in [
             ("s16le", "three parts"),
             ("s16:8000:1", "encoding is unknown"),
-            ("s16le:fast:1", "no number of Hz"),
-            ("s16le:8000:0", "channels is none"),
+            ("s16le:fast:1", "not a number of Hz"),
+            ("s16le:8000:0", "channels is not 1 or more"),
             ("s16le:8000:1:2", "three parts"),
         ] {
             let message = text.parse::<RawFormat>().unwrap_err().to_string();

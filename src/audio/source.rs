@@ -1,4 +1,4 @@
-//! A reader with a look ahead: all that probing and decoding need, and it works on a pipe.
+//! Reader with look-ahead, for probing and decoding; it works on pipes, because it never seeks.
 
 use std::fs::File;
 #[cfg(feature = "formats")]
@@ -7,7 +7,7 @@ use std::io::{self, Cursor, ErrorKind, Read};
 
 use crate::error::Result;
 
-/// Bytes asked of the reader at a time.
+/// Bytes requested from the reader at a time.
 const CHUNK: usize = 32 * 1024;
 
 enum Input {
@@ -16,7 +16,7 @@ enum Input {
     Bytes(Cursor<Vec<u8>>),
 }
 
-/// An input that can be read from any place, at its first byte.
+/// A seekable input, at its first byte.
 #[cfg(feature = "formats")]
 pub(super) enum Seekable {
     File(File),
@@ -33,7 +33,7 @@ impl Input {
     }
 }
 
-/// A reader, the bytes that were looked at but not consumed, and the position in the stream.
+/// A reader, its look-ahead (bytes read but not consumed), and the position in the stream.
 pub(super) struct Source {
     reader: Input,
     ahead: Vec<u8>,
@@ -47,12 +47,12 @@ impl Source {
         Self::of(Input::Stream(Box::new(reader)))
     }
 
-    /// A source that can be turned back into its file.
+    /// A source that [`Source::into_seekable`] turns back into its file.
     pub(super) fn from_file(file: File) -> Self {
         Self::of(Input::File(file))
     }
 
-    /// A source that can be turned back into its bytes.
+    /// A source that [`Source::into_seekable`] turns back into its bytes.
     pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
         Self::of(Input::Bytes(Cursor::new(bytes)))
     }
@@ -61,7 +61,7 @@ impl Source {
         Self { reader, ahead: Vec::new(), start: 0, position: 0, ended: false }
     }
 
-    /// The file or the bytes of a source of which nothing was consumed; the source itself where there is no such thing (a pipe).
+    /// The file or the bytes, rewound. `Err` returns the source itself: a pipe, or one that was consumed from.
     #[cfg(feature = "formats")]
     pub(super) fn into_seekable(mut self) -> Result<Seekable, Self> {
         let rewound = self.position == 0
@@ -77,12 +77,12 @@ impl Source {
         }
     }
 
-    /// Bytes consumed so far: the offset of the next one.
+    /// Number of bytes consumed: the offset of the next byte.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// The next `n` bytes, fewer only where the stream ends. They stay unconsumed. Memory grows with `n` alone.
+    /// The next `n` bytes without consuming them; fewer at the end of the stream. Memory grows with `n` alone.
     pub(super) fn peek(&mut self, n: usize) -> Result<&[u8]> {
         while self.ahead.len() - self.start < n && !self.ended {
             self.read_more()?;
@@ -91,19 +91,19 @@ impl Source {
         Ok(&there[..n.min(there.len())])
     }
 
-    /// The first `N` bytes, `None` where the stream ends before.
+    /// The next `N` bytes without consuming them; `None` if the stream ends before.
     pub(super) fn peek_array<const N: usize>(&mut self) -> Result<Option<[u8; N]>> {
         Ok(self.peek(N)?.first_chunk::<N>().copied())
     }
 
-    /// Takes `n` bytes away, or as many as were looked at.
+    /// Consumes `n` bytes of the look-ahead, or all of it.
     pub(super) fn consume(&mut self, n: usize) {
         let taken = n.min(self.ahead.len() - self.start);
         self.start += taken;
         self.position += taken as u64;
     }
 
-    /// Takes `n` bytes away and tells how many there were; fewer only where the stream ends.
+    /// Consumes `n` bytes and returns their number; fewer at the end of the stream.
     pub(super) fn skip(&mut self, n: u64) -> Result<u64> {
         let mut left = n;
         while left > 0 {
@@ -128,7 +128,7 @@ impl Source {
                 other => break other,
             }
         };
-        // A reader that claims more than it was given room for must not push us out of the buffer.
+        // A faulty reader may return more than the buffer's length.
         self.ahead.truncate(held + read.as_ref().map_or(0, |&n| n.min(CHUNK)));
         self.ended = read? == 0;
         Ok(())
@@ -139,7 +139,7 @@ impl Source {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time, with an interruption before each.
+    /// Returns one byte at a time, with an interruption before each.
     struct Drip(Vec<u8>, bool);
 
     impl Read for Drip {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dripping_pipe_gives_what_a_whole_buffer_gives() {
+    fn one_byte_at_a_time_gives_the_same_bytes() {
         let bytes: Vec<u8> = (0..100).collect();
         let mut source = Source::new(Drip(bytes.clone(), false));
         assert_eq!(source.peek(10).unwrap(), &bytes[..10]);

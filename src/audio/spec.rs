@@ -1,20 +1,20 @@
-//! What a recording is: its container, coding, sample rate and channels.
+//! Properties of a recording: container, coding, sample rate, channels.
 
 use std::fmt;
 
-/// The file format around the samples, told by the first bytes.
+/// Container format, as detected by the first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Container {
     /// RIFF WAVE.
     Wav,
-    /// A stream of MPEG audio frames, with or without ID3 tags.
+    /// MPEG audio frames, with or without ID3 tags.
     Mp3,
-    /// FLAC by itself.
+    /// Native FLAC.
     Flac,
-    /// Ogg, with Vorbis or FLAC in it.
+    /// Ogg with Vorbis or FLAC.
     Ogg,
-    /// MP4 or M4A (ISO base media), with AAC or ALAC in it.
+    /// MP4 or M4A (ISO base media) with AAC or ALAC.
     Mp4,
     /// Samples without a header, as the caller described them.
     Raw,
@@ -27,7 +27,7 @@ impl fmt::Display for Container {
 }
 
 impl Container {
-    /// The name that errors use.
+    /// Name in error messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Wav => "WAV",
@@ -40,17 +40,17 @@ impl Container {
     }
 }
 
-/// What the headers of a recording say, after they were checked.
+/// Properties that the headers of a recording state, after validation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// Frames per second, Hz.
     pub sample_rate_hz: u32,
-    /// Channels, at least 1.
+    /// Number of channels, at least 1.
     pub channels: u16,
     /// The file format.
     pub container: Container,
     /// The coding of the samples, such as `PCM 16-bit`, `A-law` or `MPEG-1 layer III`.
     pub codec: &'static str,
-    /// Frames that the headers promise, where they do (a stream's do not). Decoding checks the promise.
+    /// Number of frames if the headers state it (those of a stream do not). Decoding verifies it.
     pub total_frames: Option<u64>,
 }

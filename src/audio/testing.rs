@@ -1,11 +1,11 @@
-//! What the tests of this layer share: a builder of WAV bytes and a seeded generator.
+//! Helpers for the tests of this layer: a builder of WAV bytes, a decoder to the end, and a seeded generator.
 
 use std::io::Cursor;
 
 use super::{Decoder, Limits, Spec};
 use crate::error::Result;
 
-/// A WAV file in parts that can each be wrong.
+/// Builder of a WAV file, valid or not.
 pub(super) struct Wav {
     pub(super) tag: u16,
     pub(super) channels: u16,
@@ -13,12 +13,12 @@ pub(super) struct Wav {
     pub(super) byte_rate: Option<u32>,
     pub(super) block_align: Option<u16>,
     pub(super) bits: u16,
-    /// What follows the first 16 bytes of the fmt chunk.
+    /// Bytes 16 and later of the fmt chunk.
     pub(super) extension: Vec<u8>,
-    /// Whole chunks before the fmt chunk and the data chunk.
+    /// Chunks between the fmt chunk and the data chunk.
     pub(super) before: Vec<u8>,
     pub(super) samples: Vec<u8>,
-    /// The length that the data chunk claims.
+    /// Length that the data chunk claims, if not the true one.
     pub(super) claim: Option<u32>,
 }
 
@@ -120,7 +120,7 @@ pub(super) fn decode_within(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     Ok(Decoded { samples, spec: decoder.spec().clone(), warnings: decoder.warnings().to_vec() })
 }
 
-/// Marsaglia's xorshift64: a seeded stream of numbers for hostile inputs.
+/// Marsaglia's xorshift64: seeded pseudo-random numbers.
 pub(super) struct Random(pub(super) u64);
 
 impl Random {

@@ -1,7 +1,8 @@
-//! `campplus`: checkpoints of 3D-Speaker's CAM++, of any of its published sizes (embeddings of 192 or 512 values, or others).
+//! `campplus`: checkpoints of 3D-Speaker's CAM++ of any size (published: embeddings of 192 or 512 values).
 //!
-//! Sizes are read from the tensors' shapes. What shapes do not tell is that of the code which the checkpoints come with: a stride of 2, dilations
-//! of 1, 2, 2 …, segments of 100 frames, batch norm with 1e-5, and Kaldi fbank of 80 bands without its mean over time.
+//! Sizes follow from the tensors' shapes. Constants that no shape states are those of 3D-Speaker's code: a stride of 2,
+//! dilations of 1, 2, 2 …, segments of 100 frames, batch norm with 1e-5, and Kaldi fbank of 80 bands minus its mean over
+//! time.
 
 use std::path::Path;
 
@@ -12,14 +13,14 @@ use super::source::{Published, Source, shape};
 use crate::error::{Error, Result};
 use crate::nn::{Tensor, Weights};
 
-/// Bands of the front-end, and how many of them the strided convolutions leave.
+/// Bands of the front-end, and after the strided convolutions of the head.
 const BANDS: usize = 80;
 const HEAD_BANDS: usize = 10;
 
-/// The most blocks, and layers of a block.
+/// Maximum number of blocks, and of layers per block.
 const MAX_COUNT: usize = 1_000;
 
-/// What is known by its checksum.
+/// The published checkpoint, recognised by its checksum.
 const PUBLISHED: Published = Published {
     sha256: "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
     name: "campplus-zh-en",
@@ -49,7 +50,7 @@ fn convert(weights: &mut Weights<'_>) -> Result<Converted> {
     Ok((recipe, tensors))
 }
 
-/// The sizes, from shapes.
+/// The manifest's `representation`, with sizes from shapes.
 fn recipe(weights: &Weights<'_>) -> Result<Value> {
     let [head_channels, ..]: [usize; 4] = shape(weights, "head.conv1.weight")?;
     let head_blocks = [1, 2].map(|layer| count(weights, |i| format!("head.layer{layer}.{i}.conv1.weight")));
@@ -93,7 +94,7 @@ fn layer(block: usize, layer: usize, part: &str) -> String {
     format!("xvector.block{block}.tdnnd{layer}.{part}")
 }
 
-/// How many tensors there are whose names count up.
+/// Number of tensors with consecutively numbered names.
 fn count(weights: &Weights<'_>, name: impl Fn(usize) -> String) -> usize {
     (0..MAX_COUNT).take_while(|i| weights.shape(&name(*i)).is_some()).count()
 }

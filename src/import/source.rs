@@ -1,4 +1,4 @@
-//! The file that a network's tensors come from: a torch checkpoint or a safetensors file.
+//! Source file of a network: a torch checkpoint or a safetensors file, its origin and its tensors.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -13,10 +13,11 @@ use crate::error::{Error, Result};
 use crate::nn::Weights;
 use crate::nn::weights::{hex, open_regular, read_file};
 
-/// What is said of the licence where nothing is known of the file.
+/// Licence in the manifest if the file is not a published one.
 pub(super) const NO_LICENCE: &str = "that of the imported file, which states none";
 
-/// A file, told from others by its checksum. Of a checkpoint the bytes are held; a safetensors file is read tensor by tensor.
+/// A source file and its checksum. The bytes of a checkpoint are held in memory; a safetensors file is read tensor by
+/// tensor.
 pub(super) struct Source<'p> {
     path: &'p Path,
     checkpoint: Option<Vec<u8>>,
@@ -46,23 +47,23 @@ impl<'p> Source<'p> {
         }
     }
 
-    /// The checkpoint, if it is one.
+    /// The checkpoint, unless the file is a safetensors file.
     pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint<'_>>> {
         self.checkpoint.as_deref().map(Checkpoint::from_bytes).transpose()
     }
 }
 
-/// A file that is known by its checksum.
+/// A published network, recognised by the checksum of its file.
 pub(super) struct Published {
     pub(super) sha256: &'static str,
-    /// What the network is called.
+    /// Name of the network.
     pub(super) name: &'static str,
     pub(super) licence: &'static str,
-    /// Who published it where.
+    /// Who published it, and where.
     pub(super) by: &'static str,
 }
 
-/// The checksum of a file that memory need not hold.
+/// SHA-256 of a file, read block by block.
 fn sha256_of(path: &Path) -> io::Result<String> {
     let (mut file, mut digest, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
     loop {
@@ -73,7 +74,7 @@ fn sha256_of(path: &Path) -> io::Result<String> {
     }
 }
 
-/// Name and checksum of a file.
+/// Name and SHA-256 of a source file.
 pub(super) struct Origin {
     file: String,
     sha256: String,
@@ -89,7 +90,7 @@ impl Origin {
         Ok(Self { file: file_name(path).into_owned(), sha256 })
     }
 
-    /// The network's name, licence and the manifest's `data`: those of the published network, if this is its file.
+    /// Name, licence and the manifest's `data`: those of the published network if this is its file, else by the file's name.
     pub(super) fn describe(self, published: Option<&Published>) -> (String, String, Map<String, Value>) {
         let data = Map::from_iter([("file".into(), json!(self.file)), ("file sha256".into(), json!(self.sha256))]);
         match published.filter(|published| published.sha256 == self.sha256) {

@@ -1,14 +1,15 @@
-//! `speechbrain-xvector`: SpeechBrain's `Xvector`, as `embedding_model.ckpt` of spkrec-xvect-voxceleb holds it.
+//! `speechbrain-xvector`: SpeechBrain's `Xvector`, such as `embedding_model.ckpt` of spkrec-xvect-voxceleb.
 //!
 //! ```text
-//! fbank of 24 bands, each band's mean over the recording taken off
-//!   ─ five times: convolution over frames (edges mirrored), leaky ReLU, batch norm        blocks.0 to blocks.14
+//! fbank of 24 bands, minus each band's mean over the recording
+//!   ─ five times: convolution over frames (reflect padding), leaky ReLU, batch norm        blocks.0 to blocks.14
 //!   ─ mean and standard deviation over time                                               blocks.15
 //!   ─ linear                                                                              blocks.16 ─▶ [512]
 //! ```
 //!
-//! Channels, kernels and bands are read from the tensors' shapes; the dilations are 1, 2, 3, 1, 1. To each standard deviation SpeechBrain adds
-//! 1e-5, which is folded into the last bias here. To each mean it adds noise of 1e-5 to 9e-5, anew at every call: that is left out.
+//! Channels, kernels and bands follow from the tensors' shapes; the dilations are 1, 2, 3, 1, 1. SpeechBrain adds 1e-5 to
+//! each standard deviation, which is folded into the last bias here, and random noise of 1e-5 to 9e-5 to each mean,
+//! which is left out.
 
 use std::path::Path;
 
@@ -19,11 +20,11 @@ use super::source::{Published, Source, shape};
 use crate::error::{Error, Result};
 use crate::nn::{Tensor, Weights};
 
-/// Dilations of the frame-level layers: no shape tells them.
+/// Dilations of the frame-level layers, which no shape states.
 const DILATIONS: [usize; 5] = [1, 2, 3, 1, 1];
-/// What SpeechBrain's pooling adds to standard deviations.
+/// Constant that SpeechBrain's pooling adds to standard deviations.
 const POOLING_EPS: f64 = 1e-5;
-/// What is known by its checksum.
+/// The published checkpoint, recognised by its checksum.
 const PUBLISHED: Published = Published {
     sha256: "9d96cafa0ede1a84799b67dc9b5645f31f5b7d094e7e4775e5d5c12547883a93",
     name: "spkrec-xvect-voxceleb",
@@ -86,7 +87,8 @@ fn convert(weights: &mut Weights<'_>) -> Result<Converted> {
     Ok((inputs.unwrap_or_default(), recipe, tensors))
 }
 
-/// `b + W · (0, …, 0, ε, …, ε)`: the standard deviations are the second half of the pooled vector.
+/// Bias of the embedding layer with the pooling's constant: `b + W · (0, …, 0, ε, …, ε)`, because the standard deviations
+/// are the second half of the pooled vector.
 fn with_pooling_eps(weight: &Tensor, bias: Tensor) -> Tensor {
     let (shape, mut bias) = (bias.shape().to_vec(), bias.into_values());
     let pooled = weight.values().len() / bias.len().max(1);

@@ -1,4 +1,4 @@
-//! Opening: from a source to a demultiplexer, the track that holds sound, and its decoder.
+//! Opening a compressed recording: demultiplexer, audio track and decoder.
 
 use std::io::{self, Read};
 
@@ -18,14 +18,14 @@ use symphonia_core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOption
 use symphonia_format_isomp4::IsoMp4Reader;
 use symphonia_format_ogg::OggReader;
 
-use crate::audio::probe::READS;
+use crate::audio::probe::SUPPORTED;
 use crate::audio::source::{Seekable, Source};
 use crate::audio::spec::Container;
 use crate::error::{Error, Result};
 
 const CONVERT: &str = "convert it: ffmpeg -i IN OUT.wav";
 
-/// A [`Source`] as a plain reader.
+/// [`Source`] as a reader.
 struct Piped(Source);
 
 impl Read for Piped {
@@ -41,7 +41,7 @@ impl Read for Piped {
     }
 }
 
-/// Reads the container's headers and chooses the first track with sound.
+/// Reads the container's headers and selects the first audio track.
 pub(super) fn open(source: Source, container: Container) -> Result<(Box<dyn FormatReader>, Track)> {
     let (seeks, media) = media(source, container);
     let stream = MediaSourceStream::new(media, MediaSourceStreamOptions::default());
@@ -52,15 +52,16 @@ pub(super) fn open(source: Source, container: Container) -> Result<(Box<dyn Form
         _ => IsoMp4Reader::try_new(stream, options).map(|reader| Box::new(reader) as _),
     };
     let format = opened.map_err(|error| refused(container, seeks, error))?;
-    let is_sound = |track: &&Track| matches!(track.codec_params, Some(CodecParameters::Audio(_)));
-    let track = format.tracks().iter().find(is_sound).cloned();
+    let is_audio = |track: &&Track| matches!(track.codec_params, Some(CodecParameters::Audio(_)));
+    let track = format.tracks().iter().find(is_audio).cloned();
     let track = track.ok_or_else(|| {
-        Error::Unsupported(format!("{} without a track of sound in a coding known here; {READS}", container.name()))
+        Error::Unsupported(format!("{} without an audio track of a known coding; {SUPPORTED}", container.name()))
     })?;
     Ok((format, track))
 }
 
-/// An MP4's index may lie behind its sound, so a file or its bytes are handed over whole; everything else is read as it comes.
+/// A seekable source for MP4, whose index may come after its audio; a stream for everything else. The flag is true if
+/// it can seek.
 fn media(source: Source, container: Container) -> (bool, Box<dyn MediaSource>) {
     let whole = container == Container::Mp4;
     match source.into_seekable() {
@@ -76,7 +77,7 @@ fn refused(container: Container, seeks: bool, error: Broken) -> Error {
     let what = match error {
         Broken::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => return error.into(),
         Broken::Unsupported(what) if what.contains("moov") && !seeks => format!(
-            "its index lies behind the sound, where a pipe cannot reach, or is missing: name the file instead, or rewrite it: \
+            "its index comes after the audio, where a pipe cannot reach it, or is missing: pass the file instead, or rewrite it: \
              ffmpeg -i IN -c copy -movflags +faststart OUT.m4a ({what})"
         ),
         Broken::Unsupported(what) if !what.contains("missing") => {
@@ -87,10 +88,10 @@ fn refused(container: Container, seeks: bool, error: Broken) -> Error {
     Error::malformed(container.name(), what)
 }
 
-/// The decoder of a track, and its coding in words.
+/// The decoder of a track, and the name of its coding.
 pub(super) fn decoder(track: &Track, options: AudioDecoderOptions) -> Result<(Box<dyn AudioDecoder>, &'static str)> {
     let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
-        return Err(Error::Unsupported(format!("a track without sound; {READS}")));
+        return Err(Error::Unsupported(format!("a track without audio; {SUPPORTED}")));
     };
     let name = codec_name(parameters);
     let made: Result<Box<dyn AudioDecoder>, Broken> = match parameters.codec {
@@ -98,7 +99,7 @@ pub(super) fn decoder(track: &Track, options: AudioDecoderOptions) -> Result<(Bo
         CODEC_ID_VORBIS => VorbisDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
         CODEC_ID_AAC => AacDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
         CODEC_ID_ALAC => AlacDecoder::try_new(parameters, &options).map(|decoder| Box::new(decoder) as _),
-        _ => return Err(Error::Unsupported(format!("sound coded as {name}; {READS}"))),
+        _ => return Err(Error::Unsupported(format!("audio coded as {name}; {SUPPORTED}"))),
     };
     let decoder = made.map_err(|error| Error::Unsupported(format!("{name}: {}; {CONVERT}", problem(&error))))?;
     Ok((decoder, name))
@@ -114,14 +115,14 @@ fn codec_name(parameters: &AudioCodecParameters) -> &'static str {
         CODEC_ID_SPEEX => "Speex",
         CODEC_ID_MP3 => "MP3 inside another container",
         CODEC_ID_AC3 | CODEC_ID_EAC3 => "Dolby Digital",
-        _ => "something unknown here",
+        _ => "an unknown coding",
     }
 }
 
-/// The dependency's error in words.
+/// Message for an error of the dependency.
 pub(super) fn problem(error: &Broken) -> String {
     match error {
-        Broken::IoError(_) => "the input ends before the recording does".to_owned(),
+        Broken::IoError(_) => "the input ends before the recording".to_owned(),
         Broken::DecodeError(what) => (*what).to_owned(),
         other => other.to_string(),
     }

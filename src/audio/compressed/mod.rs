@@ -1,19 +1,20 @@
-//! FLAC, Ogg Vorbis and M4A (AAC-LC, ALAC), by symphonia's demultiplexers and decoders.
+//! FLAC, Ogg Vorbis and M4A (AAC-LC, ALAC) decoder on symphonia's demultiplexers and decoders.
 //!
-//! symphonia goes on silently where a stream breaks: it drops damaged FLAC frames and Ogg pages. Here every gap is an error, found
-//! by what the containers say themselves:
+//! symphonia silently skips damage: it drops damaged FLAC frames and Ogg pages. Here every gap is an error, detected by
+//! what the containers themselves state:
 //!
-//! | container | checked |
+//! | container | verified |
 //! |---|---|
-//! | FLAC | each frame's place, the number of samples, the MD5 of all of them |
-//! | Ogg | each page's place; the last page; one stream alone |
-//! | M4A | that every packet of its index is there |
+//! | FLAC | each frame's position, the number of samples, their MD5 checksum |
+//! | Ogg | each page's position; the last page; a single stream |
+//! | M4A | every packet of the index |
 //!
-//! **Where sound begins.** FLAC and ALAC are exact. Vorbis is cut to the samples that its pages count. Of AAC nothing is cut (symphonia
-//! reads no edit lists): the encoder's priming stays in front, 1024 to 2112 samples of near silence, and up to 1023 behind. HE-AAC is
-//! decoded as far as its AAC-LC core reaches, where the file says that it has one; where it does not, it is refused.
+//! **Start of the audio.** FLAC and ALAC are exact. Vorbis is trimmed to the samples that its pages count. AAC is not
+//! trimmed (symphonia reads no edit lists): the encoder's priming remains, 1024 to 2112 samples of near silence at the
+//! start, and up to 1023 at the end. Of HE-AAC the AAC-LC core is decoded if the file signals it; otherwise the file is
+//! refused.
 //!
-//! A panic of the dependency would be turned into an error (of 60,000 damaged files none panicked).
+//! A panic of the dependency becomes an error (none of 60,000 damaged files panicked).
 
 mod media;
 
@@ -29,21 +30,21 @@ use super::source::Source;
 use super::spec::{Container, Spec};
 use crate::error::{Error, Result};
 
-/// Frames in a block, at most.
+/// Maximum frames per block.
 const BLOCK_FRAMES: usize = 4096;
 
-/// Decodes a stream of packets, block by block.
+/// Streaming decoder of packets.
 pub(super) struct CompressedReader {
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
     spec: Spec,
-    /// Interleaved samples of the last packet, of which `given_of_packet` were given out.
+    /// Interleaved samples of the last packet, of which the first `returned` were returned already.
     packet: Vec<f32>,
-    given_of_packet: usize,
-    /// Where the next packet should begin, in the container's time base; known from the first on.
+    returned: usize,
+    /// Expected start of the next packet, in the container's time base. `None` before the first packet.
     expected: Option<i64>,
-    /// Frames decoded so far.
+    /// Number of frames decoded so far.
     decoded: u64,
     ended: bool,
     accept_truncated: bool,
@@ -51,7 +52,7 @@ pub(super) struct CompressedReader {
 }
 
 impl CompressedReader {
-    /// Reads the headers and the first packet that holds sound. The source stands at the container's first byte.
+    /// Reads the headers and the first packet with audio. The source must be at the container's first byte.
     pub(super) fn new(source: Source, container: Container, limits: &Limits) -> Result<(Self, Spec)> {
         let name = container.name();
         let (format, track) = guarded(name, || media::open(source, container))??;
@@ -63,7 +64,7 @@ impl CompressedReader {
             track: track.id,
             spec: Spec { sample_rate_hz: 0, channels: 0, container, codec, total_frames },
             packet: Vec::new(),
-            given_of_packet: 0,
+            returned: 0,
             expected: None,
             decoded: 0,
             ended: false,
@@ -74,7 +75,7 @@ impl CompressedReader {
             reader.next_packet()?;
         }
         if reader.packet.is_empty() {
-            return Err(Error::malformed(name, "it holds not a single sample of sound; check the recording"));
+            return Err(Error::malformed(name, "it contains not a single sample; check the recording"));
         }
         limits.check_channels(reader.spec.channels, name)?;
         limits.check_rate(reader.spec.sample_rate_hz, name)?;
@@ -86,23 +87,23 @@ impl CompressedReader {
         &self.warnings
     }
 
-    /// Clears `block`, fills it with interleaved samples and returns the frames; 0 at the end.
+    /// See [`Decoder::read_block`](super::Decoder::read_block).
     pub(super) fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         block.clear();
-        while self.given_of_packet == self.packet.len() && !self.ended {
+        while self.returned == self.packet.len() && !self.ended {
             self.next_packet()?;
         }
         let channels = usize::from(self.spec.channels.max(1));
-        let left = &self.packet[self.given_of_packet..];
+        let left = &self.packet[self.returned..];
         block.extend_from_slice(&left[..left.len().min(BLOCK_FRAMES * channels)]);
-        self.given_of_packet += block.len();
+        self.returned += block.len();
         Ok(block.len() / channels)
     }
 
-    /// Decodes the next packet to `packet`; sets `ended` at the end of the stream, or where it breaks and may.
+    /// Decodes the next packet to `packet`. Sets `ended` at the end of the stream, or at damage that is accepted.
     fn next_packet(&mut self) -> Result<()> {
         self.packet.clear();
-        self.given_of_packet = 0;
+        self.returned = 0;
         let name = self.spec.container.name();
         let format = &mut self.format;
         match guarded(name, || format.next_packet())? {
@@ -118,7 +119,7 @@ impl CompressedReader {
     fn decode(&mut self, packet: &Packet) -> Result<()> {
         let begins = packet.pts.get();
         if self.has_gap(begins) {
-            return self.stop(&format!("a piece is missing behind {:.3} s", self.decoded_s()));
+            return self.stop(&format!("audio is missing after {:.3} s", self.decoded_s()));
         }
         self.expected = Some(begins.saturating_add_unsigned(packet.dur.get()));
         let (decoder, samples) = (&mut self.decoder, &mut self.packet);
@@ -136,13 +137,13 @@ impl CompressedReader {
         }
     }
 
-    /// Whether frames or pages are missing before a packet. An MP4 index leaves no gaps; Vorbis' first packet has no length of its own.
+    /// Whether frames or pages are missing before a packet. An MP4 index has no gaps; Vorbis' first packet has no length.
     fn has_gap(&self, begins: i64) -> bool {
-        let known = matches!(self.spec.container, Container::Flac | Container::Ogg);
-        known && self.decoded > 0 && self.expected.is_some_and(|expected| begins > expected)
+        let has_positions = matches!(self.spec.container, Container::Flac | Container::Ogg);
+        has_positions && self.decoded > 0 && self.expected.is_some_and(|expected| begins > expected)
     }
 
-    /// Checks what a packet decoded to.
+    /// Validates the samples of a packet.
     fn accept(&mut self, rate_hz: u32, channels: usize) -> Result<()> {
         let channels = u16::try_from(channels).unwrap_or(u16::MAX);
         if self.packet.is_empty() {
@@ -158,38 +159,38 @@ impl CompressedReader {
             ));
         }
         if self.packet.iter().any(|x| !x.is_finite()) {
-            return self.stop(&format!("the packet at {:.3} s decodes to numbers that are none", self.decoded_s()));
+            return self.stop(&format!("the packet at {:.3} s decodes to NaN or infinity", self.decoded_s()));
         }
         self.decoded += (self.packet.len() / usize::from(channels.max(1))) as u64;
         Ok(())
     }
 
-    /// The end of the stream: is it the one that the headers promise?
+    /// Verifies length and checksum at the end of the stream.
     fn finish(&mut self) -> Result<()> {
         self.ended = true;
         if let Some(promised) = self.spec.total_frames.filter(|&promised| promised != self.decoded) {
-            return self.stop(&format!("the header promises {promised} samples, {} are there", self.decoded));
+            return self.stop(&format!("the header states {promised} samples, the stream has {}", self.decoded));
         }
         let decoder = &mut self.decoder;
         let verified = guarded(self.spec.container.name(), || decoder.finalize().verify_ok)?;
         if verified == Some(false) {
-            return self.stop("the checksum (MD5) of its samples is wrong: some of them were changed");
+            return self.stop("the checksum (MD5) of its samples is wrong: some were changed");
         }
         Ok(())
     }
 
-    /// The stream breaks here: an error; or its end with a warning, where there was sound before it.
+    /// Ends a damaged stream: an error, or a warning if truncated input is accepted and there was audio before.
     fn stop(&mut self, problem: &str) -> Result<()> {
         self.ended = true;
         self.packet.clear();
         if self.accept_truncated && self.decoded > 0 {
-            self.warnings.push(format!("{problem}; used what comes before"));
+            self.warnings.push(format!("{problem}; used the audio before it"));
             return Ok(());
         }
         Err(Error::malformed(
             self.spec.container.name(),
             format!(
-                "{problem}; get the file again, or accept truncated input (--accept-truncated) to use what comes before"
+                "{problem}; get the file again, or accept truncated input (--accept-truncated) to use the audio before it"
             ),
         ))
     }
@@ -199,10 +200,10 @@ impl CompressedReader {
     }
 }
 
-/// Runs a call into the dependency; its panic becomes an error.
+/// Calls the dependency; its panic becomes an error.
 fn guarded<T>(format: &'static str, call: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| {
-        Error::malformed(format, "its decoder gave up on it; get the file again, or convert it: ffmpeg -i IN OUT.wav")
+        Error::malformed(format, "its decoder failed; get the file again, or convert it: ffmpeg -i IN OUT.wav")
     })
 }
 
@@ -211,8 +212,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_inside_is_an_error_outside() {
+    fn a_panic_of_the_dependency_becomes_an_error() {
         let error = guarded("FLAC", || -> u8 { panic!("a test's own") }).unwrap_err().to_string();
-        assert!(error.contains("FLAC is malformed: its decoder gave up"), "{error}");
+        assert!(error.contains("FLAC is malformed: its decoder failed"), "{error}");
     }
 }

@@ -1,24 +1,24 @@
-//! The walk over MPEG frames: each begins where the one before ends. Nothing is skipped or guessed.
+//! Iteration over MPEG frames: each must begin where the one before ends. Nothing is skipped or guessed.
 
 use crate::audio::mpeg::{FrameHeader, HEADER_BYTES};
 use crate::audio::source::Source;
 use crate::error::{Error, Result};
 
-/// Bytes looked at per step when zeros behind the last frame are checked.
+/// Bytes read per step in the check for zeros after the last frame.
 const ZEROS: usize = 4096;
 
-/// What comes next in the stream.
+/// The next element of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
-    /// A whole frame, not consumed yet.
+    /// A complete frame, not consumed yet.
     Frame(FrameHeader),
-    /// The end, or tags behind the last frame.
+    /// The end, or tags after the last frame.
     End,
-    /// The stream breaks: why, in words.
-    Break(String),
+    /// Damage, and its description.
+    Damage(String),
 }
 
-/// Looks at the next frame, number `index`, which must belong to the stream that `first` began.
+/// Reads the header of the next frame, number `index`, which must belong to the same stream as `first`.
 pub(super) fn next(source: &mut Source, first: &FrameHeader, index: u64) -> Result<Next> {
     let at = source.position();
     let head = source.peek(HEADER_BYTES)?;
@@ -30,7 +30,7 @@ pub(super) fn next(source: &mut Source, first: &FrameHeader, index: u64) -> Resu
         return between_frames(source, index);
     };
     if !header.continues(first) {
-        return Ok(Next::Break(format!(
+        return Ok(Next::Damage(format!(
             "MPEG frame {index} at byte {at} changes the stream from {} to {}: two recordings joined, or damage",
             describe(first),
             describe(&header)
@@ -38,7 +38,7 @@ pub(super) fn next(source: &mut Source, first: &FrameHeader, index: u64) -> Resu
     }
     let there = source.peek(header.frame_bytes)?.len().max(there);
     if there < header.frame_bytes {
-        return Ok(Next::Break(format!(
+        return Ok(Next::Damage(format!(
             "the last MPEG frame, {index} at byte {at}, needs {} bytes and the input ends after {there}",
             header.frame_bytes
         )));
@@ -50,7 +50,7 @@ fn describe(header: &FrameHeader) -> String {
     format!("{} at {} Hz with {} channel(s)", header.codec(), header.sample_rate_hz, header.channels)
 }
 
-/// Tags (ID3v1, APEv2, Lyrics3, a late ID3v2) and zeros up to the end are no sound and no fault; anything else is.
+/// What is not a frame: tags (ID3v1, APEv2, Lyrics3, a late ID3v2) and zeros end the stream; anything else is damage.
 fn between_frames(source: &mut Source, index: u64) -> Result<Next> {
     let at = source.position();
     let bytes = source.peek(8)?;
@@ -58,8 +58,8 @@ fn between_frames(source: &mut Source, index: u64) -> Result<Next> {
     if [&b"TAG"[..], b"APETAGEX", b"LYRICS", b"ID3"].iter().any(|tag| bytes.starts_with(tag)) || only_zeros(source)? {
         return Ok(Next::End);
     }
-    Ok(Next::Break(format!(
-        "MPEG frame {index} should begin at byte {at}, but `{shown}` stands there: damage, or a cut"
+    Ok(Next::Damage(format!(
+        "MPEG frame {index} should begin at byte {at}, but `{shown}` was found: damage, or a missing part"
     )))
 }
 
@@ -77,12 +77,12 @@ fn only_zeros(source: &mut Source) -> Result<bool> {
     }
 }
 
-/// Ends the error of a broken stream with what to do.
-pub(super) fn broken(problem: &str) -> Error {
+/// The error for a damaged stream, with what to do.
+pub(super) fn damaged(problem: &str) -> Error {
     Error::malformed(
         "MP3",
         format!(
-            "{problem}; get the file again, or accept truncated input (--accept-truncated) to use what comes before"
+            "{problem}; get the file again, or accept truncated input (--accept-truncated) to use the audio before it"
         ),
     )
 }

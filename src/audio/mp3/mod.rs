@@ -1,13 +1,13 @@
-//! MP3: MPEG frames to samples, with the encoder's delay and padding cut off.
+//! MP3 decoder: MPEG frames to samples, with the encoder's delay and padding removed.
 //!
-//! The walk over the frames and the tag are this module's own, because a decoder's demultiplexer searches on silently where
-//! a stream breaks. symphonia decodes one whole, checked frame at a time; why it and not another is said in `Cargo.toml`.
+//! Frames and tag are parsed here, because demultiplexers silently resynchronise after damage. symphonia decodes one
+//! complete, validated frame at a time; `Cargo.toml` says why this decoder was chosen.
 //!
-//! Without a LAME tag (a stream, or frames too small to hold one) nobody knows the delay: nothing is cut, as ffmpeg does, and
-//! the sound begins about 1100 samples late.
+//! Without a LAME tag (a stream, or frames too small to hold one) the delay is unknown: nothing is removed, as in ffmpeg, and
+//! the audio begins about 1100 samples late.
 //!
-//! Layers I and II, free format, and streams that change rate or channels are refused. A stream that begins inside a
-//! recording (its first frames refer to bits that are not there) decodes to silence for those frames.
+//! Layers I and II, free format, and streams that change rate or channels are refused. If a stream begins in the middle
+//! of a recording, its first frames refer to bits that are missing and decode to silence.
 
 mod frames;
 mod tag;
@@ -26,30 +26,32 @@ use super::source::Source;
 use super::spec::{Container, Spec};
 use crate::error::{Error, Result};
 
-/// Decodes the frames of an MP3 stream, one a block.
+/// Streaming decoder of MP3, one MPEG frame per block.
 pub(super) struct Mp3Reader {
     source: Source,
     decoder: MpaDecoder,
     first: FrameHeader,
     tag: Option<Tag>,
     trim: Trim,
-    /// Frames of sound walked so far: all of the stream but the tag's.
+    /// Number of MPEG frames read so far, without the tag's.
     index: u64,
-    /// Samples per channel given out so far.
-    given: u64,
+    /// Number of samples per channel returned so far.
+    returned: u64,
     ended: bool,
     accept_truncated: bool,
     warnings: Vec<String>,
 }
 
 impl Mp3Reader {
-    /// Reads the first header and the tag. The source stands at the first frame.
+    /// Reads the first header and the tag. The source must be at the first frame.
     pub(super) fn new(mut source: Source, limits: &Limits) -> Result<(Self, Spec)> {
         let head = source.peek_array::<HEADER_BYTES>()?;
         let first = head.and_then(FrameHeader::parse).ok_or_else(|| Error::malformed("MP3", "no MPEG frame"))?;
         if first.layer != 3 {
             let codec = first.codec();
-            return Err(Error::Unsupported(format!("{codec}; layer III is read; convert it: ffmpeg -i IN OUT.wav")));
+            return Err(Error::Unsupported(format!(
+                "{codec}; only layer III is supported; convert it: ffmpeg -i IN OUT.wav"
+            )));
         }
         limits.check_channels(first.channels, "MP3")?;
         limits.check_rate(first.sample_rate_hz, "MP3")?;
@@ -74,7 +76,7 @@ impl Mp3Reader {
             tag,
             trim,
             index: 0,
-            given: 0,
+            returned: 0,
             ended: false,
             accept_truncated: limits.accept_truncated,
             warnings: Vec::new(),
@@ -86,7 +88,7 @@ impl Mp3Reader {
         &self.warnings
     }
 
-    /// Clears `block`, fills it with interleaved samples and returns the frames; 0 at the end.
+    /// See [`Decoder::read_block`](super::Decoder::read_block).
     pub(super) fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         block.clear();
         while !self.ended {
@@ -98,7 +100,7 @@ impl Mp3Reader {
         Ok(0)
     }
 
-    /// Decodes one MPEG frame; 0 where it held nothing but delay or padding, or where the stream ended.
+    /// Decodes one MPEG frame and returns its number of samples per channel: 0 for delay or padding alone, and at the end.
     fn step(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         match frames::next(&mut self.source, &self.first, self.index)? {
             Next::Frame(header) => {
@@ -106,18 +108,18 @@ impl Mp3Reader {
                 self.source.consume(header.frame_bytes);
                 self.index += 1;
                 problem.map_or(Ok(()), |problem| self.stop(&problem))?;
-                Ok(self.cut(block))
+                Ok(self.trim(block))
             }
             Next::End => {
                 self.ended = true;
                 self.check_count()?;
                 Ok(0)
             }
-            Next::Break(problem) => self.stop(&problem).map(|()| 0),
+            Next::Damage(problem) => self.stop(&problem).map(|()| 0),
         }
     }
 
-    /// Decodes the frame at the source. A damaged frame gives its problem and no samples.
+    /// Decodes the frame at the source. Returns what is wrong with a damaged frame, and no samples.
     fn decode(&mut self, header: &FrameHeader, block: &mut Vec<f32>) -> Result<Option<String>> {
         let at = self.source.position();
         let bytes = self.source.peek(header.frame_bytes)?;
@@ -129,7 +131,7 @@ impl Mp3Reader {
                 if block.len() == whole && block.iter().all(|x| x.is_finite()) {
                     return Ok(None);
                 }
-                "it decodes to numbers that are none".to_owned()
+                "it decodes to NaN or infinity, or to a wrong length".to_owned()
             }
             Err(e) => e.to_string(),
         };
@@ -137,42 +139,43 @@ impl Mp3Reader {
         Ok(Some(format!("MPEG frame {} at byte {at} is damaged ({problem})", self.index)))
     }
 
-    /// Cuts delay and padding off the block of the last frame and returns what is left of it, in frames.
-    fn cut(&mut self, block: &mut Vec<f32>) -> usize {
+    /// Removes delay and padding from the block of the last frame. Returns the number of frames left.
+    fn trim(&mut self, block: &mut Vec<f32>) -> usize {
         let channels = usize::from(self.first.channels);
         let frames = block.len() / channels;
         let front = self.trim.skip.min(frames as u64) as usize;
         self.trim.skip -= front as u64;
-        let room = self.trim.keep.map_or(u64::MAX, |keep| keep - self.given.min(keep));
+        let room = self.trim.keep.map_or(u64::MAX, |keep| keep - self.returned.min(keep));
         let kept = room.min((frames - front) as u64) as usize;
         block.truncate((front + kept) * channels);
         block.drain(..front * channels);
-        self.given += kept as u64;
+        self.returned += kept as u64;
         kept
     }
 
-    /// The stream breaks here: an error; or its end with a warning, where there was sound before it.
+    /// Ends a damaged stream: an error, or a warning if truncated input is accepted and there was audio before.
     fn stop(&mut self, problem: &str) -> Result<()> {
         self.ended = true;
-        if self.accept_truncated && self.given > 0 {
-            self.warnings.push(format!("{problem}; used what comes before"));
+        if self.accept_truncated && self.returned > 0 {
+            self.warnings.push(format!("{problem}; used the audio before it"));
             return Ok(());
         }
-        Err(frames::broken(problem))
+        Err(frames::damaged(problem))
     }
 
-    /// At the end of the stream: are there as many frames as the tag promises, and is there any sound?
+    /// At the end of the stream, verifies the number of frames that the tag states, and that there was any audio.
     fn check_count(&mut self) -> Result<()> {
         if let Some(problem) = self.count_problem() {
             return self.stop(&problem);
         }
-        if self.given == 0 {
-            return Err(Error::malformed("MP3", "it holds not a single sample of sound; check the recording"));
+        if self.returned == 0 {
+            return Err(Error::malformed("MP3", "it contains not a single sample; check the recording"));
         }
         Ok(())
     }
 
-    /// Encoders other than LAME's kin are known to count the tag's own frame too: one less is no fault of theirs.
+    /// Compares the number of frames with the tag's. Encoders unrelated to LAME may count the tag's own frame too, so that one
+    /// less is accepted from them.
     fn count_problem(&self) -> Option<String> {
         let tag = self.tag?;
         let (promised, there) = (u64::from(tag.frames?), self.index);
@@ -180,12 +183,12 @@ impl Mp3Reader {
         if there == promised || (!exact && there + 1 == promised) {
             return None;
         }
-        let what = if there < promised { "the recording is cut" } else { "two recordings joined?" };
-        Some(format!("the header promises {promised} MPEG frames, {there} are there: {what}"))
+        let what = if there < promised { "the recording is truncated" } else { "two recordings joined?" };
+        Some(format!("the header states {promised} MPEG frames, the stream has {there}: {what}"))
     }
 }
 
-/// A decoder that trims nothing: [`Mp3Reader`] does.
+/// A decoder that does not trim; [`Mp3Reader`] does.
 fn decoder() -> Result<MpaDecoder> {
     let mut parameters = AudioCodecParameters::new();
     parameters.for_codec(CODEC_ID_MP3);

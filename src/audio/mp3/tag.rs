@@ -1,14 +1,14 @@
-//! The Xing, Info or VBRI tag: a first MPEG frame without sound that counts the others, and with the LAME extension tells
-//! how many samples the encoder put in front and behind.
+//! Xing, Info and VBRI tags: a first MPEG frame without audio that states the number of frames, and in the LAME extension
+//! the number of samples that the encoder added at both ends.
 //!
 //! ```text
-//! Xing/Info, behind the side information:            VBRI, 32 bytes behind the header:
+//! Xing/Info, after the side information:             VBRI, 32 bytes after the header:
 //! 0    `Xing` or `Info`                              0   `VBRI`
 //! 4    flags u32: 1 frames, 2 bytes, 4 seek table,   14  frames u32
 //!      8 quality; each present field follows:
 //! 8    frames u32, bytes u32, table [100], quality u32
 //! then the LAME extension:
-//! +0   encoder's name [9], zero where there is none
+//! +0   encoder's name [9], zero if there is none
 //! +21  delay 12 bits, padding 12 bits (samples)
 //! ```
 //!
@@ -16,50 +16,50 @@
 
 use crate::audio::mpeg::{FrameHeader, HEADER_BYTES, Version};
 
-/// Samples by which a layer III decoder itself lags: 528 of the filter banks and one more, as LAME counts it.
+/// Delay of a layer III decoder in samples: 528 of the filter banks and one more, as LAME counts it.
 const DECODER_DELAY: u64 = 529;
 
-/// What the tag tells.
+/// Contents of the tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tag {
-    /// MPEG frames that follow the tag's own. `None` also where it says 0: a writer that could not come back to fill it in.
+    /// Number of MPEG frames after the tag's own. `None` also for 0, which means that the writer never filled it in.
     pub(super) frames: Option<u32>,
-    /// Samples per channel before and after the sound, as the encoder counts them.
+    /// Samples per channel that the encoder added before and after the audio, by its own count.
     pub(super) delay_and_padding: Option<(u16, u16)>,
 }
 
-/// The part of the decoded samples that is sound.
+/// The part of the decoded samples that is audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Trim {
-    /// Samples per channel to drop in front.
+    /// Samples per channel to drop at the start.
     pub(super) skip: u64,
-    /// Samples per channel to keep after those, where known.
+    /// Samples per channel to keep after these, if known.
     pub(super) keep: Option<u64>,
 }
 
 impl Tag {
-    /// Reads the tag of a whole MPEG frame, `None` where it is an ordinary one.
+    /// Parses the tag in a complete MPEG frame; `None` for an ordinary frame.
     pub(super) fn parse(header: &FrameHeader, frame: &[u8]) -> Option<Self> {
         let crc = if header.has_crc { 2 } else { 0 };
-        let behind_side_info = HEADER_BYTES + side_info_bytes(header);
-        // A tag frame's CRC bit is set by some encoders without the two bytes being there.
-        [behind_side_info, behind_side_info + crc]
+        let after_side_info = HEADER_BYTES + side_info_bytes(header);
+        // Some encoders set the CRC bit of the tag's frame without writing the two bytes.
+        [after_side_info, after_side_info + crc]
             .into_iter()
             .find_map(|at| xing(frame.get(at..)?))
             .or_else(|| vbri(frame.get(HEADER_BYTES + 32..)?))
     }
 
-    /// What to cut off, when each MPEG frame gives `samples_per_frame`. Without the LAME extension: nothing.
+    /// Samples to remove, if each MPEG frame has `samples_per_frame`. Nothing without the LAME extension.
     pub(super) fn trim(&self, samples_per_frame: u32) -> Trim {
         let Some((delay, padding)) = self.delay_and_padding else { return Trim { skip: 0, keep: None } };
         let skip = u64::from(delay) + DECODER_DELAY;
-        let behind = u64::from(padding).saturating_sub(DECODER_DELAY);
-        let keep = self.frames.map(|n| (u64::from(n) * u64::from(samples_per_frame)).saturating_sub(skip + behind));
+        let end = u64::from(padding).saturating_sub(DECODER_DELAY);
+        let keep = self.frames.map(|n| (u64::from(n) * u64::from(samples_per_frame)).saturating_sub(skip + end));
         Trim { skip, keep }
     }
 }
 
-/// Bytes of layer III's side information, which follows the header and the CRC (ISO/IEC 11172-3 §2.4.1.7).
+/// Size of layer III's side information in bytes; it follows the header and the CRC (ISO/IEC 11172-3 §2.4.1.7).
 fn side_info_bytes(header: &FrameHeader) -> usize {
     match (header.version, header.channels) {
         (Version::Mpeg1, 1) => 17,
@@ -103,7 +103,7 @@ fn vbri(tag: &[u8]) -> Option<Tag> {
 mod tests {
     use super::*;
 
-    /// A 144-byte frame of MPEG-2 layer III, 16 kHz mono, with `tag` behind its 9 bytes of side information.
+    /// A 144-byte frame of MPEG-2 layer III, 16 kHz mono, with `tag` after its 9 bytes of side information.
     fn frame(tag: &[u8]) -> (FrameHeader, Vec<u8>) {
         let mut bytes = vec![0; 144];
         bytes[..4].copy_from_slice(&[0xFF, 0xF3, 0x48, 0xC0]);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn delay_and_padding_are_read_behind_whatever_fields_are_there() {
+    fn delay_and_padding_are_read_after_the_fields_that_are_present() {
         let mut tag = b"Info\0\0\0\x01\0\0\0\x0ALAME3.100".to_vec();
         tag.resize(12 + 21, 0);
         tag.extend([0x24, 0x05, 0x00]); // 0x240 = 576, 0x500 = 1280
@@ -130,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn a_count_of_0_is_no_promise() {
+    fn a_count_of_0_is_unknown() {
         let (header, bytes) = frame(b"Xing\0\0\0\x01\0\0\0\0");
         assert_eq!(Tag::parse(&header, &bytes).unwrap().frames, None);
     }
 
     #[test]
-    fn a_vbri_tag_is_known_by_its_own_place() {
+    fn a_vbri_tag_is_found_at_its_fixed_position() {
         let (header, mut bytes) = frame(b"");
         bytes[36..40].copy_from_slice(b"VBRI");
         bytes[50..54].copy_from_slice(&77_u32.to_be_bytes());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_of_sound_is_no_tag_and_a_cut_tag_does_not_panic() {
+    fn an_ordinary_frame_is_not_a_tag_and_a_truncated_tag_does_not_panic() {
         let (header, bytes) = frame(b"xing");
         assert_eq!(Tag::parse(&header, &bytes), None);
         let (header, bytes) = frame(b"Xing\xFF\xFF\xFF\xFF");

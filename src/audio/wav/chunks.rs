@@ -1,29 +1,29 @@
-//! The walk over RIFF chunks to the samples: an identifier, a length, that many bytes, one of padding if they are odd.
+//! RIFF chunks up to the samples. A chunk is an identifier, a length, that many bytes, and a padding byte if these are odd.
 
 use super::format::{FMT_BYTES, Format};
 use crate::audio::limits::Limits;
 use crate::audio::source::Source;
 use crate::error::{Error, Result};
 
-/// How far the samples reach.
+/// Extent of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// So many bytes.
+    /// This number of bytes.
     Bytes(u64),
-    /// To the end of the input: the writer never came back to fill in the length.
+    /// To the end of the input: the writer never filled in the length.
     ToTheEnd,
 }
 
-/// Lengths that stand for "not known yet": 0 (a recorder that died), 0xFFFF_FFFF (ffmpeg into a pipe) and 0x7FFF_F000
-/// (espeak-ng into a pipe). A true length of exactly these values would be 0, 4 or 2 GiB.
+/// Lengths that mean "not known yet": 0 (a recorder that was interrupted), 0xFFFF_FFFF (ffmpeg into a pipe) and
+/// 0x7FFF_F000 (espeak-ng into a pipe). A true length of exactly these values would be 0, 4 or 2 GiB.
 const UNKNOWN_LENGTHS: [u32; 3] = [0, u32::MAX, 0x7FFF_F000];
 
-/// Chunks that may follow samples. After a `data` chunk of length 0, one of these means that there are none.
+/// Chunks that may follow the samples. After a `data` chunk of length 0, one of these means that there are no samples.
 const FOLLOWERS: [&[u8; 4]; 9] = [b"LIST", b"fact", b"cue ", b"bext", b"smpl", b"PEAK", b"id3 ", b"iXML", b"JUNK"];
 
-/// Reads chunks from the first byte of `RIFF` on, until the source stands at the first sample.
+/// Reads chunks from the first byte of `RIFF` on. Leaves the source at the first sample.
 pub(super) fn find_samples(source: &mut Source, limits: &Limits) -> Result<(Format, Extent)> {
-    source.consume(12); // `RIFF`, a length that writers into pipes get wrong, `WAVE`: all seen by the probe
+    source.consume(12); // `RIFF`, a length that is wrong in pipes, `WAVE`: checked by the probe
     let mut format = None;
     loop {
         let (id, length) = chunk_header(source)?;
@@ -43,7 +43,7 @@ fn malformed(what: impl Into<String>) -> Error {
     Error::malformed("WAV", what)
 }
 
-/// A chunk's length with its padding byte.
+/// Length of a chunk with its padding byte.
 fn padded(length: u32) -> u64 {
     u64::from(length) + u64::from(length % 2)
 }
@@ -58,7 +58,7 @@ fn chunk_header(source: &mut Source) -> Result<([u8; 4], u32)> {
     let id = [a, b, c, d];
     if !id.iter().all(|byte| (0x20..0x7F).contains(byte)) {
         return Err(malformed(format!(
-            "`{}` at byte {at} is no chunk identifier: the chunk before it has a wrong length, or the file is damaged",
+            "`{}` at byte {at} is not a chunk identifier: the chunk before it has a wrong length, or the file is damaged",
             id.escape_ascii()
         )));
     }

@@ -1,32 +1,32 @@
-//! The `fmt ` chunk: which coding, how many channels, how many bytes a frame (RIFF 1991; WAVEFORMATEXTENSIBLE, Microsoft 2001).
+//! The `fmt ` chunk: coding, channels, bytes per frame (RIFF 1991; WAVEFORMATEXTENSIBLE, Microsoft 2001).
 //!
 //! ```text
 //! 0  tag u16             1 PCM, 3 float, 6 A-law, 7 µ-law, 0xFFFE extensible
 //! 2  channels u16
 //! 4  sample rate u32     Hz
-//! 8  bytes a second u32  = sample rate × block align
-//! 12 block align u16     bytes a frame = channels × bytes a sample
-//! 14 bits a sample u16   of the container, a multiple of 8
-//! 16 extension size u16  22 or more where extensible:
+//! 8  byte rate u32       bytes per second = sample rate × block align
+//! 12 block align u16     bytes per frame = channels × bytes per sample
+//! 14 bits u16            per sample in the container, a multiple of 8
+//! 16 extension size u16  22 or more if extensible:
 //! 18 valid bits u16      samples are left-justified in their container
 //! 20 channel mask u32
-//! 24 GUID                the tag again, and a fixed tail of 14 bytes
+//! 24 GUID                the tag again, then 14 fixed bytes
 //! ```
 
 use crate::audio::limits::Limits;
 use crate::error::{Error, Result};
 
-/// Bytes of the chunk that are looked at.
+/// Number of bytes of the chunk that are parsed.
 pub(super) const FMT_BYTES: usize = 40;
 const EXTENSIBLE: u16 = 0xFFFE;
-/// Bytes 2 to 15 of every sub-format GUID that stands for a tag.
+/// Bytes 2 to 15 of every sub-format GUID that contains a tag.
 const GUID_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 const CONVERT: &str = "convert it: ffmpeg -i IN -c:a pcm_s16le OUT.wav";
 
-/// How one sample is written. Integers wider than 8 bits and floats are little-endian; 8 bits are unsigned.
+/// Sample coding. Integers wider than 8 bits and floats are little-endian; 8-bit integers are unsigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::audio) enum Coding {
-    /// `bytes` of container, of which the upper `valid_bits` carry the sample.
+    /// Integer in a container of `bytes`, whose upper `valid_bits` hold the sample.
     Int {
         bytes: u16,
         valid_bits: u16,
@@ -47,7 +47,7 @@ impl Coding {
         }
     }
 
-    /// The coding in words.
+    /// Name of the coding.
     pub(in crate::audio) fn name(self) -> &'static str {
         match self {
             Self::Int { bytes: 1, .. } => "PCM 8-bit",
@@ -62,17 +62,17 @@ impl Coding {
     }
 }
 
-/// A checked `fmt ` chunk.
+/// A valid `fmt ` chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Format {
     pub(super) coding: Coding,
     pub(super) channels: u16,
     pub(super) sample_rate_hz: u32,
-    /// What was odd but harmless.
+    /// An irregularity that does not affect the samples.
     pub(super) warning: Option<String>,
 }
 
-/// The chunk's fields as they stand.
+/// The chunk's fields, not yet validated.
 struct Fields {
     tag: u16,
     channels: u16,
@@ -98,7 +98,7 @@ fn u32_at(chunk: &[u8], at: usize) -> Result<u32> {
 }
 
 impl Format {
-    /// Reads and checks the first [`FMT_BYTES`] bytes of the chunk, or all of it where it is shorter.
+    /// Parses and validates the first [`FMT_BYTES`] bytes of the chunk, or all of a shorter one.
     pub(super) fn parse(chunk: &[u8], limits: &Limits) -> Result<Self> {
         let fields = Fields {
             tag: u16_at(chunk, 0)?,
@@ -121,7 +121,7 @@ impl Format {
         })
     }
 
-    /// Bytes a frame: one sample of every channel.
+    /// Bytes per frame: one sample of every channel.
     pub(super) fn frame_bytes(&self) -> usize {
         self.coding.bytes() * usize::from(self.channels)
     }
@@ -139,15 +139,15 @@ impl Fields {
         )))
     }
 
-    /// The field repeats what two others say. 0 is common and harmless; anything else may mean that the sample rate is
-    /// the wrong one of them, which would shift every pitch: refused.
+    /// Checks the byte rate, which repeats two other fields. 0 is common and harmless; any other contradiction may mean that
+    /// the sample rate is the wrong field, which would shift every pitch, and is refused.
     fn check_byte_rate(&self) -> Result<Option<String>> {
         let expected = u64::from(self.sample_rate_hz) * u64::from(self.block_align);
         match self.bytes_per_second {
-            0 => Ok(Some("the WAV header says 0 bytes a second; ignored".to_owned())),
+            0 => Ok(Some("the WAV header states 0 bytes per second; ignored".to_owned())),
             rate if u64::from(rate) == expected => Ok(None),
             rate => Err(malformed(format!(
-                "the header says {rate} bytes a second, but {} Hz × {} bytes make {expected}: the sample rate is in doubt; \
+                "the header states {rate} bytes per second, but {} Hz × {} bytes make {expected}: the sample rate is in doubt; \
                  if it is right, rewrite the header: ffmpeg -i IN -c copy OUT.wav",
                 self.sample_rate_hz, self.block_align
             ))),
@@ -155,7 +155,7 @@ impl Fields {
     }
 }
 
-/// The extensible part: the true tag and the valid bits.
+/// Parses the extension: the actual tag and the valid bits.
 fn extension(chunk: &[u8]) -> Result<(u16, u16)> {
     let size = u16_at(chunk, 16)?;
     if size < 22 || chunk.len() < FMT_BYTES {
@@ -165,12 +165,12 @@ fn extension(chunk: &[u8]) -> Result<(u16, u16)> {
         )));
     }
     if chunk.get(26..FMT_BYTES) != Some(&GUID_TAIL) {
-        return Err(Error::Unsupported(format!("a WAV sub-format that is no audio coding known here; {CONVERT}")));
+        return Err(Error::Unsupported(format!("a WAV sub-format that is not supported; {CONVERT}")));
     }
     Ok((u16_at(chunk, 24)?, u16_at(chunk, 18)?))
 }
 
-/// Joins tag and bits to a coding that is read.
+/// The coding of a tag and its bits.
 fn coding(tag: u16, bits: u16, valid_bits: u16) -> Result<Coding> {
     if valid_bits > bits {
         return Err(malformed(format!("{valid_bits} valid bits in samples of {bits} bits; {CONVERT}")));
@@ -183,12 +183,14 @@ fn coding(tag: u16, bits: u16, valid_bits: u16) -> Result<Coding> {
         (3, 64) => Ok(Coding::Float64),
         (6, 8) => Ok(Coding::ALaw),
         (7, 8) => Ok(Coding::MuLaw),
-        (1 | 3 | 6 | 7, _) => Err(Error::Unsupported(format!("{} WAV of {bits} bits a sample; {CONVERT}", name(tag)))),
+        (1 | 3 | 6 | 7, _) => {
+            Err(Error::Unsupported(format!("{} WAV of {bits} bits per sample; {CONVERT}", name(tag))))
+        }
         _ => Err(Error::Unsupported(format!("WAV of the coding {} (tag {tag}); {CONVERT}", name(tag)))),
     }
 }
 
-/// Codings by tag (RFC 2361), as far as recorders and telephone systems write them.
+/// Names of codings by tag (RFC 2361), for those that recorders and telephone systems write.
 fn name(tag: u16) -> &'static str {
     match tag {
         1 => "PCM",

@@ -1,8 +1,14 @@
-//! WAV: from the first chunk to blocks of samples.
+//! WAV decoder: from the first chunk to blocks of samples.
 //!
-//! The reader of the crate hound (3.5.1) skips no padding byte of an odd chunk, knows neither A-law nor µ-law, takes a length of 0 or 0xFFFF_FFFF
-//! at its word, insists on the byte rate, and says of a cut file only that there are not "enough bytes". Where it reads a file, this one gives
-//! the same samples: a test compares them.
+//! Why not a library? WAV is the format of most recordings, and the one that every build reads; what is wrong with such a file
+//! must be found and said exactly. As of their sources:
+//!
+//! - hound 3.5.1 does not skip the padding byte of an odd chunk, has neither A-law nor µ-law, takes a data length of 0 or
+//!   0xFFFF_FFFF literally, refuses a byte rate of 0, and reports a truncated file as "not enough bytes". On the files
+//!   that it reads, a test compares its samples with ours.
+//! - symphonia-format-riff 0.6 recognises 0xFFFF_FFFF alone as an open length, only logs a block align that contradicts
+//!   the other fields, ignores a wrong byte rate and the bytes of an incomplete last frame, and refuses G.711 unless
+//!   its fmt chunk has 18 bytes, and more than 26 channels. It does not detect right-justified samples.
 
 mod chunks;
 pub(super) mod format;
@@ -15,19 +21,19 @@ use super::source::Source;
 use super::spec::{Container, Spec};
 use crate::error::{Error, Result};
 
-/// Frames in a block, at most.
+/// Maximum frames per block.
 const BLOCK_FRAMES: usize = 4096;
-/// Samples in a block, at most (where there are more than two channels).
+/// Maximum samples per block, which limits blocks of more than two channels.
 const BLOCK_SAMPLES: usize = 8192;
 
-/// Decodes the samples of a WAV file, block by block.
+/// Streaming decoder of a WAV file.
 pub(super) struct WavReader {
     source: Source,
     format: Format,
     extent: Extent,
     /// Bytes of samples decoded so far.
     done: u64,
-    /// The largest float magnitude so far.
+    /// Largest float magnitude so far.
     peak: f32,
     ended: bool,
     accept_truncated: bool,
@@ -35,14 +41,14 @@ pub(super) struct WavReader {
 }
 
 impl WavReader {
-    /// Reads all chunks before the samples. The source stands at `RIFF`.
+    /// Reads all chunks before the samples. The source must be at `RIFF`.
     pub(super) fn new(mut source: Source, limits: &Limits) -> Result<(Self, Spec)> {
         let (mut format, extent) = chunks::find_samples(&mut source, limits)?;
         let mut warnings: Vec<String> = format.warning.take().into_iter().collect();
         require_one_frame(source.peek(format.frame_bytes())?.len(), extent, format.frame_bytes())?;
         if extent == Extent::ToTheEnd {
             warnings.push(
-                "the WAV header leaves the length open (a stream, or a recorder that stopped early): read to the end"
+                "the WAV header leaves the length open (a stream, or a recorder that stopped early); read to the end"
                     .to_owned(),
             );
         }
@@ -66,7 +72,7 @@ impl WavReader {
         &self.warnings
     }
 
-    /// Clears `block`, fills it with interleaved samples and returns the frames; 0 at the end.
+    /// See [`Decoder::read_block`](super::Decoder::read_block).
     pub(super) fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         block.clear();
         if self.ended {
@@ -95,7 +101,7 @@ impl WavReader {
         Ok(frames)
     }
 
-    /// NaN and infinity are errors with their place; the peak is kept for a warning.
+    /// Refuses NaN and infinity with their position; records the peak for a warning.
     fn check_finite(&mut self, block: &[f32]) -> Result<()> {
         let peak = block.iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
         let bad = block.iter().position(|x| !x.is_finite());
@@ -104,14 +110,14 @@ impl WavReader {
         let channels = usize::from(self.format.channels);
         let frame = self.done / self.format.frame_bytes() as u64 + (index / channels) as u64;
         Err(malformed(format!(
-            "the sample at frame {frame} ({:.3} s), channel {} is {}: a float file with numbers that are none; mend the tool that wrote it",
+            "the sample at frame {frame} ({:.3} s), channel {} is {}, not a number; fix the tool that wrote this float file",
             frame as f64 / f64::from(self.format.sample_rate_hz),
             index % channels + 1,
             block[index]
         )))
     }
 
-    /// What is only known at the end: whether all that was promised came, and how loud it was.
+    /// Checks that are possible only at the end: the length that the header claims, and the peak.
     fn finish(&mut self) -> Result<()> {
         if self.peak > 1.0 {
             self.warnings
@@ -127,7 +133,7 @@ impl WavReader {
         )))
     }
 
-    /// Missing bytes or frames, in words.
+    /// Describes missing bytes or frames.
     fn shortfall(&self) -> Option<String> {
         let frame_bytes = self.format.frame_bytes() as u64;
         let (frames, part) = (self.done / frame_bytes, self.done % frame_bytes);
@@ -144,7 +150,7 @@ impl WavReader {
     }
 }
 
-/// Refuses a file without one whole frame, whether its header admits it or not.
+/// Refuses a file without one complete frame, by its header or by its bytes.
 fn require_one_frame(there: usize, extent: Extent, frame_bytes: usize) -> Result<()> {
     let claimed = match extent {
         Extent::Bytes(bytes) => bytes,
@@ -155,9 +161,7 @@ fn require_one_frame(there: usize, extent: Extent, frame_bytes: usize) -> Result
     }
     let claim = if extent == Extent::ToTheEnd { String::new() } else { format!("claims {claimed} bytes and ") };
     let held = there.min(claimed as usize);
-    Err(malformed(format!(
-        "the data chunk {claim}holds {held} bytes: there is not a single sample; check the recording"
-    )))
+    Err(malformed(format!("the data chunk {claim}has {held} bytes: there is not a single sample; check the recording")))
 }
 
 fn malformed(what: impl Into<String>) -> Error {
@@ -173,7 +177,7 @@ mod tests {
         decode_within(bytes, &Limits { accept_truncated: true, ..Limits::default() })
     }
 
-    /// A file like `Wav::mono16(&[1, 2])` with one thing changed.
+    /// `Wav::mono16(&[1, 2])` with one change.
     fn changed(change: impl FnOnce(&mut Wav)) -> Vec<u8> {
         let mut wav = Wav::mono16(&[1, 2]);
         change(&mut wav);
@@ -195,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_make_no_sense_are_refused_with_the_reason() {
+    fn invalid_headers_are_refused_with_the_reason() {
         let cases: Vec<(&str, Vec<u8>, &str, &[&str])> = vec![
             ("0 Hz", changed(|w| w.rate_hz = 0), "Malformed", &["sample rate is 0 Hz"]),
             ("3999 Hz", changed(|w| w.rate_hz = 3999), "Unsupported", &["3999 Hz", "4000 to 384000", "-ar 16000"]),
@@ -205,7 +209,12 @@ mod tests {
             ("65,535 channels", changed(|w| w.channels = 65_535), "Limit", &["channels is 65535"]),
             ("block align 0", changed(|w| w.block_align = Some(0)), "Malformed", &["block align is 0", "make 2"]),
             ("block align 4", changed(|w| w.block_align = Some(4)), "Malformed", &["block align is 4"]),
-            ("byte rate", changed(|w| w.byte_rate = Some(44_100)), "Malformed", &["44100 bytes a second", "in doubt"]),
+            (
+                "byte rate",
+                changed(|w| w.byte_rate = Some(44_100)),
+                "Malformed",
+                &["44100 bytes per second", "in doubt"],
+            ),
             ("12 bits", changed(|w| w.bits = 12), "Unsupported", &["PCM WAV of 12 bits"]),
             ("0 bits", changed(|w| w.bits = 0), "Unsupported", &["PCM WAV of 0 bits"]),
             (
@@ -230,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_out_of_place_are_refused_with_the_reason() {
+    fn misplaced_chunks_are_refused_with_the_reason() {
         let good = Wav::mono16(&[1, 2]).bytes();
         let data_first = [&good[..12], &chunk(*b"data", &[1, 0])].concat();
         let two_fmts = [&good[..36], &good[12..]].concat();
@@ -245,7 +254,7 @@ mod tests {
             ("two fmt chunks", &two_fmts, &["two fmt chunks"]),
             ("fmt of 10 bytes", &short_fmt, &["has 10 bytes, at least 12"]),
             ("LIST of 2 GB", &long_list, &["`LIST` chunk at byte 44 claims 2147483648 bytes", "after 3"]),
-            ("no padding byte", &unpadded, &["no chunk identifier"]),
+            ("no padding byte", &unpadded, &["is not a chunk identifier"]),
         ];
         for (what, bytes, words) in cases {
             assert_error(what, bytes, "Malformed", words);
@@ -289,13 +298,13 @@ mod tests {
         assert_error("part of a frame", &part, "Malformed", &["1 of 2 bytes"]);
         assert_eq!(lenient(&part).unwrap().frames(), 2);
         let nothing = changed(|w| (w.claim, w.samples) = (Some(100), vec![0]));
-        assert!(lenient(&nothing).unwrap_err().to_string().contains("claims 100 bytes and holds 1"));
+        assert!(lenient(&nothing).unwrap_err().to_string().contains("claims 100 bytes and has 1"));
     }
 
     #[test]
-    fn a_byte_rate_of_0_is_odd_but_harmless() {
+    fn a_byte_rate_of_0_gives_a_warning() {
         let recording = decode(&changed(|w| w.byte_rate = Some(0))).unwrap();
-        assert!(recording.frames() == 2 && recording.warnings[0].contains("0 bytes a second"));
+        assert!(recording.frames() == 2 && recording.warnings[0].contains("0 bytes per second"));
     }
 
     fn float(samples: &[f32]) -> Wav {
@@ -303,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_and_infinity_are_errors_with_their_place() {
+    fn nan_and_infinity_are_errors_with_their_position() {
         for (bad, name) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
             let mut wav = float(&vec![0.1; 20_000]);
             wav.channels = 2;
@@ -323,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn extensible_files_are_what_their_guid_says() {
+    fn extensible_files_are_decoded_by_their_guid() {
         let plain = Wav::mono16(&[100, -100]);
         let extensible = Wav::mono16(&[100, -100]).extensible(16);
         assert_eq!(decode(&extensible.bytes()).unwrap().samples, decode(&plain.bytes()).unwrap().samples);
@@ -334,9 +343,9 @@ mod tests {
     }
 
     #[test]
-    fn any_header_gives_an_error_or_whole_frames() {
+    fn any_header_gives_an_error_or_complete_frames() {
         let mut random = Random(42);
-        let mut sound = 0;
+        let mut accepted = 0;
         for _ in 0..20_000 {
             let mut bytes = Wav::new(1, 16, vec![1; 96]).extensible(16).bytes();
             for _ in 0..=random.below(3) {
@@ -344,11 +353,11 @@ mod tests {
                 bytes[at] = random.below(256) as u8;
             }
             if let Ok(recording) = lenient(&bytes) {
-                sound += 1;
+                accepted += 1;
                 assert_eq!(recording.samples.len() % usize::from(recording.spec.channels), 0);
                 assert!(recording.frames() > 0 && recording.samples.iter().all(|x| x.is_finite()));
             }
         }
-        assert!(sound > 1000, "{sound}");
+        assert!(accepted > 1000, "only {accepted} accepted");
     }
 }

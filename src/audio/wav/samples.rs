@@ -1,13 +1,13 @@
-//! Sample words to f32: integers, floats by IEEE 754, G.711 by table.
+//! Conversion of coded samples to f32: integers, IEEE 754 floats, G.711 by table.
 
 use super::format::Coding;
 use crate::audio::g711;
 use crate::error::{Error, Result};
 
-/// Decodes whole samples and appends them; what is left over of `bytes` is ignored.
+/// Decodes whole samples and appends them to `out`; an incomplete last sample is ignored.
 ///
-/// Integers are divided by 2^(bits-1) of their container; those of 8 bits are unsigned, 128 is silence. Float NaN and infinity are passed on: the
-/// caller knows which frame they belong to.
+/// Integers are divided by 2^(bits-1) of their container; 8-bit ones are unsigned, with silence at 128. NaN and infinity
+/// are passed on, for the caller knows their frame.
 pub(in crate::audio) fn decode(coding: Coding, bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
     match coding {
         Coding::Int { bytes: width, valid_bits } => {
@@ -17,7 +17,7 @@ pub(in crate::audio) fn decode(coding: Coding, bytes: &[u8], out: &mut Vec<f32>)
             match width {
                 1 => scaled::<1>(bytes, out, |[byte]| i32::from(byte) - 128),
                 2 => scaled::<2>(bytes, out, |word| i32::from(i16::from_le_bytes(word))),
-                3 => scaled::<3>(bytes, out, of_three),
+                3 => scaled::<3>(bytes, out, i24_from_le_bytes),
                 _ => scaled::<4>(bytes, out, i32::from_le_bytes),
             }
         }
@@ -29,21 +29,21 @@ pub(in crate::audio) fn decode(coding: Coding, bytes: &[u8], out: &mut Vec<f32>)
     Ok(())
 }
 
-/// Words of `WIDTH` bytes, scaled so that full scale is 1.0.
+/// Decodes integers of `WIDTH` bytes, scaled to a full scale of 1.0.
 fn scaled<const WIDTH: usize>(bytes: &[u8], out: &mut Vec<f32>, integer: impl Fn([u8; WIDTH]) -> i32) {
     let scale = 1.0 / (1_u64 << (8 * WIDTH - 1)) as f32;
     out.extend(bytes.as_chunks::<WIDTH>().0.iter().map(|&word| integer(word) as f32 * scale));
 }
 
-/// Little-endian, sign extended.
-fn of_three([low, middle, high]: [u8; 3]) -> i32 {
+/// Little-endian 24-bit integer, sign-extended.
+fn i24_from_le_bytes([low, middle, high]: [u8; 3]) -> i32 {
     i32::from_le_bytes([0, low, middle, high]) >> 8
 }
 
-/// Refuses words that are right-justified in their container.
+/// Refuses samples that are right-justified in their container.
 ///
-/// The standard puts valid bits on top. A writer that puts them at the bottom makes the sound 2^(container - valid) times
-/// too quiet, with no other sign than this: bits below the valid ones are set, and every word fits the valid bits alone.
+/// The standard left-justifies them. Right-justified ones would come out 2^(container - valid) times too quiet. The only
+/// sign is that bits below the valid ones are set while every sample fits into the valid bits alone.
 fn check_justification(bytes: &[u8], width: u16, valid_bits: u16) -> Result<()> {
     let spare = 8 * width - valid_bits;
     let (low, half) = ((1_i64 << spare) - 1, 1_i64 << (valid_bits - 1));
@@ -52,7 +52,7 @@ fn check_justification(bytes: &[u8], width: u16, valid_bits: u16) -> Result<()> 
         let word = match *word {
             [a] => i64::from(a) - 128,
             [a, b] => i64::from(i16::from_le_bytes([a, b])),
-            [a, b, c] => i64::from(of_three([a, b, c])),
+            [a, b, c] => i64::from(i24_from_le_bytes([a, b, c])),
             [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
             _ => return Ok(()),
         };
@@ -63,8 +63,8 @@ fn check_justification(bytes: &[u8], width: u16, valid_bits: u16) -> Result<()> 
         return Err(Error::malformed(
             "WAV",
             format!(
-                "samples of {valid_bits} valid bits lie at the bottom of their {} bits, not at the top as the format demands; \
-                 they would come out too quiet; export it again as plain 16 or 24 bit",
+                "samples of {valid_bits} valid bits are right-justified in their {} bits, but the format requires left-justified ones; \
+                 they would be too quiet; export it again as plain 16 or 24 bit",
                 8 * width
             ),
         ));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_each_integer_scale() {
+    fn integers_are_scaled_to_full_scale_1() {
         let int = |bytes| Coding::Int { bytes, valid_bits: 8 * bytes };
         assert_eq!(decoded(int(1), &[0, 128, 255]), [-1.0, 0.0, 127.0 / 128.0]);
         assert_eq!(decoded(int(2), &[0, 0x80, 0, 0, 0xFF, 0x7F]), [-1.0, 0.0, 32767.0 / 32768.0]);
@@ -92,19 +92,19 @@ mod tests {
     }
 
     #[test]
-    fn floats_of_both_widths() {
+    fn floats_of_both_widths_are_decoded() {
         assert_eq!(decoded(Coding::Float32, &0.25_f32.to_le_bytes()), [0.25]);
         assert_eq!(decoded(Coding::Float64, &(-0.75_f64).to_le_bytes()), [-0.75]);
         assert!(decoded(Coding::Float64, &1e300_f64.to_le_bytes())[0].is_infinite());
     }
 
     #[test]
-    fn left_justified_24_in_32_is_read_and_right_justified_is_refused() {
+    fn left_justified_24_in_32_is_decoded_and_right_justified_is_refused() {
         let coding = Coding::Int { bytes: 4, valid_bits: 24 };
         let top: Vec<u8> = [0x4000_0000_i32, -0x4000_0000].iter().flat_map(|w| w.to_le_bytes()).collect();
         assert_eq!(decoded(coding, &top), [0.5, -0.5]);
         let bottom: Vec<u8> = [0x0040_0001_i32, -0x0040_0001].iter().flat_map(|w| w.to_le_bytes()).collect();
         let error = decode(coding, &bottom, &mut Vec::new()).unwrap_err().to_string();
-        assert!(error.contains("24 valid bits lie at the bottom"), "{error}");
+        assert!(error.contains("24 valid bits are right-justified"), "{error}");
     }
 }

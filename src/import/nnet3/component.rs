@@ -1,4 +1,4 @@
-//! The components of an nnet3 file: a type, and a value under each of its tags.
+//! Components of an nnet3 file: a type, and a value for each tag.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::reader::Reader;
 use crate::error::{Error, Result};
 use crate::nn::Tensor;
 
-/// The types of Kaldi's x-vector recipes (SRE16, VoxCeleb). They differ in their tags; no tag means two things.
+/// Component types of Kaldi's x-vector recipes (SRE16, VoxCeleb). A tag has one meaning in all of them.
 const KNOWN: &[&str] = &[
     "NaturalGradientAffineComponent",
     "AffineComponent",
@@ -44,11 +44,11 @@ impl Component {
         if !KNOWN.contains(&kind) {
             let kind = kind.escape_debug();
             return Err(Error::Unsupported(format!(
-                "component `{name}` is a `{kind}`, which no x-vector recipe of Kaldi has; known are {}",
+                "component `{name}` is a `{kind}`, which Kaldi's x-vector recipes do not use; supported: {}",
                 KNOWN.join(", ")
             )));
         }
-        // Early versions of the natural gradient's component end with the tag that they begin with.
+        // Early versions of NaturalGradientAffineComponent end with the tag that they begin with.
         let (ends, mut values) = ([format!("</{kind}>"), format!("<{kind}>")], BTreeMap::new());
         loop {
             let tag = reader.token()?;
@@ -59,34 +59,34 @@ impl Component {
         }
     }
 
-    /// A whole number; `default` where the file lacks it.
+    /// An integer, or `default` if the file lacks it.
     pub(super) fn int(&self, tag: &str, default: i64) -> i64 {
         if let Some(Value::Int(n)) = self.values.get(tag) { *n } else { default }
     }
 
-    /// A number; `default` where the file lacks it.
+    /// A number, or `default` if the file lacks it.
     pub(super) fn float(&self, tag: &str, default: f64) -> f64 {
         if let Some(Value::Float(x)) = self.values.get(tag) { *x } else { default }
     }
 
-    /// True or false; `default` where the file lacks it.
+    /// A boolean, or `default` if the file lacks it.
     pub(super) fn bool(&self, tag: &str, default: bool) -> bool {
         if let Some(Value::Bool(b)) = self.values.get(tag) { *b } else { default }
     }
 
-    /// A vector or matrix of a shape.
+    /// A tensor with a number of axes: 1 for a vector, 2 for a matrix.
     pub(super) fn tensor(&self, tag: &str, name: &str, axes: usize) -> Result<&Tensor> {
         let wrong =
             |actual: String| Error::Tensor { name: format!("{name} {tag}"), expected: format!("{axes} axes"), actual };
         match self.values.get(tag) {
             Some(Value::Tensor(tensor)) if tensor.shape().len() == axes => Ok(tensor),
             Some(Value::Tensor(tensor)) => Err(wrong(format!("shape {:?}", tensor.shape()))),
-            _ => Err(wrong("none in the file".into())),
+            _ => Err(wrong("no such value in the file".into())),
         }
     }
 }
 
-/// What stands under the tags. Binary files don't say: the tag's name does.
+/// Tags by the type of their value, which binary files do not state.
 const INTS: &str = "Dim BlockDim InputDim OutputDim InputPeriod OutputPeriod LeftContext RightContext NumLogCountFeatures RankIn RankOut \
     RankInOut UpdatePeriod";
 const FLOATS: &str = "LearningRateFactor MaxChange L2Regularize LearningRate OrthonormalConstraint NumSamplesHistory Alpha \
@@ -111,6 +111,6 @@ fn value(reader: &mut Reader<'_>, tag: &str, name: &str) -> Result<Value> {
     } else if is(VECTORS) {
         reader.vector().map(Value::Tensor)
     } else {
-        Err(malformed(format!("component `{name}` has a tag `{}`, which is not known", brief(tag))))
+        Err(malformed(format!("component `{name}` has an unknown tag `{}`", brief(tag))))
     }
 }

@@ -1,11 +1,12 @@
-//! The features of a Kaldi network: an `mfcc.conf`, or those of the recipe that has as many coefficients; and its energy VAD: a `vad.conf`, or the recipes'.
+//! Front-end of a Kaldi network: features by an `mfcc.conf` or by the recipe with the same number of coefficients, energy
+//! VAD by a `vad.conf` or as in the recipes.
 
 use serde_json::{Value, json};
 
 use super::errors::{brief, malformed};
 use crate::error::{Error, Result};
 
-/// Frames of the sliding window whose mean both recipes take off (`apply-cmvn-sliding --center=true --cmn-window=300`).
+/// Length in frames of the sliding window whose mean both recipes subtract (`apply-cmvn-sliding --center=true --cmn-window=300`).
 const CMN_WINDOW: usize = 300;
 
 /// `conf/mfcc.conf` of the VoxCeleb recipe (egs/voxceleb/v2).
@@ -14,18 +15,18 @@ const VOXCELEB: &str =
 /// `conf/mfcc.conf` of the SRE16 recipe (egs/sre16/v2).
 const SRE16: &str = "--sample-frequency=8000\n--low-freq=20\n--high-freq=3700\n--num-ceps=23\n--snip-edges=false";
 
-/// The recipe's features, told by their number.
+/// The manifest's `frontend` of the recipe with `dim` coefficients.
 pub(super) fn of_recipe(dim: usize) -> Result<Value> {
     match dim {
         30 => frontend(VOXCELEB, dim),
         23 => frontend(SRE16, dim),
         _ => Err(Error::Usage(format!(
-            "its input has {dim} values a frame, VoxCeleb's recipe 30 and SRE16's 23: give the recipe's mfcc.conf as a second file"
+            "its input has {dim} values per frame, the VoxCeleb recipe's 30 and the SRE16 recipe's 23; give the mfcc.conf as a second file"
         ))),
     }
 }
 
-/// The manifest's `frontend` of an `mfcc.conf`: lines `--key=value`, Kaldi's defaults for the rest; no dither.
+/// The manifest's `frontend` of an `mfcc.conf`, whose lines are `--key=value`; Kaldi's defaults for the rest; no dither.
 pub(super) fn frontend(conf: &str, dim: usize) -> Result<Value> {
     let mut recipe = defaults();
     options(conf).try_for_each(|line| set(&mut recipe, line, of_mfcc))?;
@@ -33,15 +34,18 @@ pub(super) fn frontend(conf: &str, dim: usize) -> Result<Value> {
     if ceps == Some(dim as u64) {
         return Ok(recipe);
     }
-    Err(Error::Usage(format!("`--num-ceps` is {}, the network's input has {dim} values a frame", recipe["num_ceps"])))
+    Err(Error::Usage(format!(
+        "`--num-ceps` is {}, but the network's input has {dim} values per frame",
+        recipe["num_ceps"]
+    )))
 }
 
-/// Whether a file holds the options of `compute-vad`, not those of the features.
+/// Whether a file has options of `compute-vad`, not of the features.
 pub(super) fn is_of_vad(conf: &str) -> bool {
     options(conf).any(|line| line.starts_with("--vad-"))
 }
 
-/// The manifest's `frontend.vad` of a `vad.conf`, Kaldi's defaults for what it leaves out.
+/// The manifest's `frontend.vad` of a `vad.conf`; Kaldi's defaults for the rest.
 pub(super) fn vad(conf: &str) -> Result<Value> {
     let mut recipe = json!({
         "vad_energy_threshold": 5.0, "vad_energy_mean_scale": 0.5, "vad_frames_context": 0, "vad_proportion_threshold": 0.6,
@@ -50,19 +54,19 @@ pub(super) fn vad(conf: &str) -> Result<Value> {
     Ok(recipe)
 }
 
-/// That of both recipes (`conf/vad.conf` of egs/voxceleb/v2 and egs/sre16/v2).
+/// The manifest's `frontend.vad` of both recipes (`conf/vad.conf` of egs/voxceleb/v2 and egs/sre16/v2).
 pub(super) fn vad_of_recipe() -> Value {
     json!({
         "vad_energy_threshold": 5.5, "vad_energy_mean_scale": 0.5, "vad_frames_context": 2, "vad_proportion_threshold": 0.12,
     })
 }
 
-/// Lines with an option, without what is said behind them.
+/// Lines with an option, without comments.
 fn options(conf: &str) -> impl Iterator<Item = &str> {
     conf.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty())
 }
 
-/// Kaldi's `MfccOptions`.
+/// Defaults of Kaldi's `MfccOptions`.
 fn defaults() -> Value {
     json!({
         "kind": "kaldi-mfcc",
@@ -75,13 +79,13 @@ fn defaults() -> Value {
     })
 }
 
-/// Sets the value of a line's option. `place` says where a key's value stands: nowhere for one that changes nothing.
+/// Sets the option of a line. `place` is the JSON pointer of a key's value, empty for one without effect.
 fn set(recipe: &mut Value, line: &str, place: fn(&str) -> Option<&'static str>) -> Result<()> {
-    let unread = || malformed(format!("`{}` is no line of an mfcc.conf or vad.conf", brief(line)));
+    let unread = || malformed(format!("`{}` is not a line of an mfcc.conf or vad.conf", brief(line)));
     let (key, value) = line.strip_prefix("--").and_then(|line| line.split_once('=')).ok_or_else(unread)?;
     let (key, value) = (key.trim(), value.trim());
-    let pointer =
-        place(key).ok_or_else(|| Error::Unsupported(format!("`--{}` of an mfcc.conf or vad.conf", brief(key))))?;
+    let pointer = place(key)
+        .ok_or_else(|| Error::Unsupported(format!("option `--{}` of an mfcc.conf or vad.conf", brief(key))))?;
     if pointer.is_empty() {
         return Ok(());
     }
@@ -97,7 +101,7 @@ fn set(recipe: &mut Value, line: &str, place: fn(&str) -> Option<&'static str>) 
     Ok(())
 }
 
-/// Where the manifest has an option of `vad.conf`.
+/// JSON pointer of an option of `vad.conf`.
 fn of_vad(key: &str) -> Option<&'static str> {
     Some(match key {
         "vad-energy-threshold" => "/vad_energy_threshold",
@@ -108,7 +112,7 @@ fn of_vad(key: &str) -> Option<&'static str> {
     })
 }
 
-/// Where the manifest has an option of `mfcc.conf`.
+/// JSON pointer of an option of `mfcc.conf`.
 fn of_mfcc(key: &str) -> Option<&'static str> {
     Some(match key {
         "sample-frequency" => "/frame_opts/samp_freq",
@@ -129,7 +133,7 @@ fn of_mfcc(key: &str) -> Option<&'static str> {
         "raw-energy" => "/raw_energy",
         "cepstral-lifter" => "/cepstral_lifter",
         "htk-compat" => "/htk_compat",
-        // noise, which would make the same recording another each time; and rates are always converted
+        // dither would make the result random; sample rates are always converted
         "dither" | "allow-downsample" | "allow-upsample" => "",
         _ => return None,
     })
@@ -140,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recipes_are_told_by_their_number_of_coefficients() {
+    fn recipes_are_selected_by_the_number_of_coefficients() {
         let voxceleb = of_recipe(30).unwrap();
         assert_eq!(
             (&voxceleb["frame_opts"]["samp_freq"], &voxceleb["mel_opts"]["num_bins"]),
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conf_is_read_line_by_line_and_what_is_unknown_is_named() {
+    fn an_mfcc_conf_is_read_and_unknown_lines_are_named() {
         let conf = "# of the recipe\n--num-ceps=20 # more\n\n--sample-frequency=8000.0\n--use-energy=false\n--dither=1\n--allow-upsample=true\n--window-type=hamming\n";
         let recipe = frontend(conf, 20).unwrap();
         assert_eq!((&recipe["num_ceps"], &recipe["use_energy"]), (&json!(20), &json!(false)));
@@ -170,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vad_conf_is_told_from_an_mfcc_conf() {
+    fn a_vad_conf_is_recognised_and_read() {
         let conf = "--vad-energy-threshold=4.5 # softer\n--vad-frames-context=3\n";
         assert!(is_of_vad(conf) && !is_of_vad("# --vad-energy-threshold=5\n--num-ceps=20"));
         let recipe = vad(conf).unwrap();

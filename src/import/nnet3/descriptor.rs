@@ -1,30 +1,30 @@
-//! Where a node's input comes from: `Append(Offset(input, -2), input, Offset(input, 2))`.
+//! Input descriptors of nodes: `Append(Offset(input, -2), input, Offset(input, 2))`.
 
 use super::errors::malformed;
 use crate::error::{Error, Result};
 
-/// The deepest nesting.
+/// Maximum nesting.
 const MAX_DEPTH: usize = 20;
-/// The most frames of one input.
+/// Maximum number of frames of one input.
 const MAX_FRAMES: usize = 1_000;
 
-/// Frames of one node, relative to the own one, as they are appended.
+/// A node, and the offsets of its frames that are appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Input {
     pub(super) node: String,
     pub(super) context: Vec<i32>,
 }
 
-/// Reads a descriptor. `Append` and `Offset` move frames; `Round(x, n)`, which is about which frames are computed, is `x`.
+/// Parses a descriptor of `Append`, `Offset` and `Round`. `Round(x, n)` concerns only which frames are computed and equals `x`.
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] names another function, or several nodes that are appended.
+/// [`Error::Unsupported`] names another function, or several appended nodes.
 pub(super) fn parse(text: &str) -> Result<Input> {
     let mut parser = Parser { rest: text };
     let frames = parser.descriptor(0)?;
     if !parser.rest.trim().is_empty() {
-        return Err(malformed(format!("`{}` behind an input", parser.rest.trim().escape_debug())));
+        return Err(malformed(format!("`{}` after an input", parser.rest.trim().escape_debug())));
     }
     let node = frames.first().map(|(node, _)| node.clone()).unwrap_or_default();
     if frames.iter().any(|(other, _)| *other != node) {
@@ -46,7 +46,7 @@ impl<'t> Parser<'t> {
         if word.is_empty() { Err(malformed("an input that ends early")) } else { Ok(word) }
     }
 
-    /// Whether this sign comes next; then it is taken.
+    /// Consumes this character if it comes next.
     fn takes(&mut self, sign: char) -> bool {
         let rest = self.rest.trim_start().strip_prefix(sign);
         self.rest = rest.unwrap_or(self.rest);
@@ -84,14 +84,14 @@ impl<'t> Parser<'t> {
                 self.expect(',')?;
                 let by = self.number()?;
                 for (_, offset) in &mut frames {
-                    *offset = offset.checked_add(by).ok_or_else(|| malformed("an endless offset"))?;
+                    *offset = offset.checked_add(by).ok_or_else(|| malformed("an offset that is too large"))?;
                 }
             }
             "Round" => {
                 self.expect(',')?;
                 self.number()?;
             }
-            other => return Err(Error::Unsupported(format!("an input by `{}`", other.escape_debug()))),
+            other => return Err(Error::Unsupported(format!("an input by the function `{}`", other.escape_debug()))),
         }
         self.expect(')')?;
         Ok(frames)
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_named() {
+    fn unknown_functions_are_named() {
         let message = |text: &str| parse(text).unwrap_err().to_string();
         assert!(message("Sum(a, b)").contains("`Sum`"));
         assert!(message("Append(a, b)").contains("several nodes"));

@@ -1,8 +1,8 @@
-//! Errors of nnet3 files, and words of these files inside them.
+//! Errors of nnet3 files, and excerpts of the files for them.
 
 use crate::error::Error;
 
-/// A word of a hostile file, short and without control characters.
+/// An excerpt of a hostile file for an error message: short, and without control characters.
 pub(super) fn brief(text: &str) -> String {
     text.chars().take(60).flat_map(char::escape_debug).collect()
 }

@@ -7,26 +7,26 @@ use super::errors::{brief, malformed};
 use super::reader::Reader;
 use crate::error::{Error, Result};
 
-/// The most components: the recipes have 27.
+/// Maximum number of components; the recipes have 27.
 const MAX_COMPONENTS: i64 = 10_000;
 
-/// The component and the input of a node; an input node has none.
-pub(super) type Way = Option<(String, String)>;
+/// Component and input of a node; `None` for an input node.
+pub(super) type NodeParts = Option<(String, String)>;
 
-/// A file taken apart.
+/// Contents of an nnet3 file.
 #[derive(Debug)]
 pub(super) struct Nnet {
-    pub(super) nodes: BTreeMap<String, Way>,
+    pub(super) nodes: BTreeMap<String, NodeParts>,
     pub(super) components: BTreeMap<String, Component>,
 }
 
 impl Nnet {
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes);
-        match reader.token().unwrap_or("something that is no text") {
+        match reader.token().unwrap_or("something other than text") {
             "<Nnet3>" => {}
             "<TransitionModel>" => {
-                let what = "an acoustic model; `nnet3-am-copy --raw=true` takes the network out of it";
+                let what = "an acoustic model; extract its network by `nnet3-am-copy --raw=true`";
                 return Err(Error::Unsupported(what.into()));
             }
             other => return Err(malformed(format!("it begins with `{}`, not `<Nnet3>`", brief(other)))),
@@ -56,23 +56,23 @@ impl Nnet {
     }
 }
 
-/// A line of the network's description: the node that it makes, if any.
-fn node(line: &str) -> Result<Option<(String, Way)>> {
+/// Parses a line of the network's description: the node that it defines, if any.
+fn node(line: &str) -> Result<Option<(String, NodeParts)>> {
     let kind = line.split_ascii_whitespace().next().unwrap_or_default();
-    let name = || key(line, "name").ok_or_else(|| malformed(format!("no name in `{}`", brief(line))));
+    let name = || key(line, "name").ok_or_else(|| malformed(format!("`{}` has no name", brief(line))));
     match kind {
         "input-node" => Ok(Some((name()?.to_owned(), None))),
         "component-node" => {
-            let missing = || malformed(format!("no component or input in `{}`", brief(line)));
+            let missing = || malformed(format!("`{}` has no component or no input", brief(line)));
             let (component, input) = key(line, "component").zip(key(line, "input")).ok_or_else(missing)?;
             Ok(Some((name()?.to_owned(), Some((component.to_owned(), input.to_owned())))))
         }
         "output-node" | "dim-range-node" => Ok(None),
-        other => Err(malformed(format!("a line that begins with `{}`", brief(other)))),
+        other => Err(malformed(format!("unknown line `{} …`", brief(other)))),
     }
 }
 
-/// The value of `key=` in a line: up to the next `key=`, for it may hold spaces.
+/// The value of `key=` in a line: up to the next `key=`, because it may contain spaces.
 fn key<'l>(line: &'l str, key: &str) -> Option<&'l str> {
     let mut rest = line;
     while let Some(at) = rest.find('=') {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_of_a_line() {
+    fn keys_of_a_line_are_found() {
         let line = "component-node name=tdnn1 component=c.1 input=Append(Offset(a, -1), a)";
         assert_eq!((key(line, "name"), key(line, "component")), (Some("tdnn1"), Some("c.1")));
         assert_eq!(key(line, "input"), Some("Append(Offset(a, -1), a)"));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_say_what_they_are() {
+    fn other_files_are_named() {
         let message = |bytes: &[u8]| Nnet::read(bytes).unwrap_err().to_string();
         assert!(message(b"\0B<TransitionModel> ").contains("nnet3-am-copy"));
         assert!(message(b"PK\x03\x04").contains("not `<Nnet3>`") && message(b"").contains("not `<Nnet3>`"));

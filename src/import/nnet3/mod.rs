@@ -1,19 +1,21 @@
-//! `kaldi-xvector`: x-vector networks of Kaldi's nnet3 (`final.raw`, binary or text), as the SRE16 and VoxCeleb recipes train them.
+//! `kaldi-xvector`: x-vector networks of Kaldi's nnet3 (`final.raw`, binary or text), as trained by the SRE16 and VoxCeleb
+//! recipes.
 //!
 //! ```text
 //! <Nnet3>
 //! input-node name=input dim=30
 //! component-node name=tdnn1.affine component=tdnn1.affine input=Append(Offset(input, -2), …)
 //! …
-//!                                                                a blank line
+//!                                                                (blank line)
 //! <NumComponents> n  <ComponentName> tdnn1.affine <NaturalGradientAffineComponent> … </NaturalGradientAffineComponent> … </Nnet3>
 //! ```
 //!
-//! The embedding is the affine map behind the statistics pooling, `tdnn6.affine` in the recipes; what lies behind it is read and left. From there
-//! the network is followed back to its input: affine, ReLU, batch norm, again and again. Batch norm is in test mode, as
-//! `nnet3-xvector-compute` sets it.
+//! The embedding is the affine map after the statistics pooling, `tdnn6.affine` in the recipes; later components are read
+//! and dropped. From there the network is traced back to its input through layers of affine map, ReLU and batch
+//! norm. Batch norm is in test mode, as `nnet3-xvector-compute` sets it.
 //!
-//! A final.raw says nothing of its features: the recipe's `mfcc.conf` does, and its `vad.conf` which of their frames the network sees.
+//! A `final.raw` does not state its features: the recipe's `mfcc.conf` does, and its `vad.conf` states which of their
+//! frames the network processes.
 //!
 //! Source: Kaldi's `nnet3/nnet-nnet`, `nnet-simple-component`, `nnet-normalize-component`, `nnet-general-component`.
 
@@ -35,7 +37,7 @@ use super::source::{Origin, file_name};
 use crate::error::{Error, Result};
 use crate::nn::weights::read_file;
 
-/// Reads a network and, if they are there, its `mfcc.conf` and `vad.conf`, in any order.
+/// Reads a network, and its `mfcc.conf` and `vad.conf` if given, in any order.
 pub(super) fn read(path: &Path, confs: &[PathBuf]) -> Result<ImportedNetwork> {
     let bytes = read_file(path)?;
     let (bands, representation, tensors) =
@@ -45,7 +47,7 @@ pub(super) fn read(path: &Path, confs: &[PathBuf]) -> Result<ImportedNetwork> {
     Ok(ImportedNetwork { name, licence, data, frontend, representation, tensors })
 }
 
-/// The recipe's features and VAD, or what the files beside the network say of them.
+/// The manifest's `frontend`: features and VAD of the given files, or of the recipe.
 fn frontend(path: &Path, confs: &[PathBuf], bands: usize) -> Result<Value> {
     let (mut features, mut vad) = (None, None);
     for file in confs {
@@ -56,7 +58,10 @@ fn frontend(path: &Path, confs: &[PathBuf], bands: usize) -> Result<Value> {
             (&mut features, conf::frontend(&text, bands))
         };
         if place.replace(read.map_err(|error| error.in_file(file))?).is_some() {
-            return Err(Error::Usage(format!("`{}` is a second file of its kind", file_name(file))));
+            return Err(Error::Usage(format!(
+                "`{}` is a second file of the same kind; one mfcc.conf and one vad.conf are expected",
+                file_name(file)
+            )));
         }
     }
     let mut features = match features {

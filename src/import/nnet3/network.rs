@@ -1,4 +1,4 @@
-//! From nodes and components to the x-vector network: followed back from the embedding to the input.
+//! The x-vector network in the nodes and components, traced back from the embedding to the input.
 
 use serde_json::{Value, json};
 
@@ -9,19 +9,19 @@ use super::file::Nnet;
 use crate::error::{Error, Result};
 use crate::nn::Tensor;
 
-/// The most layers: a network that goes in circles has more.
+/// Maximum number of layers; a cyclic network has more.
 const MAX_LAYERS: usize = 1_000;
 
 /// Dimension of the features, the manifest's `representation`, tensors.
 pub(super) type Converted = (usize, Value, Vec<(String, Tensor)>);
 
-/// A frame-level layer: the names of its three nodes' components, and its input.
+/// A frame-level layer: affine map and batch norm, with a ReLU between.
 struct Layer<'n> {
     affine: Found<'n>,
     norm: Found<'n>,
 }
 
-/// A component of a node, with its names for messages.
+/// The component of a node, with its name for messages.
 struct Found<'n> {
     name: &'n str,
     component: &'n Component,
@@ -39,7 +39,7 @@ pub(super) fn convert(nnet: &Nnet) -> Result<Converted> {
         let own = layer.norm.component.float("<Epsilon>", 1e-3);
         if *epsilon.get_or_insert(own) != own {
             return Err(Error::Unsupported(format!(
-                "`{}` has another epsilon than the norms before it",
+                "`{}` has a different epsilon from the norms before it",
                 layer.norm.name
             )));
         }
@@ -63,11 +63,11 @@ pub(super) fn convert(nnet: &Nnet) -> Result<Converted> {
     Ok((bands, representation, tensors))
 }
 
-/// The node's component, if it is of one of these types.
+/// The node's component, which must be of one of these types.
 fn found<'n>(nnet: &'n Nnet, node: &str, kinds: &[&str]) -> Result<Found<'n>> {
     let (name, way) = nnet.nodes.get_key_value(node).ok_or_else(|| malformed(format!("there is no node `{node}`")))?;
     let unlike = |what: &str| {
-        Error::Unsupported(format!("node `{name}` is {what}; in an x-vector network a {} stands there", kinds[0]))
+        Error::Unsupported(format!("node `{name}` is {what}; an x-vector network has a {} there", kinds[0]))
     };
     let (component, input) = way.as_ref().ok_or_else(|| unlike("an input"))?;
     let component =
@@ -89,24 +89,26 @@ fn embedding(nnet: &Nnet) -> Result<Found<'_>> {
     };
     match nnet.nodes.keys().filter(reads_statistics).collect::<Vec<_>>()[..] {
         [node] => found(nnet, node, AFFINE),
-        [] => Err(Error::Unsupported("no affine map behind a StatisticsPoolingComponent: no x-vector network".into())),
-        _ => Err(Error::Unsupported("several affine maps behind the statistics pooling".into())),
+        [] => {
+            Err(Error::Unsupported("no affine map after a StatisticsPoolingComponent: not an x-vector network".into()))
+        }
+        _ => Err(Error::Unsupported("several affine maps after the statistics pooling".into())),
     }
 }
 
-/// What the recipes' pooling is: mean and standard deviation of all frames.
+/// Checks that the pooling is that of the recipes: mean and standard deviation of all frames.
 fn check_pooling(pooling: &Found<'_>, extraction: &Found<'_>) -> Result<()> {
     let (of, from) = (pooling.component, extraction.component);
     let periods = [of.int("<InputPeriod>", 1), from.int("<InputPeriod>", 1), from.int("<OutputPeriod>", 1)];
-    let sound = periods == [1; 3] && of.int("<NumLogCountFeatures>", 0) == 0;
-    if sound
+    let is_plain = periods == [1; 3] && of.int("<NumLogCountFeatures>", 0) == 0;
+    if is_plain
         && of.bool("<OutputStddevs>", true)
         && from.bool("<IncludeVarinance>", true)
         && extraction.input.context == [0]
     {
         return Ok(());
     }
-    let what = "is no plain mean and standard deviation of every frame (periods of 1, no counts)";
+    let what = "is not the plain mean and standard deviation of every frame (periods of 1, no counts)";
     Err(Error::Unsupported(format!("the pooling `{}` {what}", pooling.name)))
 }
 
@@ -115,13 +117,13 @@ fn layers<'n>(nnet: &'n Nnet, last: &Input) -> Result<Vec<Layer<'n>>> {
     let (mut layers, mut input) = (Vec::new(), last.clone());
     while !matches!(nnet.nodes.get(&input.node), Some(None)) {
         if layers.len() >= MAX_LAYERS {
-            return Err(malformed("its nodes go in circles"));
+            return Err(malformed("its nodes form a cycle"));
         }
         let norm = found(nnet, &input.node, &["BatchNormComponent"])?;
         let relu = found(nnet, &norm.input.node, &["RectifiedLinearComponent"])?;
         let affine = found(nnet, &relu.input.node, AFFINE)?;
         if norm.input.context != [0] || relu.input.context != [0] {
-            return Err(Error::Unsupported(format!("`{}` sees other frames than its own", norm.name)));
+            return Err(Error::Unsupported(format!("`{}` uses frames other than its own", norm.name)));
         }
         input = affine.input.clone();
         layers.push(Layer { affine, norm });
@@ -142,7 +144,7 @@ fn affine<'n>(found: &Found<'n>) -> Result<(&'n Tensor, &'n Tensor)> {
 }
 
 impl Layer<'_> {
-    /// Channels of the input.
+    /// Number of input channels.
     fn inputs(&self) -> Result<usize> {
         let (columns, frames) = (affine(&self.affine)?.0.shape()[1], self.affine.input.context.len());
         if columns.is_multiple_of(frames) {
@@ -156,7 +158,7 @@ impl Layer<'_> {
         })
     }
 
-    /// Channels of the output, and the tensors under this engine's names.
+    /// Number of output channels, and the tensors under this engine's names.
     fn tensors(&self, i: usize) -> Result<(usize, Vec<(String, Tensor)>)> {
         let (weight, bias) = affine(&self.affine)?;
         let (inputs, taps) = (self.inputs()?, self.affine.input.context.len());
@@ -164,7 +166,7 @@ impl Layer<'_> {
         let (norm, name) = (self.norm.component, self.norm.name);
         let dim = norm.int("<Dim>", channels as i64);
         if dim != norm.int("<BlockDim>", dim) || norm.float("<Count>", 0.0) <= 0.0 {
-            return Err(Error::Unsupported(format!("`{name}` is a norm over blocks, or one without statistics")));
+            return Err(Error::Unsupported(format!("`{name}` is a block-wise norm, or one without statistics")));
         }
         let (mean, variance) = (norm.tensor("<StatsMean>", name, 1)?, norm.tensor("<StatsVar>", name, 1)?);
         let target = norm.float("<TargetRms>", 1.0) as f32;
@@ -172,7 +174,7 @@ impl Layer<'_> {
         let floored =
             Tensor::new(variance.shape(), variance.values().iter().map(|v| if *v < 0.0 { 0.0 } else { *v }).collect());
         let named = [
-            ("conv.weight", turned(weight, inputs, taps)),
+            ("conv.weight", taps_last(weight, inputs, taps)),
             ("conv.bias", bias.clone()),
             ("norm.weight", of_channels(vec![target; channels])),
             ("norm.bias", of_channels(vec![0.0; channels])),
@@ -183,8 +185,8 @@ impl Layer<'_> {
     }
 }
 
-/// `[outputs, taps · inputs]`, frame after frame, to `[outputs, inputs, taps]`.
-fn turned(weight: &Tensor, inputs: usize, taps: usize) -> Tensor {
+/// Transposes `[outputs, taps · inputs]`, frame after frame, to `[outputs, inputs, taps]`.
+fn taps_last(weight: &Tensor, inputs: usize, taps: usize) -> Tensor {
     let mut values = Vec::with_capacity(weight.values().len());
     for row in weight.values().chunks_exact((taps * inputs).max(1)) {
         for i in 0..inputs {

@@ -1,4 +1,4 @@
-//! The zip archive around a checkpoint: `NAME/data.pkl`, the storages `NAME/data/0` and so on, `NAME/byteorder`, all stored as they are.
+//! Zip archive of a checkpoint: `NAME/data.pkl`, the storages `NAME/data/0` and so on, `NAME/byteorder`, all uncompressed.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceAr
 use super::errors::malformed;
 use crate::error::{Error, Result};
 
-/// The most files in an archive: a hundred times what a large network needs.
+/// Maximum number of files in an archive: a hundred times those of a large network.
 const MAX_ENTRIES: usize = 100_000;
 
-/// Files by their names behind the archive's own folder. None has been read yet.
+/// Files by their names inside the archive's folder. None has been read yet.
 pub(super) struct Archive<'a> {
     bytes: &'a [u8],
     zip: ZipSliceArchive<&'a [u8]>,
@@ -23,14 +23,15 @@ struct Entry {
 }
 
 impl<'a> Archive<'a> {
-    /// Finds the files.
+    /// Reads the archive's directory.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for bytes that are no whole archive or that hold no `data.pkl`, [`Error::Limit`] for too many files.
+    /// [`Error::Malformed`] for bytes that are not a complete archive with a `data.pkl`, [`Error::Limit`] for too many files.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self> {
-        let zip = ZipArchive::from_slice(bytes)
-            .map_err(|error| malformed(format!("{error}: the file was cut, or is no zip archive. Copy it again")))?;
+        let zip = ZipArchive::from_slice(bytes).map_err(|error| {
+            malformed(format!("{error}: the file is truncated, or not a zip archive; copy it again"))
+        })?;
         let mut all = Vec::new();
         let mut headers = zip.entries();
         while let Some(header) = headers.next_entry().map_err(|error| malformed(format!("its directory: {error}")))? {
@@ -44,33 +45,33 @@ impl<'a> Archive<'a> {
         }
         if all.len() as u64 != zip.entries_hint() {
             let (found, claimed) = (all.len(), zip.entries_hint());
-            return Err(malformed(format!("{found} files in an archive of {claimed}. Copy it again")));
+            return Err(malformed(format!("{found} files in an archive of {claimed}; copy it again")));
         }
         let entries = inside_folder(all)?;
         Ok(Self { bytes, zip, entries })
     }
 
-    /// Whether there is a file of a name.
+    /// Whether there is a file of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
 
-    /// The bytes of a file, held against its checksum.
+    /// Bytes of a file, after verifying its checksum.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a file that is missing, cut or damaged, [`Error::Unsupported`] for a compressed or encrypted one.
+    /// [`Error::Malformed`] for a file that is missing, truncated or damaged, [`Error::Unsupported`] for a compressed or encrypted one.
     pub(super) fn read(&self, name: &str) -> Result<&'a [u8]> {
-        let entry = self.entries.get(name).ok_or_else(|| malformed(format!("it holds no `{name}`")))?;
+        let entry = self.entries.get(name).ok_or_else(|| malformed(format!("it has no `{name}`")))?;
         if !entry.readable {
             let what =
-                format!("`{name}` of the checkpoint is compressed or encrypted, which torch never does. Save it again");
+                format!("`{name}` of the checkpoint is compressed or encrypted, which torch never does; save it again");
             return Err(Error::Unsupported(what));
         }
-        let damaged = |what: String| malformed(format!("`{name}`: {what}. Copy the file again"));
+        let damaged = |what: String| malformed(format!("`{name}`: {what}; copy the file again"));
         let found = self.zip.get_entry(entry.place).map_err(|error| damaged(error.to_string()))?;
         let (start, end) = found.compressed_data_range();
-        let bytes = self.bytes.get(start as usize..end as usize).ok_or_else(|| damaged("cut".into()))?;
+        let bytes = self.bytes.get(start as usize..end as usize).ok_or_else(|| damaged("truncated".into()))?;
         let expected = found.claim_verifier();
         if expected.uncompressed_size != bytes.len() as u64 || expected.crc != rawzip::crc32(bytes) {
             return Err(damaged("its checksum is wrong".into()));
@@ -79,10 +80,10 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// The files of the one folder that holds `data.pkl`, by their names in it.
+/// Files of the folder that contains `data.pkl`, by their names in it.
 fn inside_folder(all: Vec<(String, Entry)>) -> Result<BTreeMap<String, Entry>> {
     let root = all.iter().find_map(|(name, _)| name.strip_suffix("data.pkl").filter(|root| root.ends_with('/')));
-    let root = root.ok_or_else(|| malformed("a zip archive without `data.pkl`: nothing that torch.save wrote"))?;
+    let root = root.ok_or_else(|| malformed("a zip archive without `data.pkl`: not written by torch.save"))?;
     let root = root.to_owned();
     Ok(all.into_iter().filter_map(|(name, entry)| Some((name.strip_prefix(&root)?.to_owned(), entry))).collect())
 }

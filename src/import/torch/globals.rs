@@ -1,10 +1,11 @@
-//! All that a checkpoint may ask Python for. It is a list of names: nothing is looked up, imported or run.
+//! The Python functions and classes that a checkpoint may refer to: a list of names. Nothing is looked up, imported or
+//! executed.
 
 use safetensors::Dtype;
 
 use crate::error::{Error, Result};
 
-/// What stands for one of Python's functions or classes.
+/// One of Python's functions or classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Global {
     /// `collections.OrderedDict`.
@@ -13,16 +14,16 @@ pub(super) enum Global {
     RebuildTensor,
     /// `torch._utils._rebuild_parameter`.
     RebuildParameter,
-    /// `torch.FloatStorage` and so on: the type of a storage.
+    /// `torch.FloatStorage` and so on: a storage of a type.
     Storage(Dtype),
 }
 
 impl Global {
-    /// The global of a name.
+    /// The global of this name.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] names what no tensor needs.
+    /// [`Error::Unsupported`] with the name of any other.
     pub(super) fn named(module: &str, name: &str) -> Result<Self> {
         match (module, name) {
             ("collections", "OrderedDict") => Ok(Self::OrderedDict),
@@ -52,7 +53,7 @@ fn storage_type(name: &str) -> Option<Dtype> {
 
 fn refused(module: &str, name: &str) -> Error {
     Error::Unsupported(format!(
-        "the checkpoint asks Python for `{}`, which no tensor needs. Nothing of it was run. Save the network's state_dict() alone",
+        "the checkpoint calls Python's `{}`, which tensors do not need; nothing was executed; save the network's state_dict() alone",
         format_args!("{module}.{name}").to_string().escape_debug()
     ))
 }

@@ -1,13 +1,12 @@
-//! Checkpoints of PyTorch (`torch.save`, since version 1.6), read without Python: nothing in them is run.
+//! Reader of PyTorch checkpoints (`torch.save` of 1.6 and later) without Python; nothing in them is executed.
 //!
 //! ```text
 //! zip archive ─▶ data.pkl ─▶ values: numbers, texts, lists, dictionaries, and views into storages
 //!             └▶ data/0, data/1, …: the storages, flat little-endian values
 //! ```
 //!
-//! A pickle is a program. Of the functions that it may call, those which put a tensor together are known; a checkpoint that asks for
-//! anything else is refused with the name of what it asked for. Sizes are held against the bytes that are there, so memory follows the
-//! file's length, never its claims.
+//! A pickle is a program. The functions that build tensors are known; a checkpoint that calls any other is refused with the
+//! function's name. Sizes are checked against the bytes present, so memory follows the file's length, never its claims.
 
 mod archive;
 mod errors;
@@ -29,33 +28,34 @@ use tensor::TensorView;
 use crate::error::{Error, Result};
 use crate::nn::Weights;
 
-/// What all of a zip archive begins with.
+/// First bytes of a zip archive.
 const MAGIC: &[u8] = b"PK\x03\x04";
-/// How many times larger than the file its tensors may be together: they may share storages, but not to such an extent.
+/// Limit of the total size of all tensors, relative to the file's size: they may share storages.
 const MAX_SHARING: usize = 4;
 
-/// A checkpoint: its values, and the bytes of its tensors.
+/// A PyTorch checkpoint: values, and the bytes of tensors.
 pub struct Checkpoint<'a> {
     nodes: Nodes,
     archive: Archive<'a>,
     file_bytes: usize,
 }
 
-/// Whether these are the first bytes of a checkpoint, rather than of a safetensors file.
+/// Whether these are the first bytes of a checkpoint, as opposed to a safetensors file.
 pub fn is_checkpoint(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Reads what the checkpoint says; of its tensors nothing yet.
+    /// Parses the values of a checkpoint, without reading its tensors.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for bytes that are no whole checkpoint, [`Error::Unsupported`] for one that needs more of Python than tensors,
-    /// by the name of what it needs, [`Error::Limit`] for sizes beyond those of a checkpoint.
+    /// [`Error::Malformed`] for bytes that are not a complete checkpoint, [`Error::Unsupported`] with the name of a Python
+    /// function other than those for tensors, [`Error::Limit`] for implausible sizes.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
         if !is_checkpoint(bytes) {
-            let before_1_6 = "no zip archive. If torch before 1.6 wrote it: load and save it once with a newer one";
+            let before_1_6 =
+                "not a zip archive; if it was saved by torch before 1.6, load and save it with a newer version";
             return Err(malformed(before_1_6));
         }
         let archive = Archive::new(bytes)?;
@@ -71,11 +71,11 @@ impl<'a> Checkpoint<'a> {
         self.nodes.root()
     }
 
-    /// The network's tensors: those of the dictionary that was saved or, if it has none, of the one dictionary in it that has.
+    /// The network's tensors: those of the saved dictionary or, if it has none, of the only dictionary in it that has any.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] where there is no such dictionary, or several; and those of [`Self::tensors`].
+    /// [`Error::Unsupported`] if there is no such dictionary, or several; those of [`Self::tensors`].
     pub fn state_dict(&self) -> Result<Weights<'a>> {
         let root = self.root();
         if holds_tensors(root) {
@@ -84,24 +84,24 @@ impl<'a> Checkpoint<'a> {
         let parts: Vec<_> = root.pairs().filter(|(_, value)| holds_tensors(*value)).collect();
         match parts[..] {
             [(_, only)] => self.tensors(only),
-            [] => Err(Error::Unsupported("a checkpoint without tensors. Save the network's state_dict()".into())),
+            [] => Err(Error::Unsupported("a checkpoint without tensors; save the network's state_dict()".into())),
             _ => {
                 let names: Vec<String> =
                     parts.iter().filter_map(|(key, _)| Some(format!("`{}`", key.text()?))).collect();
                 let what =
-                    format!("a checkpoint of several networks ({}). Save one state_dict() alone", names.join(", "));
+                    format!("a checkpoint of several networks ({}); save a single state_dict()", names.join(", "));
                 Err(Error::Unsupported(what))
             }
         }
     }
 
-    /// The tensors of a dictionary by name; what else it holds is left. Of names that all begin with `module.` (as those of networks that
-    /// were trained on several devices) that is taken off, and batch norm's `num_batches_tracked`, which no network reads, is left.
+    /// The tensors of a dictionary by name; other values are ignored. A prefix `module.` of all names (networks trained on
+    /// several devices) is removed; batch norm's `num_batches_tracked`, which no network needs, is ignored.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a storage that is missing, damaged or of another length, [`Error::Limit`] for tensors that share storages so
-    /// that they are many times larger than the file.
+    /// [`Error::Malformed`] for a storage that is missing, damaged or of the wrong length, [`Error::Limit`] for tensors that
+    /// share storages and are together many times larger than the file.
     pub fn tensors(&self, dict: Item<'_>) -> Result<Weights<'a>> {
         let mut named: Vec<(&str, &TensorView)> =
             dict.pairs().filter_map(|(key, value)| Some((key.text()?, value.tensor()?))).collect();
@@ -126,7 +126,7 @@ impl<'a> Checkpoint<'a> {
         Weights::from_tensors(all)
     }
 
-    /// A tensor's bytes. Each storage's checksum is verified once.
+    /// Bytes of a tensor. The checksum of each storage is verified once.
     fn bytes<'c>(&'c self, tensor: &'c TensorView, read: &mut BTreeMap<&'c str, &'a [u8]>) -> Result<Cow<'a, [u8]>> {
         let key = tensor.storage.key.as_str();
         let stored = match read.get(key) {

@@ -1,9 +1,9 @@
-//! What a checkpoint's pickle says: values that point to each other by their numbers, so that no nesting can be too deep to walk.
+//! Values of a checkpoint's pickle. They refer to each other by number, so that deep nesting needs no recursion.
 
 use super::globals::Global;
 use super::tensor::{Storage, TensorView};
 
-/// Number of a node.
+/// Index of a node.
 pub(super) type Id = u32;
 
 /// One value.
@@ -14,7 +14,7 @@ pub(super) enum Node {
     Int(i64),
     Float(f64),
     Text(String),
-    /// Bytes, which no network's description needs: not kept.
+    /// Bytes; their content is not kept, because no network's description needs it.
     Bytes,
     List(Vec<Id>),
     Tuple(Vec<Id>),
@@ -31,7 +31,7 @@ pub(super) struct Nodes {
     pub(super) root: Id,
 }
 
-/// A value of a checkpoint, to be asked what it is.
+/// A value of a checkpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'c> {
     nodes: &'c Nodes,
@@ -49,35 +49,35 @@ impl<'c> Item<'c> {
         self.nodes.all.get(self.id as usize).unwrap_or(&Node::None)
     }
 
-    /// Pairs of a dictionary, nothing for other values.
+    /// Keys and values of a dictionary; empty for other values.
     pub fn pairs(self) -> impl Iterator<Item = (Item<'c>, Item<'c>)> {
         let pairs: &[(Id, Id)] = if let Node::Dict(pairs) = self.node() { pairs } else { &[] };
         let item = move |id: Id| Item { nodes: self.nodes, id };
         pairs.iter().map(move |(key, value)| (item(*key), item(*value)))
     }
 
-    /// Values of a list or tuple, nothing for other values.
+    /// Values of a list or tuple; empty for other values.
     pub fn items(self) -> impl Iterator<Item = Item<'c>> {
         let ids: &[Id] = if let Node::List(ids) | Node::Tuple(ids) = self.node() { ids } else { &[] };
         ids.iter().map(move |id| Item { nodes: self.nodes, id: *id })
     }
 
-    /// Value of a dictionary under a name: the last, if there are several.
+    /// Value of a dictionary's key: the last one, if there are several.
     pub fn get(self, name: &str) -> Option<Item<'c>> {
         self.pairs().filter(|(key, _)| key.text() == Some(name)).last().map(|(_, value)| value)
     }
 
-    /// A text.
+    /// The string, if the value is one.
     pub fn text(self) -> Option<&'c str> {
         if let Node::Text(text) = self.node() { Some(text) } else { None }
     }
 
-    /// A whole number.
+    /// The integer, if the value is one.
     pub fn int(self) -> Option<i64> {
         if let Node::Int(value) = self.node() { Some(*value) } else { None }
     }
 
-    /// A number, whole or not.
+    /// The number, if the value is one, integer or not.
     pub fn number(self) -> Option<f64> {
         match self.node() {
             Node::Float(value) => Some(*value),
@@ -86,12 +86,12 @@ impl<'c> Item<'c> {
         }
     }
 
-    /// True or false.
+    /// The boolean, if the value is one.
     pub fn bool(self) -> Option<bool> {
         if let Node::Bool(value) = self.node() { Some(*value) } else { None }
     }
 
-    /// Python's `None`.
+    /// Whether the value is Python's `None`.
     pub fn is_none(self) -> bool {
         matches!(self.node(), Node::None)
     }

@@ -1,8 +1,9 @@
-//! Python's pickle, as far as tensors need it: protocols 2 to 5, a list of globals, and nothing that runs.
+//! Interpreter of Python's pickle for tensors: protocols 2 to 5 and a list of globals; nothing is executed.
 //!
-//! A pickle is a program for a machine with a stack, marks in it, and a memo. The machine here makes [`Node`]s. Where Python would call
-//! something, a [`Global`] of the list is called, which only puts values together; everything else is refused by its name. Each opcode makes
-//! at most one node and copies none (but a storage's short name), so memory follows the pickle's length, and nothing here calls itself, so no nesting is too deep.
+//! A pickle is a program for a machine with a stack, marks and a memo. This machine creates [`Node`]s. Where Python would call
+//! a function, only the [`Global`]s are accepted, which combine values; anything else is refused by name. Each opcode creates
+//! at most one node and copies none (except a storage's short name), so memory follows the pickle's length, and nothing is
+//! recursive, so the depth of nesting is harmless.
 //!
 //! Source: the opcodes' descriptions in Python's `pickletools`.
 
@@ -14,21 +15,21 @@ use super::node::{Id, Node, Nodes};
 use super::tensor::{Storage, TensorView};
 use crate::error::{Error, Result};
 
-/// The longest pickle that is read: 16 MiB, a hundred times that of a large network.
+/// Maximum size of a pickle: 16 MiB, a hundred times that of a large network.
 const MAX_BYTES: usize = 16 << 20;
-/// The most values.
+/// Maximum number of values.
 const MAX_NODES: usize = 1 << 20;
-/// The most marks that wait for their end: the depth of nesting.
+/// Maximum number of open marks: the depth of nesting.
 const MAX_MARKS: usize = 1_000;
-/// The longest name of a storage: torch counts them.
+/// Maximum length of a storage's name; torch numbers them.
 const MAX_KEY_BYTES: usize = 100;
 
-/// Reads a pickle to its end.
+/// Interprets a pickle to its end.
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] names what is no tensor's business, [`Error::Malformed`] says at which byte the pickle breaks, [`Error::Limit`]
-/// for sizes beyond those of a checkpoint.
+/// [`Error::Unsupported`] with the name of a function that tensors do not need, [`Error::Malformed`] with the byte,
+/// [`Error::Limit`] for implausible sizes.
 pub(super) fn read(bytes: &[u8]) -> Result<Nodes> {
     if bytes.len() > MAX_BYTES {
         let (actual, limit) = (bytes.len() as u64, MAX_BYTES as u64);
@@ -57,7 +58,7 @@ struct Machine<'p> {
     at: usize,
     nodes: Vec<Node>,
     stack: Vec<Id>,
-    /// How high the stack was at each mark.
+    /// Height of the stack at each mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
 }
@@ -96,7 +97,7 @@ impl<'p> Machine<'p> {
             b'R' | 0x81 => self.call(),
             b'b' => self.build(),
             b'Q' => self.storage(),
-            _ => Err(malformed(format!("opcode 0x{opcode:02x}, which no tensor needs"))),
+            _ => Err(malformed(format!("opcode 0x{opcode:02x}, which tensors do not need"))),
         }
     }
 
@@ -104,7 +105,7 @@ impl<'p> Machine<'p> {
 
     fn take(&mut self, n: usize) -> Result<&'p [u8]> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let taken = rest.get(..n).ok_or_else(|| malformed("pickle: it ends early"))?;
+        let taken = rest.get(..n).ok_or_else(|| malformed("pickle: it is truncated"))?;
         self.at += n;
         Ok(taken)
     }
@@ -119,15 +120,15 @@ impl<'p> Machine<'p> {
         self.array().map(|[byte]| byte)
     }
 
-    /// Bytes up to the end of the line, without it.
+    /// The rest of the line, without its line break.
     fn line(&mut self) -> Result<&'p str> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let length = rest.iter().position(|b| *b == b'\n').ok_or_else(|| malformed("a line without end"))?;
+        let length = rest.iter().position(|b| *b == b'\n').ok_or_else(|| malformed("a line without line break"))?;
         let line = self.take(length + 1)?;
-        std::str::from_utf8(&line[..length]).map_err(|_| malformed("a name that is no UTF-8"))
+        std::str::from_utf8(&line[..length]).map_err(|_| malformed("a name that is not UTF-8"))
     }
 
-    /// A length of 1, 4 or 8 bytes.
+    /// An unsigned length in 1, 4 or 8 bytes.
     fn length(&mut self, width: usize) -> Result<usize> {
         let mut wide = [0; 8];
         wide[..width].copy_from_slice(self.take(width)?);
@@ -137,7 +138,7 @@ impl<'p> Machine<'p> {
     fn protocol(&mut self) -> Result<()> {
         match self.byte()? {
             2..=5 => Ok(()),
-            other => Err(malformed(format!("protocol {other}; 2 to 5 are read"))),
+            other => Err(malformed(format!("protocol {other}; 2 to 5 are supported"))),
         }
     }
 
@@ -162,7 +163,7 @@ impl<'p> Machine<'p> {
         items.pop().ok_or_else(|| malformed("nothing on the stack"))
     }
 
-    /// The last `n` values, none from before the last mark.
+    /// Pops `n` values, all after the last mark.
     fn pop_many(&mut self, n: usize) -> Result<Vec<Id>> {
         let lowest = self.marks.last().copied().unwrap_or(0);
         let start = self.stack.len().checked_sub(n).filter(|start| *start >= lowest);
@@ -199,12 +200,12 @@ impl<'p> Machine<'p> {
         self.push(Node::Int(value))
     }
 
-    /// A number of up to 8 bytes, its sign in the last.
+    /// A signed integer of up to 8 bytes.
     fn long(&mut self) -> Result<i64> {
         let width = self.length(1)?;
         let bytes = self.take(width)?;
         if width > 8 {
-            return Err(malformed(format!("a number of {width} bytes")));
+            return Err(malformed(format!("an integer of {width} bytes")));
         }
         let sign = if bytes.last().is_some_and(|b| *b >= 0x80) { 0xFF } else { 0 };
         let mut wide = [sign; 8];
@@ -219,7 +220,7 @@ impl<'p> Machine<'p> {
             _ => 4,
         })?;
         let bytes = self.take(length)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| malformed("a text that is no UTF-8"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed("a string that is not UTF-8"))?;
         self.push(Node::Text(text.to_owned()))
     }
 
@@ -245,7 +246,7 @@ impl<'p> Machine<'p> {
                 list.extend(items);
                 Ok(())
             }
-            _ => Err(malformed("a value is added to what is no list")),
+            _ => Err(malformed("a value is appended to something other than a list")),
         }
     }
 
@@ -256,7 +257,7 @@ impl<'p> Machine<'p> {
                 dict.extend(pairs(items)?);
                 Ok(())
             }
-            _ => Err(malformed("a pair is added to what is no dictionary")),
+            _ => Err(malformed("a pair is added to something other than a dictionary")),
         }
     }
 
@@ -275,12 +276,12 @@ impl<'p> Machine<'p> {
 
     fn recall(&mut self, opcode: u8) -> Result<()> {
         let key = if opcode == b'h' { u32::from(self.byte()?) } else { u32::from_le_bytes(self.array()?) };
-        let id = self.memo.get(&key).ok_or_else(|| malformed(format!("nothing was kept under {key}")))?;
+        let id = self.memo.get(&key).ok_or_else(|| malformed(format!("the memo has no entry {key}")))?;
         self.stack.push(*id);
         Ok(())
     }
 
-    // -- what Python would look up and call
+    // -- globals and calls
 
     fn global_by_lines(&mut self) -> Result<()> {
         let (module, name) = (self.line()?, self.line()?);
@@ -290,7 +291,7 @@ impl<'p> Machine<'p> {
     fn global_by_stack(&mut self) -> Result<()> {
         let names = self.pop_many(2)?;
         let [Node::Text(module), Node::Text(name)] = [self.node(names[0]), self.node(names[1])] else {
-            return Err(malformed("a global whose name is no text"));
+            return Err(malformed("a global whose name is not a string"));
         };
         let global = Global::named(module, name)?;
         self.push(Node::Global(global))
@@ -299,11 +300,11 @@ impl<'p> Machine<'p> {
     fn call(&mut self) -> Result<()> {
         let operands = self.pop_many(2)?;
         let (Node::Global(global), Node::Tuple(arguments)) = (self.node(operands[0]), self.node(operands[1])) else {
-            return Err(malformed("a call of what is no function, or without arguments"));
+            return Err(malformed("a call of something other than a function, or without arguments"));
         };
         match global {
             Global::OrderedDict if arguments.is_empty() => self.push(Node::Dict(Vec::new())),
-            Global::OrderedDict => Err(malformed("an ordered dictionary that is not made empty")),
+            Global::OrderedDict => Err(malformed("an ordered dictionary that is not created empty")),
             Global::RebuildTensor => {
                 let tensor = self.tensor(arguments)?;
                 self.push(Node::Tensor(tensor))
@@ -314,7 +315,7 @@ impl<'p> Machine<'p> {
                     self.stack.push(id);
                     Ok(())
                 }
-                _ => Err(malformed("a parameter that is no tensor")),
+                _ => Err(malformed("a parameter that is not a tensor")),
             },
             Global::Storage(_) => Err(malformed("a storage's type is called")),
         }
@@ -328,38 +329,38 @@ impl<'p> Machine<'p> {
         let Node::Storage(storage) = self.node(*storage) else { return Err(malformed("a tensor without storage")) };
         let sizes = |id: &Id| match self.node(*id) {
             Node::Tuple(ids) | Node::List(ids) => ids.iter().map(|id| self.size(*id)).collect::<Result<Vec<usize>>>(),
-            _ => Err(malformed("a tensor's shape that is no tuple")),
+            _ => Err(malformed("a tensor's shape that is not a tuple")),
         };
         TensorView::new(storage.clone(), self.size(*offset)?, sizes(shape)?, sizes(strides)?)
     }
 
     fn size(&self, id: Id) -> Result<usize> {
         match self.node(id) {
-            Node::Int(n) => usize::try_from(*n).map_err(|_| malformed(format!("{n} as a size"))),
-            _ => Err(malformed("a size that is no whole number")),
+            Node::Int(n) => usize::try_from(*n).map_err(|_| malformed(format!("{n} is not a size"))),
+            _ => Err(malformed("a size that is not an integer")),
         }
     }
 
-    /// Attributes of an ordered dictionary (torch keeps its modules' versions there), which are not kept.
+    /// Drops the attributes of an ordered dictionary, in which torch stores versions of its modules.
     fn build(&mut self) -> Result<()> {
         self.pop()?;
         match self.node(self.top()?) {
             Node::Dict(_) => Ok(()),
-            _ => Err(malformed("attributes of what is no dictionary")),
+            _ => Err(malformed("attributes of something other than a dictionary")),
         }
     }
 
-    /// `("storage", type, key, place, length)`: a reference to a file of the archive.
+    /// `("storage", type, key, device, length)`: a reference to a file of the archive.
     fn storage(&mut self) -> Result<()> {
         let id = self.pop()?;
-        let Node::Tuple(parts) = self.node(id) else { return Err(malformed("a reference that is no tuple")) };
+        let Node::Tuple(parts) = self.node(id) else { return Err(malformed("a reference that is not a tuple")) };
         let [tag, dtype, key, _, length, ..] = parts[..] else {
             return Err(malformed("a reference that is too short"));
         };
         let (Node::Text(tag), Node::Global(Global::Storage(dtype)), Node::Text(key)) =
             (self.node(tag), self.node(dtype), self.node(key))
         else {
-            return Err(malformed("a reference to what is no storage"));
+            return Err(malformed("a reference to something other than a storage"));
         };
         if tag != "storage" {
             return Err(malformed(format!("a reference to `{}`", tag.escape_debug())));
@@ -372,7 +373,7 @@ impl<'p> Machine<'p> {
     }
 }
 
-/// Keys and values, by turns.
+/// Alternating keys and values as pairs.
 fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>> {
     if !items.len().is_multiple_of(2) {
         return Err(malformed("a key without value"));
@@ -389,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_every_kind() {
+    fn values_of_every_type_are_read() {
         let pickle = b"\x80\x04\x95\0\0\0\0\0\0\0\0}\x94(\x8c\x01aK\x07\x8c\x01bJ\xFE\xFF\xFF\xFF\x8c\x01cG\x3F\xF8\0\0\0\0\0\0\
             \x8c\x01dN\x8c\x01e\x88\x8c\x01f\x8a\x02\x00\x80\x8c\x01g]\x94(K\x01K\x02e\x8c\x01hX\x02\0\0\0hiM\x01\x02B\x01\0\0\0xu.";
         let nodes = read(pickle).unwrap();
@@ -409,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tensor_is_refused_by_its_name() {
+    fn functions_that_tensors_do_not_need_are_refused_by_name() {
         for pickle in [
             &b"\x80\x02cos\nsystem\n(X\x02\0\0\0lstR."[..],
             b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02ls\x85R.",
@@ -424,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn opcodes_that_run_something_are_no_opcodes_here() {
+    fn opcodes_that_execute_something_are_refused() {
         for opcode in *b"ioPRb\x92\x82\x83\x84\x8b\x8f\x90\x91\x96\x97\x98FILSV\xFF" {
             let error = read(&[b"\x80\x02)", &[opcode][..], b"\n."].concat()).unwrap_err();
             assert!(matches!(error, Error::Malformed { .. }), "{opcode:02x}: {error}");
@@ -432,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pickle_cut_anywhere_or_with_any_byte_changed_is_no_panic() {
+    fn a_truncated_or_changed_pickle_does_not_panic() {
         let pickle =
             b"\x80\x02}q\0(X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n\
             X\x01\0\0\x000X\x03\0\0\0cpuK\x06tQK\0K\x02K\x03\x86K\x03K\x01\x86\x89ccollections\nOrderedDict\n)RtRu.";
@@ -456,13 +457,13 @@ mod tests {
         limited(&[b'('; MAX_MARKS + 1]);
         limited(&vec![b'N'; MAX_NODES + 1]);
         limited(&vec![b'0'; MAX_BYTES + 1]);
-        // a list that holds itself, and a long chain of tuples of tuples
+        // a list that contains itself, and a long chain of nested tuples
         assert!(read(b"]q\0h\0a.").unwrap().root().items().next().unwrap().items().next().is_some());
         assert!(read(&[&b")"[..], &vec![0x85; 100_000], b"."].concat()).is_ok());
     }
 
     #[test]
-    fn memory_follows_the_pickle_where_lists_double() {
+    fn doubling_lists_do_not_multiply_memory() {
         let mut pickle = b"]q\0".to_vec();
         for k in 0..200_u8 {
             pickle.extend([b'h', k, b'h', k, 0x86, b'q', k + 1]);

@@ -1,4 +1,4 @@
-//! A tensor of a checkpoint: a view into a storage, and its values row by row.
+//! Tensors of a checkpoint: strided views into storages, and their values in row-major order.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use safetensors::Dtype;
 use super::errors::malformed;
 use crate::error::{Error, Result};
 
-/// The most axes of a tensor.
+/// Maximum number of axes.
 const MAX_AXES: usize = 16;
 
-/// A flat run of values, a file `data/KEY` of the archive.
+/// A flat array of values, the file `data/KEY` of the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Storage {
     pub(super) dtype: Dtype,
@@ -19,7 +19,7 @@ pub(super) struct Storage {
     pub(super) len: usize,
 }
 
-/// Value `i, j, …` lies at `offset + i · strides[0] + j · strides[1] + …` of the storage.
+/// A strided view: value `[i, j, …]` is at `offset + i · strides[0] + j · strides[1] + …` of the storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TensorView {
     pub(super) storage: Storage,
@@ -29,20 +29,22 @@ pub(super) struct TensorView {
 }
 
 impl TensorView {
+    /// A view into `storage`.
+    ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a view that leaves its storage, [`Error::Unsupported`] for one with more values than its storage.
+    /// [`Error::Malformed`] for a view outside its storage, [`Error::Unsupported`] for one with more values than its storage.
     pub(super) fn new(storage: Storage, offset: usize, shape: Vec<usize>, strides: Vec<usize>) -> Result<Self> {
         let wrong = |what: &str| malformed(format!("a tensor of shape {shape:?}, strides {strides:?} {what}"));
         if shape.len() != strides.len() || shape.len() > MAX_AXES {
-            return Err(wrong("has axes that do not fit each other"));
+            return Err(wrong("has inconsistent or too many axes"));
         }
         let values =
-            shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size)).ok_or_else(|| wrong("is endless"))?;
+            shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size)).ok_or_else(|| wrong("is too large"))?;
         let reach = |at: usize, (size, stride): (&usize, &usize)| at.checked_add((size - 1).checked_mul(*stride)?);
         let last = if values == 0 { None } else { Some(shape.iter().zip(&strides).try_fold(offset, reach)) };
         if last.is_some_and(|last| last.is_none_or(|last| last >= storage.len)) {
-            return Err(wrong(&format!("at {offset} leaves its storage of {} values", storage.len)));
+            return Err(wrong(&format!("at {offset} is outside its storage of {} values", storage.len)));
         }
         if values > storage.len {
             let what =
@@ -60,7 +62,7 @@ impl TensorView {
         self.shape.iter().product()
     }
 
-    /// Whether the values lie one after the other.
+    /// Whether the values are contiguous in row-major order.
     fn is_contiguous(&self) -> bool {
         let mut expected = 1;
         let mut axes = self.shape.iter().zip(&self.strides).rev();
@@ -72,11 +74,11 @@ impl TensorView {
         self.values() == 0 || axes.all(fits)
     }
 
-    /// Bytes of the values, row by row, out of the storage's.
+    /// Bytes of the values in row-major order, from the storage's bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] where the storage has another length than the pickle says.
+    /// [`Error::Malformed`] if the storage has another length than the pickle states.
     pub(super) fn bytes<'a>(&self, storage: &'a [u8]) -> Result<Cow<'a, [u8]>> {
         let size = self.storage.dtype.bitsize() / 8;
         if self.storage.len.checked_mul(size) != Some(storage.len()) {
@@ -95,7 +97,7 @@ impl TensorView {
         Ok(bytes.into())
     }
 
-    /// Where the `n`-th value, row by row, lies in the storage.
+    /// Index in the storage of the `n`-th value in row-major order.
     fn place(&self, mut n: usize) -> usize {
         let mut at = self.offset;
         for (size, stride) in self.shape.iter().zip(&self.strides).rev() {
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn views_are_read_row_by_row() {
+    fn views_are_read_in_row_major_order() {
         assert_eq!(values(0, &[2, 3], &[3, 1]), [0, 1, 2, 3, 4, 5]);
         assert_eq!(values(6, &[2, 3], &[1, 2]), [6, 8, 10, 7, 9, 11]);
         assert_eq!(values(23, &[1, 1], &[99, 99]), [23]);
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn views_that_leave_their_storage_are_refused() {
+    fn views_outside_their_storage_are_refused() {
         for (offset, shape, strides) in [
             (0, vec![5, 5], vec![5, 1]),
             (24, vec![1], vec![1]),
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_of_another_length_is_named() {
+    fn a_storage_of_the_wrong_length_is_named() {
         let view = TensorView::new(storage(24), 0, vec![2], vec![1]).unwrap();
         assert!(view.bytes(&[0; 23]).unwrap_err().to_string().contains("`data/0` has 23 bytes"));
     }

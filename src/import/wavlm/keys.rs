@@ -1,12 +1,12 @@
-//! A configuration taken apart key by key: what makes the network, what does not, and nothing that nobody knows.
+//! Keys of a configuration, each of which must be used, ignored by name, or refused.
 
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// A configuration's keys that nobody took yet.
+/// The keys of a configuration that are not used yet.
 pub(super) struct Keys {
-    /// What the errors call it, such as `config.json`.
+    /// Name in errors, such as `config.json`.
     file: &'static str,
     keys: Map<String, Value>,
 }
@@ -16,39 +16,41 @@ impl Keys {
         Self { file, keys }
     }
 
-    /// Takes a key, or what stands for it where it is missing.
+    /// Takes a key's value, or `otherwise` if it is missing.
     pub(super) fn take(&mut self, key: &str, otherwise: impl Into<Value>) -> Value {
         self.keys.remove(key).unwrap_or_else(|| otherwise.into())
     }
 
-    /// Takes a key whose value is a whole number from 0 up.
+    /// Takes a key whose value must be an integer of 0 or more.
     pub(super) fn count(&mut self, key: &str, otherwise: u64) -> Result<u64> {
         let value = self.take(key, otherwise);
-        let wrong =
-            || Error::malformed("configuration", format!("{}: `{key}` is {value}, not a whole number", self.file));
+        let wrong = || {
+            Error::malformed("configuration", format!("{}: `{key}` is {value}, not an integer of 0 or more", self.file))
+        };
         value.as_u64().ok_or_else(wrong)
     }
 
-    /// Takes a key that must have one value, as it changes the network and this engine knows that value alone; missing, it has it.
+    /// Takes a key that must have the value `only`, the one that this engine supports, or be missing.
     pub(super) fn fixed(&mut self, key: &str, only: impl Into<Value>) -> Result<()> {
         let only = only.into();
         match self.keys.remove(key) {
             Some(value) if value != only => {
-                Err(Error::Unsupported(format!("{}: `{key}` is {value}; only {only} is known", self.file)))
+                Err(Error::Unsupported(format!("{}: `{key}` is {value}; only {only} is supported", self.file)))
             }
             _ => Ok(()),
         }
     }
 
-    /// Refuses keys that are left, but for those of training and of other heads: `left` are whole names or, with a `*` behind, beginnings.
-    pub(super) fn finish(self, left: &[&str]) -> Result<()> {
-        let is_left = |key: &String| {
-            left.iter().any(|name| name.strip_suffix('*').map_or(key == name, |beginning| key.starts_with(beginning)))
+    /// Refuses keys that were not taken, except those of training and of other heads: `ignored` has names, or prefixes
+    /// with a `*` at the end.
+    pub(super) fn finish(self, ignored: &[&str]) -> Result<()> {
+        let is_ignored = |key: &String| {
+            ignored.iter().any(|name| name.strip_suffix('*').map_or(key == name, |prefix| key.starts_with(prefix)))
         };
-        match self.keys.keys().find(|key| !is_left(key)) {
+        match self.keys.keys().find(|key| !is_ignored(key)) {
             None => Ok(()),
             Some(key) => Err(Error::Unsupported(format!(
-                "{}: unknown key `{key}`. It may change the network; a newer version may know it",
+                "{}: unknown key `{key}`, which may change the network; a newer version may support it",
                 self.file
             ))),
         }

@@ -1,11 +1,11 @@
-//! `wavlm`: WavLM Base, Base+ or Large, or any other size, from the files of Hugging Face's transformers or of its own release.
+//! `wavlm`: WavLM of any size, from the files of Hugging Face's transformers or of the original release.
 //!
-//! | files | what |
+//! | files | source |
 //! |---|---|
-//! | `model.safetensors` or `pytorch_model.bin`, `config.json`, and `preprocessor_config.json` if there is one | as transformers saves it |
-//! | `WavLM-Base.pt` and the like | the release's checkpoint, which holds its configuration |
+//! | `model.safetensors` or `pytorch_model.bin`, `config.json`, and `preprocessor_config.json` if there is one | transformers |
+//! | `WavLM-Base.pt` and the like | the release; the checkpoint contains the configuration |
 //!
-//! A fine-tuned network's heads are left out, and `data` says so.
+//! The heads of a fine-tuned network are left out and listed in `data`.
 
 mod keys;
 mod release;
@@ -21,17 +21,17 @@ use crate::error::{Error, Result};
 use crate::nn::weights::read_file;
 use crate::nn::{Tensor, Weights};
 
-/// Where fine-tuned networks of transformers keep this one.
+/// Prefix of this network's tensors in fine-tuned networks of transformers.
 const INSIDE: &str = "wavlm.";
 
-/// The files by what they hold.
+/// The files by their content.
 struct Files<'a> {
     weights: &'a PathBuf,
     config: Option<Map<String, Value>>,
     preprocessor: Option<Map<String, Value>>,
 }
 
-/// What a network is made of: front-end, representation, tensors, and the names of those that were left out.
+/// Front-end, representation and tensors of a network, and the names of tensors that were left out.
 struct Parts {
     frontend: Value,
     representation: Value,
@@ -43,10 +43,10 @@ struct Parts {
 pub(super) fn read(files: &[PathBuf]) -> Result<ImportedNetwork> {
     let Files { weights: path, config, preprocessor } = sort(files)?;
     let source = Source::open(path)?;
-    let has_config = config.is_some(); // all of transformers' networks lie in files of one name
+    let has_config = config.is_some(); // transformers gives the files of all networks the same name
     let parts = match config {
-        Some(config) => source.weights().and_then(|weights| published(weights, config, preprocessor)),
-        None => released(&source),
+        Some(config) => source.weights().and_then(|weights| from_transformers(weights, config, preprocessor)),
+        None => from_release(&source),
     };
     let Parts { frontend, representation, tensors, left } = parts.map_err(|error| error.in_file(path))?;
     let (file, licence, mut data) = source.origin.describe(None);
@@ -57,7 +57,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<ImportedNetwork> {
     Ok(ImportedNetwork { name, licence, data, frontend, representation, tensors })
 }
 
-/// JSON files by their keys, and the one other file.
+/// Sorts JSON files by their keys from the one other file.
 fn sort(files: &[PathBuf]) -> Result<Files<'_>> {
     let wrong = |what: String| {
         let wanted = "model.safetensors (or pytorch_model.bin) with config.json, or the release's .pt alone";
@@ -87,8 +87,8 @@ fn json_object(path: &Path) -> Result<Map<String, Value>> {
     parsed.map_err(|error| error.in_file(path))
 }
 
-/// transformers' files.
-fn published(
+/// Converts files of transformers.
+fn from_transformers(
     weights: Weights<'_>,
     config: Map<String, Value>,
     preprocessor: Option<Map<String, Value>>,
@@ -104,15 +104,15 @@ fn published(
     Ok(Parts { frontend, representation, tensors, left })
 }
 
-/// torch's weight norm has two ways to name its parts; here they are those of the published files.
+/// Renames the parts of torch's newer weight norm to those of the published files.
 fn with_old_weight_norm(name: &str) -> String {
     let name = name.replace("parametrizations.weight.original0", "weight_g");
     name.replace("parametrizations.weight.original1", "weight_v")
 }
 
-/// The release's checkpoint.
-fn released(source: &Source<'_>) -> Result<Parts> {
-    let missing = "a WavLM without its configuration: give config.json beside it. (A checkpoint of the release has `cfg` and `model`.)";
+/// Converts a checkpoint of the release.
+fn from_release(source: &Source<'_>) -> Result<Parts> {
+    let missing = "a WavLM without its configuration; give config.json as well (a checkpoint of the release has `cfg` and `model`)";
     let missing = || Error::Unsupported(missing.into());
     let checkpoint = source.checkpoint()?.ok_or_else(missing)?;
     let (cfg, model) = checkpoint.root().get("cfg").zip(checkpoint.root().get("model")).ok_or_else(missing)?;
@@ -123,7 +123,7 @@ fn released(source: &Source<'_>) -> Result<Parts> {
 
 type Taken = (Vec<(String, Tensor)>, Vec<String>);
 
-/// All tensors under new names, and the names of those that have none.
+/// Takes all tensors under new names. Returns the names of those without a new name, too.
 fn take_all(mut weights: Weights<'_>, renamed: impl Fn(&str) -> Option<String>) -> Result<Taken> {
     let names: Vec<String> = weights.names().map(str::to_owned).collect();
     let (mut tensors, mut left) = (Vec::with_capacity(names.len()), Vec::new());

@@ -1,4 +1,4 @@
-//! The checkpoints of WavLM's own release: `{"cfg": {…}, "model": {…}}`, with the keys and names of its code.
+//! Checkpoints of WavLM's original release: `{"cfg": {…}, "model": {…}}`, with the keys and names of its code.
 
 use serde_json::{Map, Value, json};
 
@@ -7,8 +7,8 @@ use super::transformers::raw;
 use crate::error::{Error, Result};
 use crate::import::torch::Item;
 
-/// Keys of training: none of them changes a hidden state.
-const LEFT: &[&str] = &[
+/// Keys of training, which do not change hidden states.
+const IGNORED: &[&str] = &[
     "_*",
     "activation_dropout",
     "attention_dropout",
@@ -31,7 +31,7 @@ const LEFT: &[&str] = &[
     "checkpoint_activations",
 ];
 
-/// Manifest's `frontend` and `representation`.
+/// The manifest's `frontend` and `representation`.
 pub(super) fn recipes(cfg: Item<'_>) -> Result<(Value, Value)> {
     let mut keys = Keys::new("the checkpoint's `cfg`", scalars(cfg));
     keys.fixed("activation_fn", "gelu")?;
@@ -41,7 +41,7 @@ pub(super) fn recipes(cfg: Item<'_>) -> Result<(Value, Value)> {
     let convolutions = keys.take("conv_feature_layers", "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2");
     let convolutions = conv_layers(convolutions.as_str().unwrap_or_default()).ok_or_else(|| {
         Error::Unsupported(format!(
-            "the checkpoint's `cfg`: `conv_feature_layers` is {convolutions}, no list of convolutions"
+            "the checkpoint's `cfg`: `conv_feature_layers` is {convolutions}, not a list of convolutions"
         ))
     })?;
     let part = |i: usize| convolutions.iter().map(|layer| layer[i]).collect::<Vec<_>>();
@@ -75,11 +75,11 @@ pub(super) fn recipes(cfg: Item<'_>) -> Result<(Value, Value)> {
         "normalise": false,
     });
     let frontend = raw(&keys.take("normalize", false), 1e-5, &json!(16_000));
-    keys.finish(LEFT)?;
+    keys.finish(IGNORED)?;
     Ok((frontend, representation))
 }
 
-/// The dictionary's texts, numbers and truths. Anything else, such as a list, keeps its key with `null`.
+/// Strings, numbers and booleans of the dictionary. Other values, such as lists, become `null`.
 fn scalars(cfg: Item<'_>) -> Map<String, Value> {
     let value = |item: Item<'_>| {
         let text = item.text().map(Value::from);
@@ -88,7 +88,7 @@ fn scalars(cfg: Item<'_>) -> Map<String, Value> {
     cfg.pairs().filter_map(|(key, item)| Some((key.text()?.to_owned(), value(item).unwrap_or(Value::Null)))).collect()
 }
 
-/// `[(512,10,5)] + [(512,3,2)] * 4`: channels, taps and stride of each convolution.
+/// Parses `[(512,10,5)] + [(512,3,2)] * 4`: channels, kernel size and stride of each convolution.
 fn conv_layers(text: &str) -> Option<Vec<[usize; 3]>> {
     let mut layers = Vec::new();
     let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
@@ -108,7 +108,7 @@ fn conv_layers(text: &str) -> Option<Vec<[usize; 3]>> {
     Some(layers)
 }
 
-/// The name that transformers gives a tensor of the release, or nothing for one that only training reads.
+/// The name in transformers of a tensor of the release; `None` for one that only training uses.
 pub(super) fn renamed(name: &str) -> Option<String> {
     if name == "mask_emb" || name.starts_with("final_proj.") || name.starts_with("label_embs") {
         return None;
@@ -135,7 +135,7 @@ pub(super) fn renamed(name: &str) -> Option<String> {
     Some(beginning.or_else(part).unwrap_or_else(|| name.to_owned()))
 }
 
-/// `3.0.weight`: the convolution; `3.2.weight` and `3.2.1.weight`: the norm, group or layer.
+/// Renames a part of a convolution layer: `3.0.weight` is the convolution's; `3.2.weight` and `3.2.1.weight` are the norm's.
 fn conv_part(rest: &str) -> String {
     let pieces: Vec<&str> = rest.split('.').collect();
     match pieces[..] {
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn convolutions_are_read_and_not_run() {
+    fn convolutions_are_parsed_and_not_executed() {
         let base = conv_layers("[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2").unwrap();
         assert_eq!((base.len(), base[0], base[4], base[6]), (7, [512, 10, 5], [512, 3, 2], [512, 2, 2]));
         assert_eq!(conv_layers("[(8, 3, 2), (9, 2, 1)]*2").unwrap(), [[8, 3, 2], [9, 2, 1], [8, 3, 2], [9, 2, 1]]);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_transformers() {
+    fn names_become_those_of_transformers() {
         for (from, to) in [
             ("feature_extractor.conv_layers.0.0.weight", "feature_extractor.conv_layers.0.conv.weight"),
             ("feature_extractor.conv_layers.0.2.bias", "feature_extractor.conv_layers.0.layer_norm.bias"),

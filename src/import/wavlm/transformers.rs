@@ -1,12 +1,12 @@
-//! `config.json` and `preprocessor_config.json`, as Hugging Face's transformers writes them beside a WavLM.
+//! Configuration of WavLM by Hugging Face's transformers: `config.json` and `preprocessor_config.json`.
 
 use serde_json::{Map, Value, json};
 
 use super::keys::Keys;
 use crate::error::Result;
 
-/// Keys of training, of heads on top of the network, and of how it is run: none of them changes a hidden state.
-const LEFT: &[&str] = &[
+/// Keys of training, of heads and of execution, which do not change hidden states.
+const IGNORED: &[&str] = &[
     "_*",
     "activation_dropout",
     "adapter_attn_dim",
@@ -62,7 +62,7 @@ const LEFT: &[&str] = &[
     "xvector_output_dim",
 ];
 
-/// The manifest's `representation`. What a configuration leaves out has the default of transformers, which is Base's.
+/// The manifest's `representation`. Missing keys have the defaults of transformers, which are those of WavLM Base.
 pub(super) fn representation(config: Map<String, Value>) -> Result<Value> {
     let mut keys = Keys::new("config.json", config);
     keys.fixed("model_type", "wavlm")?;
@@ -90,12 +90,12 @@ pub(super) fn representation(config: Map<String, Value>) -> Result<Value> {
         "layer_norm_eps": keys.take("layer_norm_eps", 1e-5),
         "normalise": false,
     });
-    keys.finish(LEFT)?;
+    keys.finish(IGNORED)?;
     Ok(recipe)
 }
 
-/// The manifest's `frontend`. Without a `preprocessor_config.json` the samples are normalised where the encoder's norm is `layer`: that is how
-/// the published networks were trained.
+/// The manifest's `frontend`. Without a `preprocessor_config.json` samples are normalised if the encoder's norm is `layer`,
+/// as in the training of the published networks.
 pub(super) fn frontend(preprocessor: Option<Map<String, Value>>, representation: &Value) -> Result<Value> {
     let by_norm = representation["feat_extract_norm"] == "layer";
     let mut keys = Keys::new("preprocessor_config.json", preprocessor.unwrap_or_default());
@@ -105,7 +105,7 @@ pub(super) fn frontend(preprocessor: Option<Map<String, Value>>, representation:
     Ok(recipe)
 }
 
-/// A front-end of samples. Windows of 10 s: the network was trained on up to 15.6.
+/// A front-end that passes samples on, in chunks of 10 s; the network was trained on up to 15.6 s.
 pub(super) fn raw(do_normalize: &Value, normalize_eps: f64, sample_rate_hz: &Value) -> Value {
     json!({
         "kind": "raw",
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_bases() {
+    fn missing_keys_have_the_values_of_base() {
         let recipe =
             representation(object(json!({"model_type": "wavlm", "mask_time_prob": 0.05, "layerdrop": 0.1}))).unwrap();
         assert_eq!((&recipe["hidden_size"], &recipe["hidden_state"]), (&json!(768), &json!(12)));
@@ -134,12 +134,12 @@ mod tests {
         let large = representation(object(json!({"feat_extract_norm": "layer", "num_hidden_layers": 24}))).unwrap();
         assert_eq!(large["hidden_state"], json!(24));
         assert_eq!(frontend(None, &large).unwrap()["do_normalize"], json!(true));
-        let told = frontend(Some(object(json!({"do_normalize": false, "padding_value": 0.0}))), &large).unwrap();
-        assert_eq!(told["do_normalize"], json!(false));
+        let stated = frontend(Some(object(json!({"do_normalize": false, "padding_value": 0.0}))), &large).unwrap();
+        assert_eq!(stated["do_normalize"], json!(false));
     }
 
     #[test]
-    fn what_would_change_the_network_is_refused_by_name() {
+    fn unknown_keys_and_values_are_refused_by_name() {
         for (key, value) in [
             ("model_type", json!("wav2vec2")),
             ("hidden_act", json!("relu")),
