@@ -1,19 +1,23 @@
 //! The layers of `src`, the arrows between them, and circles of files.
 //!
-//! **Layers.** A folder of `src` is a layer, and so is `error.rs`. A file that uses a name makes an arrow from its layer
-//! to the layer of the file that *defines* the name: a re-export (`pub use`) on the way does not change where a name
-//! comes from. [`ARROWS`] lists the arrows that are allowed. There are two ways around it:
+//! **Layers.** A folder of `src` is a layer, and so is `error.rs`. A file that uses a name makes an
+//! arrow from its layer to the layer of the file that *defines* the name: a re-export (`pub use`)
+//! on the way does not change where a name comes from. [`ARROWS`] lists the arrows that are
+//! allowed. There are two ways around it:
 //!
-//! - [`PASSED_ON`]: a layer may pass on a few names of a layer below as part of its own interface, each stated there.
-//!   Who may use the layer may use these names through it (`engine::Precision`), and not otherwise.
+//! - [`PASSED_ON`]: a layer may pass on a few names of a layer below as part of its own interface,
+//!   each stated there. Who may use the layer may use these names through it (`engine::Precision`),
+//!   and not otherwise.
 //! - The front door: `lib.rs` belongs to no layer, and the program may use what it exports by
-//!   `persona_engine::Name`, as any other program may. Inside the library `crate::Name` is judged by its definition.
+//!   `persona_engine::Name`, as any other program may. Inside the library `crate::Name` is judged
+//!   by its definition.
 //!
-//! **Circles.** Files that use each other, directly or through others. A re-export makes no arrow here either: the user
-//! of the name depends on the defining file. Test code does not count. [`CIRCLES`] lists those that remain.
+//! **Circles.** Files that use each other, directly or through others. A re-export makes no arrow
+//! here either: the user of the name depends on the defining file. Test code does not count.
+//! [`CIRCLES`] lists those that remain.
 //!
-//! All three lists are refused where they allow more than `src` needs. How names are found, and what is not
-//! seen: `architecture/source_tree.rs`.
+//! All three lists are refused where they allow more than `src` needs. How names are found, and
+//! what is not seen: `architecture/source_tree.rs`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the repository's own files")]
 
@@ -46,7 +50,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["engine", "eval", "export", "import", "server", "kernels::memory", "error"]),
 ];
 
-/// Layer → names of layers below that it re-exports to those who may use it, as `layer::Name` of the definition.
+/// Layer → names of layers below that it re-exports to those who may use it, as `layer::Name` of
+/// the definition.
 const PASSED_ON: &[(&str, &[&str])] = &[
     ("nn", &["kernels::Epilogue", "kernels::add_row", "kernels::all_finite", "kernels::gelu", "kernels::relu"]),
     ("models", &["nn::Precision"]),
@@ -236,7 +241,8 @@ fn describe(graph: &Graph, found: &[Vec<String>]) -> String {
     out
 }
 
-/// The uses that are refused of `body` as the whole of layer `user`, beside small layers that it may try to use.
+/// The uses that are refused of `body` as the whole of layer `user`, beside small layers that it
+/// may try to use.
 fn refused_of(user: &str, body: &str) -> Vec<String> {
     let others = [
         ("error", "pub struct Error;"),

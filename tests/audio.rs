@@ -1,4 +1,5 @@
-//! Decoders against other programs: files written by ffmpeg, lame, sox and hound, and their samples.
+//! Decoders against other programs: files written by ffmpeg, lame, sox and hound, and their
+//! samples.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails, in its helpers too
 
 use std::fs;
@@ -52,7 +53,8 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect()
 }
 
-/// The slices that the golden files contain: the first 500 samples, 1000 in the middle, the last 500.
+/// The slices that the golden files contain: the first 500 samples, 1000 in the middle, the last
+/// 500.
 fn slices(samples: &[f32]) -> Vec<f32> {
     let n = samples.len();
     [&samples[..500], &samples[n / 2..n / 2 + 1000], &samples[n - 500..]].concat()
@@ -63,8 +65,9 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
 }
 
-/// WAV must be exact. MP3 decoders differ by rounding: 2e-6 of full scale is a sixteenth of a 16-bit step, and the largest
-/// difference measured between this decoder, nanomp3 and ffmpeg on 31 files was 1.5e-6.
+/// WAV must be exact. MP3 decoders differ by rounding: 2e-6 of full scale is a sixteenth of a
+/// 16-bit step, and the largest difference measured between this decoder, nanomp3 and ffmpeg on 31
+/// files was 1.5e-6.
 #[test]
 fn every_fixture_decodes_to_the_samples_of_ffmpeg() {
     let listing: serde_json::Value = serde_json::from_slice(&golden("decoded.json")).unwrap();
@@ -193,7 +196,8 @@ fn sample_0_of_an_mp3_is_sample_0_of_its_source() {
     let decoded = open("clip-16k-v4.mp3");
     assert_eq!(decoded.samples.len(), original.len());
     assert_eq!(best_lag(&decoded.samples, original), 0);
-    // Without a tag the delay is unknown and its 1105 samples remain, which also shows that the measure detects a lag.
+    // Without a tag the delay is unknown and its 1105 samples remain, which also shows that the
+    // measure detects a lag.
     assert_eq!(best_lag(&open("clip-16k-32-no-tag.mp3").samples[..8000], original), -1105);
 }
 

@@ -1,5 +1,6 @@
-//! Damaged recordings: truncated at every byte, concatenated, with garbage around them, with bytes changed. The result is
-//! always an error or valid samples, never a panic, a hang or memory that follows a header's claims.
+//! Damaged recordings: truncated at every byte, concatenated, with garbage around them, with bytes
+//! changed. The result is always an error or valid samples, never a panic, a hang or memory that
+//! follows a header's claims.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails, in its helpers too
 
 use std::fs;
@@ -25,8 +26,9 @@ fn lenient(bytes: &[u8]) -> Result<Decoded> {
     Decoded::read(Cursor::new(bytes.to_vec()), &Limits { accept_truncated: true, ..Limits::default() })
 }
 
-/// Truncates a recording after every byte. Returns the number of truncations that were not detected. What is decoded with
-/// `accept_truncated` must be the beginning of the whole, with a warning wherever the default refuses.
+/// Truncates a recording after every byte. Returns the number of truncations that were not
+/// detected. What is decoded with `accept_truncated` must be the beginning of the whole, with a
+/// warning wherever the default refuses.
 fn truncate_everywhere(whole: &[u8]) -> usize {
     let reference = strict(whole).unwrap();
     let mut undetected = 0;
@@ -139,7 +141,8 @@ mod mp3 {
 mod formats {
     use super::*;
 
-    /// Truncates after every seventh byte, which is dense enough for frames. Returns the truncations not detected.
+    /// Truncates after every seventh byte, which is dense enough for frames. Returns the
+    /// truncations not detected.
     fn truncate_often(whole: &[u8]) -> Vec<usize> {
         let reference = strict(whole).unwrap();
         let mut undetected = Vec::new();
@@ -165,7 +168,8 @@ mod formats {
         }
     }
 
-    /// symphonia skips damage: every changed byte of the audio must be detected by what the container states.
+    /// symphonia skips damage: every changed byte of the audio must be detected by what the
+    /// container states.
     #[test]
     fn a_changed_byte_of_the_audio_is_never_ignored() {
         for (name, audio) in [("clip-16k.flac", 9000), ("clip-16k.ogg", 4500)] {

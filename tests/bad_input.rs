@@ -1,5 +1,5 @@
-//! Invalid input to the program: a clear error on standard error, the right exit code, and at most 400 MB of memory, whatever
-//! a header claims.
+//! Invalid input to the program: a clear error on standard error, the right exit code, and at most
+//! 400 MB of memory, whatever a header claims.
 #![cfg(all(feature = "cli", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -12,8 +12,8 @@ use std::process::Command;
 use common::program::Said;
 use common::{buzz, fixture, float32, folder, pcm16, wav, wav_claiming};
 
-/// Runs the program with a limited address space, if the system supports it: allocation by a header's claim would
-/// abort it.
+/// Runs the program with a limited address space, if the system supports it: allocation by a
+/// header's claim would abort it.
 fn run_limited(arguments: &[&str]) -> Said {
     let script = "ulimit -v 400000 2>/dev/null; exec \"$0\" \"$@\"";
     let mut command = Command::new("sh");
@@ -21,7 +21,8 @@ fn run_limited(arguments: &[&str]) -> Said {
     command.output().unwrap().into()
 }
 
-/// Asserts exit code 1, an empty standard output, and one line of error that contains the path and all words.
+/// Asserts exit code 1, an empty standard output, and one line of error that contains the path and
+/// all words.
 fn refused(path: &Path, words: &[&str]) {
     let name = path.to_str().unwrap();
     let said = run_limited(&["infer", name]);

@@ -1,5 +1,6 @@
-//! Import of others' checkpoints: tensors equal those that torch saved, embeddings equal those of the original toolkit, and
-//! hostile files give errors. The golden files say which script of `tools` wrote them.
+//! Import of others' checkpoints: tensors equal those that torch saved, embeddings equal those of
+//! the original toolkit, and hostile files give errors. The golden files say which script of
+//! `tools` wrote them.
 #![cfg(feature = "import")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::panic, reason = "likewise")]
@@ -127,7 +128,8 @@ fn kaldi_binary_and_text_files_embed_as_defined() {
     }
 }
 
-/// Golden values: features by kaldi-native-fbank; VAD, sliding mean and network by their definitions in numpy.
+/// Golden values: features by kaldi-native-fbank; VAD, sliding mean and network by their
+/// definitions in numpy.
 #[test]
 fn the_kaldi_recipe_drops_frames_without_speech() {
     let of = |name: &str| expected("nnet3-vad.safetensors", name);

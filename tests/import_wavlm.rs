@@ -1,6 +1,6 @@
-//! Import of WavLM: files of transformers with either kind of weights, of a fine-tuned network, and of the original release.
-//! Each must give the network of `tests/golden/tiny-wavlm-*.safetensors`, which `tests/golden_networks.rs` compares with
-//! transformers.
+//! Import of WavLM: files of transformers with either kind of weights, of a fine-tuned network, and
+//! of the original release. Each must give the network of `tests/golden/tiny-wavlm-*.safetensors`,
+//! which `tests/golden_networks.rs` compares with transformers.
 #![cfg(feature = "import")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -97,7 +97,8 @@ fn missing_and_superfluous_files_are_reported() {
     assert!(message(&["base/config.json", "base/config.json", "base/model.safetensors"]).contains("one too many"));
     assert!(message(&["base/model.safetensors", "WavLM-base.pt"]).contains("2 files of weights"));
     assert!(message(&["base/model.safetensors", "large/preprocessor_config.json"]).contains("config.json is missing"));
-    // another network's configuration: the first tensor that does not fit is named when the file is made
+    // another network's configuration: the first tensor that does not fit is named when the file is
+    // made
     let import = Kind::WavLm.read(&files(&["base/model.safetensors", "large/config.json"])).unwrap();
     let error = model_file(Kind::WavLm, &import).unwrap_err().to_string();
     assert!(error.contains("`wavlm.feature_extractor.conv_layers.0.conv.bias`"), "{error}");

@@ -25,7 +25,8 @@ enum Codec {
     Raw(RawReader),
 }
 
-/// Streaming decoder of a recording in a file, a pipe or memory. It holds about 100 kB, never the whole recording.
+/// Streaming decoder of a recording in a file, a pipe or memory. It holds about 100 kB, never the
+/// whole recording.
 ///
 /// ```no_run
 /// # fn main() -> persona_engine::Result<()> {
@@ -48,17 +49,19 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Detects the container by its first bytes and reads everything before the first sample, without seeking.
+    /// Detects the container by its first bytes and reads everything before the first sample,
+    /// without seeking.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`], [`Error::Unsupported`] and [`Error::Limit`] for what the headers state; [`Error::Read`]
-    /// from the reader.
+    /// [`Error::Malformed`], [`Error::Unsupported`] and [`Error::Limit`] for what the headers
+    /// state; [`Error::Read`] from the reader.
     pub fn new(reader: impl Read + Send + Sync + 'static, limits: &Limits) -> Result<Self> {
         Self::of(Source::new(reader), limits)
     }
 
-    /// Like [`Decoder::new`], for a recording in memory. This also reads an M4A whose index comes after its audio.
+    /// Like [`Decoder::new`], for a recording in memory. This also reads an M4A whose index comes
+    /// after its audio.
     ///
     /// # Errors
     ///
@@ -83,7 +86,8 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// Those of [`Decoder::new`]; [`Error::Read`] for a missing or unreadable file and for a directory.
+    /// Those of [`Decoder::new`]; [`Error::Read`] for a missing or unreadable file and for a
+    /// directory.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self> {
         let decoder =
             open_file(path).and_then(|file| Self::of(Source::from_file(file), limits)).map_err(|e| e.in_file(path))?;
@@ -94,7 +98,8 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] and [`Error::Limit`] for a rate or a number of channels outside the limits.
+    /// [`Error::Unsupported`] and [`Error::Limit`] for a rate or a number of channels outside the
+    /// limits.
     pub fn raw(reader: impl Read + Send + Sync + 'static, format: &RawFormat, limits: &Limits) -> Result<Self> {
         let (reader, spec) = RawReader::new(Source::new(reader), format, limits)?;
         Ok(Self { codec: Codec::Raw(reader), spec, path: None })
@@ -115,13 +120,14 @@ impl Decoder {
         &self.spec
     }
 
-    /// Clears `block`, fills it with interleaved samples, `[frames, channels]`, and returns the number of frames: at most
-    /// 4096, and 0 at the end.
+    /// Clears `block`, fills it with interleaved samples, `[frames, channels]`, and returns the
+    /// number of frames: at most 4096, and 0 at the end.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a recording that is truncated or damaged (unless [`Limits::accept_truncated`]), for NaN and
-    /// infinite samples, and for one without a sample; [`Error::Read`] from the reader.
+    /// [`Error::Malformed`] for a recording that is truncated or damaged (unless
+    /// [`Limits::accept_truncated`]), for NaN and infinite samples, and for one without a sample;
+    /// [`Error::Read`] from the reader.
     pub fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         let read = match &mut self.codec {
             Codec::Wav(reader) => reader.read_block(block),
@@ -177,7 +183,8 @@ fn compressed(_: Source, container: Container, _: &Limits) -> Result<(Codec, Spe
     )))
 }
 
-/// Opens a file for reading. Some systems open a directory and fail later, so directories are refused here.
+/// Opens a file for reading. Some systems open a directory and fail later, so directories are
+/// refused here.
 fn open_file(path: &Path) -> Result<File> {
     let refused = |kind: ErrorKind, what: &str| Error::Read(io::Error::new(kind, what.to_owned()));
     match std::fs::metadata(path) {

@@ -1,7 +1,8 @@
 //! Downmix to mono: the mean of the channels, with a warning for channels that cancel each other.
 
-/// Energy ratio of mean to channels below which the channels cancel: −20 dB. Equal channels have ratio 1, N
-/// independent ones 1/N, so that even 64 channels of a microphone array (−18 dB) give no warning.
+/// Energy ratio of mean to channels below which the channels cancel: −20 dB. Equal channels have
+/// ratio 1, N independent ones 1/N, so that even 64 channels of a microphone array (−18 dB) give no
+/// warning.
 const CANCELLED: f64 = 0.01;
 
 /// Streaming mean of channels.
@@ -25,8 +26,9 @@ impl Downmix {
         Self { channels: usize::from(channels.max(1)), mono_energy: 0.0, channel_energy: 0.0 }
     }
 
-    /// Clears `mono`, `[frames]`, and fills it with the mean of each frame of `interleaved`, `[frames, channels]`. An
-    /// incomplete last frame is ignored. A single channel is copied unchanged.
+    /// Clears `mono`, `[frames]`, and fills it with the mean of each frame of `interleaved`,
+    /// `[frames, channels]`. An incomplete last frame is ignored. A single channel is copied
+    /// unchanged.
     pub fn run(&mut self, interleaved: &[f32], mono: &mut Vec<f32>) {
         mono.clear();
         if self.channels == 1 {
@@ -43,7 +45,8 @@ impl Downmix {
         }
     }
 
-    /// A warning if the channels so far cancel each other, that is if their mean is more than 20 dB weaker than they are.
+    /// A warning if the channels so far cancel each other, that is if their mean is more than 20 dB
+    /// weaker than they are.
     pub fn warning(&self) -> Option<String> {
         if self.channel_energy == 0.0 || self.mono_energy >= CANCELLED * self.channel_energy {
             return None;

@@ -1,8 +1,9 @@
-//! ITU-T G.711 (1988): A-law and µ-law, the telephone codings with 8 bits per sample, decoded by table.
+//! ITU-T G.711 (1988): A-law and µ-law, the telephone codings with 8 bits per sample, decoded by
+//! table.
 //!
-//! A byte holds a sign, a segment (3 bits) and a step in the segment (4 bits). Values use the common 16-bit scale: A-law's
-//! 13-bit and µ-law's 14-bit values are left-justified, so that full scale is 32768. The largest values are 32256 (A-law)
-//! and 32124 (µ-law).
+//! A byte holds a sign, a segment (3 bits) and a step in the segment (4 bits). Values use the
+//! common 16-bit scale: A-law's 13-bit and µ-law's 14-bit values are left-justified, so that full
+//! scale is 32768. The largest values are 32256 (A-law) and 32124 (µ-law).
 //!
 //! Two tables of 256 values need no dependency; they serve WAV as well as raw PCM, in every build.
 
@@ -28,7 +29,8 @@ pub(super) static MU_LAW: [f32; 256] = {
     table
 };
 
-/// Decodes A-law (G.711, table 1): every second bit is inverted; segment 0 is linear, each further one doubles the step.
+/// Decodes A-law (G.711, table 1): every second bit is inverted; segment 0 is linear, each further
+/// one doubles the step.
 ///
 /// ```text
 /// x = (2·step + 1) · 8                    segment = 0
@@ -68,8 +70,8 @@ mod tests {
         assert_eq!(MU_LAW.to_vec(), by_sox(include_bytes!("../../tests/golden/audio/mulaw.i16")));
     }
 
-    /// The midpoints of the standard's decision intervals, in f64 and without shifts: A-law in units of 1/4096 (segment 0 and
-    /// 1 share the step 2), µ-law in units of 1/8192 (bias 33).
+    /// The midpoints of the standard's decision intervals, in f64 and without shifts: A-law in
+    /// units of 1/4096 (segment 0 and 1 share the step 2), µ-law in units of 1/8192 (bias 33).
     #[test]
     fn both_tables_are_the_midpoints_of_the_standards_intervals() {
         for byte in 0..=255_u8 {

@@ -13,7 +13,8 @@ pub struct Limits {
     pub max_channels: u16,
     /// Accept a truncated or damaged recording up to the damage, with a warning.
     ///
-    /// Default `false`, an error, because later stages cannot tell a truncated recording from a complete one.
+    /// Default `false`, an error, because later stages cannot tell a truncated recording from a
+    /// complete one.
     pub accept_truncated: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Layer `audio`: bytes to samples. Decodes WAV, MP3, FLAC, Ogg Vorbis, M4A and raw PCM from files, streams and memory.
+//! Layer `audio`: bytes to samples. Decodes WAV, MP3, FLAC, Ogg Vorbis, M4A and raw PCM from files,
+//! streams and memory.
 //!
 //! The container is detected by its first bytes, never by the file's name.
 //!
@@ -13,11 +14,13 @@
 //!        ─ downmix ───▶ f32 mono                      mean of the channels; warns if they cancel each other
 //! ```
 //!
-//! A *frame* is one sample of every channel at one time; an *MPEG frame* is a packet of 384, 576 or 1152 of them.
+//! A *frame* is one sample of every channel at one time; an *MPEG frame* is a packet of 384, 576 or
+//! 1152 of them.
 //!
-//! Full scale is 1.0. Integer and G.711 samples are in [-1, 1]. Float WAV and MP3 may exceed it: such samples are kept,
-//! because clipping them would distort, and a float WAV that does so gets a warning with its peak. NaN and infinite
-//! samples are errors. Memory never follows the sizes that a header claims.
+//! Full scale is 1.0. Integer and G.711 samples are in [-1, 1]. Float WAV and MP3 may exceed it:
+//! such samples are kept, because clipping them would distort, and a float WAV that does so gets a
+//! warning with its peak. NaN and infinite samples are errors. Memory never follows the sizes that
+//! a header claims.
 
 #[cfg(feature = "formats")]
 mod compressed;

@@ -1,4 +1,5 @@
-//! MPEG audio frame headers (4 bytes), and runs of consistent headers (ISO/IEC 11172-3 §2.4.1.3, 13818-3 §2.4.1.3).
+//! MPEG audio frame headers (4 bytes), and runs of consistent headers (ISO/IEC 11172-3 §2.4.1.3,
+//! 13818-3 §2.4.1.3).
 //!
 //! ```text
 //! 11111111 111VVLLP BBBBSSpx MMeeCOEE
@@ -13,8 +14,8 @@
 /// Size of a header, bytes.
 pub(super) const HEADER_BYTES: usize = 4;
 
-/// Size of the longest frame that [`FrameHeader::parse`] accepts, bytes: MPEG-2.5 layer II, 160 kbit/s at 8 kHz, with
-/// padding.
+/// Size of the longest frame that [`FrameHeader::parse`] accepts, bytes: MPEG-2.5 layer II, 160
+/// kbit/s at 8 kHz, with padding.
 pub(super) const MAX_FRAME_BYTES: usize = 2881;
 
 /// Version of the standard, which determines sample rates and frame lengths.
@@ -50,8 +51,8 @@ const KBITS: [[u32; 14]; 5] = [
 ];
 
 impl FrameHeader {
-    /// Parses a header. `None`: no sync word, a reserved value, or free format (its frame length is known only from the
-    /// next header).
+    /// Parses a header. `None`: no sync word, a reserved value, or free format (its frame length is
+    /// known only from the next header).
     pub(super) fn parse(bytes: [u8; HEADER_BYTES]) -> Option<Self> {
         let [sync, b1, b2, b3] = bytes;
         if sync != 0xFF || b1 & 0xE0 != 0xE0 {
@@ -91,8 +92,8 @@ impl FrameHeader {
         Some(header)
     }
 
-    /// Frame size in bytes (§2.4.3.1): its bits at that bit rate, rounded down to slots (4 bytes in layer I, else 1), plus
-    /// the padding slot.
+    /// Frame size in bytes (§2.4.3.1): its bits at that bit rate, rounded down to slots (4 bytes in
+    /// layer I, else 1), plus the padding slot.
     fn length(&self, kbits: u32, padding: bool) -> usize {
         let slot = if self.layer == 1 { 4 } else { 1 };
         let slots = self.samples_per_frame() / 8 * kbits * 1000 / (slot * self.sample_rate_hz) + u32::from(padding);
@@ -135,7 +136,8 @@ pub(super) fn header_at(bytes: &[u8], at: usize) -> Option<FrameHeader> {
     FrameHeader::parse(*bytes.get(at..)?.first_chunk()?)
 }
 
-/// Number of consistent headers from `at` on, each at the end of the frame before it; at most `most`.
+/// Number of consistent headers from `at` on, each at the end of the frame before it; at most
+/// `most`.
 pub(super) fn run_length(bytes: &[u8], mut at: usize, most: usize) -> usize {
     let Some(first) = header_at(bytes, at) else { return 0 };
     let mut count = 0;

@@ -1,4 +1,5 @@
-//! Container detection by the first bytes; for anything not supported, an error with what it looks like and what to do.
+//! Container detection by the first bytes; for anything not supported, an error with what it looks
+//! like and what to do.
 
 use super::mpeg::{self, FrameHeader, HEADER_BYTES, MAX_FRAME_BYTES};
 use super::source::Source;
@@ -7,16 +8,16 @@ use crate::error::{Error, Result};
 
 /// Bytes that are searched for MPEG frames after garbage.
 const SCAN_BYTES: usize = 64 * 1024;
-/// Consistent headers in a row that rule out chance: one header fits random bytes about once in 4000 positions, and
-/// each further one, at the position that the last implies and with the same rate and channels, is at least as
-/// improbable.
+/// Consistent headers in a row that rule out chance: one header fits random bytes about once in
+/// 4000 positions, and each further one, at the position that the last implies and with the same
+/// rate and channels, is at least as improbable.
 const SURE_RUN: usize = 4;
 
 /// Ends errors about unsupported formats.
 pub(super) const SUPPORTED: &str = "supported are WAV, MP3, FLAC, Ogg Vorbis and M4A; convert it: ffmpeg -i IN OUT.wav";
 
-/// Detects the container. Leaves the source at its first byte: that of `RIFF`, or that of the first MPEG frame after ID3v2
-/// tags.
+/// Detects the container. Leaves the source at its first byte: that of `RIFF`, or that of the first
+/// MPEG frame after ID3v2 tags.
 pub(super) fn probe(source: &mut Source) -> Result<Container> {
     let first = source.peek(16)?;
     if first.is_empty() {
@@ -35,7 +36,8 @@ pub(super) fn probe(source: &mut Source) -> Result<Container> {
     Err(unknown(source, tags)?)
 }
 
-/// Containers with a magic number. Their coding, and whether this build decodes it, is known when they are opened.
+/// Containers with a magic number. Their coding, and whether this build decodes it, is known when
+/// they are opened.
 fn by_magic(first: &[u8]) -> Option<Container> {
     match first {
         [b'f', b'L', b'a', b'C', ..] => Some(Container::Flac),
@@ -46,8 +48,8 @@ fn by_magic(first: &[u8]) -> Option<Container> {
 }
 
 /// Whether a recording that begins with `first_bytes` (8 or more) should be given to
-/// [`Decoder::from_bytes`](super::Decoder::from_bytes) or as a file, not as a stream: the index of an MP4 or M4A file often comes after
-/// its audio, where a stream cannot reach it.
+/// [`Decoder::from_bytes`](super::Decoder::from_bytes) or as a file, not as a stream: the index of
+/// an MP4 or M4A file often comes after its audio, where a stream cannot reach it.
 pub fn needs_whole_file(first_bytes: &[u8]) -> bool {
     by_magic(first_bytes) == Some(Container::Mp4)
 }
@@ -64,8 +66,8 @@ fn riff_form(first: &[u8]) -> Result<Container> {
     }
 }
 
-/// Skips ID3v2 tags (ID3v2.4 structure §3.1: 10 bytes of header, a size of 4 × 7 bits, an optional footer of 10 bytes).
-/// Returns the number of bytes skipped.
+/// Skips ID3v2 tags (ID3v2.4 structure §3.1: 10 bytes of header, a size of 4 × 7 bits, an optional
+/// footer of 10 bytes). Returns the number of bytes skipped.
 fn skip_id3v2(source: &mut Source) -> Result<u64> {
     while let Some([b'I', b'D', b'3', major, _, flags, s3, s2, s1, s0]) = source.peek_array()? {
         if major == 0xFF || [s3, s2, s1, s0].iter().any(|&b| b > 0x7F) {
@@ -87,8 +89,8 @@ fn skip_id3v2(source: &mut Source) -> Result<u64> {
     Ok(source.position())
 }
 
-/// Whether the source begins with two consistent MPEG frames, or with one of layer III that reaches to the end of the input
-/// or beyond.
+/// Whether the source begins with two consistent MPEG frames, or with one of layer III that reaches
+/// to the end of the input or beyond.
 fn begins_with_frames(source: &mut Source) -> Result<bool> {
     let bytes = source.peek(MAX_FRAME_BYTES + HEADER_BYTES)?;
     Ok(match mpeg::header_at(bytes, 0) {
@@ -126,7 +128,8 @@ fn first_run(bytes: &[u8]) -> Option<usize> {
     (1..bytes.len().min(SCAN_BYTES)).find(|&at| mpeg::run_length(bytes, at, SURE_RUN) == SURE_RUN)
 }
 
-/// Magic numbers of files that are often given to a speech tool, by habit or mistake: offset, bytes, name.
+/// Magic numbers of files that are often given to a speech tool, by habit or mistake: offset,
+/// bytes, name.
 const KNOWN: &[(usize, &[u8], &str)] = &[
     (0, b"RF64", "RF64 (WAV over 4 GB)"),
     (0, b"BW64", "BW64 (WAV over 4 GB)"),
@@ -186,8 +189,8 @@ fn is_free_format(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether the bytes are text: UTF-16 with a byte order mark, or UTF-8 without control characters. A character that is
-/// truncated at the end of the look-ahead does not count against it.
+/// Whether the bytes are text: UTF-16 with a byte order mark, or UTF-8 without control characters.
+/// A character that is truncated at the end of the look-ahead does not count against it.
 fn is_text(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(512)];
     if start.starts_with(b"\xFF\xFE") || start.starts_with(b"\xFE\xFF") {

@@ -1,4 +1,5 @@
-//! Raw PCM and G.711: samples without a header, in a format such as `s16le:8000:1` that the caller states.
+//! Raw PCM and G.711: samples without a header, in a format such as `s16le:8000:1` that the caller
+//! states.
 
 use std::fmt;
 use std::str::FromStr;
@@ -152,7 +153,8 @@ impl RawReader {
         Ok(block.len() / channels)
     }
 
-    /// Refuses samples that are no numbers, a part of a frame at the end, and an input without a frame.
+    /// Refuses samples that are no numbers, a part of a frame at the end, and an input without a
+    /// frame.
     fn check(&mut self, block: &[f32], left_over: usize, frame_bytes: usize) -> Result<()> {
         if let Some(at) = block.iter().position(|x| !x.is_finite()) {
             let frame = self.frames + (at / usize::from(self.format.channels)) as u64;

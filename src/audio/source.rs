@@ -61,7 +61,8 @@ impl Source {
         Self { reader, ahead: Vec::new(), start: 0, position: 0, ended: false }
     }
 
-    /// The file or the bytes, rewound. `Err` returns the source itself: a pipe, or one that was consumed from.
+    /// The file or the bytes, rewound. `Err` returns the source itself: a pipe, or one that was
+    /// consumed from.
     #[cfg(feature = "formats")]
     pub(super) fn into_seekable(mut self) -> Result<Seekable, Self> {
         let rewound = self.position == 0
@@ -82,7 +83,8 @@ impl Source {
         self.position
     }
 
-    /// The next `n` bytes without consuming them; fewer at the end of the stream. Memory grows with `n` alone.
+    /// The next `n` bytes without consuming them; fewer at the end of the stream. Memory grows with
+    /// `n` alone.
     pub(super) fn peek(&mut self, n: usize) -> Result<&[u8]> {
         while self.ahead.len() - self.start < n && !self.ended {
             self.read_more()?;

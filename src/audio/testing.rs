@@ -1,4 +1,5 @@
-//! Helpers for the tests of this layer: a builder of WAV bytes, a decoder to the end, and a seeded generator.
+//! Helpers for the tests of this layer: a builder of WAV bytes, a decoder to the end, and a seeded
+//! generator.
 
 use std::io::Cursor;
 

@@ -1,7 +1,7 @@
 //! Atomic file output: a file appears complete or not at all.
 //!
-//! The content goes to a temporary file in the same folder, which is synced to the disk and then renamed. Used for the
-//! model files of this layer, and by the program for its own outputs.
+//! The content goes to a temporary file in the same folder, which is synced to the disk and then
+//! renamed. Used for the model files of this layer, and by the program for its own outputs.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -13,13 +13,14 @@ use crate::error::{Error, Result};
 
 /// Writes a file atomically: `write` fills a temporary file, which then replaces `path`.
 ///
-/// On any error `path` keeps its content and the temporary file is deleted. An existing file keeps its permissions. A device, a
-/// pipe or a symbolic link (`/dev/stdout`) cannot be replaced and is written directly.
+/// On any error `path` keeps its content and the temporary file is deleted. An existing file keeps
+/// its permissions. A device, a pipe or a symbolic link (`/dev/stdout`) cannot be replaced and is
+/// written directly.
 ///
 /// # Errors
 ///
-/// [`Error::Write`] names `path` for everything that the operating system refuses, also inside `write`; other errors of
-/// `write` are returned unchanged.
+/// [`Error::Write`] names `path` for everything that the operating system refuses, also inside
+/// `write`; other errors of `write` are returned unchanged.
 pub fn write_atomically<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         let file = File::create(path).map_err(|error| not_written(path, error.into()))?;
@@ -38,7 +39,8 @@ pub(super) struct PendingFile<'p> {
 }
 
 impl<'p> PendingFile<'p> {
-    /// Creates the temporary file, with the permissions of the file at `path` or, if there is none, of a new file.
+    /// Creates the temporary file, with the permissions of the file at `path` or, if there is none,
+    /// of a new file.
     pub(super) fn create(path: &'p Path) -> Result<Self> {
         let mut prefix = path.file_name().unwrap_or_default().to_owned();
         prefix.push(".");

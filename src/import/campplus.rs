@@ -1,8 +1,9 @@
-//! `campplus`: checkpoints of 3D-Speaker's CAM++ of any size (published: embeddings of 192 or 512 values).
+//! `campplus`: checkpoints of 3D-Speaker's CAM++ of any size (published: embeddings of 192 or 512
+//! values).
 //!
-//! Sizes follow from the tensors' shapes. Constants that no shape states are those of 3D-Speaker's code: a stride of 2,
-//! dilations of 1, 2, 2 …, segments of 100 frames, batch norm with 1e-5, and Kaldi fbank of 80 bands minus its mean over
-//! time.
+//! Sizes follow from the tensors' shapes. Constants that no shape states are those of 3D-Speaker's
+//! code: a stride of 2, dilations of 1, 2, 2 …, segments of 100 frames, batch norm with 1e-5, and
+//! Kaldi fbank of 80 bands minus its mean over time.
 
 use std::path::Path;
 

@@ -14,9 +14,11 @@ pub enum Kind {
     CamPlusPlus,
     /// `speechbrain-xvector`: `embedding_model.ckpt` of SpeechBrain's x-vector network.
     SpeechBrainXVector,
-    /// `kaldi-xvector`: `final.raw` of Kaldi's nnet3 recipes, and optionally their `mfcc.conf` and `vad.conf`.
+    /// `kaldi-xvector`: `final.raw` of Kaldi's nnet3 recipes, and optionally their `mfcc.conf` and
+    /// `vad.conf`.
     KaldiXVector,
-    /// `wavlm`: WavLM's files by Hugging Face's transformers, or a checkpoint of its original release.
+    /// `wavlm`: WavLM's files by Hugging Face's transformers, or a checkpoint of its original
+    /// release.
     WavLm,
 }
 
@@ -38,8 +40,8 @@ impl Kind {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] for a number of files that the kind does not have; otherwise the reader's error, with the file's
-    /// name.
+    /// [`Error::Usage`] for a number of files that the kind does not have; otherwise the reader's
+    /// error, with the file's name.
     pub fn read(self, files: &[PathBuf]) -> Result<ImportedNetwork> {
         match (self, files) {
             (Self::CamPlusPlus, [file]) => campplus::read(file),

@@ -15,7 +15,8 @@
 //! | `model_file` | model files: loaded for a check, then written atomically |
 //! | `atomic_file` | a file that appears complete or not at all |
 //!
-//! The result is a *representation*: a network without heads, which computes embeddings. Heads are trained on these.
+//! The result is a *representation*: a network without heads, which computes embeddings. Heads are
+//! trained on these.
 
 mod atomic_file;
 mod campplus;

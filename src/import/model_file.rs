@@ -1,4 +1,5 @@
-//! Model files: manifest and tensors of an imported network as one safetensors file, loaded once before it appears.
+//! Model files: manifest and tensors of an imported network as one safetensors file, loaded once
+//! before it appears.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -96,7 +97,8 @@ fn manifest(kind: Kind, network: &ImportedNetwork, sha256: &str) -> Value {
     })
 }
 
-/// JSON header of a safetensors file, padded with spaces so that the tensors begin at a multiple of 8 bytes.
+/// JSON header of a safetensors file, padded with spaces so that the tensors begin at a multiple of
+/// 8 bytes.
 fn header(tensors: &BTreeMap<&str, &Tensor>, manifest: &Value) -> Result<Vec<u8>> {
     let failed = |error: &dyn std::fmt::Display| Error::malformed("model file", error.to_string());
     let mut at = 0;

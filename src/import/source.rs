@@ -16,8 +16,8 @@ use crate::nn::weights::{hex, open_regular, read_file};
 /// Licence in the manifest if the file is not a published one.
 pub(super) const NO_LICENCE: &str = "that of the imported file, which states none";
 
-/// A source file and its checksum. The bytes of a checkpoint are held in memory; a safetensors file is read tensor by
-/// tensor.
+/// A source file and its checksum. The bytes of a checkpoint are held in memory; a safetensors file
+/// is read tensor by tensor.
 pub(super) struct Source<'p> {
     path: &'p Path,
     checkpoint: Option<Vec<u8>>,
@@ -90,7 +90,8 @@ impl Origin {
         Ok(Self { file: file_name(path).into_owned(), sha256 })
     }
 
-    /// Name, licence and the manifest's `data`: those of the published network if this is its file, else by the file's name.
+    /// Name, licence and the manifest's `data`: those of the published network if this is its file,
+    /// else by the file's name.
     pub(super) fn describe(self, published: Option<&Published>) -> (String, String, Map<String, Value>) {
         let data = Map::from_iter([("file".into(), json!(self.file)), ("file sha256".into(), json!(self.sha256))]);
         match published.filter(|published| published.sha256 == self.sha256) {
@@ -108,7 +109,8 @@ impl Origin {
 ///
 /// # Errors
 ///
-/// Those of [`Checkpoint::from_bytes`] and [`Checkpoint::state_dict`], or of [`Weights::from_bytes`].
+/// Those of [`Checkpoint::from_bytes`] and [`Checkpoint::state_dict`], or of
+/// [`Weights::from_bytes`].
 pub fn state_dict(bytes: &[u8]) -> Result<Weights<'_>> {
     if torch::is_checkpoint(bytes) { Checkpoint::from_bytes(bytes)?.state_dict() } else { Weights::from_bytes(bytes) }
 }

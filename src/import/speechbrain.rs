@@ -1,4 +1,5 @@
-//! `speechbrain-xvector`: SpeechBrain's `Xvector`, such as `embedding_model.ckpt` of spkrec-xvect-voxceleb.
+//! `speechbrain-xvector`: SpeechBrain's `Xvector`, such as `embedding_model.ckpt` of
+//! spkrec-xvect-voxceleb.
 //!
 //! ```text
 //! fbank of 24 bands, minus each band's mean over the recording
@@ -7,9 +8,9 @@
 //!   ─ linear                                                                              blocks.16 ─▶ [512]
 //! ```
 //!
-//! Channels, kernels and bands follow from the tensors' shapes; the dilations are 1, 2, 3, 1, 1. SpeechBrain adds 1e-5 to
-//! each standard deviation, which is folded into the last bias here, and random noise of 1e-5 to 9e-5 to each mean,
-//! which is left out.
+//! Channels, kernels and bands follow from the tensors' shapes; the dilations are 1, 2, 3, 1, 1.
+//! SpeechBrain adds 1e-5 to each standard deviation, which is folded into the last bias here, and
+//! random noise of 1e-5 to 9e-5 to each mean, which is left out.
 
 use std::path::Path;
 
@@ -87,8 +88,8 @@ fn convert(weights: &mut Weights<'_>) -> Result<Converted> {
     Ok((inputs.unwrap_or_default(), recipe, tensors))
 }
 
-/// Bias of the embedding layer with the pooling's constant: `b + W · (0, …, 0, ε, …, ε)`, because the standard deviations
-/// are the second half of the pooled vector.
+/// Bias of the embedding layer with the pooling's constant: `b + W · (0, …, 0, ε, …, ε)`, because
+/// the standard deviations are the second half of the pooled vector.
 fn with_pooling_eps(weight: &Tensor, bias: Tensor) -> Tensor {
     let (shape, mut bias) = (bias.shape().to_vec(), bias.into_values());
     let pooled = weight.values().len() / bias.len().max(1);

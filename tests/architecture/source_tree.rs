@@ -1,11 +1,13 @@
 //! The module tree of `src`: which file defines a name, and which names each file uses.
 //!
-//! Files are split into tokens by `proc-macro2`, so comments, doc comments and string literals contribute nothing. From
-//! the tokens come modules (`mod x;` and `mod x { … }`), definitions (`fn`, `struct`, …), imports and re-exports (`use`),
-//! and every path with `::` in the code. A path is followed through imports and re-exports to the file that defines
-//! its first item; what follows (a variant, an associated function) belongs to that item.
+//! Files are split into tokens by `proc-macro2`, so comments, doc comments and string literals
+//! contribute nothing. From the tokens come modules (`mod x;` and `mod x { … }`), definitions
+//! (`fn`, `struct`, …), imports and re-exports (`use`), and every path with `::` in the code. A
+//! path is followed through imports and re-exports to the file that defines its first item; what
+//! follows (a variant, an associated function) belongs to that item.
 //!
-//! Limits: types are not inferred. A method call, and an inherent `impl` of a type of another file, are not seen.
+//! Limits: types are not inferred. A method call, and an inherent `impl` of a type of another file,
+//! are not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -88,7 +90,8 @@ impl SourceTree {
         tree
     }
 
-    /// A tree in memory, for tests of this reader: the text of `lib.rs`, in which each `mod x { … }` stands for a file.
+    /// A tree in memory, for tests of this reader: the text of `lib.rs`, in which each
+    /// `mod x { … }` stands for a file.
     pub(super) fn of_text(text: &str) -> Self {
         let mut tree = Self { modules: Vec::new() };
         tree.read_root(Path::new(""), "lib.rs", text);
@@ -174,7 +177,8 @@ impl SourceTree {
         child
     }
 
-    /// Whether a path that begins with `head` can be one of this repository when written in `module`.
+    /// Whether a path that begins with `head` can be one of this repository when written in
+    /// `module`.
     fn knows(&self, module: usize, head: &str) -> bool {
         let module = &self.modules[module];
         matches!(head, "crate" | "self" | "super" | "persona_engine")
@@ -182,7 +186,8 @@ impl SourceTree {
             || module.imports.contains_key(head)
     }
 
-    /// The start of a path: the module reached by `crate`, `self`, `super` and `persona_engine`, and the segments left.
+    /// The start of a path: the module reached by `crate`, `self`, `super` and `persona_engine`,
+    /// and the segments left.
     fn start<'s>(&self, from: usize, segments: &'s [String]) -> (usize, &'s [String], bool) {
         let (mut at, mut rest, mut explicit) = (from, segments, false);
         while let Some((head, tail)) = rest.split_first() {
@@ -211,7 +216,7 @@ impl SourceTree {
             if is_last && module.items.contains(name) {
                 return Some(Target::Item(at, name.clone()));
             }
-            // `pub use residual::residual` beside `mod residual`: the last segment is the item
+            // `pub use residual::residual` next to `mod residual`: the last segment is the item
             if let Some(import) = module.imports.get(name).filter(|_| is_last || !module.children.contains_key(name)) {
                 match self.resolve(at, import, hops + 1)? {
                     Target::Module(child) => at = child,
@@ -266,7 +271,8 @@ impl Reader<'_> {
         self.walk(tokens, true, self.tree.modules[self.module].is_test);
     }
 
-    /// Tokens at one depth. `is_top`: directly in the module, where definitions are names of the module.
+    /// Tokens at one depth. `is_top`: directly in the module, where definitions are names of the
+    /// module.
     fn walk(&mut self, tokens: TokenStream, is_top: bool, is_test: bool) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let (mut i, mut test_item, mut is_public) = (0, false, false);

@@ -60,8 +60,8 @@ pub(super) fn open(source: Source, container: Container) -> Result<(Box<dyn Form
     Ok((format, track))
 }
 
-/// A seekable source for MP4, whose index may come after its audio; a stream for everything else. The flag is true if
-/// it can seek.
+/// A seekable source for MP4, whose index may come after its audio; a stream for everything else.
+/// The flag is true if it can seek.
 fn media(source: Source, container: Container) -> (bool, Box<dyn MediaSource>) {
     let whole = container == Container::Mp4;
     match source.into_seekable() {

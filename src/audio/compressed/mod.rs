@@ -1,7 +1,7 @@
 //! FLAC, Ogg Vorbis and M4A (AAC-LC, ALAC) decoder on symphonia's demultiplexers and decoders.
 //!
-//! symphonia silently skips damage: it drops damaged FLAC frames and Ogg pages. Here every gap is an error, detected by
-//! what the containers themselves state:
+//! symphonia silently skips damage: it drops damaged FLAC frames and Ogg pages. Here every gap is
+//! an error, detected by what the containers themselves state:
 //!
 //! | container | verified |
 //! |---|---|
@@ -9,10 +9,10 @@
 //! | Ogg | each page's position; the last page; a single stream |
 //! | M4A | every packet of the index |
 //!
-//! **Start of the audio.** FLAC and ALAC are exact. Vorbis is trimmed to the samples that its pages count. AAC is not
-//! trimmed (symphonia reads no edit lists): the encoder's priming remains, 1024 to 2112 samples of near silence at the
-//! start, and up to 1023 at the end. Of HE-AAC the AAC-LC core is decoded if the file signals it; otherwise the file is
-//! refused.
+//! **Start of the audio.** FLAC and ALAC are exact. Vorbis is trimmed to the samples that its pages
+//! count. AAC is not trimmed (symphonia reads no edit lists): the encoder's priming remains, 1024
+//! to 2112 samples of near silence at the start, and up to 1023 at the end. Of HE-AAC the AAC-LC
+//! core is decoded if the file signals it; otherwise the file is refused.
 //!
 //! A panic of the dependency becomes an error (none of 60,000 damaged files panicked).
 
@@ -42,7 +42,8 @@ pub(super) struct CompressedReader {
     /// Interleaved samples of the last packet, of which the first `returned` were returned already.
     packet: Vec<f32>,
     returned: usize,
-    /// Expected start of the next packet, in the container's time base. `None` before the first packet.
+    /// Expected start of the next packet, in the container's time base. `None` before the first
+    /// packet.
     expected: Option<i64>,
     /// Number of frames decoded so far.
     decoded: u64,
@@ -52,7 +53,8 @@ pub(super) struct CompressedReader {
 }
 
 impl CompressedReader {
-    /// Reads the headers and the first packet with audio. The source must be at the container's first byte.
+    /// Reads the headers and the first packet with audio. The source must be at the container's
+    /// first byte.
     pub(super) fn new(source: Source, container: Container, limits: &Limits) -> Result<(Self, Spec)> {
         let name = container.name();
         let (format, track) = guarded(name, || media::open(source, container))??;
@@ -100,7 +102,8 @@ impl CompressedReader {
         Ok(block.len() / channels)
     }
 
-    /// Decodes the next packet to `packet`. Sets `ended` at the end of the stream, or at damage that is accepted.
+    /// Decodes the next packet to `packet`. Sets `ended` at the end of the stream, or at damage
+    /// that is accepted.
     fn next_packet(&mut self) -> Result<()> {
         self.packet.clear();
         self.returned = 0;
@@ -137,7 +140,8 @@ impl CompressedReader {
         }
     }
 
-    /// Whether frames or pages are missing before a packet. An MP4 index has no gaps; Vorbis' first packet has no length.
+    /// Whether frames or pages are missing before a packet. An MP4 index has no gaps; Vorbis' first
+    /// packet has no length.
     fn has_gap(&self, begins: i64) -> bool {
         let has_positions = matches!(self.spec.container, Container::Flac | Container::Ogg);
         has_positions && self.decoded > 0 && self.expected.is_some_and(|expected| begins > expected)
@@ -179,7 +183,8 @@ impl CompressedReader {
         Ok(())
     }
 
-    /// Ends a damaged stream: an error, or a warning if truncated input is accepted and there was audio before.
+    /// Ends a damaged stream: an error, or a warning if truncated input is accepted and there was
+    /// audio before.
     fn stop(&mut self, problem: &str) -> Result<()> {
         self.ended = true;
         self.packet.clear();

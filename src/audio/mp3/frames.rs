@@ -1,4 +1,5 @@
-//! Iteration over MPEG frames: each must begin where the one before ends. Nothing is skipped or guessed.
+//! Iteration over MPEG frames: each must begin where the one before ends. Nothing is skipped or
+//! guessed.
 
 use crate::audio::mpeg::{FrameHeader, HEADER_BYTES};
 use crate::audio::source::Source;
@@ -18,7 +19,8 @@ pub(super) enum Next {
     Damage(String),
 }
 
-/// Reads the header of the next frame, number `index`, which must belong to the same stream as `first`.
+/// Reads the header of the next frame, number `index`, which must belong to the same stream as
+/// `first`.
 pub(super) fn next(source: &mut Source, first: &FrameHeader, index: u64) -> Result<Next> {
     let at = source.position();
     let head = source.peek(HEADER_BYTES)?;
@@ -50,7 +52,8 @@ fn describe(header: &FrameHeader) -> String {
     format!("{} at {} Hz with {} channel(s)", header.codec(), header.sample_rate_hz, header.channels)
 }
 
-/// What is not a frame: tags (ID3v1, APEv2, Lyrics3, a late ID3v2) and zeros end the stream; anything else is damage.
+/// What is not a frame: tags (ID3v1, APEv2, Lyrics3, a late ID3v2) and zeros end the stream;
+/// anything else is damage.
 fn between_frames(source: &mut Source, index: u64) -> Result<Next> {
     let at = source.position();
     let bytes = source.peek(8)?;

@@ -1,13 +1,15 @@
 //! MP3 decoder: MPEG frames to samples, with the encoder's delay and padding removed.
 //!
-//! Frames and tag are parsed here, because demultiplexers silently resynchronise after damage. symphonia decodes one
-//! complete, validated frame at a time; `Cargo.toml` says why this decoder was chosen.
+//! Frames and tag are parsed here, because demultiplexers silently resynchronise after damage.
+//! symphonia decodes one complete, validated frame at a time; `Cargo.toml` says why this decoder
+//! was chosen.
 //!
-//! Without a LAME tag (a stream, or frames too small to hold one) the delay is unknown: nothing is removed, as in ffmpeg, and
-//! the audio begins about 1100 samples late.
+//! Without a LAME tag (a stream, or frames too small to hold one) the delay is unknown: nothing is
+//! removed, as in ffmpeg, and the audio begins about 1100 samples late.
 //!
-//! Layers I and II, free format, and streams that change rate or channels are refused. If a stream begins in the middle
-//! of a recording, its first frames refer to bits that are missing and decode to silence.
+//! Layers I and II, free format, and streams that change rate or channels are refused. If a stream
+//! begins in the middle of a recording, its first frames refer to bits that are missing and decode
+//! to silence.
 
 mod frames;
 mod tag;
@@ -100,7 +102,8 @@ impl Mp3Reader {
         Ok(0)
     }
 
-    /// Decodes one MPEG frame and returns its number of samples per channel: 0 for delay or padding alone, and at the end.
+    /// Decodes one MPEG frame and returns its number of samples per channel: 0 for delay or padding
+    /// alone, and at the end.
     fn step(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         match frames::next(&mut self.source, &self.first, self.index)? {
             Next::Frame(header) => {
@@ -139,7 +142,8 @@ impl Mp3Reader {
         Ok(Some(format!("MPEG frame {} at byte {at} is damaged ({problem})", self.index)))
     }
 
-    /// Removes delay and padding from the block of the last frame. Returns the number of frames left.
+    /// Removes delay and padding from the block of the last frame. Returns the number of frames
+    /// left.
     fn trim(&mut self, block: &mut Vec<f32>) -> usize {
         let channels = usize::from(self.first.channels);
         let frames = block.len() / channels;
@@ -153,7 +157,8 @@ impl Mp3Reader {
         kept
     }
 
-    /// Ends a damaged stream: an error, or a warning if truncated input is accepted and there was audio before.
+    /// Ends a damaged stream: an error, or a warning if truncated input is accepted and there was
+    /// audio before.
     fn stop(&mut self, problem: &str) -> Result<()> {
         self.ended = true;
         if self.accept_truncated && self.returned > 0 {
@@ -163,7 +168,8 @@ impl Mp3Reader {
         Err(frames::damaged(problem))
     }
 
-    /// At the end of the stream, verifies the number of frames that the tag states, and that there was any audio.
+    /// At the end of the stream, verifies the number of frames that the tag states, and that there
+    /// was any audio.
     fn check_count(&mut self) -> Result<()> {
         if let Some(problem) = self.count_problem() {
             return self.stop(&problem);
@@ -174,8 +180,8 @@ impl Mp3Reader {
         Ok(())
     }
 
-    /// Compares the number of frames with the tag's. Encoders unrelated to LAME may count the tag's own frame too, so that one
-    /// less is accepted from them.
+    /// Compares the number of frames with the tag's. Encoders unrelated to LAME may count the tag's
+    /// own frame too, so that one less is accepted from them.
     fn count_problem(&self) -> Option<String> {
         let tag = self.tag?;
         let (promised, there) = (u64::from(tag.frames?), self.index);

@@ -1,5 +1,5 @@
-//! Xing, Info and VBRI tags: a first MPEG frame without audio that states the number of frames, and in the LAME extension
-//! the number of samples that the encoder added at both ends.
+//! Xing, Info and VBRI tags: a first MPEG frame without audio that states the number of frames, and
+//! in the LAME extension the number of samples that the encoder added at both ends.
 //!
 //! ```text
 //! Xing/Info, after the side information:             VBRI, 32 bytes after the header:
@@ -12,17 +12,20 @@
 //! +21  delay 12 bits, padding 12 bits (samples)
 //! ```
 //!
-//! All numbers are big-endian. Source: the LAME project's "MP3 Info Tag revision 1", and its VbrTag.c.
+//! All numbers are big-endian. Source: the LAME project's "MP3 Info Tag revision 1", and its
+//! VbrTag.c.
 
 use crate::audio::mpeg::{FrameHeader, HEADER_BYTES, Version};
 
-/// Delay of a layer III decoder in samples: 528 of the filter banks and one more, as LAME counts it.
+/// Delay of a layer III decoder in samples: 528 of the filter banks and one more, as LAME counts
+/// it.
 const DECODER_DELAY: u64 = 529;
 
 /// Contents of the tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tag {
-    /// Number of MPEG frames after the tag's own. `None` also for 0, which means that the writer never filled it in.
+    /// Number of MPEG frames after the tag's own. `None` also for 0, which means that the writer
+    /// never filled it in.
     pub(super) frames: Option<u32>,
     /// Samples per channel that the encoder added before and after the audio, by its own count.
     pub(super) delay_and_padding: Option<(u16, u16)>,
@@ -49,7 +52,8 @@ impl Tag {
             .or_else(|| vbri(frame.get(HEADER_BYTES + 32..)?))
     }
 
-    /// Samples to remove, if each MPEG frame has `samples_per_frame`. Nothing without the LAME extension.
+    /// Samples to remove, if each MPEG frame has `samples_per_frame`. Nothing without the LAME
+    /// extension.
     pub(super) fn trim(&self, samples_per_frame: u32) -> Trim {
         let Some((delay, padding)) = self.delay_and_padding else { return Trim { skip: 0, keep: None } };
         let skip = u64::from(delay) + DECODER_DELAY;
@@ -59,7 +63,8 @@ impl Tag {
     }
 }
 
-/// Size of layer III's side information in bytes; it follows the header and the CRC (ISO/IEC 11172-3 §2.4.1.7).
+/// Size of layer III's side information in bytes; it follows the header and the CRC (ISO/IEC
+/// 11172-3 §2.4.1.7).
 fn side_info_bytes(header: &FrameHeader) -> usize {
     match (header.version, header.channels) {
         (Version::Mpeg1, 1) => 17,
@@ -103,7 +108,8 @@ fn vbri(tag: &[u8]) -> Option<Tag> {
 mod tests {
     use super::*;
 
-    /// A 144-byte frame of MPEG-2 layer III, 16 kHz mono, with `tag` after its 9 bytes of side information.
+    /// A 144-byte frame of MPEG-2 layer III, 16 kHz mono, with `tag` after its 9 bytes of side
+    /// information.
     fn frame(tag: &[u8]) -> (FrameHeader, Vec<u8>) {
         let mut bytes = vec![0; 144];
         bytes[..4].copy_from_slice(&[0xFF, 0xF3, 0x48, 0xC0]);

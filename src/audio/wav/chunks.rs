@@ -1,4 +1,5 @@
-//! RIFF chunks up to the samples. A chunk is an identifier, a length, that many bytes, and a padding byte if these are odd.
+//! RIFF chunks up to the samples. A chunk is an identifier, a length, that many bytes, and a
+//! padding byte if these are odd.
 
 use super::format::{FMT_BYTES, Format};
 use crate::audio::limits::Limits;
@@ -14,11 +15,13 @@ pub(super) enum Extent {
     ToTheEnd,
 }
 
-/// Lengths that mean "not known yet": 0 (a recorder that was interrupted), 0xFFFF_FFFF (ffmpeg into a pipe) and
-/// 0x7FFF_F000 (espeak-ng into a pipe). A true length of exactly these values would be 0, 4 or 2 GiB.
+/// Lengths that mean "not known yet": 0 (a recorder that was interrupted), 0xFFFF_FFFF (ffmpeg into
+/// a pipe) and 0x7FFF_F000 (espeak-ng into a pipe). A true length of exactly these values would be
+/// 0, 4 or 2 GiB.
 const UNKNOWN_LENGTHS: [u32; 3] = [0, u32::MAX, 0x7FFF_F000];
 
-/// Chunks that may follow the samples. After a `data` chunk of length 0, one of these means that there are no samples.
+/// Chunks that may follow the samples. After a `data` chunk of length 0, one of these means that
+/// there are no samples.
 const FOLLOWERS: [&[u8; 4]; 9] = [b"LIST", b"fact", b"cue ", b"bext", b"smpl", b"PEAK", b"id3 ", b"iXML", b"JUNK"];
 
 /// Reads chunks from the first byte of `RIFF` on. Leaves the source at the first sample.

@@ -1,4 +1,5 @@
-//! The `fmt ` chunk: coding, channels, bytes per frame (RIFF 1991; WAVEFORMATEXTENSIBLE, Microsoft 2001).
+//! The `fmt ` chunk: coding, channels, bytes per frame (RIFF 1991; WAVEFORMATEXTENSIBLE, Microsoft
+//! 2001).
 //!
 //! ```text
 //! 0  tag u16             1 PCM, 3 float, 6 A-law, 7 µ-law, 0xFFFE extensible
@@ -23,7 +24,8 @@ const EXTENSIBLE: u16 = 0xFFFE;
 const GUID_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 const CONVERT: &str = "convert it: ffmpeg -i IN -c:a pcm_s16le OUT.wav";
 
-/// Sample coding. Integers wider than 8 bits and floats are little-endian; 8-bit integers are unsigned.
+/// Sample coding. Integers wider than 8 bits and floats are little-endian; 8-bit integers are
+/// unsigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::audio) enum Coding {
     /// Integer in a container of `bytes`, whose upper `valid_bits` hold the sample.
@@ -139,8 +141,9 @@ impl Fields {
         )))
     }
 
-    /// Checks the byte rate, which repeats two other fields. 0 is common and harmless; any other contradiction may mean that
-    /// the sample rate is the wrong field, which would shift every pitch, and is refused.
+    /// Checks the byte rate, which repeats two other fields. 0 is common and harmless; any other
+    /// contradiction may mean that the sample rate is the wrong field, which would shift every
+    /// pitch, and is refused.
     fn check_byte_rate(&self) -> Result<Option<String>> {
         let expected = u64::from(self.sample_rate_hz) * u64::from(self.block_align);
         match self.bytes_per_second {

@@ -1,14 +1,15 @@
 //! WAV decoder: from the first chunk to blocks of samples.
 //!
-//! Why not a library? WAV is the format of most recordings, and the one that every build reads; what is wrong with such a file
-//! must be found and said exactly. As of their sources:
+//! Why not a library? WAV is the format of most recordings, and the one that every build reads;
+//! what is wrong with such a file must be found and said exactly. As of their sources:
 //!
-//! - hound 3.5.1 does not skip the padding byte of an odd chunk, has neither A-law nor µ-law, takes a data length of 0 or
-//!   0xFFFF_FFFF literally, refuses a byte rate of 0, and reports a truncated file as "not enough bytes". On the files
-//!   that it reads, a test compares its samples with ours.
-//! - symphonia-format-riff 0.6 recognises 0xFFFF_FFFF alone as an open length, only logs a block align that contradicts
-//!   the other fields, ignores a wrong byte rate and the bytes of an incomplete last frame, and refuses G.711 unless
-//!   its fmt chunk has 18 bytes, and more than 26 channels. It does not detect right-justified samples.
+//! - hound 3.5.1 does not skip the padding byte of an odd chunk, has neither A-law nor µ-law, takes
+//!   a data length of 0 or 0xFFFF_FFFF literally, refuses a byte rate of 0, and reports a truncated
+//!   file as "not enough bytes". On the files that it reads, a test compares its samples with ours.
+//! - symphonia-format-riff 0.6 recognises 0xFFFF_FFFF alone as an open length, only logs a block
+//!   align that contradicts the other fields, ignores a wrong byte rate and the bytes of an
+//!   incomplete last frame, and refuses G.711 unless its fmt chunk has 18 bytes, and more than 26
+//!   channels. It does not detect right-justified samples.
 
 mod chunks;
 pub(super) mod format;

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 
 /// Decodes whole samples and appends them to `out`; an incomplete last sample is ignored.
 ///
-/// Integers are divided by 2^(bits-1) of their container; 8-bit ones are unsigned, with silence at 128. NaN and infinity
-/// are passed on, for the caller knows their frame.
+/// Integers are divided by 2^(bits-1) of their container; 8-bit ones are unsigned, with silence at
+/// 128. NaN and infinity are passed on, for the caller knows their frame.
 pub(in crate::audio) fn decode(coding: Coding, bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
     match coding {
         Coding::Int { bytes: width, valid_bits } => {
@@ -42,8 +42,9 @@ fn i24_from_le_bytes([low, middle, high]: [u8; 3]) -> i32 {
 
 /// Refuses samples that are right-justified in their container.
 ///
-/// The standard left-justifies them. Right-justified ones would come out 2^(container - valid) times too quiet. The only
-/// sign is that bits below the valid ones are set while every sample fits into the valid bits alone.
+/// The standard left-justifies them. Right-justified ones would come out 2^(container - valid)
+/// times too quiet. The only sign is that bits below the valid ones are set while every sample fits
+/// into the valid bits alone.
 fn check_justification(bytes: &[u8], width: u16, valid_bits: u16) -> Result<()> {
     let spare = 8 * width - valid_bits;
     let (low, half) = ((1_i64 << spare) - 1, 1_i64 << (valid_bits - 1));

@@ -7,7 +7,8 @@ use super::reader::Reader;
 use crate::error::{Error, Result};
 use crate::nn::Tensor;
 
-/// Component types of Kaldi's x-vector recipes (SRE16, VoxCeleb). A tag has one meaning in all of them.
+/// Component types of Kaldi's x-vector recipes (SRE16, VoxCeleb). A tag has one meaning in all of
+/// them.
 const KNOWN: &[&str] = &[
     "NaturalGradientAffineComponent",
     "AffineComponent",

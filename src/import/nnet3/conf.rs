@@ -1,12 +1,13 @@
-//! Front-end of a Kaldi network: features by an `mfcc.conf` or by the recipe with the same number of coefficients, energy
-//! VAD by a `vad.conf` or as in the recipes.
+//! Front-end of a Kaldi network: features by an `mfcc.conf` or by the recipe with the same number
+//! of coefficients, energy VAD by a `vad.conf` or as in the recipes.
 
 use serde_json::{Value, json};
 
 use super::errors::{brief, malformed};
 use crate::error::{Error, Result};
 
-/// Length in frames of the sliding window whose mean both recipes subtract (`apply-cmvn-sliding --center=true --cmn-window=300`).
+/// Length in frames of the sliding window whose mean both recipes subtract
+/// (`apply-cmvn-sliding --center=true --cmn-window=300`).
 const CMN_WINDOW: usize = 300;
 
 /// `conf/mfcc.conf` of the VoxCeleb recipe (egs/voxceleb/v2).
@@ -26,7 +27,8 @@ pub(super) fn of_recipe(dim: usize) -> Result<Value> {
     }
 }
 
-/// The manifest's `frontend` of an `mfcc.conf`, whose lines are `--key=value`; Kaldi's defaults for the rest; no dither.
+/// The manifest's `frontend` of an `mfcc.conf`, whose lines are `--key=value`; Kaldi's defaults for
+/// the rest; no dither.
 pub(super) fn frontend(conf: &str, dim: usize) -> Result<Value> {
     let mut recipe = defaults();
     options(conf).try_for_each(|line| set(&mut recipe, line, of_mfcc))?;
@@ -54,7 +56,8 @@ pub(super) fn vad(conf: &str) -> Result<Value> {
     Ok(recipe)
 }
 
-/// The manifest's `frontend.vad` of both recipes (`conf/vad.conf` of egs/voxceleb/v2 and egs/sre16/v2).
+/// The manifest's `frontend.vad` of both recipes (`conf/vad.conf` of egs/voxceleb/v2 and
+/// egs/sre16/v2).
 pub(super) fn vad_of_recipe() -> Value {
     json!({
         "vad_energy_threshold": 5.5, "vad_energy_mean_scale": 0.5, "vad_frames_context": 2, "vad_proportion_threshold": 0.12,
@@ -79,7 +82,8 @@ fn defaults() -> Value {
     })
 }
 
-/// Sets the option of a line. `place` is the JSON pointer of a key's value, empty for one without effect.
+/// Sets the option of a line. `place` is the JSON pointer of a key's value, empty for one without
+/// effect.
 fn set(recipe: &mut Value, line: &str, place: fn(&str) -> Option<&'static str>) -> Result<()> {
     let unread = || malformed(format!("`{}` is not a line of an mfcc.conf or vad.conf", brief(line)));
     let (key, value) = line.strip_prefix("--").and_then(|line| line.split_once('=')).ok_or_else(unread)?;

@@ -15,7 +15,8 @@ pub(super) struct Input {
     pub(super) context: Vec<i32>,
 }
 
-/// Parses a descriptor of `Append`, `Offset` and `Round`. `Round(x, n)` concerns only which frames are computed and equals `x`.
+/// Parses a descriptor of `Append`, `Offset` and `Round`. `Round(x, n)` concerns only which frames
+/// are computed and equals `x`.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! `kaldi-xvector`: x-vector networks of Kaldi's nnet3 (`final.raw`, binary or text), as trained by the SRE16 and VoxCeleb
-//! recipes.
+//! `kaldi-xvector`: x-vector networks of Kaldi's nnet3 (`final.raw`, binary or text), as trained by
+//! the SRE16 and VoxCeleb recipes.
 //!
 //! ```text
 //! <Nnet3>
@@ -10,14 +10,16 @@
 //! <NumComponents> n  <ComponentName> tdnn1.affine <NaturalGradientAffineComponent> … </NaturalGradientAffineComponent> … </Nnet3>
 //! ```
 //!
-//! The embedding is the affine map after the statistics pooling, `tdnn6.affine` in the recipes; later components are read
-//! and dropped. From there the network is traced back to its input through layers of affine map, ReLU and batch
-//! norm. Batch norm is in test mode, as `nnet3-xvector-compute` sets it.
+//! The embedding is the affine map after the statistics pooling, `tdnn6.affine` in the recipes;
+//! later components are read and dropped. From there the network is traced back to its input
+//! through layers of affine map, ReLU and batch norm. Batch norm is in test mode, as
+//! `nnet3-xvector-compute` sets it.
 //!
-//! A `final.raw` does not state its features: the recipe's `mfcc.conf` does, and its `vad.conf` states which of their
-//! frames the network processes.
+//! A `final.raw` does not state its features: the recipe's `mfcc.conf` does, and its `vad.conf`
+//! states which of their frames the network processes.
 //!
-//! Source: Kaldi's `nnet3/nnet-nnet`, `nnet-simple-component`, `nnet-normalize-component`, `nnet-general-component`.
+//! Source: Kaldi's `nnet3/nnet-nnet`, `nnet-simple-component`, `nnet-normalize-component`,
+//! `nnet-general-component`.
 
 mod component;
 mod conf;

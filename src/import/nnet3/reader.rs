@@ -9,8 +9,8 @@
 //! | vector | `FV `, its length, 4 bytes each (`DV `: 8) | ` [ 1 2 3 ]` |
 //! | matrix | `FM `, rows, columns, row by row (`DM `) | ` [` a line a row `]` |
 //!
-//! Source: Kaldi's `base/io-funcs`, `matrix/kaldi-vector`, `matrix/kaldi-matrix`. Nothing is allocated
-//! before its bytes are present.
+//! Source: Kaldi's `base/io-funcs`, `matrix/kaldi-vector`, `matrix/kaldi-matrix`. Nothing is
+//! allocated before its bytes are present.
 
 use std::str::FromStr;
 
@@ -188,7 +188,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Parses `[`, lines of numbers, `]`. Returns the numbers and the number of lines, which must be equally long.
+    /// Parses `[`, lines of numbers, `]`. Returns the numbers and the number of lines, which must
+    /// be equally long.
     fn rows(&mut self) -> Result<(Vec<f32>, usize)> {
         self.expect("[")?;
         let end = self.rest().iter().position(|b| *b == b']').ok_or_else(|| self.wrong("`[` without `]`"))?;

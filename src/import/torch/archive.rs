@@ -1,4 +1,5 @@
-//! Zip archive of a checkpoint: `NAME/data.pkl`, the storages `NAME/data/0` and so on, `NAME/byteorder`, all uncompressed.
+//! Zip archive of a checkpoint: `NAME/data.pkl`, the storages `NAME/data/0` and so on,
+//! `NAME/byteorder`, all uncompressed.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,8 @@ impl<'a> Archive<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for bytes that are not a complete archive with a `data.pkl`, [`Error::Limit`] for too many files.
+    /// [`Error::Malformed`] for bytes that are not a complete archive with a `data.pkl`,
+    /// [`Error::Limit`] for too many files.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self> {
         let zip = ZipArchive::from_slice(bytes).map_err(|error| {
             malformed(format!("{error}: the file is truncated, or not a zip archive; copy it again"))
@@ -60,7 +62,8 @@ impl<'a> Archive<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a file that is missing, truncated or damaged, [`Error::Unsupported`] for a compressed or encrypted one.
+    /// [`Error::Malformed`] for a file that is missing, truncated or damaged,
+    /// [`Error::Unsupported`] for a compressed or encrypted one.
     pub(super) fn read(&self, name: &str) -> Result<&'a [u8]> {
         let entry = self.entries.get(name).ok_or_else(|| malformed(format!("it has no `{name}`")))?;
         if !entry.readable {

@@ -1,5 +1,5 @@
-//! The Python functions and classes that a checkpoint may refer to: a list of names. Nothing is looked up, imported or
-//! executed.
+//! The Python functions and classes that a checkpoint may refer to: a list of names. Nothing is
+//! looked up, imported or executed.
 
 use safetensors::Dtype;
 

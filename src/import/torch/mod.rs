@@ -1,12 +1,14 @@
-//! Reader of PyTorch checkpoints (`torch.save` of 1.6 and later) without Python; nothing in them is executed.
+//! Reader of PyTorch checkpoints (`torch.save` of 1.6 and later) without Python; nothing in them is
+//! executed.
 //!
 //! ```text
 //! zip archive ─▶ data.pkl ─▶ values: numbers, texts, lists, dictionaries, and views into storages
 //!             └▶ data/0, data/1, …: the storages, flat little-endian values
 //! ```
 //!
-//! A pickle is a program. The functions that build tensors are known; a checkpoint that calls any other is refused with the
-//! function's name. Sizes are checked against the bytes present, so memory follows the file's length, never its claims.
+//! A pickle is a program. The functions that build tensors are known; a checkpoint that calls any
+//! other is refused with the function's name. Sizes are checked against the bytes present, so
+//! memory follows the file's length, never its claims.
 
 mod archive;
 mod errors;
@@ -50,8 +52,9 @@ impl<'a> Checkpoint<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for bytes that are not a complete checkpoint, [`Error::Unsupported`] with the name of a Python
-    /// function other than those for tensors, [`Error::Limit`] for implausible sizes.
+    /// [`Error::Malformed`] for bytes that are not a complete checkpoint, [`Error::Unsupported`]
+    /// with the name of a Python function other than those for tensors, [`Error::Limit`] for
+    /// implausible sizes.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
         if !is_checkpoint(bytes) {
             let before_1_6 =
@@ -71,11 +74,13 @@ impl<'a> Checkpoint<'a> {
         self.nodes.root()
     }
 
-    /// The network's tensors: those of the saved dictionary or, if it has none, of the only dictionary in it that has any.
+    /// The network's tensors: those of the saved dictionary or, if it has none, of the only
+    /// dictionary in it that has any.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] if there is no such dictionary, or several; those of [`Self::tensors`].
+    /// [`Error::Unsupported`] if there is no such dictionary, or several; those of
+    /// [`Self::tensors`].
     pub fn state_dict(&self) -> Result<Weights<'a>> {
         let root = self.root();
         if holds_tensors(root) {
@@ -95,13 +100,15 @@ impl<'a> Checkpoint<'a> {
         }
     }
 
-    /// The tensors of a dictionary by name; other values are ignored. A prefix `module.` of all names (networks trained on
-    /// several devices) is removed; batch norm's `num_batches_tracked`, which no network needs, is ignored.
+    /// The tensors of a dictionary by name; other values are ignored. A prefix `module.` of all
+    /// names (networks trained on several devices) is removed; batch norm's `num_batches_tracked`,
+    /// which no network needs, is ignored.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a storage that is missing, damaged or of the wrong length, [`Error::Limit`] for tensors that
-    /// share storages and are together many times larger than the file.
+    /// [`Error::Malformed`] for a storage that is missing, damaged or of the wrong length,
+    /// [`Error::Limit`] for tensors that share storages and are together many times larger than the
+    /// file.
     pub fn tensors(&self, dict: Item<'_>) -> Result<Weights<'a>> {
         let mut named: Vec<(&str, &TensorView)> =
             dict.pairs().filter_map(|(key, value)| Some((key.text()?, value.tensor()?))).collect();

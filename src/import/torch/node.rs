@@ -1,4 +1,5 @@
-//! Values of a checkpoint's pickle. They refer to each other by number, so that deep nesting needs no recursion.
+//! Values of a checkpoint's pickle. They refer to each other by number, so that deep nesting needs
+//! no recursion.
 
 use super::globals::Global;
 use super::tensor::{Storage, TensorView};

@@ -1,8 +1,10 @@
-//! Interpreter of Python's pickle for tensors: protocols 2 to 5 and a list of globals; nothing is executed.
+//! Interpreter of Python's pickle for tensors: protocols 2 to 5 and a list of globals; nothing is
+//! executed.
 //!
-//! A pickle is a program for a machine with a stack, marks and a memo. This machine creates [`Node`]s. Where Python would call
-//! a function, only the [`Global`]s are accepted, which combine values; anything else is refused by name. Each opcode creates
-//! at most one node and copies none (except a storage's short name), so memory follows the pickle's length, and nothing is
+//! A pickle is a program for a machine with a stack, marks and a memo. This machine creates
+//! [`Node`]s. Where Python would call a function, only the [`Global`]s are accepted, which combine
+//! values; anything else is refused by name. Each opcode creates at most one node and copies none
+//! (except a storage's short name), so memory follows the pickle's length, and nothing is
 //! recursive, so the depth of nesting is harmless.
 //!
 //! Source: the opcodes' descriptions in Python's `pickletools`.
@@ -28,8 +30,8 @@ const MAX_KEY_BYTES: usize = 100;
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] with the name of a function that tensors do not need, [`Error::Malformed`] with the byte,
-/// [`Error::Limit`] for implausible sizes.
+/// [`Error::Unsupported`] with the name of a function that tensors do not need,
+/// [`Error::Malformed`] with the byte, [`Error::Limit`] for implausible sizes.
 pub(super) fn read(bytes: &[u8]) -> Result<Nodes> {
     if bytes.len() > MAX_BYTES {
         let (actual, limit) = (bytes.len() as u64, MAX_BYTES as u64);
@@ -341,7 +343,8 @@ impl<'p> Machine<'p> {
         }
     }
 
-    /// Drops the attributes of an ordered dictionary, in which torch stores versions of its modules.
+    /// Drops the attributes of an ordered dictionary, in which torch stores versions of its
+    /// modules.
     fn build(&mut self) -> Result<()> {
         self.pop()?;
         match self.node(self.top()?) {

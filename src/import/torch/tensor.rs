@@ -19,7 +19,8 @@ pub(super) struct Storage {
     pub(super) len: usize,
 }
 
-/// A strided view: value `[i, j, …]` is at `offset + i · strides[0] + j · strides[1] + …` of the storage.
+/// A strided view: value `[i, j, …]` is at `offset + i · strides[0] + j · strides[1] + …` of the
+/// storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TensorView {
     pub(super) storage: Storage,
@@ -33,7 +34,8 @@ impl TensorView {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a view outside its storage, [`Error::Unsupported`] for one with more values than its storage.
+    /// [`Error::Malformed`] for a view outside its storage, [`Error::Unsupported`] for one with
+    /// more values than its storage.
     pub(super) fn new(storage: Storage, offset: usize, shape: Vec<usize>, strides: Vec<usize>) -> Result<Self> {
         let wrong = |what: &str| malformed(format!("a tensor of shape {shape:?}, strides {strides:?} {what}"));
         if shape.len() != strides.len() || shape.len() > MAX_AXES {

@@ -30,7 +30,8 @@ impl Keys {
         value.as_u64().ok_or_else(wrong)
     }
 
-    /// Takes a key that must have the value `only`, the one that this engine supports, or be missing.
+    /// Takes a key that must have the value `only`, the one that this engine supports, or be
+    /// missing.
     pub(super) fn fixed(&mut self, key: &str, only: impl Into<Value>) -> Result<()> {
         let only = only.into();
         match self.keys.remove(key) {
@@ -41,8 +42,8 @@ impl Keys {
         }
     }
 
-    /// Refuses keys that were not taken, except those of training and of other heads: `ignored` has names, or prefixes
-    /// with a `*` at the end.
+    /// Refuses keys that were not taken, except those of training and of other heads: `ignored` has
+    /// names, or prefixes with a `*` at the end.
     pub(super) fn finish(self, ignored: &[&str]) -> Result<()> {
         let is_ignored = |key: &String| {
             ignored.iter().any(|name| name.strip_suffix('*').map_or(key == name, |prefix| key.starts_with(prefix)))

@@ -1,4 +1,5 @@
-//! `wavlm`: WavLM of any size, from the files of Hugging Face's transformers or of the original release.
+//! `wavlm`: WavLM of any size, from the files of Hugging Face's transformers or of the original
+//! release.
 //!
 //! | files | source |
 //! |---|---|

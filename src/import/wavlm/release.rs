@@ -1,4 +1,5 @@
-//! Checkpoints of WavLM's original release: `{"cfg": {…}, "model": {…}}`, with the keys and names of its code.
+//! Checkpoints of WavLM's original release: `{"cfg": {…}, "model": {…}}`, with the keys and names
+//! of its code.
 
 use serde_json::{Map, Value, json};
 
@@ -135,7 +136,8 @@ pub(super) fn renamed(name: &str) -> Option<String> {
     Some(beginning.or_else(part).unwrap_or_else(|| name.to_owned()))
 }
 
-/// Renames a part of a convolution layer: `3.0.weight` is the convolution's; `3.2.weight` and `3.2.1.weight` are the norm's.
+/// Renames a part of a convolution layer: `3.0.weight` is the convolution's; `3.2.weight` and
+/// `3.2.1.weight` are the norm's.
 fn conv_part(rest: &str) -> String {
     let pieces: Vec<&str> = rest.split('.').collect();
     match pieces[..] {

@@ -1,4 +1,5 @@
-//! Configuration of WavLM by Hugging Face's transformers: `config.json` and `preprocessor_config.json`.
+//! Configuration of WavLM by Hugging Face's transformers: `config.json` and
+//! `preprocessor_config.json`.
 
 use serde_json::{Map, Value, json};
 
@@ -62,7 +63,8 @@ const IGNORED: &[&str] = &[
     "xvector_output_dim",
 ];
 
-/// The manifest's `representation`. Missing keys have the defaults of transformers, which are those of WavLM Base.
+/// The manifest's `representation`. Missing keys have the defaults of transformers, which are those
+/// of WavLM Base.
 pub(super) fn representation(config: Map<String, Value>) -> Result<Value> {
     let mut keys = Keys::new("config.json", config);
     keys.fixed("model_type", "wavlm")?;
@@ -94,8 +96,8 @@ pub(super) fn representation(config: Map<String, Value>) -> Result<Value> {
     Ok(recipe)
 }
 
-/// The manifest's `frontend`. Without a `preprocessor_config.json` samples are normalised if the encoder's norm is `layer`,
-/// as in the training of the published networks.
+/// The manifest's `frontend`. Without a `preprocessor_config.json` samples are normalised if the
+/// encoder's norm is `layer`, as in the training of the published networks.
 pub(super) fn frontend(preprocessor: Option<Map<String, Value>>, representation: &Value) -> Result<Value> {
     let by_norm = representation["feat_extract_norm"] == "layer";
     let mut keys = Keys::new("preprocessor_config.json", preprocessor.unwrap_or_default());
