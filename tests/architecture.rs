@@ -114,8 +114,6 @@ const CIRCLES: &[&[&str]] = &[
     ],
     &["engine/catalogue.rs", "engine/embedded.rs"],
     &["nn/weights.rs", "nn/weights/header.rs"],
-    &["server/health.rs", "server/service.rs", "server/token.rs"],
-    &["server/observe.rs", "server/routes.rs"],
 ];
 
 /// `lib.rs` and `main.rs` belong to no layer.

@@ -1,8 +1,8 @@
-//! `persona-engine serve` as a process: what it says, how it ends, and how much memory bad input costs it.
+//! `persona-engine serve` as a process: its messages, its shutdown, and its memory under invalid input.
 #![cfg(all(unix, feature = "cli", feature = "serve", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::panic, reason = "likewise")]
-#![allow(clippy::print_stdout, reason = "a test that skips says so")]
+#![allow(clippy::print_stdout, reason = "a skipped test prints that it is")]
 
 mod common;
 
@@ -17,7 +17,7 @@ use common::server::{Connection, posted};
 use common::{buzz, pcm16, wav};
 use serde_json::Value;
 
-/// A server of its own process; killed if a test fails before it ends.
+/// A server process. Dropped, it is killed.
 struct Program {
     child: Child,
     err: BufReader<ChildStderr>,
@@ -41,8 +41,8 @@ impl Program {
         assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
     }
 
-    /// The exit code, and what was logged.
-    fn end(mut self) -> (Option<i32>, String) {
+    /// Waits for the exit; returns the exit code and the log.
+    fn wait(mut self) -> (Option<i32>, String) {
         let mut log = String::new();
         self.err.read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap().code(), log)
@@ -60,10 +60,10 @@ fn clip() -> Vec<u8> {
     wav(1, 1, 16_000, 16, &pcm16(&buzz(16_000, 16_000.0)))
 }
 
-/// Eight clients ask without a pause; in the middle of it the server is told to stop. What it says that it answered was received, all of it; what
-/// it did not take in was refused or had no answer at all, never half of one.
+/// Eight clients send requests without a pause; meanwhile the server gets SIGTERM. Every response that it
+/// logged was received; every other request was refused or got no response, never a part of one.
 #[test]
-fn no_accepted_request_is_lost_when_it_is_terminated_under_load() {
+fn shutdown_under_load_loses_no_accepted_request() {
     let program = Program::start(&["--log", "json"]);
     let (address, clip, received) = (program.address, clip(), Mutex::new(BTreeSet::new()));
     thread::scope(|scope| {
@@ -74,13 +74,13 @@ fn no_accepted_request_is_lost_when_it_is_terminated_under_load() {
                 for k in 0.. {
                     let id = format!("c{client}-{k}");
                     let request = posted("/v1/predict", &format!("audio/wav\r\nx-request-id: {id}"), clip);
-                    match connection.ask_once(&request) {
-                        Some(answer) if answer.status == 200 => {
-                            assert!(answer.json()["emotion"]["label"].is_string());
-                            assert_eq!(answer.header("x-request-id"), Some(id.as_str()));
+                    match connection.try_request(&request) {
+                        Some(response) if response.status == 200 => {
+                            assert!(response.json()["emotion"]["label"].is_string());
+                            assert_eq!(response.header("x-request-id"), Some(id.as_str()));
                             received.lock().unwrap().insert(id);
                         }
-                        Some(answer) => return answer.refuses(503, "stopping", &["try again"]),
+                        Some(response) => return response.assert_problem(503, "stopping", &["try again"]),
                         None => return,
                     }
                     if client == 0 && k == 20 {
@@ -90,7 +90,7 @@ fn no_accepted_request_is_lost_when_it_is_terminated_under_load() {
             });
         }
     });
-    let (code, log) = program.end();
+    let (code, log) = program.wait();
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("{line}")));
     let events: Vec<Value> = lines.collect();
     assert!(events.iter().all(|event| event["message"] == "answered"), "{log}");
@@ -101,52 +101,52 @@ fn no_accepted_request_is_lost_when_it_is_terminated_under_load() {
 }
 
 #[test]
-fn bad_input_costs_no_memory() {
+fn invalid_input_takes_no_memory() {
     let program = Program::start(&["--log", "off", "--max-audio", "60"]);
     let resident = || {
-        let metrics = Connection::to(program.address).ask(b"GET /metrics HTTP/1.1\r\nhost: t\r\n\r\n").text();
+        let metrics = Connection::to(program.address).request(b"GET /metrics HTTP/1.1\r\nhost: t\r\n\r\n").text();
         let line = metrics.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
         line.map(|bytes| bytes.parse::<u64>().unwrap())
     };
-    let ask = |request: &[u8]| Connection::to(program.address).ask(request).status;
-    assert_eq!(ask(&posted("/v1/predict", "audio/wav", &clip())), 200);
+    let status = |request: &[u8]| Connection::to(program.address).request(request).status;
+    assert_eq!(status(&posted("/v1/predict", "audio/wav", &clip())), 200);
     let Some(before) = resident() else {
-        println!("bad_input_costs_no_memory: skipped, this system does not tell a process's memory");
+        println!("invalid_input_takes_no_memory: skipped, this system does not report a process's memory");
         return;
     };
     let mut frame = [0; 144];
     frame[..4].copy_from_slice(&[0xFF, 0xF3, 0x48, 0xC0]);
     let part = b"--xYz\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n".to_vec();
     for _ in 0..3 {
-        assert_eq!(ask(&posted("/v1/predict", "audio/mpeg", &frame.repeat(100_000))), 413);
+        assert_eq!(status(&posted("/v1/predict", "audio/mpeg", &frame.repeat(100_000))), 413);
         assert_eq!(
-            ask(&posted(
+            status(&posted(
                 "/v1/predict",
                 "multipart/form-data; boundary=xYz",
                 &[&part[..], &vec![b'm'; 20_000_000]].concat()
             )),
             400
         );
-        assert_eq!(ask(&posted("/v1/predict", "", &vec![0; 20_000_000])), 415);
-        assert_eq!(ask(format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(1_000_000)).as_bytes()), 431);
+        assert_eq!(status(&posted("/v1/predict", "", &vec![0; 20_000_000])), 415);
+        assert_eq!(status(format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(1_000_000)).as_bytes()), 431);
     }
     let after = resident().unwrap();
     assert!(after < before + 30_000_000, "{before} bytes before, {after} after");
 }
 
 #[test]
-fn what_cannot_be_set_up_is_told() {
+fn invalid_settings_are_usage_errors() {
     let cases: &[(&[&str], &str)] = &[
         (&["--bind", "203.0.113.1:80"], "cannot listen on 203.0.113.1:80"),
         (&["--workers", "0"], "workers: 0"),
         (&["--model", "nobody"], "`nobody`"),
-        (&["--model", "xvector-cnn", "--model", "xvector-cnn"], "two systems have the name"),
+        (&["--model", "xvector-cnn", "--model", "xvector-cnn"], "two models have the name"),
         (&["--token-file", "/nowhere/token"], "/nowhere/token"),
         (&["--token", ""], "token is empty"),
     ];
     for (arguments, words) in cases {
-        let said = common::program::run(["serve"].iter().chain(*arguments));
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{arguments:?}: {}", said.err);
-        assert!(said.err.contains(words), "{arguments:?}: {}", said.err);
+        let output = common::program::run(["serve"].iter().chain(*arguments));
+        assert_eq!((output.code, output.out.as_str()), (Some(2), ""), "{arguments:?}: {}", output.err);
+        assert!(output.err.contains(words), "{arguments:?}: {}", output.err);
     }
 }

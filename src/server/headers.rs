@@ -1,4 +1,4 @@
-//! What every answer says to a browser, and how long a request's header may be.
+//! Response headers for browsers, and the size limit of request headers.
 
 use std::sync::Arc;
 
@@ -6,11 +6,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tower_http::set_header::response::SetMultipleResponseHeadersLayer;
+use tower_http::set_header::{HeaderMetadata, SetResponseHeaderLayer};
 
 use super::problem::Problem;
 use super::service::Service;
 
-/// The page's scripts, styles and calls come from this server alone; sound that was recorded or dropped is a blob.
+/// Scripts, styles and requests of the page come from this server alone; recorded or dropped audio
+/// is a blob.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
     media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -24,39 +27,34 @@ const SECURITY: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "microphone=(self), camera=(), geolocation=()"),
 ];
 
-/// Refuses a header that is too long, requests after the signal to stop, and adds the headers above to every answer.
+/// Layer that sets the security headers of every response.
+pub(super) fn security() -> SetMultipleResponseHeadersLayer<Response> {
+    let header = |(name, value)| HeaderMetadata::from((name, HeaderValue::from_static(value)));
+    SetMultipleResponseHeadersLayer::overriding(SECURITY.into_iter().map(header).collect())
+}
+
+/// Layer that forbids caching, except where a handler allows it.
+pub(super) fn no_store() -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}
+
+/// Middleware: 431 for a request header that is too large; during shutdown, asks clients to close
+/// the connection.
 pub(super) async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    let bytes = header_bytes(&request);
-    let limit = service.limits.header_bytes;
+    let (bytes, limit) = (header_bytes(&request), service.limits.header_bytes);
     let mut response = if bytes > limit {
         let detail = format!("over the limit: the request's header in bytes is {bytes}, at most {limit} are allowed");
         Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "header_too_large", detail).into_response()
     } else {
         next.run(request).await
     };
-    let headers = response.headers_mut();
-    for (name, value) in SECURITY {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
     if service.is_stopping() {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-/// Refuses what comes after the signal to stop.
-pub(super) async fn refuse_when_stopping(
-    State(service): State<Arc<Service>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if service.is_stopping() { Problem::stopping().into_response() } else { next.run(request).await }
-}
-
-/// Bytes of a request's header, as it was written.
+/// Bytes of a request's header, as sent.
 fn header_bytes(request: &Request) -> usize {
     let line = request.method().as_str().len() + request.uri().to_string().len() + " HTTP/1.1\r\n ".len();
     line + lines(request.headers())

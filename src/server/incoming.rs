@@ -1,4 +1,7 @@
-//! A request's body as it comes in: counted, and given up where it is too long or too slow.
+//! Request body, read chunk by chunk with a size limit and a minimum upload rate.
+//!
+//! The checks are written here: tower-http's body limit and timeout layers answer without a problem
+//! body, without the numbers, and know no minimum rate.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -13,17 +16,18 @@ use tokio::time::timeout;
 use super::limits::Limits;
 use super::problem::Problem;
 
-/// What is still read of a body whose request was answered before its end, so that the client sees the answer and not a broken connection.
-const DRAINED_BYTES: usize = 1 << 20;
-/// How long that may take.
+/// Bytes that are still read of a body whose request was already answered: a client that is still
+/// sending would otherwise see a reset connection, not the response.
+const MAX_DRAIN_BYTES: usize = 1 << 20;
+/// Timeout of that reading.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
-/// A body, read chunk by chunk.
+/// A request body.
 pub(super) struct Incoming {
     body: Body,
     limits: Limits,
     bytes: u64,
-    /// Time spent waiting for the client; that it waits for us is not its fault.
+    /// Time spent waiting for the client, not for the engine.
     waited: Duration,
     ended: bool,
 }
@@ -33,20 +37,23 @@ impl Incoming {
         Self { body, limits: limits.clone(), bytes: 0, waited: Duration::ZERO, ended: false }
     }
 
-    /// Refuses a body that is announced to be too long.
-    pub(super) fn check_announced(&self, bytes: Option<u64>) -> Result<(), Problem> {
+    /// Refuses a body whose `Content-Length` is over the limit.
+    pub(super) fn check_content_length(&self, bytes: Option<u64>) -> Result<(), Problem> {
         match bytes {
             Some(bytes) if bytes > self.limits.body_bytes => Err(too_large(bytes, &self.limits)),
             _ => Ok(()),
         }
     }
 
-    /// Bytes that came so far.
+    /// Number of bytes received.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The next bytes, or nothing after the last.
+    /// Receives the next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// 408 `too_slow`, 413 `body_too_large`, 400 `upload_broken`.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         while !self.ended {
             let began = Instant::now();
@@ -56,7 +63,7 @@ impl Incoming {
                 Err(_) => return Err(self.too_slow("nothing came")),
                 Ok(None) => self.ended = true,
                 Ok(Some(Err(error))) => return Err(broken(&error)),
-                // Trailers say nothing here.
+                // Trailers are ignored.
                 Ok(Some(Ok(frame))) => {
                     if let Ok(bytes) = frame.into_data() {
                         self.count(bytes.len())?;
@@ -73,9 +80,9 @@ impl Incoming {
         if self.bytes > self.limits.body_bytes {
             return Err(too_large(self.bytes, &self.limits));
         }
-        let beyond = self.waited.saturating_sub(self.limits.patience).as_secs_f64();
-        if (self.bytes as f64) < beyond * self.limits.body_rate as f64 {
-            return Err(self.too_slow(&format!("fewer than {} bytes a second came", self.limits.body_rate)));
+        let overtime = self.waited.saturating_sub(self.limits.patience).as_secs_f64();
+        if (self.bytes as f64) < overtime * self.limits.body_rate as f64 {
+            return Err(self.too_slow(&format!("fewer than {} bytes per second came", self.limits.body_rate)));
         }
         Ok(())
     }
@@ -89,16 +96,16 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        // Without a runtime the program is at its end.
+        // Without a runtime the program is ending.
         if let (false, Ok(runtime)) = (self.ended, Handle::try_current()) {
             runtime.spawn(timeout(DRAIN_TIME, drain(mem::take(&mut self.body))));
         }
     }
 }
 
-/// Reads on to the end of a body, or until the client has sent more than can be a mistake.
+/// Reads a body to its end, or to [`MAX_DRAIN_BYTES`].
 async fn drain(mut body: Body) {
-    let mut left = DRAINED_BYTES;
+    let mut left = MAX_DRAIN_BYTES;
     while let Some(Ok(frame)) = body.frame().await {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
         if bytes > left {
@@ -132,28 +139,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn as_much_as_is_allowed_and_no_more() {
+    async fn bodies_over_the_limit_are_refused() {
         let mut whole = Incoming::new(Body::from("0123456789"), &limits());
-        whole.check_announced(Some(10)).unwrap();
+        whole.check_content_length(Some(10)).unwrap();
         assert_eq!(whole.chunk().await.unwrap().unwrap(), "0123456789");
         assert_eq!(whole.chunk().await.unwrap(), None);
         assert_eq!((whole.chunk().await.unwrap(), whole.bytes()), (None, 10));
-        let mut unannounced = Incoming::new(Body::from("0123456789a"), &limits());
-        let announced = unannounced.check_announced(Some(11)).unwrap_err();
+        let mut too_long = Incoming::new(Body::from("0123456789a"), &limits());
+        let announced = too_long.check_content_length(Some(11)).unwrap_err();
         assert!(announced.detail.contains("is 11, at most 10"));
-        assert_eq!(unannounced.chunk().await.unwrap_err().reason, "body_too_large");
+        assert_eq!(too_long.chunk().await.unwrap_err().reason, "body_too_large");
     }
 
     #[tokio::test]
-    async fn silence_and_drops_are_too_slow() {
+    async fn silent_and_slow_uploads_are_refused() {
         let mut silent = Incoming::new(Body::new(Never), &limits());
         assert_eq!(silent.chunk().await.unwrap_err().reason, "too_slow");
-        let mut dripping = Incoming::new(Body::from("01"), &limits());
-        dripping.waited = Duration::from_secs(1);
-        assert!(dripping.chunk().await.unwrap_err().detail.contains("after 2 bytes fewer than"));
+        let mut slow = Incoming::new(Body::from("01"), &limits());
+        slow.waited = Duration::from_secs(1);
+        assert!(slow.chunk().await.unwrap_err().detail.contains("after 2 bytes fewer than"));
     }
 
-    /// A body that never gives anything.
+    /// A body that is never ready.
     struct Never;
 
     impl axum::body::HttpBody for Never {

@@ -1,45 +1,41 @@
-//! One recording, from its bytes to its answer, on a thread that computes. Threads are at most as many as there are places; only those that have a
-//! turn work.
+//! Job: one recording, from its bytes to its result, on a worker thread.
 
-use std::io::{self, Cursor, ErrorKind, Read};
+use std::io::{Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use axum::http::StatusCode;
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::admission::Place;
-use super::limits::Limits;
-use super::pipe::{PipeEnd, PipeReader, pipe};
+use super::job_control::JobControl;
+use super::pipe::{PipeReader, PipeWriter, pipe};
 use super::problem::Problem;
+use super::scheduler::SharedPermit;
 use super::service::Service;
-use super::turns::SharedTurn;
-use crate::engine::{
-    ChannelsReport, Control, Embedding, Engine, NoAnswer, Progress, Recording, Report, needs_whole_file,
-};
+use crate::engine::{ChannelsReport, Embedding, Engine, NoAnswer, Recording, Report, needs_whole_file};
 use crate::error::{Error, Result};
 
-/// What is done with a recording.
+/// What to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     Predict,
-    /// Each channel apart.
+    /// Each channel on its own.
     PredictChannels,
     Embed,
 }
 
-/// What came of it.
+/// Result of a job, and its JSON.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Done {
+pub(super) enum Output {
     Report(Box<Report>),
     Channels(Box<ChannelsReport>),
     Embedding(Box<Embedding>),
 }
 
-impl Done {
-    /// Why the recording, or some of its channels, have no answer.
+impl Output {
+    /// Reasons for missing predictions of the recording or its channels.
     fn no_answers(&self) -> impl Iterator<Item = NoAnswer> + '_ {
         let (whole, channels) = match self {
             Self::Report(report) => (report.no_answer, &[][..]),
@@ -50,146 +46,128 @@ impl Done {
     }
 }
 
-/// A recording that is being answered. Dropped, it is stopped at its next step.
+/// Handle of a recording that is being processed. Dropped, it cancels the recording.
 pub(super) struct Job {
-    answer: oneshot::Receiver<Result<Done, Problem>>,
-    signs: Arc<Signs>,
-}
-
-/// What the two sides of a job tell each other.
-#[derive(Default)]
-struct Signs {
-    /// Nobody waits for the answer.
-    stopped: AtomicBool,
-    /// A thread works on it, or did.
-    begun: AtomicBool,
+    output: oneshot::Receiver<Result<Output, Problem>>,
+    cancelled: Arc<AtomicBool>,
+    /// Whether a thread has started to work on it.
+    started: Arc<AtomicBool>,
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.signs.stopped.store(true, Ordering::Release);
+        self.cancelled.store(true, Ordering::Release);
     }
 }
 
 impl Job {
-    /// What answers the recording that is put into the pipe; it holds the place until it ends.
+    /// Job for the recording that is written into the returned pipe. `admitted` is held to its end.
     pub(super) fn new(
         service: &Arc<Service>,
-        place: Place,
+        admitted: OwnedSemaphorePermit,
         engine: Engine,
         work: Work,
         name: String,
-    ) -> (Self, PipeEnd) {
-        let (end, pipe) = pipe();
-        let (tell, answer) = oneshot::channel();
-        let (signs, turns) = (Arc::<Signs>::default(), Arc::clone(&service.turns));
-        let (told, service) = (Arc::clone(&signs), Arc::clone(service));
-        let run = move |turn: &SharedTurn| {
-            told.begun.store(true, Ordering::Release);
-            let reader = pipe.reader(Arc::clone(turn));
-            let conduct = Conduct { work, turn: Arc::clone(turn), limits: service.limits.clone(), signs: told };
-            // Whoever asked may be gone.
-            let _ = tell.send(conduct.answer(&service, &engine, reader, &name));
-            drop(place);
+    ) -> (Self, PipeWriter) {
+        let (writer, pipe) = pipe();
+        let (sender, output) = oneshot::channel();
+        let (cancelled, started) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let job = Self { output, cancelled: Arc::clone(&cancelled), started: Arc::clone(&started) };
+        let scheduler = Arc::clone(&service.scheduler);
+        let service = Arc::clone(service);
+        let run = move |permit: &SharedPermit| {
+            started.store(true, Ordering::Release);
+            let reader = pipe.reader(Arc::clone(permit));
+            let control = JobControl { permit: Arc::clone(permit), limits: service.limits.clone(), cancelled };
+            let task = Task { service: &service, engine: &engine, work, name: &name };
+            // Fails only if the client disconnected.
+            let _ = sender.send(task.run(reader, control));
+            drop(admitted);
         };
-        (Self { answer, signs }, end.when_filled(move || turns.begin(run)))
+        (job, writer.when_filled(move || scheduler.spawn(run)))
     }
 
-    /// Waits for the answer.
+    /// Waits for the result.
     ///
     /// # Errors
-    /// What is wrong with the recording; 503 where the system had no thread to give; 500 for a fault of the program.
-    pub(super) async fn answer(&mut self) -> Result<Done, Problem> {
-        let ended = |_| Err(if self.signs.begun.load(Ordering::Acquire) { crashed() } else { no_thread() });
-        (&mut self.answer).await.unwrap_or_else(ended)
+    /// Errors of the engine; 503 if no thread could be started; 500 if the thread panicked.
+    pub(super) async fn output(&mut self) -> Result<Output, Problem> {
+        match (&mut self.output).await {
+            Ok(output) => output,
+            Err(_) if self.started.load(Ordering::Acquire) => Err(panicked()),
+            Err(_) => Err(no_thread()),
+        }
     }
 }
 
-fn crashed() -> Problem {
-    Problem::failed("the recording's thread ended without an answer; this is a fault of the program")
+fn panicked() -> Problem {
+    Problem::failed("internal error: the worker thread ended without a result; please report it")
 }
 
 fn no_thread() -> Problem {
-    let detail = "the system has no thread to give for this recording; try again";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue_full", detail).after(1)
+    let detail = "the operating system could not start a thread; try again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue_full", detail).retry_after(1)
 }
 
-/// What a recording has to keep to: its turns, its limits, and that it ends when nobody waits for it.
-struct Conduct {
+/// A job on its worker thread.
+struct Task<'a> {
+    service: &'a Service,
+    engine: &'a Engine,
     work: Work,
-    turn: SharedTurn,
-    limits: Limits,
-    signs: Arc<Signs>,
+    name: &'a str,
 }
 
-impl Conduct {
-    fn answer(mut self, service: &Service, engine: &Engine, reader: PipeReader, name: &str) -> Result<Done, Problem> {
-        let done = self.recording(reader, name).and_then(|recording| self.run(engine, recording));
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        service.admission.served(turn.had());
-        let done = done.map_err(|error| self.problem(error, name))?;
-        match &done {
-            Done::Report(report) => service.metrics.heard(report.duration_s, &report.timings_ms, turn.waited()),
-            Done::Channels(report) => service.metrics.heard(report.duration_s, &report.timings_ms, turn.waited()),
-            Done::Embedding(embedding) => service.metrics.embedded(embedding.duration_s, turn.waited()),
-        }
-        done.no_answers().for_each(|reason| service.metrics.not_answered(reason));
-        Ok(done)
-    }
-
-    fn run(&mut self, engine: &Engine, recording: Recording) -> Result<Done> {
-        match self.work {
-            Work::Predict => engine.infer(recording, self).map(|report| Done::Report(Box::new(report))),
-            Work::PredictChannels => {
-                engine.infer_channels(recording, self).map(|report| Done::Channels(Box::new(report)))
+impl Task<'_> {
+    fn run(&self, reader: PipeReader, mut control: JobControl) -> Result<Output, Problem> {
+        let recording = recording(reader, self.name, self.service.limits.held_bytes);
+        let output = recording.and_then(|recording| self.compute(recording, &mut control));
+        let permit = control.permit.lock().unwrap_or_else(PoisonError::into_inner);
+        self.service.admission.record_service_time(permit.held());
+        let output = output.map_err(|error| self.problem(error))?;
+        let metrics = &self.service.metrics;
+        match &output {
+            Output::Report(report) => metrics.record_prediction(report.duration_s, &report.timings_ms, permit.waited()),
+            Output::Channels(report) => {
+                metrics.record_prediction(report.duration_s, &report.timings_ms, permit.waited());
             }
-            Work::Embed => engine.embed(recording, self).map(|found| Done::Embedding(Box::new(found))),
+            Output::Embedding(embedding) => metrics.record_embedding(embedding.duration_s, permit.waited()),
         }
+        output.no_answers().for_each(|reason| metrics.record_no_answer(reason));
+        Ok(output)
     }
 
-    /// An embedding, unlike an answer, has no way to say "too short" but an error; the arguments were checked before.
-    fn problem(&self, error: Error, name: &str) -> Problem {
-        let error = error.in_file(name);
-        let too_short = matches!(&error, Error::InFile { source, .. } if matches!(**source, Error::Config(_)));
-        if self.work == Work::Embed && too_short {
+    fn compute(&self, recording: Recording, control: &mut JobControl) -> Result<Output> {
+        Ok(match self.work {
+            Work::Predict => Output::Report(Box::new(self.engine.infer(recording, control)?)),
+            Work::PredictChannels => Output::Channels(Box::new(self.engine.infer_channels(recording, control)?)),
+            Work::Embed => Output::Embedding(Box::new(self.engine.embed(recording, control)?)),
+        })
+    }
+
+    /// The problem of an engine's error. An embedding cannot be "too short" but by an error, which was
+    /// [`Error::Config`] once.
+    fn problem(&self, error: Error) -> Problem {
+        let error = error.in_file(self.name);
+        let is_config = matches!(&error, Error::InFile { source, .. } if matches!(**source, Error::Config(_)));
+        if self.work == Work::Embed && is_config {
             return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_short", error.to_string());
         }
         error.into()
     }
-
-    /// As it comes; but an MP4, whose index may lie behind its sound, whole if it is not too long for that.
-    fn recording(&self, mut reader: PipeReader, name: &str) -> Result<Recording> {
-        if !needs_whole_file(reader.look_ahead(8)?) {
-            return Ok(Recording::stream(reader, name));
-        }
-        let (mut held, most) = (Vec::new(), self.limits.held_bytes);
-        let read = reader.by_ref().take(most).read_to_end(&mut held)?;
-        let whole = (read as u64) < most;
-        let rest = |held| Recording::stream(Cursor::new(held).chain(reader), name);
-        Ok(if whole { Recording::bytes(held, name) } else { rest(held) })
-    }
-
-    fn check(&self, progress: &Progress) -> Result<()> {
-        if self.signs.stopped.load(Ordering::Acquire) {
-            return Err(Error::Read(io::Error::new(ErrorKind::Interrupted, "nobody waits for the answer")));
-        }
-        let seconds = self.limits.audio_seconds;
-        if progress.seconds > seconds {
-            let (actual, limit) = (progress.seconds.ceil() as u64, seconds as u64);
-            return Err(Error::Limit { what: "the recording's duration in seconds", actual, limit });
-        }
-        if progress.samples > self.limits.decoded_samples {
-            let (actual, limit) = (progress.samples, self.limits.decoded_samples);
-            return Err(Error::Limit { what: "the number of samples of all channels, decoded,", actual, limit });
-        }
-        Ok(())
-    }
 }
 
-impl Control for Conduct {
-    fn step(&mut self, progress: &Progress) -> Result<()> {
-        self.check(progress)?;
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).yield_now();
-        Ok(())
+/// The recording as a stream; an MP4, whose index may follow its audio, from memory if it is not
+/// larger than `held_bytes`.
+fn recording(mut reader: PipeReader, name: &str, held_bytes: u64) -> Result<Recording> {
+    let mut held = Vec::new();
+    reader.by_ref().take(8).read_to_end(&mut held)?;
+    if !needs_whole_file(&held) {
+        return Ok(Recording::stream(Cursor::new(held).chain(reader), name));
     }
+    let limit = held_bytes.saturating_sub(held.len() as u64);
+    let read = reader.by_ref().take(limit).read_to_end(&mut held)?;
+    if (read as u64) < limit {
+        return Ok(Recording::bytes(held, name));
+    }
+    Ok(Recording::stream(Cursor::new(held).chain(reader), name))
 }

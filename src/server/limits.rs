@@ -1,46 +1,49 @@
-//! What the server takes at most, and how long it waits. Each limit has its own refusal.
+//! Limits and timeouts of the server. Each has an HTTP status of its own.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// Bounds of the server. The defaults are this server's own: meant for one machine that answers files of people and programs.
+/// Limits and timeouts. The defaults are this server's own choice, for one machine that serves
+/// people and programs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
-    /// Recordings that are computed at one time, each on a thread of its own. Default: the CPUs that there are.
+    /// Recordings computed at the same time, each on one thread. Default: number of CPUs.
     pub workers: usize,
-    /// Requests that are taken in beyond those. Past them the answer is 429. Default 64; each holds about 3 MB.
+    /// Requests that wait beyond those; more get 429. Default 64; each needs about 3 MB.
     pub queue: usize,
-    /// Connections at one time; past them 503. Default 512.
+    /// Open connections; more get 503. Default 512.
     pub connections: usize,
-    /// Bytes of a request's body; past them 413. Default 10^9: 86 minutes of 48 kHz stereo as WAV. Bodies are not held, but see `held_bytes`.
+    /// Bytes of a request body; more get 413. Default 10^9: 86 minutes of 48 kHz stereo WAV. Bodies
+    /// are streamed, not held in memory; for M4A see `held_bytes`.
     pub body_bytes: u64,
-    /// Bytes of an M4A that are held so that its index may lie behind its sound, as telephones write it; a longer one needs its index in front. Default
-    /// 16 MB: 35 minutes of 64 kbit/s.
+    /// Bytes of an M4A that are held in memory, so that its index may follow its audio, as phones
+    /// write it; the index of a larger file must come first. Default 16 MB: 35 minutes of 64 kbit/s.
     pub held_bytes: u64,
-    /// Seconds of a recording; past them 413. Default 7200.
+    /// Duration of a recording in seconds; more gets 413. Default 7200.
     pub audio_seconds: f64,
-    /// Samples of a recording, of all channels, once decoded; past them 413. Default 10^9: two hours of 48 kHz stereo and more.
+    /// Decoded samples of a recording, over all channels; more get 413. Default 10^9: over two hours
+    /// of 48 kHz stereo.
     pub decoded_samples: u64,
-    /// Time from a request's header to its answer; past it 503. Default 300 s.
+    /// Time from a request's header to its response; then 503. Default 300 s.
     pub request_time: Duration,
-    /// Bytes of a request's header; past them 431. Default 16 KiB.
+    /// Bytes of a request header; more get 431. Default 16 KiB.
     pub header_bytes: usize,
-    /// Time for a header to come in, and for an idle connection to be kept. Default 15 s.
+    /// Time to receive a header, and to keep an idle connection. Default 15 s.
     pub header_time: Duration,
-    /// How long a client may send nothing of a body, or read nothing of an answer; past it 408. Default 10 s.
+    /// Time without progress in sending a body or reading a response; then 408. Default 10 s.
     pub patience: Duration,
-    /// The slowest average of a body that is waited for, bytes per second, after the patience is used up. Default 1000: less than any
-    /// telephone call.
+    /// Minimum average rate of an upload in bytes per second, once the client was waited for longer
+    /// than `patience`; below it 408. Default 1000: less than any telephone codec.
     pub body_rate: u64,
-    /// Parts of a form; past them 413. Default 16.
+    /// Parts of a form; more get 413. Default 16.
     pub form_parts: usize,
-    /// After the signal to stop, how long what runs may take. Default 30 s.
+    /// Time that running requests may take after the signal to stop. Default 30 s.
     pub grace: Duration,
 }
 
-/// Asked once: each start takes a dozen defaults from here, and counting reads files of the system.
+/// Number of CPUs. Cached: the defaults are read a dozen times at start-up, and counting reads files.
 fn cpus() -> usize {
     static CPUS: OnceLock<usize> = OnceLock::new();
     *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
@@ -68,10 +71,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Checks every field once.
+    /// Checks every field.
     ///
     /// # Errors
-    /// [`Error::Config`] that names the field and its value.
+    /// [`Error::Usage`] that names the field and its value.
     pub fn check(&self) -> Result<()> {
         let counts = [
             ("workers", self.workers, 1024),
@@ -80,19 +83,19 @@ impl Limits {
             ("header_bytes", self.header_bytes, 1 << 20),
             ("form_parts", self.form_parts, 10_000),
         ];
-        let least = |name| usize::from(name != "queue");
-        for (name, value, most) in counts {
-            if value < least(name) || value > most {
-                return Err(Error::Config(format!("{name}: {value} is not between {} and {most}", least(name))));
+        for (name, value, max) in counts {
+            let min = usize::from(name != "queue");
+            if value < min || value > max {
+                return Err(Error::usage(format!("{name}: {value} is not between {min} and {max}")));
             }
         }
         if self.audio_seconds.is_nan() || self.audio_seconds <= 0.0 {
-            return Err(Error::Config(format!("audio_seconds: {} is no duration", self.audio_seconds)));
+            return Err(Error::usage(format!("audio_seconds: {} must be greater than zero", self.audio_seconds)));
         }
         let times =
             [("request_time", self.request_time), ("header_time", self.header_time), ("patience", self.patience)];
         match times.iter().find(|(_, time)| time.is_zero()) {
-            Some((name, _)) => Err(Error::Config(format!("{name}: nothing can be done in no time"))),
+            Some((name, _)) => Err(Error::usage(format!("{name} must be greater than zero"))),
             None => Ok(()),
         }
     }
@@ -102,11 +105,11 @@ impl Limits {
 mod tests {
     use super::*;
 
-    /// What the message begins with, and the field spoilt.
+    /// Start of the message, and a change that makes one field invalid.
     type Case = (&'static str, fn(&mut Limits));
 
     #[test]
-    fn each_wrong_limit_is_named_with_its_value() {
+    fn errors_name_the_field_and_its_value() {
         Limits::default().check().unwrap();
         Limits { queue: 0, ..Limits::default() }.check().unwrap();
         let cases: &[Case] = &[
@@ -120,11 +123,11 @@ mod tests {
             ("request_time", |l| l.request_time = Duration::ZERO),
             ("patience", |l| l.patience = Duration::ZERO),
         ];
-        for (what, spoil) in cases {
+        for (start, invalidate) in cases {
             let mut limits = Limits::default();
-            spoil(&mut limits);
+            invalidate(&mut limits);
             let message = limits.check().unwrap_err().to_string();
-            assert!(message.starts_with(what), "{what}: {message}");
+            assert!(message.starts_with(start), "{start}: {message}");
         }
     }
 }

@@ -1,109 +1,138 @@
-//! Counts and times, as Prometheus text (exposition format 0.0.4). A label has few values, none of them a client's.
+//! Counters, gauges and histograms in the Prometheus text format 0.0.4. Labels have few values,
+//! none of them set by clients.
+//!
+//! The crate is `prometheus`, not `prometheus-client`: the latter writes OpenMetrics, which would
+//! change the content type, the names of the counters' families and the buckets' labels.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::{NoAnswer, Timings};
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
-/// Upper ends of the histograms' buckets, seconds.
+use crate::engine::{NoAnswer, Timings};
+use crate::error::{Error, Result};
+
+/// Upper bounds of the histograms' buckets, seconds.
 const BUCKETS_S: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
 
-/// Everything that is counted since the start.
+/// All metrics since the start of the server.
 #[derive(Debug)]
 pub(super) struct Metrics {
+    registry: Registry,
     began: Instant,
-    counts: Mutex<Counts>,
+    requests: IntCounterVec,
+    refusals: IntCounterVec,
+    no_answer: IntCounterVec,
+    disconnects: IntCounter,
+    audio_s: Counter,
+    received_bytes: IntCounter,
+    request_s: HistogramVec,
+    stage_s: HistogramVec,
+    in_flight: IntGauge,
+    queue_depth: IntGauge,
+    connections: IntGauge,
+    uptime_s: Gauge,
+    /// `None` where the operating system does not report it.
+    resident_bytes: Option<IntGauge>,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    requests: BTreeMap<(&'static str, u16), u64>,
-    refusals: BTreeMap<&'static str, u64>,
-    no_answer: BTreeMap<String, u64>,
-    gone: u64,
-    audio_s: f64,
-    received_bytes: u64,
-    request_s: BTreeMap<&'static str, Histogram>,
-    stage_s: BTreeMap<&'static str, Histogram>,
-}
-
-/// How many observations were at most a bucket's end.
-#[derive(Debug, Default, Clone)]
-struct Histogram {
-    buckets: [u64; BUCKETS_S.len()],
-    count: u64,
-    sum: f64,
-}
-
-/// What is so at this moment.
+/// Values that are read when metrics are requested.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gauges {
-    /// Requests that are computed or wait.
+    /// Admitted requests.
     pub(super) in_flight: usize,
-    /// Those that wait for their turn.
+    /// Recordings that wait for a permit.
     pub(super) queue_depth: usize,
+    /// Open connections.
     pub(super) connections: usize,
 }
 
-impl Histogram {
-    fn observe(&mut self, seconds: f64) {
-        self.count += 1;
-        self.sum += seconds;
-        for (bucket, end) in self.buckets.iter_mut().zip(BUCKETS_S) {
-            *bucket += u64::from(seconds <= end);
-        }
-    }
+/// Registers a metric.
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> Result<C> {
+    let registered = metric.and_then(|metric| registry.register(Box::new(metric.clone())).map(|()| metric));
+    registered.map_err(|error| Error::Internal(format!("a metric cannot be registered: {error}")))
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
-        Self { began: Instant::now(), counts: Mutex::default() }
+    /// # Errors
+    /// [`Error::Internal`] for an invalid name: a bug.
+    pub(super) fn new() -> Result<Self> {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
+        let histograms = |name: &str, help: &str, label: &str| {
+            let options = HistogramOpts::new(name, help).buckets(BUCKETS_S.to_vec());
+            register(&registry, HistogramVec::new(options, &[label]))
+        };
+        let resident = || gauge("process_resident_memory_bytes", "Resident memory.");
+        let version = Opts::new("persona_build_info", "The version.").const_label("version", env!("CARGO_PKG_VERSION"));
+        register(&registry, IntGauge::with_opts(version))?.set(1);
+        Ok(Self {
+            began: Instant::now(),
+            requests: counters(
+                "persona_requests_total",
+                "Requests answered, by route and status.",
+                &["route", "status"],
+            )?,
+            refusals: counters("persona_refusals_total", "Requests refused, by reason.", &["reason"])?,
+            no_answer: counters("persona_no_answer_total", "Recordings without an answer, by reason.", &["reason"])?,
+            disconnects: counter("persona_clients_gone_total", "Clients that went away before their answer.")?,
+            audio_s: register(&registry, Counter::new("persona_audio_seconds_total", "Seconds of sound answered."))?,
+            received_bytes: counter("persona_received_bytes_total", "Bytes of bodies.")?,
+            request_s: histograms("persona_request_seconds", "From a request's header to its answer.", "route")?,
+            stage_s: histograms(
+                "persona_stage_seconds",
+                "Time of a recording in each stage; queue is what it waited for turns.",
+                "stage",
+            )?,
+            in_flight: gauge("persona_in_flight", "Requests that are computed or wait.")?,
+            queue_depth: gauge("persona_queue_depth", "Recordings that wait for their turn.")?,
+            connections: gauge("persona_connections", "Open connections.")?,
+            uptime_s: register(&registry, Gauge::new("persona_uptime_seconds", "Since the start."))?,
+            resident_bytes: resident_bytes().map(|_| resident()).transpose()?,
+            registry,
+        })
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A request was answered: by which route, with which status, for which reason if it was refused.
-    pub(super) fn answered(&self, route: &'static str, status: u16, reason: Option<&'static str>, time: Duration) {
-        let mut counts = self.counts();
-        *counts.requests.entry((route, status)).or_default() += 1;
-        counts.request_s.entry(route).or_default().observe(time.as_secs_f64());
+    /// Records a response: its route, its status, and the reason code of a refusal.
+    pub(super) fn record_request(&self, route: &str, status: u16, reason: Option<&str>, time: Duration) {
+        self.requests.with_label_values(&[route, &status.to_string()]).inc();
+        self.request_s.with_label_values(&[route]).observe(time.as_secs_f64());
         if let Some(reason) = reason {
-            *counts.refusals.entry(reason).or_default() += 1;
+            self.record_refusal(reason);
         }
     }
 
-    /// A connection was refused before there was a request.
-    pub(super) fn refused(&self, reason: &'static str) {
-        *self.counts().refusals.entry(reason).or_default() += 1;
+    /// Records a refusal that has no response of the router.
+    pub(super) fn record_refusal(&self, reason: &str) {
+        self.refusals.with_label_values(&[reason]).inc();
     }
 
-    /// A client went away before its answer.
-    pub(super) fn gone(&self) {
-        self.counts().gone += 1;
+    /// Records a client that disconnected before its response.
+    pub(super) fn record_disconnect(&self) {
+        self.disconnects.inc();
     }
 
-    /// Bytes of a body came in.
-    pub(super) fn received(&self, bytes: u64) {
-        self.counts().received_bytes += bytes;
+    /// Records bytes of a request body.
+    pub(super) fn record_received(&self, bytes: u64) {
+        self.received_bytes.inc_by(bytes);
     }
 
-    /// A recording, or one of its channels, has no answer.
-    pub(super) fn not_answered(&self, reason: NoAnswer) {
-        let name = serde_json::to_value(reason).ok().and_then(|value| value["reason"].as_str().map(str::to_owned));
-        *self.counts().no_answer.entry(name.unwrap_or_default()).or_default() += 1;
+    /// Records a recording or channel without a prediction.
+    pub(super) fn record_no_answer(&self, reason: NoAnswer) {
+        self.no_answer.with_label_values(&[reason.code()]).inc();
     }
 
-    /// A recording of so many seconds was answered after it waited for its turns so long.
-    pub(super) fn heard(&self, seconds: f64, times: &Timings, waited: Duration) {
-        let mut counts = self.counts();
-        counts.audio_s += seconds;
+    /// Records a prediction: the recording's duration in seconds, and its times.
+    pub(super) fn record_prediction(&self, duration_s: f64, times: &Timings, waited: Duration) {
+        self.record_embedding(duration_s, waited);
         let stages = [
-            ("queue", 1e3 * waited.as_secs_f64()),
             ("decode", times.decode),
             ("resample", times.resample),
             ("activity", times.activity),
@@ -111,97 +140,37 @@ impl Metrics {
             ("network", times.network),
         ];
         for (stage, milliseconds) in stages {
-            counts.stage_s.entry(stage).or_default().observe(milliseconds / 1e3);
+            self.stage_s.with_label_values(&[stage]).observe(milliseconds / 1e3);
         }
     }
 
-    /// A recording was embedded, likewise.
-    pub(super) fn embedded(&self, seconds: f64, waited: Duration) {
-        let mut counts = self.counts();
-        counts.audio_s += seconds;
-        counts.stage_s.entry("queue").or_default().observe(waited.as_secs_f64());
+    /// Records an embedding: the recording's duration in seconds, and the time it was queued.
+    pub(super) fn record_embedding(&self, duration_s: f64, waited: Duration) {
+        self.audio_s.inc_by(duration_s);
+        self.stage_s.with_label_values(&["queue"]).observe(waited.as_secs_f64());
     }
 
-    /// The text of it all.
-    pub(super) fn text(&self, now: Gauges) -> String {
-        let counts = self.counts();
-        let mut text = Text::default();
-        text.family("persona_requests_total", "counter", "Requests answered, by route and status.");
-        for ((route, status), count) in &counts.requests {
-            text.line(&format!("persona_requests_total{{route=\"{route}\",status=\"{status}\"}}"), *count);
+    /// All metrics as text.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if they cannot be encoded: a bug.
+    pub(super) fn text(&self, now: Gauges) -> Result<String> {
+        self.in_flight.set(now.in_flight as i64);
+        self.queue_depth.set(now.queue_depth as i64);
+        self.connections.set(now.connections as i64);
+        self.uptime_s.set(self.began.elapsed().as_secs_f64());
+        if let (Some(gauge), Some(bytes)) = (&self.resident_bytes, resident_bytes()) {
+            gauge.set(bytes as i64);
         }
-        text.by("persona_refusals_total", "reason", "Requests refused, by reason.", &counts.refusals);
-        text.by("persona_no_answer_total", "reason", "Recordings without an answer, by reason.", &counts.no_answer);
-        text.one("persona_clients_gone_total", "counter", "Clients that went away before their answer.", counts.gone);
-        text.one("persona_audio_seconds_total", "counter", "Seconds of sound answered.", counts.audio_s);
-        text.one("persona_received_bytes_total", "counter", "Bytes of bodies.", counts.received_bytes);
-        text.histograms(
-            "persona_request_seconds",
-            "route",
-            "From a request's header to its answer.",
-            &counts.request_s,
-        );
-        text.histograms(
-            "persona_stage_seconds",
-            "stage",
-            "Time of a recording in each stage; queue is what it waited for turns.",
-            &counts.stage_s,
-        );
-        text.one("persona_in_flight", "gauge", "Requests that are computed or wait.", now.in_flight);
-        text.one("persona_queue_depth", "gauge", "Recordings that wait for their turn.", now.queue_depth);
-        text.one("persona_connections", "gauge", "Open connections.", now.connections);
-        text.one("persona_uptime_seconds", "gauge", "Since the start.", self.began.elapsed().as_secs_f64());
-        if let Some(bytes) = resident_bytes() {
-            text.one("process_resident_memory_bytes", "gauge", "Resident memory.", bytes);
-        }
-        text.family("persona_build_info", "gauge", "The version.");
-        text.line(concat!("persona_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1);
-        text.0
+        let text = TextEncoder::new().encode_to_string(&self.registry.gather());
+        text.map_err(|error| Error::Internal(format!("the metrics cannot be encoded: {error}")))
     }
 }
 
-/// Resident memory, where the system tells (Linux: the second number of `statm`, pages of 4 KiB on what this is built for).
+/// Resident memory, on Linux: the second number of `statm`, in pages of 4 KiB on the supported CPUs.
 fn resident_bytes() -> Option<u64> {
     let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
     Some(4096 * pages)
-}
-
-/// Lines of the format. Writing into a string cannot fail.
-#[derive(Default)]
-struct Text(String);
-
-impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn line(&mut self, series: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.0, "{series} {value}");
-    }
-
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
-        self.family(name, kind, help);
-        self.line(name, value);
-    }
-
-    fn by<K: std::fmt::Display>(&mut self, name: &str, label: &str, help: &str, counts: &BTreeMap<K, u64>) {
-        self.family(name, "counter", help);
-        for (value, count) in counts {
-            self.line(&format!("{name}{{{label}=\"{value}\"}}"), count);
-        }
-    }
-
-    fn histograms(&mut self, name: &str, label: &str, help: &str, of: &BTreeMap<&'static str, Histogram>) {
-        self.family(name, "histogram", help);
-        for (value, histogram) in of {
-            for (end, count) in BUCKETS_S.iter().zip(histogram.buckets) {
-                self.line(&format!("{name}_bucket{{{label}=\"{value}\",le=\"{end}\"}}"), count);
-            }
-            self.line(&format!("{name}_bucket{{{label}=\"{value}\",le=\"+Inf\"}}"), histogram.count);
-            self.line(&format!("{name}_sum{{{label}=\"{value}\"}}"), histogram.sum);
-            self.line(&format!("{name}_count{{{label}=\"{value}\"}}"), histogram.count);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -211,15 +180,17 @@ mod tests {
     const NOW: Gauges = Gauges { in_flight: 3, queue_depth: 2, connections: 4 };
 
     #[test]
-    fn each_family_has_a_type_and_buckets_count_up() {
-        let metrics = Metrics::new();
-        metrics.answered("/v1/predict", 200, None, Duration::from_millis(30));
-        metrics.answered("/v1/predict", 200, None, Duration::from_secs(400));
-        metrics.answered("/v1/predict", 429, Some("queue_full"), Duration::from_millis(1));
-        metrics.received(1000);
-        metrics.gone();
-        let text = metrics.text(NOW);
+    fn every_family_has_a_type_and_buckets_are_cumulative() {
+        let metrics = Metrics::new().unwrap();
+        metrics.record_request("/v1/predict", 200, None, Duration::from_millis(30));
+        metrics.record_request("/v1/predict", 200, None, Duration::from_secs(400));
+        metrics.record_request("/v1/predict", 429, Some("queue_full"), Duration::from_millis(1));
+        metrics.record_received(1000);
+        metrics.record_disconnect();
+        let text = metrics.text(NOW).unwrap();
         for line in [
+            "# HELP persona_requests_total Requests answered, by route and status.",
+            "# TYPE persona_requests_total counter",
             "persona_requests_total{route=\"/v1/predict\",status=\"200\"} 2",
             "persona_refusals_total{reason=\"queue_full\"} 1",
             "persona_request_seconds_bucket{route=\"/v1/predict\",le=\"0.025\"} 1",
@@ -229,8 +200,10 @@ mod tests {
             "persona_request_seconds_count{route=\"/v1/predict\"} 3",
             "persona_clients_gone_total 1",
             "persona_received_bytes_total 1000",
+            "persona_audio_seconds_total 0",
             "persona_in_flight 3",
             "persona_queue_depth 2",
+            concat!("persona_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {
             assert!(text.lines().any(|l| l == line), "`{line}` is not in:\n{text}");
         }

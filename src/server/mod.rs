@@ -1,50 +1,54 @@
-//! The engine over HTTP, with a page for people (feature `serve`).
+//! HTTP server over the engine, with a web page (feature `serve`).
 //!
 //! ```text
-//! socket ─ connections ▶ request      limits on connections, headers, slow clients
-//!        ─ routes ─────▶ handler      request id, log, counts, token, origins
-//!        ─ admission ──▶ place        a bounded queue, or 429
-//!        ─ upload ─────▶ pipe         the body or a form's file, chunk by chunk, never whole and never on a disk
-//!        ─ job ────────▶ Report       on threads that compute in turns
+//! TCP ─ connections ─▶ HTTP/1.1     limits on connections, header size and slow clients
+//!     ─ routes ──────▶ handler      request id, access log, metrics, token, CORS
+//!     ─ admission ───▶ permit       bounded queue, or 429
+//!     ─ upload ──────▶ pipe         request body or form file, streamed: never whole, never on disk
+//!     ─ job ─────────▶ Report       on worker threads that the scheduler time-slices
 //! ```
 //!
 //! | file | concept |
 //! |---|---|
-//! | `limits` | what is taken at most, and how long is waited |
-//! | `service` | what requests share |
-//! | `routes` | which address is answered by what |
-//! | `predict`, `models`, `health`, `page`, `metrics`, `openapi` | what answers |
-//! | `upload`, `multipart`, `incoming`, `asked` | from a body to a file and its options |
-//! | `admission`, `turns`, `job`, `pipe` | who is taken in, who computes when |
-//! | `problem` | why a request is refused |
-//! | `observe`, `headers`, `token`, `origin` | what every request passes |
-//! | `connections`, `socket`, `signal`, `run` | sockets, and how they end |
+//! | `limits` | limits and timeouts |
+//! | `service` | state shared by all requests |
+//! | `routes`, `paths` | router; names of the paths in metrics and log |
+//! | `predict`, `models`, `health`, `page`, `metrics`, `openapi` | handlers |
+//! | `upload`, `multipart`, `incoming`, `request_options` | from the request to a file and its options |
+//! | `admission`, `scheduler`, `pipe`, `job`, `job_control` | queue, worker threads, one recording |
+//! | `golden` | self-test of the health check |
+//! | `problem` | error responses (RFC 9457) |
+//! | `access_log`, `headers`, `token`, `cors` | middleware |
+//! | `connections`, `socket`, `signal`, `run` | accept loop, connections, shutdown |
 
+mod access_log;
 mod admission;
-mod asked;
 mod connections;
+mod cors;
+mod golden;
 mod headers;
 mod health;
 mod incoming;
 mod job;
+mod job_control;
 mod limits;
 mod metrics;
 mod models;
 mod multipart;
-mod observe;
 mod openapi;
-mod origin;
 mod page;
+mod paths;
 mod pipe;
 mod predict;
 mod problem;
+mod request_options;
 mod routes;
 mod run;
+mod scheduler;
 mod service;
 mod signal;
 mod socket;
 mod token;
-mod turns;
 mod upload;
 
 pub use connections::serve;

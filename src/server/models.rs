@@ -1,4 +1,4 @@
-//! `GET /v1/models`: the systems that can be asked for, and what each says of itself.
+//! `GET /v1/models`: the available models and their manifests.
 
 use std::sync::Arc;
 

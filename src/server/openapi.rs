@@ -1,13 +1,24 @@
-//! `GET /openapi.json`: what the server answers, for programs. The document is written by hand; tests hold it against the code, and `tests/openapi/run`
-//! holds the running program against it.
+//! `GET /openapi.json`. The document is written by hand: unit tests compare it with the code, and
+//! `tests/openapi/run` with the running program.
+
+use std::sync::LazyLock;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-const DOCUMENT: &str = include_str!("openapi.json");
+use crate::engine::LEGAL_NOTICE;
+
+/// The document, without the text of the legal notice.
+const TEMPLATE: &str = include_str!("openapi.json");
+
+fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> =
+        LazyLock::new(|| TEMPLATE.replace("{legal_notice}", &LEGAL_NOTICE.trim().replace('\n', " ")));
+    &DOCUMENT
+}
 
 pub(super) async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], DOCUMENT).into_response()
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], document()).into_response()
 }
 
 #[cfg(test)]
@@ -17,12 +28,12 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::server::asked::OPTIONS;
+    use crate::server::paths::PATHS;
     use crate::server::problem::REASONS;
-    use crate::server::routes::PATHS;
+    use crate::server::request_options::OPTIONS;
 
-    fn document() -> Value {
-        serde_json::from_str(DOCUMENT).unwrap()
+    fn parsed() -> Value {
+        serde_json::from_str(document()).unwrap()
     }
 
     fn keys(object: &Value) -> BTreeSet<&str> {
@@ -30,9 +41,10 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_every_address_option_and_reason_and_no_other() {
-        let document = document();
+    fn it_lists_exactly_the_paths_options_and_reasons() {
+        let document = parsed();
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+        assert!(document["info"]["description"].as_str().unwrap().contains("AI Act"));
         assert_eq!(keys(&document["paths"]), PATHS.iter().copied().collect());
         let options: BTreeSet<&str> = OPTIONS.iter().copied().collect();
         assert_eq!(keys(&document["components"]["parameters"]), options);
@@ -45,9 +57,8 @@ mod tests {
         assert_eq!(reasons, REASONS.iter().copied().collect());
     }
 
-    /// A reference that points nowhere is what makes a document useless to programs.
     #[test]
-    fn every_reference_points_somewhere() {
+    fn every_reference_resolves() {
         fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
             match value {
                 Value::Object(object) => {
@@ -58,7 +69,7 @@ mod tests {
                 _ => {}
             }
         }
-        let document = document();
+        let document = parsed();
         let mut found = Vec::new();
         references(&document, &mut found);
         assert!(found.len() > 30);

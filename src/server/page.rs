@@ -92,26 +92,26 @@ pub(super) const ASSETS: &[Asset] = &[
 ];
 
 impl Asset {
-    /// The checksum of its bytes, quoted.
-    fn tag(&self) -> String {
+    /// `ETag`: a quoted SHA-256 prefix of the body.
+    fn etag(&self) -> String {
         let digest = Sha256::digest(self.body.text().as_bytes());
         let first = digest.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         format!("\"{first:016x}\"")
     }
 
-    /// It, or 304 for a browser that has it.
-    pub(super) fn answer(&self, headers: &HeaderMap) -> Response {
-        let tag = self.tag();
-        let has_it = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    /// The file, or 304 if the browser has it.
+    pub(super) fn response(&self, headers: &HeaderMap) -> Response {
+        let etag = self.etag();
+        let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(self.kind))];
-        let mut response = if has_it {
+        let mut response = if is_known {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             (kind, self.body.text().into_owned()).into_response()
         };
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
-            response.headers_mut().insert(header::ETAG, tag);
+        if let Ok(etag) = HeaderValue::from_str(&etag) {
+            response.headers_mut().insert(header::ETAG, etag);
         }
         response
     }
@@ -122,16 +122,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_that_has_a_file_is_not_sent_it_again() {
+    fn known_files_are_not_sent_again() {
         let page = ASSETS[0];
-        let first = page.answer(&HeaderMap::new());
+        let first = page.response(&HeaderMap::new());
         assert_eq!(
             (first.status(), &first.headers()["content-type"]),
             (StatusCode::OK, &HeaderValue::from_static("text/html; charset=utf-8"))
         );
         let known = HeaderMap::from_iter([(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone())]);
-        assert_eq!(page.answer(&known).status(), StatusCode::NOT_MODIFIED);
-        assert_ne!(ASSETS[1].answer(&known).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(page.response(&known).status(), StatusCode::NOT_MODIFIED);
+        assert_ne!(ASSETS[1].response(&known).status(), StatusCode::NOT_MODIFIED);
     }
 
     #[test]

@@ -1,159 +1,119 @@
-//! An upload as a reader: the network's side puts chunks in, the recording's thread reads them. Little is between the two, so a body of any
-//! length is read in little memory, and a client that sends faster than its recording is answered is slowed down.
+//! Bounded pipe from the network to a worker thread: a body of any length needs little memory, and
+//! a client that sends faster than its recording is processed is slowed down.
 //!
-//! The recording begins when the pipe is full, or holds all that is sent: so a clip has all its bytes when its turn comes, and does not give the turn
-//! up to wait for some.
+//! The bytes go through tokio's `duplex`. tokio-util's `SyncIoBridge` would read it on a thread, but
+//! gives no chance to release the worker's permit while it waits. The recording starts when the pipe
+//! is full or holds the whole body: a clip then never waits for bytes while it has a permit.
 
+use std::future::ready;
 use std::io::{self, ErrorKind, Read};
-use std::mem;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::runtime::Handle;
 
-use super::turns::SharedTurn;
+use super::scheduler::SharedPermit;
 
-/// Bytes between the two sides: 8 s of 16 kHz, 16 bits.
-const HELD: usize = 256 << 10;
-/// A chunk counts for at least so many bytes, since it takes memory of its own.
-const LEAST: usize = 1 << 10;
+/// Capacity in bytes: 8 s of 16 kHz, 16 bits.
+const CAPACITY: usize = 256 << 10;
 
-/// What goes through.
-enum Sent {
-    Chunk(Bytes),
-    End,
+/// The writing side. Dropped without [`PipeWriter::finish`], it breaks the pipe.
+pub(super) struct PipeWriter {
+    stream: DuplexStream,
+    finished: Arc<AtomicBool>,
+    /// Called once, when reading should start.
+    start: Option<Box<dyn FnOnce() + Send>>,
 }
 
-/// The bytes that a chunk counts for.
-fn cost(chunk: &Bytes) -> u32 {
-    chunk.len().clamp(LEAST, HELD) as u32
-}
-
-/// The sending side.
-pub(super) struct PipeEnd {
-    chunks: mpsc::UnboundedSender<Sent>,
-    room: Arc<Semaphore>,
-    /// Called once, when the recording is to begin.
-    begin: Option<Box<dyn FnOnce() + Send>>,
-}
-
-/// What was sent, before there is anybody to read it. Dropped, it tells the sender that nobody will.
+/// The reading side before it has a worker thread. If it is dropped, writes fail.
 pub(super) struct Pipe {
-    chunks: mpsc::UnboundedReceiver<Sent>,
-    room: Arc<Semaphore>,
+    stream: DuplexStream,
+    finished: Arc<AtomicBool>,
+    runtime: Handle,
 }
 
-/// The reading side.
+/// The reading side on a worker thread.
 pub(super) struct PipeReader {
     pipe: Pipe,
-    chunk: Bytes,
-    ended: bool,
-    turn: SharedTurn,
+    permit: SharedPermit,
 }
 
-/// A pipe: both its sides.
-pub(super) fn pipe() -> (PipeEnd, Pipe) {
-    let (sender, chunks) = mpsc::unbounded_channel();
-    let room = Arc::new(Semaphore::new(HELD));
-    (PipeEnd { chunks: sender, room: Arc::clone(&room), begin: None }, Pipe { chunks, room })
+/// Both sides of a pipe. Must be called on the runtime.
+pub(super) fn pipe() -> (PipeWriter, Pipe) {
+    let (writer, reader) = duplex(CAPACITY);
+    let finished = Arc::new(AtomicBool::new(false));
+    let pipe = Pipe { stream: reader, finished: Arc::clone(&finished), runtime: Handle::current() };
+    (PipeWriter { stream: writer, finished, start: None }, pipe)
 }
 
-impl PipeEnd {
-    /// `begin` is called when there is enough to begin with. Without an end and with less, it never is.
-    pub(super) fn when_filled(self, begin: impl FnOnce() + Send + 'static) -> Self {
-        Self { begin: Some(Box::new(begin)), ..self }
+impl PipeWriter {
+    /// Calls `start` once the pipe is full or finished; never if it breaks before.
+    pub(super) fn when_filled(self, start: impl FnOnce() + Send + 'static) -> Self {
+        Self { start: Some(Box::new(start)), ..self }
     }
 
-    /// Hands a chunk over, waiting while the pipe is full. False if nobody reads any more.
-    pub(super) async fn send(&mut self, chunk: Bytes) -> bool {
-        let cost = cost(&chunk);
-        if self.room.available_permits() < cost as usize {
-            self.begin();
+    /// Writes a chunk, and waits while the pipe is full. Returns false if nobody reads any more.
+    pub(super) async fn write(&mut self, chunk: &[u8]) -> bool {
+        let Self { stream, start, .. } = self;
+        let write = stream.write_all(chunk);
+        tokio::pin!(write);
+        tokio::select! {
+            biased;
+            written = &mut write => return written.is_ok(),
+            () = ready(()) => {}
         }
-        let Ok(room) = self.room.acquire_many(cost).await else { return false };
-        room.forget();
-        self.chunks.send(Sent::Chunk(chunk)).is_ok()
+        // The first poll was pending: the pipe is full.
+        call(start);
+        write.await.is_ok()
     }
 
-    /// Says that all was sent. Without it, a reader takes the end for a break.
+    /// Marks the end of the data. Without it the reader gets an error.
     pub(super) fn finish(mut self) {
-        // Nobody reads any more: then nobody needs to be told.
-        let _ = self.chunks.send(Sent::End);
-        self.begin();
-    }
-
-    fn begin(&mut self) {
-        if let Some(begin) = self.begin.take() {
-            begin();
-        }
+        self.finished.store(true, Ordering::Release);
+        call(&mut self.start);
     }
 }
 
-impl Drop for Pipe {
-    fn drop(&mut self) {
-        self.room.close();
+fn call(start: &mut Option<Box<dyn FnOnce() + Send>>) {
+    if let Some(start) = start.take() {
+        start();
     }
 }
 
 impl Pipe {
-    /// Its reader, which passes its turn on while it waits for bytes.
-    pub(super) fn reader(self, turn: SharedTurn) -> PipeReader {
-        PipeReader { pipe: self, chunk: Bytes::new(), ended: false, turn }
-    }
-}
-
-impl PipeReader {
-    /// Reads until `n` bytes are there, or the end; they stay to be read.
-    pub(super) fn look_ahead(&mut self, n: usize) -> io::Result<&[u8]> {
-        let mut held = BytesMut::new();
-        while held.len() < n {
-            self.fill()?;
-            if self.chunk.is_empty() {
-                break;
-            }
-            held.extend_from_slice(&mem::take(&mut self.chunk));
-        }
-        self.chunk = held.freeze();
-        Ok(&self.chunk)
+    /// Reader that releases the permit while it waits for bytes.
+    pub(super) fn reader(self, permit: SharedPermit) -> PipeReader {
+        PipeReader { pipe: self, permit }
     }
 
-    /// Waits for bytes where there are none, unless the end is reached.
-    fn fill(&mut self) -> io::Result<()> {
-        while self.chunk.is_empty() && !self.ended {
-            match self.next_chunk() {
-                Some(Sent::Chunk(chunk)) => {
-                    self.pipe.room.add_permits(cost(&chunk) as usize);
-                    self.chunk = chunk;
-                }
-                Some(Sent::End) => self.ended = true,
-                None => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the upload broke off; send it again")),
-            }
-        }
-        Ok(())
-    }
-
-    /// Nothing if the sender is gone.
-    fn next_chunk(&mut self) -> Option<Sent> {
-        match self.pipe.chunks.try_recv() {
-            Ok(chunk) => Some(chunk),
-            Err(TryRecvError::Disconnected) => None,
-            Err(TryRecvError::Empty) => {
-                let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-                turn.leave();
-                let chunk = self.pipe.chunks.blocking_recv();
-                turn.take();
-                chunk
-            }
+    /// Reads what is there; `None` if nothing is.
+    fn try_read(&mut self, to: &mut [u8]) -> Option<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(to);
+        match Pin::new(&mut self.stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer) {
+            Poll::Ready(result) => Some(result.map(|()| buffer.filled().len())),
+            Poll::Pending => None,
         }
     }
 }
 
 impl Read for PipeReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.fill()?;
-        let n = out.len().min(self.chunk.len());
-        self.chunk.copy_to_slice(&mut out[..n]);
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let n = match self.pipe.try_read(to) {
+            Some(n) => n?,
+            None => {
+                let mut permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+                permit.release();
+                let n = self.pipe.runtime.block_on(self.pipe.stream.read(to));
+                permit.acquire();
+                n?
+            }
+        };
+        if n == 0 && !to.is_empty() && !self.pipe.finished.load(Ordering::Acquire) {
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "the upload broke off; send it again"));
+        }
         Ok(n)
     }
 }
@@ -161,95 +121,91 @@ impl Read for PipeReader {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
 
     use super::*;
-    use crate::server::turns::{Turn, Turns};
+    use crate::server::scheduler::{Permit, Scheduler};
 
-    fn reader(pipe: Pipe, turns: &Arc<Turns>) -> PipeReader {
-        let mut turn = Turn::none_yet(turns);
-        turn.take();
-        pipe.reader(Arc::new(Mutex::new(turn)))
+    fn reader(pipe: Pipe, scheduler: &Arc<Scheduler>) -> PipeReader {
+        let mut permit = Permit::unacquired(scheduler);
+        permit.acquire();
+        pipe.reader(Arc::new(Mutex::new(permit)))
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_is_sent_is_read_and_the_turn_is_free_while_nothing_comes() {
-        let turns = Turns::new(1);
-        let (mut end, pipe) = pipe();
-        let mut reader = reader(pipe, &turns);
-        let reading = std::thread::spawn(move || {
-            assert_eq!(reader.look_ahead(4).unwrap(), b"voice");
-            assert_eq!(reader.look_ahead(99).unwrap(), b"voice");
+    async fn the_permit_is_free_while_the_reader_waits() {
+        let scheduler = Scheduler::new(1);
+        let (mut writer, pipe) = pipe();
+        let mut reader = reader(pipe, &scheduler);
+        let reading = thread::spawn(move || {
             let mut all = Vec::new();
             reader.read_to_end(&mut all).unwrap();
             assert_eq!(all, b"voice");
             assert_eq!(reader.read(&mut [0; 4]).unwrap(), 0);
         });
-        let mut other = Turn::none_yet(&turns);
-        tokio::task::block_in_place(|| other.take());
+        let mut other = Permit::unacquired(&scheduler);
+        tokio::task::block_in_place(|| other.acquire());
         for chunk in ["voi", "", "ce"] {
-            assert!(end.send(Bytes::from_static(chunk.as_bytes())).await);
+            assert!(writer.write(chunk.as_bytes()).await);
         }
-        end.finish();
+        writer.finish();
         drop(other);
         tokio::task::block_in_place(|| reading.join().unwrap());
     }
 
     #[tokio::test]
-    async fn an_end_that_is_not_announced_is_a_break() {
-        let (end, pipe) = pipe();
-        drop(end);
-        let broken = reader(pipe, &Turns::new(1)).read(&mut [0; 4]).unwrap_err();
-        assert_eq!(broken.kind(), ErrorKind::UnexpectedEof);
+    async fn an_unfinished_pipe_is_an_error_after_its_last_byte() {
+        let (mut writer, pipe) = pipe();
+        assert!(writer.write(b"voice").await);
+        drop(writer);
+        let mut read = Vec::new();
+        let error = reader(pipe, &Scheduler::new(1)).read_to_end(&mut read).unwrap_err();
+        assert_eq!((error.kind(), read), (ErrorKind::UnexpectedEof, b"voice".to_vec()));
     }
 
     #[tokio::test]
-    async fn nobody_there_to_read_is_told() {
-        let (mut end, pipe) = pipe();
+    async fn writes_fail_once_nobody_reads() {
+        let (mut writer, pipe) = pipe();
         drop(pipe);
-        assert!(!end.send(Bytes::from_static(b"voice")).await);
+        assert!(!writer.write(b"voice").await);
     }
 
-    /// How often a recording was begun, and a pipe that begins it.
-    fn counted() -> (Arc<AtomicUsize>, PipeEnd, Pipe) {
-        let begun = Arc::new(AtomicUsize::new(0));
-        let (count, (end, pipe)) = (Arc::clone(&begun), pipe());
-        let end = end.when_filled(move || {
+    /// A pipe, and how often its recording was started.
+    fn counted() -> (Arc<AtomicUsize>, PipeWriter, Pipe) {
+        let started = Arc::new(AtomicUsize::new(0));
+        let (count, (writer, pipe)) = (Arc::clone(&started), pipe());
+        let writer = writer.when_filled(move || {
             count.fetch_add(1, Ordering::SeqCst);
         });
-        (begun, end, pipe)
+        (started, writer, pipe)
     }
 
     #[tokio::test]
-    async fn a_recording_begins_when_all_is_there_or_the_pipe_is_full() {
-        let (begun, mut end, _pipe) = counted();
-        assert!(end.send(Bytes::from(vec![0; HELD])).await);
-        assert_eq!(begun.load(Ordering::SeqCst), 0);
-        end.finish();
-        assert_eq!(begun.load(Ordering::SeqCst), 1);
+    async fn a_recording_starts_when_the_pipe_is_full_or_finished() {
+        let (started, mut writer, _pipe) = counted();
+        assert!(writer.write(&[0; CAPACITY]).await);
+        assert_eq!(started.load(Ordering::SeqCst), 0);
+        writer.finish();
+        assert_eq!(started.load(Ordering::SeqCst), 1);
 
-        // Chunks of a byte fill it too, long before they are as many bytes.
-        let (begun, mut end, pipe) = counted();
-        for _ in 0..HELD / LEAST {
-            assert!(end.send(Bytes::from_static(b"a")).await);
-        }
-        assert_eq!(begun.load(Ordering::SeqCst), 0);
-        let sending = tokio::spawn(async move {
-            assert!(end.send(Bytes::from_static(b"b")).await);
-            end.finish();
+        let (started, mut writer, pipe) = counted();
+        let writing = tokio::spawn(async move {
+            assert!(writer.write(&[0; CAPACITY + 1]).await);
+            writer.finish();
         });
-        while begun.load(Ordering::SeqCst) == 0 {
+        while started.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
-        assert!(!sending.is_finished());
-        let mut reader = reader(pipe, &Turns::new(1));
-        assert_eq!(reader.read(&mut [0; 9]).unwrap(), 1);
-        sending.await.unwrap();
+        assert!(!writing.is_finished());
+        let mut reader = reader(pipe, &Scheduler::new(1));
+        assert_eq!(reader.read(&mut [0; 9]).unwrap(), 9);
+        writing.await.unwrap();
         let rest = io::copy(&mut reader, &mut io::sink()).unwrap();
-        assert_eq!((begun.load(Ordering::SeqCst), rest), (1, (HELD / LEAST) as u64));
+        assert_eq!((started.load(Ordering::SeqCst), rest), (1, (CAPACITY + 1 - 9) as u64));
 
-        let (begun, end, _pipe) = counted();
-        drop(end);
-        assert_eq!(begun.load(Ordering::SeqCst), 0);
+        let (started, writer, _pipe) = counted();
+        drop(writer);
+        assert_eq!(started.load(Ordering::SeqCst), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/predict` and `POST /v1/embed`: a recording in, the JSON of `infer --json` or of `embed` out.
+//! `POST /v1/predict` and `POST /v1/embed`: recording in, the JSON of `infer --json` or `embed` out.
 
 use std::sync::Arc;
 
@@ -9,60 +9,60 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
 use super::incoming::Incoming;
-use super::job::{Done, Job, Work};
-use super::pipe::PipeEnd;
+use super::job::{Job, Output, Work};
+use super::pipe::PipeWriter;
 use super::problem::Problem;
 use super::service::Service;
 use super::upload::Upload;
 
 pub(super) async fn predict(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Problem> {
-    in_time(&service, Work::Predict, request).await
+    respond(&service, Work::Predict, request).await
 }
 
 pub(super) async fn embed(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Problem> {
-    in_time(&service, Work::Embed, request).await
+    respond(&service, Work::Embed, request).await
 }
 
-async fn in_time(service: &Arc<Service>, work: Work, request: Request) -> Result<Response, Problem> {
-    let done = timeout(service.limits.request_time, answer(service, work, request)).await;
-    Ok(Json(done.map_err(|_| out_of_time(service))??).into_response())
+async fn respond(service: &Arc<Service>, work: Work, request: Request) -> Result<Response, Problem> {
+    let output = timeout(service.limits.request_time, compute(service, work, request)).await;
+    Ok(Json(output.map_err(|_| timed_out(service))??).into_response())
 }
 
-async fn answer(service: &Arc<Service>, work: Work, request: Request) -> Result<Done, Problem> {
+async fn compute(service: &Arc<Service>, work: Work, request: Request) -> Result<Output, Problem> {
     let (parts, body) = request.into_parts();
     let incoming = Incoming::new(body, &service.limits);
-    let place = service.admission.enter()?;
+    let admitted = service.admission.admit()?;
     let mut upload = Upload::open(&parts, incoming, &service.limits).await?;
-    let engine = service.engine(upload.asked.model.as_deref())?;
-    let options = upload.asked.options(engine.options())?;
+    let engine = service.engine(upload.options.model.as_deref())?;
+    let options = upload.options.apply(engine.options())?;
     let engine = engine.with_options(options).map_err(|error| Problem::bad_request("bad_option", error.to_string()))?;
-    let work = if work == Work::Predict && upload.asked.per_channel() { Work::PredictChannels } else { work };
-    let (mut job, end) = Job::new(service, place, engine, work, upload.name.clone());
-    let answered = both(&mut upload, end, &mut job).await;
-    service.metrics.received(upload.bytes());
-    answered
+    let work = if work == Work::Predict && upload.options.per_channel() { Work::PredictChannels } else { work };
+    let (mut job, writer) = Job::new(service, admitted, engine, work, upload.name.clone());
+    let output = pump_and_wait(&mut upload, writer, &mut job).await;
+    service.metrics.record_received(upload.bytes());
+    output
 }
 
-/// Feeds the recording and waits for its answer. An error on either side is the answer at once, and the upload's comes first: of a broken
-/// upload the recording's thread only sees that it broke.
-async fn both(upload: &mut Upload, end: PipeEnd, job: &mut Job) -> Result<Done, Problem> {
-    let pumped = upload.pump(end);
+/// Sends the upload to the job while waiting for its output. The first error on either side is
+/// returned at once; of two, the upload's, since the job only sees that its input broke.
+async fn pump_and_wait(upload: &mut Upload, writer: PipeWriter, job: &mut Job) -> Result<Output, Problem> {
+    let pumped = upload.pump(writer);
     tokio::pin!(pumped);
-    let done = tokio::select! {
+    let output = tokio::select! {
         biased;
         pumped = &mut pumped => {
             pumped?;
-            return job.answer().await;
+            return job.output().await;
         }
-        answer = job.answer() => answer?,
+        output = job.output() => output?,
     };
-    // The recording was whole before the body was: what follows must still be a sound form.
+    // The recording ended before the body did; the rest of the form must still be valid.
     pumped.await?;
-    Ok(done)
+    Ok(output)
 }
 
-fn out_of_time(service: &Service) -> Problem {
-    let detail =
-        format!("no answer after {} s, the most that a request may take", service.limits.request_time.as_secs_f64());
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "time", detail).after(10)
+fn timed_out(service: &Service) -> Problem {
+    let seconds = service.limits.request_time.as_secs_f64();
+    let detail = format!("the request took longer than {seconds} s, the maximum");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "time", detail).retry_after(10)
 }

@@ -1,33 +1,21 @@
-//! Which address is answered by what.
+//! Router: paths, handlers and middleware.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
 use super::page::{ASSETS, Asset};
 use super::problem::Problem;
 use super::service::Service;
-use super::{headers, health, models, observe, openapi, origin, predict, token};
+use super::{access_log, cors, headers, health, models, openapi, predict, token};
 
-/// Every address but those of the page's files, as the counts name them.
-pub(super) const PATHS: &[&str] =
-    &["/v1/predict", "/v1/embed", "/v1/models", "/healthz", "/readyz", "/metrics", "/openapi.json"];
-
-/// What the counts and the log call an address that was matched; few names, and none that a client made up.
-pub(super) fn counted_as(matched: &str) -> &'static str {
-    match PATHS.iter().find(|path| **path == matched) {
-        Some(path) => path,
-        None if ASSETS.iter().any(|asset| asset.path == matched) => "page",
-        None => "other",
-    }
-}
-
-/// The server without its sockets: all that tests and other programs need to answer a request.
+/// The router, for tests and programs that have sockets of their own.
 ///
 /// ```no_run
 /// use persona_engine::engine::{Catalogue, Engine, Options};
@@ -39,46 +27,53 @@ pub(super) fn counted_as(matched: &str) -> &'static str {
 /// # Ok::<(), persona_engine::Error>(())
 /// ```
 pub fn app(service: &Arc<Service>) -> Router {
-    let with = |service: &Arc<Service>| Arc::clone(service);
-    let work = Router::new()
+    let state = || Arc::clone(service);
+    let compute = Router::new()
         .route("/v1/predict", post(predict::predict))
         .route("/v1/embed", post(predict::embed))
-        .layer(from_fn_with_state(with(service), headers::refuse_when_stopping));
-    let asked_for_a_token = work
+        .layer(from_fn_with_state(state(), refuse_when_stopping));
+    let protected = compute
         .route("/v1/models", get(models::models))
         .route("/metrics", get(metrics))
-        .layer(from_fn_with_state(with(service), token::check));
-    let open = asked_for_a_token
+        .layer(from_fn_with_state(service.token.clone(), token::require));
+    let open = protected
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/openapi.json", get(openapi::openapi));
-    let page = |router: Router<_>, asset: &'static Asset| {
-        router.route(asset.path, get(move |headers: HeaderMap| async move { asset.answer(&headers) }))
+    let add_asset = |router: Router<_>, asset: &'static Asset| {
+        router.route(asset.path, get(move |headers: HeaderMap| async move { asset.response(&headers) }))
     };
+    // The last layer is the outermost.
     ASSETS
         .iter()
-        .fold(open, page)
+        .fold(open, add_asset)
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(with(service), origin::check))
-        .layer(from_fn_with_state(with(service), headers::guard))
-        .layer(from_fn_with_state(with(service), observe::watch))
-        .with_state(with(service))
+        .layer(from_fn_with_state(state(), cors::check))
+        .layer(from_fn_with_state(state(), headers::guard))
+        .layer(headers::security())
+        .layer(headers::no_store())
+        .layer(from_fn_with_state(state(), access_log::log))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(map_request(access_log::drop_unsafe_id))
+        .with_state(state())
 }
 
-async fn metrics(State(service): State<Arc<Service>>) -> Response {
-    let text = service.metrics.text(service.gauges());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+/// Middleware: 503 for requests that arrive during shutdown.
+async fn refuse_when_stopping(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    if service.is_stopping() { Problem::stopping().into_response() } else { next.run(request).await }
+}
+
+async fn metrics(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+    let text = service.metrics.text(service.gauges())?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
 async fn not_found() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        "there is nothing at this address; /openapi.json lists what there is",
-    )
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "no such path; see /openapi.json")
 }
 
 async fn wrong_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address knows other methods; /openapi.json lists them")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "method not allowed; see /openapi.json")
 }

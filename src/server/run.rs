@@ -1,4 +1,4 @@
-//! The server as a program: a runtime, a socket, a log, until a signal.
+//! The server as a program: runtime, listening socket, log, and shutdown by signal.
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
@@ -11,43 +11,45 @@ use super::service::Service;
 use super::signal;
 use crate::error::{Error, Result};
 
-/// Threads that move bytes: they decode and compute nothing.
+/// Threads of the asynchronous runtime. They only move bytes; decoding and networks run elsewhere.
 const ASYNC_THREADS: usize = 2;
 
-/// How the log is written, to standard error.
+/// Format of the access log on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Log {
-    /// A line a request, for people.
+    /// One line of text per request.
     Text,
-    /// A JSON object a request.
+    /// One JSON object per request.
     Json,
-    /// Nothing.
+    /// No log.
     Off,
 }
 
-/// Serves on `address` until SIGTERM or SIGINT; a second one ends the program at once. `listening` is told the address, whose port may
-/// have been left to the system.
+/// Serves on `address` until SIGTERM or SIGINT; a second signal ends the program at once.
+/// `listening` is called with the bound address, whose port the system chooses if it is 0.
 ///
 /// # Errors
-/// [`Error::Config`] for an address that cannot be had; [`Error::Read`] where the system refuses a thread.
+/// [`Error::Usage`] for an address that cannot be bound; [`Error::Internal`] if the system cannot start
+/// a thread, or if requests were cut off at the end of the grace period.
 pub fn run(service: &Arc<Service>, address: SocketAddr, log: Log, listening: impl FnOnce(SocketAddr)) -> Result<()> {
-    start(log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(ASYNC_THREADS).enable_all().build()?;
-    let torn = runtime.block_on(async {
+    start_log(log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(ASYNC_THREADS).enable_all().build();
+    let runtime = runtime.map_err(|error| Error::Internal(format!("cannot start the server's threads: {error}")))?;
+    let cut_off = runtime.block_on(async {
         let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|error| Error::Config(format!("cannot listen on {address}: {error}")))?;
+        let listener = listener.map_err(|error| Error::usage(format!("cannot listen on {address}: {error}")))?;
         listening(listener.local_addr()?);
         Ok::<_, Error>(serve(listener, Arc::clone(service), signal::stop()).await?)
     })?;
-    if torn > 0 {
-        return Err(Error::Config(format!("{torn} connections were still busy when the time to finish was over")));
+    if cut_off > 0 {
+        return Err(Error::Internal(format!("{cut_off} connections were cut off at the end of the grace period")));
     }
     Ok(())
 }
 
-fn start(log: Log) {
+fn start_log(log: Log) {
     let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    // A log that was set up before, by a test, stays.
+    // Fails if there is a log already, in tests; then that one stays.
     let _ = match log {
         Log::Off => Ok(()),
         Log::Text => builder.with_target(false).try_init(),

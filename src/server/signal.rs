@@ -1,8 +1,8 @@
-//! The signal to stop.
+//! Signals that stop the server.
 
 use std::future::pending;
 
-/// Ready at the first SIGTERM or SIGINT (elsewhere than on Unix: Ctrl-C).
+/// Waits for SIGTERM or SIGINT (Ctrl-C where there are no Unix signals).
 pub(super) async fn stop() {
     #[cfg(unix)]
     {

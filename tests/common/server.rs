@@ -1,4 +1,4 @@
-//! A server in this process, and a client that writes what no honest client would.
+//! Server in the test's process, and a client that can send anything.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ use persona_engine::server::{Limits, Service, Settings, serve};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-/// Stopped, and waited for, when it is dropped.
+/// A running server. Dropped, it is stopped and waited for.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -18,7 +18,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The fast system alone, with these limits.
+    /// Server of `xvector-cnn` with these limits.
     pub(crate) fn limited(limits: Limits) -> Self {
         Self::new(Settings { limits, ..Settings::default() })
     }
@@ -26,20 +26,20 @@ impl Server {
     pub(crate) fn new(settings: Settings) -> Self {
         let system = Catalogue::of(&[]).system("xvector-cnn").unwrap();
         let service = Service::new(vec![Engine::new(system, Options::default()).unwrap()], settings).unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (sender, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                tell.send(listener.local_addr().unwrap()).unwrap();
+                sender.send(listener.local_addr().unwrap()).unwrap();
                 let _ = serve(listener, service, async { drop(stopped.await) }).await;
             });
         });
-        Self { address: told.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+        Self { address: address.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Tells it to stop, without waiting.
+    /// Stops it without waiting.
     pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
     }
@@ -48,28 +48,28 @@ impl Server {
         Connection::to(self.address)
     }
 
-    /// `GET` on a connection of its own.
-    pub(crate) fn get(&self, path: &str) -> Answer {
-        self.connect().ask(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes())
+    /// `GET` on a new connection.
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.connect().request(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes())
     }
 
-    /// The bytes as a body, on a connection of its own.
-    pub(crate) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
-        self.connect().ask(&posted(path, content_type, body))
+    /// `POST` of these bytes on a new connection.
+    pub(crate) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Response {
+        self.connect().request(&posted(path, content_type, body))
     }
 
-    /// A form with one part for each name, file's name and bytes.
-    pub(crate) fn post_form(&self, parts: &[(&str, Option<&str>, &[u8])]) -> Answer {
+    /// `POST` of a form with one part for each name, file name and bytes.
+    pub(crate) fn post_form(&self, parts: &[(&str, Option<&str>, &[u8])]) -> Response {
         self.post("/v1/predict", "multipart/form-data; boundary=xYz", &form(parts))
     }
 
-    /// The value of a line of `/metrics`.
+    /// Value of a series of `/metrics`.
     pub(crate) fn metric(&self, series: &str) -> Option<f64> {
         let text = self.get("/metrics").text();
         text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
 
-    /// Waits until a number of `/metrics` is what it should be; the test fails if it never is.
+    /// Waits until a series of `/metrics` has this value; the test fails if it never has.
     pub(crate) fn wait_for(&self, series: &str, value: f64) {
         for _ in 0..3000 {
             if self.metric(series) == Some(value) {
@@ -89,7 +89,7 @@ impl Drop for Server {
     }
 }
 
-/// A request with a body.
+/// Bytes of a `POST` request.
 pub(crate) fn posted(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
@@ -98,7 +98,7 @@ pub(crate) fn posted(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// The bytes of a form with the boundary `xYz`.
+/// Bytes of a form with the boundary `xYz`.
 pub(crate) fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, filename, data) in parts {
@@ -110,16 +110,16 @@ pub(crate) fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
-    /// Names in small letters.
+    /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
@@ -132,8 +132,8 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// A refusal: its status, its reason, and words that its detail has.
-    pub(crate) fn refuses(&self, status: u16, reason: &str, words: &[&str]) {
+    /// Asserts the status and reason of a problem, and words of its detail.
+    pub(crate) fn assert_problem(&self, status: u16, reason: &str, words: &[&str]) {
         assert_eq!(self.status, status, "{}", self.text());
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         let problem = self.json();
@@ -144,7 +144,7 @@ impl Answer {
     }
 }
 
-/// A client's side of a connection.
+/// A client's connection.
 pub(crate) struct Connection(pub(crate) TcpStream);
 
 impl Connection {
@@ -154,50 +154,51 @@ impl Connection {
         Self(stream)
     }
 
-    /// Sends bytes; a server that closes before it has them all is no failure of the client.
+    /// Sends bytes. It is no error if the server closes the connection before it has read all.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes);
     }
 
-    /// Sends bytes while the test goes on: a server that is busy does not take them all at once.
-    pub(crate) fn send_meanwhile(&mut self, bytes: Vec<u8>) {
+    /// Sends bytes on another thread, as a busy server reads them slowly.
+    pub(crate) fn send_in_background(&mut self, bytes: Vec<u8>) {
         let mut stream = self.0.try_clone().unwrap();
         std::thread::spawn(move || drop(stream.write_all(&bytes)));
     }
 
-    /// Goes away, whatever is still being sent.
-    pub(crate) fn hang_up(self) {
+    /// Closes the connection, even while bytes are being sent.
+    pub(crate) fn disconnect(self) {
         let _ = self.0.shutdown(Shutdown::Both);
     }
 
-    pub(crate) fn ask(&mut self, request: &[u8]) -> Answer {
+    /// Sends a request and returns its response.
+    pub(crate) fn request(&mut self, request: &[u8]) -> Response {
         self.send(request);
-        self.answer()
+        self.response()
     }
 
-    /// As [`Connection::ask`], or nothing where the server closes the connection before the answer's first byte. The test fails where it closes
-    /// within the answer.
-    pub(crate) fn ask_once(&mut self, request: &[u8]) -> Option<Answer> {
+    /// As [`Connection::request`], or `None` if the server closes the connection before the response's
+    /// first byte. The test fails if it is closed within the response.
+    pub(crate) fn try_request(&mut self, request: &[u8]) -> Option<Response> {
         self.send(request);
         let mut first = [0];
         if !matches!(self.0.peek(&mut first), Ok(1)) {
             return None;
         }
-        Some(self.answer())
+        Some(self.response())
     }
 
-    /// Says that nothing more will come.
+    /// Closes the sending side.
     pub(crate) fn finish(&mut self) {
         let _ = self.0.shutdown(Shutdown::Write);
     }
 
-    /// The next answer.
-    pub(crate) fn answer(&mut self) -> Answer {
-        self.try_answer().unwrap_or_else(|| panic!("the connection ended without an answer"))
+    /// Reads the next response.
+    pub(crate) fn response(&mut self) -> Response {
+        self.try_response().unwrap_or_else(|| panic!("the connection ended without a response"))
     }
 
-    /// The next answer, or nothing where the connection ends or stays silent.
-    pub(crate) fn try_answer(&mut self) -> Option<Answer> {
+    /// Reads the next response, or `None` if the connection ends or times out.
+    pub(crate) fn try_response(&mut self) -> Option<Response> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -210,13 +211,13 @@ impl Connection {
         let mut lines = head.split("\r\n");
         let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
         if status == 100 {
-            return self.try_answer();
+            return self.try_response();
         }
         let named = |line: &str| line.split_once(':').map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned()));
         let headers: Vec<_> = lines.filter_map(named).collect();
         let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap());
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).ok()?;
-        Some(Answer { status, headers, body })
+        Some(Response { status, headers, body })
     }
 }
