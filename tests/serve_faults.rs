@@ -1,5 +1,5 @@
-//! Invalid input, misbehaving clients and overload: each gets a reason code, frees its queue place, and
-//! leaves the server working.
+//! Invalid input, misbehaving clients and overload: each gets a reason code, frees its queue place,
+//! and leaves the server working.
 #![cfg(all(feature = "serve", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -250,7 +250,8 @@ fn connections_over_the_limit_get_503() {
     drop((first, second));
 }
 
-/// In order of arrival, the one worker would process the clip after the recording of twenty minutes.
+/// In order of arrival, the one worker would process the clip after the recording of twenty
+/// minutes.
 #[test]
 fn a_clip_does_not_wait_for_a_long_recording() {
     let server = Server::limited(Limits { workers: 1, ..Limits::default() });
@@ -260,7 +261,8 @@ fn a_clip_does_not_wait_for_a_long_recording() {
     for _ in 0..3 {
         assert_eq!(server.post("/v1/predict", "audio/wav", &recording(1)).status, 200);
     }
-    // The last clip's place may be freed a moment after its response; the long recording still runs.
+    // The last clip's place may be freed a moment after its response; the long recording still
+    // runs.
     server.wait_for("persona_in_flight", 1.0);
     connection.disconnect();
     assert_healthy(&server);
@@ -283,7 +285,8 @@ fn a_stopping_server_finishes_running_requests_and_accepts_no_more() {
     assert!(std::net::TcpStream::connect(server.address).is_err(), "the port must be closed");
 }
 
-/// Frames of 65,535 zeros each, 8 kHz, mono, 16 bit (RFC 9639 §9: fixed block size, constant subframes).
+/// Frames of 65,535 zeros each, 8 kHz, mono, 16 bit (RFC 9639 §9: fixed block size, constant
+/// subframes).
 fn flac_of_silence(frames: u32) -> Vec<u8> {
     let mut bytes = b"fLaC\x80\0\0\x22\xFF\xFF\xFF\xFF\0\0\0\0\0\0".to_vec();
     // 20 bits of rate, 3 of channels - 1, 5 of bits - 1, 36 of samples (unknown); no MD5 checksum.

@@ -1,4 +1,5 @@
-//! `persona-engine serve` as a process: its messages, its shutdown, and its memory under invalid input.
+//! `persona-engine serve` as a process: its messages, its shutdown, and its memory under invalid
+//! input.
 #![cfg(all(unix, feature = "cli", feature = "serve", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::panic, reason = "likewise")]
@@ -60,8 +61,9 @@ fn clip() -> Vec<u8> {
     wav(1, 1, 16_000, 16, &pcm16(&buzz(16_000, 16_000.0)))
 }
 
-/// Eight clients send requests without a pause; meanwhile the server gets SIGTERM. Every response that it
-/// logged was received; every other request was refused or got no response, never a part of one.
+/// Eight clients send requests without a pause; meanwhile the server gets SIGTERM. Every response
+/// that it logged was received; every other request was refused or got no response, never a part of
+/// one.
 #[test]
 fn shutdown_under_load_loses_no_accepted_request() {
     let program = Program::start(&["--log", "json"]);

@@ -83,6 +83,7 @@ fn refuse(stream: &TcpStream, service: &Service) {
     service.metrics.record_refusal("connections");
     let detail = format!("{} connections are open, the maximum; try again", service.limits.connections);
     let body = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "connections", detail).json();
-    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close";
+    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+        retry-after: 1\r\nconnection: close";
     let _ = stream.try_write(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes());
 }

@@ -2,9 +2,9 @@
 //! if that origin is allowed. Otherwise any page that a person visits could run requests on this
 //! machine.
 //!
-//! tower-http's `CorsLayer` does not fit: it only adds headers and lets a foreign origin's POST run,
-//! which here is refused before its body is read; and it answers every OPTIONS request with 200,
-//! where this API answers 204 to preflights and 405 to others.
+//! tower-http's `CorsLayer` does not fit: it only adds headers and lets a foreign origin's POST
+//! run, which here is refused before its body is read; and it answers every OPTIONS request with
+//! 200, where this API answers 204 to preflights and 405 to others.
 
 use std::sync::Arc;
 

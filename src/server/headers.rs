@@ -14,8 +14,8 @@ use super::service::Service;
 
 /// Scripts, styles and requests of the page come from this server alone; recorded or dropped audio
 /// is a blob.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
-    media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const SECURITY: [(HeaderName, &str); 7] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -38,10 +38,23 @@ pub(super) fn no_store() -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }
 
+/// Bytes of a request's header, as sent.
+#[derive(Clone, Copy)]
+struct HeaderBytes(usize);
+
+/// Middleware: measures the request's header, before other middleware adds to it.
+pub(super) async fn measure(mut request: Request) -> Request {
+    let bytes = HeaderBytes(header_bytes(&request));
+    request.extensions_mut().insert(bytes);
+    request
+}
+
 /// Middleware: 431 for a request header that is too large; during shutdown, asks clients to close
 /// the connection.
 pub(super) async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    let (bytes, limit) = (header_bytes(&request), service.limits.header_bytes);
+    let measured = request.extensions().get().map(|HeaderBytes(bytes)| *bytes);
+    let bytes = measured.unwrap_or_else(|| header_bytes(&request));
+    let limit = service.limits.header_bytes;
     let mut response = if bytes > limit {
         let detail = format!("over the limit: the request's header in bytes is {bytes}, at most {limit} are allowed");
         Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "header_too_large", detail).into_response()
@@ -54,7 +67,6 @@ pub(super) async fn guard(State(service): State<Arc<Service>>, request: Request,
     response
 }
 
-/// Bytes of a request's header, as sent.
 fn header_bytes(request: &Request) -> usize {
     let line = request.method().as_str().len() + request.uri().to_string().len() + " HTTP/1.1\r\n ".len();
     line + lines(request.headers())

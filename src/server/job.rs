@@ -144,8 +144,8 @@ impl Task<'_> {
         })
     }
 
-    /// The problem of an engine's error. An embedding cannot be "too short" but by an error, which was
-    /// [`Error::Config`] once.
+    /// The problem of an engine's error. An embedding cannot be "too short" but by an error, which
+    /// was [`Error::Config`] once.
     fn problem(&self, error: Error) -> Problem {
         let error = error.in_file(self.name);
         let is_config = matches!(&error, Error::InFile { source, .. } if matches!(**source, Error::Config(_)));

@@ -19,12 +19,13 @@ pub struct Limits {
     /// are streamed, not held in memory; for M4A see `held_bytes`.
     pub body_bytes: u64,
     /// Bytes of an M4A that are held in memory, so that its index may follow its audio, as phones
-    /// write it; the index of a larger file must come first. Default 16 MB: 35 minutes of 64 kbit/s.
+    /// write it; the index of a larger file must come first. Default 16 MB: 35 minutes of 64
+    /// kbit/s.
     pub held_bytes: u64,
     /// Duration of a recording in seconds; more gets 413. Default 7200.
     pub audio_seconds: f64,
-    /// Decoded samples of a recording, over all channels; more get 413. Default 10^9: over two hours
-    /// of 48 kHz stereo.
+    /// Decoded samples of a recording, over all channels; more get 413. Default 10^9: over two
+    /// hours of 48 kHz stereo.
     pub decoded_samples: u64,
     /// Time from a request's header to its response; then 503. Default 300 s.
     pub request_time: Duration,
@@ -43,7 +44,8 @@ pub struct Limits {
     pub grace: Duration,
 }
 
-/// Number of CPUs. Cached: the defaults are read a dozen times at start-up, and counting reads files.
+/// Number of CPUs. Cached: the defaults are read a dozen times at start-up, and counting reads
+/// files.
 fn cpus() -> usize {
     static CPUS: OnceLock<usize> = OnceLock::new();
     *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))

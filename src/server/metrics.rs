@@ -167,7 +167,8 @@ impl Metrics {
     }
 }
 
-/// Resident memory, on Linux: the second number of `statm`, in pages of 4 KiB on the supported CPUs.
+/// Resident memory, on Linux: the second number of `statm`, in pages of 4 KiB on the supported
+/// CPUs.
 fn resident_bytes() -> Option<u64> {
     let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
     Some(4096 * pages)

@@ -4,7 +4,7 @@
 //! TCP ─ connections ─▶ HTTP/1.1     limits on connections, header size and slow clients
 //!     ─ routes ──────▶ handler      request id, access log, metrics, token, CORS
 //!     ─ admission ───▶ permit       bounded queue, or 429
-//!     ─ upload ──────▶ pipe         request body or form file, streamed: never whole, never on disk
+//!     ─ upload ──────▶ pipe         body or form file, streamed: never whole, never on disk
 //!     ─ job ─────────▶ Report       on worker threads that the scheduler time-slices
 //! ```
 //!
@@ -14,8 +14,8 @@
 //! | `service` | state shared by all requests |
 //! | `routes`, `paths` | router; names of the paths in metrics and log |
 //! | `predict`, `models`, `health`, `page`, `metrics`, `openapi` | handlers |
-//! | `upload`, `multipart`, `incoming`, `request_options` | from the request to a file and its options |
-//! | `admission`, `scheduler`, `pipe`, `job`, `job_control` | queue, worker threads, one recording |
+//! | `upload`, `multipart`, `incoming`, `request_options` | request to file and options |
+//! | `admission`, `scheduler`, `pipe`, `job`, `job_control` | queue, workers, one recording |
 //! | `golden` | self-test of the health check |
 //! | `problem` | error responses (RFC 9457) |
 //! | `access_log`, `headers`, `token`, `cors` | middleware |

@@ -170,8 +170,11 @@ mod tests {
 
     #[test]
     fn parts_do_not_depend_on_the_chunks_of_the_body() {
-        let form = b"preamble\r\n--xYz\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nx\r\n--xY\r\n--xYz \t\r\n\
-            Content-Type: audio/wav\r\nContent-Disposition: form-data; filename=\"a \\\"b\\\".wav\"; name=file\r\n\r\n\r\n-\r\n--xYz\r\n\
+        let form = b"preamble\r\n--xYz\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\n\
+            x\r\n--xY\r\n--xYz \t\r\n\
+            Content-Type: audio/wav\r\n\
+            Content-Disposition: form-data; filename=\"a \\\"b\\\".wav\"; name=file\r\n\r\n\
+            \r\n-\r\n--xYz\r\n\
             Content-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--xYz--\r\nepilogue --xYz\r\n";
         let text = |text: &str| Some(text.to_owned());
         let expected = [

@@ -1,9 +1,9 @@
 //! Bounded pipe from the network to a worker thread: a body of any length needs little memory, and
 //! a client that sends faster than its recording is processed is slowed down.
 //!
-//! The bytes go through tokio's `duplex`. tokio-util's `SyncIoBridge` would read it on a thread, but
-//! gives no chance to release the worker's permit while it waits. The recording starts when the pipe
-//! is full or holds the whole body: a clip then never waits for bytes while it has a permit.
+//! The bytes go through tokio's `duplex`. tokio-util's `SyncIoBridge` could read it on a thread,
+//! but gives no chance to release the worker's permit while it waits. The recording starts when the
+//! pipe is full or holds the whole body: a clip then never waits for bytes while it has a permit.
 
 use std::future::ready;
 use std::io::{self, ErrorKind, Read};

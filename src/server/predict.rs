@@ -1,4 +1,5 @@
-//! `POST /v1/predict` and `POST /v1/embed`: recording in, the JSON of `infer --json` or `embed` out.
+//! `POST /v1/predict` and `POST /v1/embed`: recording in, the JSON of `infer --json` or `embed`
+//! out.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ async fn compute(service: &Arc<Service>, work: Work, request: Request) -> Result
     let mut upload = Upload::open(&parts, incoming, &service.limits).await?;
     let engine = service.engine(upload.options.model.as_deref())?;
     let options = upload.options.apply(engine.options())?;
-    let engine = engine.with_options(options).map_err(|error| Problem::bad_request("bad_option", error.to_string()))?;
+    let engine = engine.with_options(options)?;
     let work = if work == Work::Predict && upload.options.per_channel() { Work::PredictChannels } else { work };
     let (mut job, writer) = Job::new(service, admitted, engine, work, upload.name.clone());
     let output = pump_and_wait(&mut upload, writer, &mut job).await;

@@ -71,8 +71,8 @@ impl Problem {
         Self { retry_after_s: Some(seconds), ..self }
     }
 
-    /// The body. `type` is `about:blank`, so by RFC 9457 `title` is the status in words; `reason` is
-    /// the kind of problem.
+    /// The body. `type` is `about:blank`, so by RFC 9457 `title` is the status in words; `reason`
+    /// is the kind of problem.
     pub(super) fn json(&self) -> String {
         let title = self.status.canonical_reason().unwrap_or_default();
         json!({

@@ -57,6 +57,7 @@ pub fn app(service: &Arc<Service>) -> Router {
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(map_request(access_log::drop_unsafe_id))
+        .layer(map_request(headers::measure))
         .with_state(state())
 }
 

@@ -29,8 +29,8 @@ pub enum Log {
 /// `listening` is called with the bound address, whose port the system chooses if it is 0.
 ///
 /// # Errors
-/// [`Error::Usage`] for an address that cannot be bound; [`Error::Internal`] if the system cannot start
-/// a thread, or if requests were cut off at the end of the grace period.
+/// [`Error::Usage`] for an address that cannot be bound; [`Error::Internal`] if the system cannot
+/// start a thread, or if requests were cut off at the end of the grace period.
 pub fn run(service: &Arc<Service>, address: SocketAddr, log: Log, listening: impl FnOnce(SocketAddr)) -> Result<()> {
     start_log(log);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(ASYNC_THREADS).enable_all().build();

@@ -24,8 +24,8 @@ pub struct Settings {
     /// Token that `/v1` and `/metrics` require as `Authorization: Bearer TOKEN`. Default: none, so
     /// everyone who can reach the server can use it.
     pub token: Option<String>,
-    /// Origins of other web pages, such as `https://example.org`, whose scripts may send requests and
-    /// read responses. Default: none.
+    /// Origins of other web pages, such as `https://example.org`, whose scripts may send requests
+    /// and read responses. Default: none.
     pub origins: Vec<String>,
 }
 

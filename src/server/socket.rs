@@ -1,5 +1,5 @@
-//! TCP socket with a write timeout and a lingering close. hyper has neither: its timeouts end at the
-//! request's header.
+//! TCP socket with a write timeout and a lingering close. hyper has neither: its timeouts end at
+//! the request's header.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;

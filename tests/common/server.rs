@@ -176,8 +176,8 @@ impl Connection {
         self.response()
     }
 
-    /// As [`Connection::request`], or `None` if the server closes the connection before the response's
-    /// first byte. The test fails if it is closed within the response.
+    /// As [`Connection::request`], or `None` if the server closes the connection before the
+    /// response's first byte. The test fails if it is closed within the response.
     pub(crate) fn try_request(&mut self, request: &[u8]) -> Option<Response> {
         self.send(request);
         let mut first = [0];
