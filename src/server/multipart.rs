@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn malformed_forms_are_refused_without_holding_them() {
         assert_eq!(reason(b"--xYz!\r\n", 3), "bad_form");
-        assert_eq!(reason(b"--xYz\r\n\r\nno header\r\n--xYz\r\n\r\n", 3), "bad_form");
+        assert_eq!(reason(b"--xYz\r\nno header\r\n\r\n", 3), "bad_form");
         let endless = [&b"--xYz\r\n"[..], &vec![b'a'; 3 * HEADER_BYTES]].concat();
         assert!(parts(&endless, 100).unwrap_err().detail.contains("header has more than 8192 bytes"));
         let endless = [&b"--xYz"[..], &vec![b' '; 3 * HEADER_BYTES]].concat();
@@ -226,7 +226,8 @@ mod tests {
         assert_eq!(detail("multipart/form-data; charset=utf-8; Boundary=\"a b\""), None);
         assert_eq!(detail("multipart/form-data;boundary=----x-y"), None);
         assert!(detail("multipart/form-data").unwrap().contains("names no boundary"));
-        assert!(detail("multipart/form-data; boundary=\"\"").unwrap().contains("0 characters"));
-        assert!(detail(&format!("multipart/form-data; boundary={}", "x".repeat(71))).is_some());
+        assert!(detail("multipart/form-data; boundary=\"\"").is_some());
+        let long = format!("multipart/form-data; boundary={}", "x".repeat(71));
+        assert!(detail(&long).unwrap().contains("71 characters, not 1 to 70"));
     }
 }
