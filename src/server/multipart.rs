@@ -135,8 +135,11 @@ mod tests {
 
     const CONTENT_TYPE: &str = "multipart/form-data; boundary=xYz";
 
-    /// Name, file name and data of each part, with the body pushed in pieces of this length.
-    fn parts(body: &[u8], piece: usize) -> Result<Vec<(Option<String>, Option<String>, Vec<u8>)>, Problem> {
+    /// Name, file name and data of a part.
+    type Parsed = (Option<String>, Option<String>, Vec<u8>);
+
+    /// All parts, with the body pushed in pieces of this length.
+    fn parts(body: &[u8], piece: usize) -> Result<Vec<Parsed>, Problem> {
         let mut form = Form::new(CONTENT_TYPE)?;
         let mut pieces = body.chunks(piece).map(Bytes::copy_from_slice);
         let mut found = Vec::new();

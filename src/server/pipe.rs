@@ -101,15 +101,14 @@ impl Pipe {
 
 impl Read for PipeReader {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let n = match self.pipe.try_read(to) {
-            Some(n) => n?,
-            None => {
-                let mut permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
-                permit.release();
-                let n = self.pipe.runtime.block_on(self.pipe.stream.read(to));
-                permit.acquire();
-                n?
-            }
+        let n = if let Some(n) = self.pipe.try_read(to) {
+            n?
+        } else {
+            let mut permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+            permit.release();
+            let n = self.pipe.runtime.block_on(self.pipe.stream.read(to));
+            permit.acquire();
+            n?
         };
         if n == 0 && !to.is_empty() && !self.pipe.finished.load(Ordering::Acquire) {
             return Err(io::Error::new(ErrorKind::UnexpectedEof, "the upload broke off; send it again"));
@@ -184,14 +183,14 @@ mod tests {
     #[tokio::test]
     async fn a_recording_starts_when_the_pipe_is_full_or_finished() {
         let (started, mut writer, _pipe) = counted();
-        assert!(writer.write(&[0; CAPACITY]).await);
+        assert!(writer.write(&vec![0; CAPACITY]).await);
         assert_eq!(started.load(Ordering::SeqCst), 0);
         writer.finish();
         assert_eq!(started.load(Ordering::SeqCst), 1);
 
         let (started, mut writer, pipe) = counted();
         let writing = tokio::spawn(async move {
-            assert!(writer.write(&[0; CAPACITY + 1]).await);
+            assert!(writer.write(&vec![0; CAPACITY + 1]).await);
             writer.finish();
         });
         while started.load(Ordering::SeqCst) == 0 {

@@ -61,7 +61,7 @@ impl Upload {
         let mut form = FormReader { form, incoming, parts: 0, max_parts: limits.form_parts };
         let file = form.read_options(&mut options).await?;
         let name = multipart::file_name(&file).map_or(UNNAMED.to_owned(), |name| printable(&name));
-        Ok(Self { source: Source::Form { form, file: Some(file) }, name, options })
+        Ok(Self { source: Source::Form { form: Box::new(form), file: Some(file) }, name, options })
     }
 
     /// Number of bytes received.
