@@ -31,7 +31,7 @@ enum Source {
     Body(Incoming),
     /// The part is taken when its bytes are read.
     Form {
-        form: FormReader,
+        form: Box<FormReader>,
         file: Option<Part>,
     },
 }
