@@ -13,7 +13,7 @@ const TEMPLATE: &str = include_str!("openapi.json");
 
 fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> =
-        LazyLock::new(|| TEMPLATE.replace("{legal_notice}", &LEGAL_NOTICE.trim().replace('\n', " ")));
+        LazyLock::new(|| TEMPLATE.replace("{{legal notice}}", &LEGAL_NOTICE.trim().replace('\n', " ")));
     &DOCUMENT
 }
 
