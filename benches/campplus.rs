@@ -1,4 +1,4 @@
-//! CAM++ at full width, one thread: `cargo bench --bench campplus`. Needs a system file with its weights: `weights/campplus-fcn.safetensors`, or the
+//! CAM++ at full width, one thread: `cargo bench --bench campplus`. Needs a model file: `weights/campplus-fcn.safetensors`, or the
 //! one that `PERSONA_CAMPPLUS` names (`tools/golden/networks.py published FOLDER` makes one).
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first mistake")]
 #![expect(clippy::print_stdout, reason = "a bench that skips says so")]
@@ -23,15 +23,15 @@ fn system(precision: &str) -> Option<System> {
     Some(System::open_in(&path, Some(precision.parse().unwrap())).unwrap())
 }
 
-/// A minute of features through the network, in 20 windows of 3 s and in one of 60 s.
+/// A minute of features through the network, in 20 chunks of 3 s and in one of 60 s.
 #[divan::bench(args = [("f32", 20), ("int8", 20), ("f32", 1), ("int8", 1)], sample_count = 10)]
-fn minute(bencher: Bencher<'_, '_>, (precision, windows): (&str, usize)) {
+fn minute(bencher: Bencher<'_, '_>, (precision, chunks): (&str, usize)) {
     let Some(system) = system(precision) else { return };
-    let frames = system.manifest().frontend.frames(960_000 / windows);
+    let frames = system.manifest().frontend.frames(960_000 / chunks);
     let features: Vec<f32> = (0..frames * 80).map(|i| (i as f32 * 0.731).sin() * 3.0 - 10.0).collect();
     let mut workspace = system.workspace();
     bencher.bench_local(|| {
-        for _ in 0..windows {
+        for _ in 0..chunks {
             black_box(system.forward(&features, frames, &mut workspace).unwrap());
         }
     });

@@ -1,4 +1,4 @@
-//! The inner loops, one thread: `cargo bench --bench kernels`. Items are multiplications and additions; their rate beside the machine's peak says how much is left.
+//! Kernels on one thread: `cargo bench --bench kernels`. Items are multiplications and additions; compare their rate with the peak of the CPU.
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first mistake")]
 
 use std::hint::black_box;
@@ -18,10 +18,10 @@ fn main() {
     divan::main();
 }
 
-/// Rows, inputs and outputs: layers of an x-vector on a window of 3 s, a dense layer of CAM++, a resampler's panel.
+/// Rows, inputs and outputs: layers of an x-vector network on 3 s, a dense layer of CAM++, a resampler.
 const PRODUCTS: [[usize; 3]; 4] = [[184, 640, 512], [174, 512, 1500], [150, 768, 128], [85, 861, 32]];
 
-/// Values in ±1 without structure.
+/// Pseudo-random values in ±1.
 fn noise(n: usize) -> Vec<f32> {
     (0..n as u32).map(|i| ((i.wrapping_mul(2_654_435_761) >> 8) as f32) / 8_388_608.0 - 1.0).collect()
 }
@@ -45,26 +45,26 @@ fn general_product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
     });
 }
 
-/// With the making of the codes.
+/// Includes the quantisation of the activations.
 #[divan::bench(args = PRODUCTS)]
 fn int8_product(bencher: Bencher<'_, '_>, [m, k, n]: [usize; 3]) {
     let (a, weights, mut c) =
         (noise(m * k), Int8Weights::new(&noise(k * n), &vec![1.0; n], [1, k, n]), vec![0.0; m * n]);
-    let (mut codes, bias) = (QuantisedRows::default(), vec![0.0; n]);
+    let (mut quantised, bias) = (QuantisedRows::default(), vec![0.0; n]);
     bencher.counter(ItemsCount::new(2 * m * k * n)).bench_local(|| {
-        codes.quantise(black_box(&a).chunks_exact(k), k);
+        quantised.quantise(black_box(&a).chunks_exact(k), k);
         let x = Int8Rows {
-            values: codes.values(),
+            values: quantised.values(),
             strides: [k, k],
-            scales: codes.scales(),
-            offsets: codes.offsets(),
+            scales: quantised.scales(),
+            offsets: quantised.offsets(),
             scale_strides: [1, 1],
         };
         weights.run(&x, 0..1, m, Output { values: &mut c, stride: n, bias: &bias, epilogue: Epilogue::Relu });
     });
 }
 
-/// 16 transforms.
+/// 16 FFTs.
 #[divan::bench(args = [400, 512, 1024])]
 fn sixteen_power_spectra(bencher: Bencher<'_, '_>, n: usize) {
     let fft = RealFft::new(n).unwrap();
@@ -79,7 +79,7 @@ fn sixteen_power_spectra(bencher: Bencher<'_, '_>, n: usize) {
 
 /// 16 rows to lanes and back.
 #[divan::bench(args = [80, 1024])]
-fn there_and_back(bencher: Bencher<'_, '_>, n: usize) {
+fn gather_and_scatter(bencher: Bencher<'_, '_>, n: usize) {
     let (mut rows, mut lanes) = (noise(LANES * n), vec![Lanes::default(); n]);
     bencher.counter(ItemsCount::new(2 * LANES * n)).bench_local(|| {
         gather(std::array::from_fn(|l| &black_box(&rows)[l * n..(l + 1) * n]), &mut lanes);

@@ -1,4 +1,4 @@
-//! One pass of the x-vector CNN at full width on windows of 3 s, one thread: `cargo bench --bench network`.
+//! Forward pass of the x-vector CNN at full width on chunks of 3 s, one thread: `cargo bench --bench network`.
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first mistake")]
 
 use std::collections::BTreeMap;
@@ -6,14 +6,17 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use persona_engine::models::System;
-use persona_engine::nn::{Linear, Norm, Precision, Scratch, StatisticsPooling, Tdnn, Tensor, Variance, Weights};
+use persona_engine::nn::{
+    Activation, FrameConv, FrameConvOptions, Linear, Norm, Precision, Scratch, StatisticsPooling, Tensor, Variance,
+    Weights,
+};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 use serde_json::{Value, json};
 
-/// A minute of sound in windows of 3 s.
-const WINDOWS: usize = 20;
-/// Frames of a window.
+/// Chunks of 3 s in a minute.
+const CHUNKS: usize = 20;
+/// Frames of a chunk.
 const FRAMES: usize = 188;
 const BANDS: usize = 128;
 /// Snyder et al. 2018: channels, taps, dilation.
@@ -26,11 +29,11 @@ fn main() {
 #[divan::bench(args = ["f32", "int8"], sample_count = 20)]
 fn minute(bencher: Bencher<'_, '_>, precision: &str) {
     let system = System::from_bytes_in(&file(), Some(precision.parse().unwrap())).unwrap();
-    let features: Vec<f32> = noise(WINDOWS * FRAMES * BANDS).iter().map(|x| 40.0 * x - 40.0).collect();
+    let features: Vec<f32> = noise(CHUNKS * FRAMES * BANDS).iter().map(|x| 40.0 * x - 40.0).collect();
     let mut workspace = system.workspace();
     bencher.bench_local(|| {
-        for window in features.chunks(FRAMES * BANDS) {
-            black_box(system.forward(window, FRAMES, &mut workspace).unwrap());
+        for chunk in features.chunks(FRAMES * BANDS) {
+            black_box(system.forward(chunk, FRAMES, &mut workspace).unwrap());
         }
     });
 }
@@ -41,7 +44,7 @@ fn load(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| System::from_bytes(black_box(&bytes)).unwrap());
 }
 
-/// One frame-level layer on one window, with its ReLU and norm.
+/// One frame-level layer on one chunk, with its ReLU and norm.
 #[divan::bench(args = [0, 1, 2, 3, 4], consts = [false, true], sample_count = 50)]
 fn tdnn<const INT8: bool>(bencher: Bencher<'_, '_>, layer: usize) {
     let precision = if INT8 { Precision::Int8 } else { Precision::F32 };
@@ -49,7 +52,10 @@ fn tdnn<const INT8: bool>(bencher: Bencher<'_, '_>, layer: usize) {
     let inputs = if layer == 0 { BANDS } else { TDNN[layer - 1].0 };
     let frames = FRAMES - TDNN[..layer].iter().map(|(_, taps, dilation)| (taps - 1) * dilation).sum::<usize>();
     let weight = Tensor::new(&[outputs, inputs, taps], noise(outputs * inputs * taps));
-    let layer = Tdnn::new(&weight, noise(outputs), Norm::new(noise(outputs), noise(outputs)), dilation, precision);
+    let options = FrameConvOptions { dilation, ..FrameConvOptions::default() };
+    let norm = Norm::new(noise(outputs), noise(outputs));
+    let layer = FrameConv::new(&weight, &vec![1.0; outputs], noise(outputs), options, precision)
+        .with_activation(Activation::ReluNorm(norm));
     let input = noise(frames * inputs);
     let mut output = vec![0.0; (frames - layer.reach()) * outputs];
     let mut scratch = Scratch::default();
@@ -71,12 +77,12 @@ fn embedding(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| layer.run(black_box(&input), 1, &mut output));
 }
 
-/// Values in ±1 without structure.
+/// Pseudo-random values in ±1.
 fn noise(n: usize) -> Vec<f32> {
     (0..n as u32).map(|i| ((i.wrapping_mul(2_654_435_761) >> 8) as f32) / 8_388_608.0 - 1.0).collect()
 }
 
-/// The x-vector CNN with weights that mean nothing, as f16, like a trained one.
+/// The x-vector CNN with pseudo-random weights in f16.
 fn file() -> Vec<u8> {
     let mut tensors: Vec<(String, Vec<usize>)> = Vec::new();
     let mut add = |name: &str, shape: &[usize]| tensors.push((name.to_owned(), shape.to_vec()));
@@ -119,7 +125,7 @@ fn file() -> Vec<u8> {
     serialize(views(), Some(persona.into_iter().collect())).unwrap()
 }
 
-/// f16 bytes of values that neither die out nor grow on their way through the layers.
+/// f16 bytes of values that neither vanish nor grow through the layers.
 fn stored(name: &str, shape: &[usize]) -> Vec<u8> {
     let fan_in: usize = shape[1..].iter().product();
     let scale = (6.0 / fan_in as f32).sqrt();

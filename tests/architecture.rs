@@ -113,7 +113,6 @@ const CIRCLES: &[&[&str]] = &[
         "engine/verdict.rs",
     ],
     &["engine/catalogue.rs", "engine/embedded.rs"],
-    &["nn/weights.rs", "nn/weights/header.rs"],
 ];
 
 /// `lib.rs` and `main.rs` belong to no layer.

@@ -1,7 +1,7 @@
-//! The networks against PyTorch: layer by layer, then whole systems with every intermediate result.
+//! Networks against PyTorch: layer by layer, then whole models with every intermediate result.
 //!
-//! `tools/golden/networks.py` and `tools/golden/wavlm.py` made the files and say how. Tolerance: 3e-5 of a tensor's largest value, which is some two hundred and fifty
-//! times the spacing of f32 there: sums are taken in another order than PyTorch takes them.
+//! `tools/golden/networks.py` and `tools/golden/wavlm.py` write the golden files. Tolerance: 3e-5 of the largest value of a tensor, about 250 ulp of
+//! that value, because the order of additions differs from PyTorch's.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
 
 use std::fs;
@@ -9,20 +9,21 @@ use std::path::{Path, PathBuf};
 
 use persona_engine::models::{Precision, System};
 use persona_engine::nn::{
-    Conv1d, Conv1dOptions, Linear, MaxPool1d, Norm, Scratch, StatisticsPooling, Tdnn, Variance, Weights, softmax,
+    Activation, Conv1d, Conv1dOptions, FrameConv, FrameConvOptions, Linear, Loader, MaxPool1d, Norm, Scratch,
+    StatisticsPooling, Variance, Weights, softmax,
 };
 use serde_json::Value;
 
 const TOLERANCE: f64 = 3e-5;
-/// Of the shipped systems, whose layers are many: PyTorch's own f32 is up to 2.3e-5 from its f64 there (campplus-fcn, heads.gender), and this engine's
-/// may be as far on the other side.
+/// For the shipped models, which have many layers: there PyTorch in f32 differs from f64 by up to 2.3e-5 (campplus-fcn, heads.gender), and this engine
+/// can differ as much in the other direction.
 const TOLERANCE_OF_SHIPPED: f64 = 6e-5;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// The largest difference, as a share of the largest value that is wanted.
+/// Largest difference relative to the largest expected value.
 fn difference(want: &[f32], got: &[f32]) -> f64 {
     assert_eq!(want.len(), got.len());
     let largest = want.iter().fold(0.0_f64, |m, v| m.max(f64::from(v.abs())));
@@ -39,14 +40,14 @@ fn assert_close(name: &str, want: &[f32], got: &[f32]) {
     assert!(worst <= TOLERANCE, "{name}: {worst:.1e} of the largest value");
 }
 
-/// A tensor of whatever shape, with that shape.
-fn take(golden: &mut Weights<'_>, name: &str) -> (Vec<usize>, Vec<f32>) {
+/// A tensor and its shape.
+fn take(golden: &mut Loader<'_>, name: &str) -> (Vec<usize>, Vec<f32>) {
     let shape = golden.shape(name).unwrap_or_else(|| panic!("no golden tensor `{name}`")).to_vec();
     let tensor = golden.take(name, &shape).unwrap();
     (shape, tensor.into_values())
 }
 
-/// What the script wrote beside the tensors.
+/// The metadata of the golden file.
 fn header(golden: &Weights<'_>) -> Value {
     serde_json::from_str(golden.text("golden").unwrap()).unwrap()
 }
@@ -55,10 +56,10 @@ fn size(case: &Value, key: &str) -> usize {
     usize::try_from(case[key].as_u64().unwrap()).unwrap()
 }
 
-/// What this engine makes of one case's input.
-fn run_layer(case: &Value, golden: &mut Weights<'_>, input: &[f32], shape: &[usize], out: &mut [f32]) {
+/// Runs the layer of one case.
+fn run_layer(case: &Value, golden: &mut Loader<'_>, input: &[f32], shape: &[usize], out: &mut [f32]) {
     let name = case["name"].as_str().unwrap().to_owned();
-    let weight_shape = |golden: &Weights<'_>, part: &str| golden.shape(&format!("{name}.{part}")).unwrap().to_vec();
+    let weight_shape = |golden: &Loader<'_>, part: &str| golden.shape(&format!("{name}.{part}")).unwrap().to_vec();
     match case["layer"].as_str().unwrap() {
         "linear" => {
             let outputs = weight_shape(golden, "weight")[0];
@@ -83,8 +84,12 @@ fn run_layer(case: &Value, golden: &mut Weights<'_>, input: &[f32], shape: &[usi
             let context: Vec<i64> = serde_json::from_value(case["context"].clone()).unwrap();
             let dilation = if context.len() > 1 { context[1] - context[0] } else { 1 };
             let weight: [usize; 3] = weight_shape(golden, "conv.weight").try_into().unwrap();
-            let eps = case["eps"].as_f64().unwrap();
-            let layer = Tdnn::load(golden, &name, weight, usize::try_from(dilation).unwrap(), eps).unwrap();
+            let dilation = usize::try_from(dilation).unwrap();
+            let options = FrameConvOptions { dilation, ..FrameConvOptions::default() };
+            let conv = format!("{name}.conv");
+            let layer = FrameConv::load(golden, &conv, weight, true, options, Precision::F32).unwrap();
+            let norm = Norm::load(golden, &format!("{name}.norm"), weight[0], case["eps"].as_f64().unwrap()).unwrap();
+            let layer = layer.with_activation(Activation::ReluNorm(norm));
             layer.run(input, shape[0], out, &mut Scratch::default());
         }
         "statistics" => {
@@ -103,8 +108,9 @@ fn run_layer(case: &Value, golden: &mut Weights<'_>, input: &[f32], shape: &[usi
 #[test]
 fn each_layer_is_pytorchs() {
     let bytes = fs::read(folder().join("layers.safetensors")).unwrap();
-    let mut golden = Weights::from_bytes(&bytes).unwrap();
+    let golden = Weights::from_bytes(&bytes).unwrap();
     let header = header(&golden);
+    let mut golden = Loader::new(golden, Precision::F32);
     let cases = header["cases"].as_array().unwrap();
     for case in cases {
         let name = case["name"].as_str().unwrap();
@@ -118,7 +124,7 @@ fn each_layer_is_pytorchs() {
     assert_eq!(cases.len(), 29, "cases that the script writes");
 }
 
-/// One of a system's results: its name, the golden values, this engine's.
+/// One result of a model: its name, the golden values and those of this engine.
 struct Pair {
     name: String,
     want: Vec<f32>,
@@ -126,7 +132,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// Cosine of the angle between the two, each result as one vector.
+    /// Cosine similarity of the two, as vectors.
     fn cosine(&self) -> f64 {
         let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
         let Self { want, got, .. } = self;
@@ -140,13 +146,14 @@ fn compare(system: &Path, outputs: &Path) -> Vec<(String, f64)> {
     pairs.into_iter().map(|Pair { name, want, got }| (name, difference(&want, &got))).collect()
 }
 
-/// Every golden tensor of a system's outputs beside this engine's.
+/// Every golden tensor of the outputs of a model, with the values of this engine.
 fn pairs(system: &Path, outputs: &Path, precision: Precision) -> Vec<Pair> {
     let system = System::open_in(system, Some(precision)).unwrap();
     let bytes = fs::read(outputs).unwrap();
-    let mut golden = Weights::from_bytes(&bytes).unwrap();
+    let golden = Weights::from_bytes(&bytes).unwrap();
     let remake = "the golden outputs belong to another file: run tools/golden/networks.py again";
     assert_eq!(header(&golden)["sha256"], system.manifest().sha256, "{remake}");
+    let mut golden = Loader::new(golden, Precision::F32);
     let (shape, features) = take(&mut golden, "features");
     let mut seen = Vec::new();
     let mut observer =

@@ -1,12 +1,10 @@
-//! Model files that hold codes: what was made of which file, and that it answers as that one does in int8.
-#![cfg(feature = "import")]
+//! Quantised model files: their contents, and identity with the source file in int8.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::fs;
 use std::path::Path;
 
-use persona_engine::import::quantized;
-use persona_engine::models::System;
+use persona_engine::models::{System, quantised};
 use persona_engine::nn::{Precision, Weights};
 
 fn read(name: &str) -> Vec<u8> {
@@ -17,7 +15,7 @@ fn load(bytes: &[u8], precision: Option<Precision>) -> System {
     System::from_bytes_in(bytes, precision).unwrap()
 }
 
-/// Values in ±1 without structure.
+/// Pseudo-random values in ±1.
 fn noise(n: usize) -> Vec<f32> {
     (0..n as u32).map(|i| ((i.wrapping_mul(2_654_435_761) >> 8) as f32) / 8_388_608.0 - 1.0).collect()
 }
@@ -43,22 +41,22 @@ const NETWORKS: [&str; 6] = [
 ];
 
 #[test]
-fn in_int8_it_is_the_same_network_to_the_last_bit() {
+fn in_int8_it_is_bit_identical_to_the_source() {
     for name in NETWORKS {
         let before = read(name);
-        let after = quantized(&before).unwrap();
+        let after = quantised(&before).unwrap();
         let want = layers(&load(&before, Some(Precision::Int8)));
-        assert_eq!(load(&after, None).precision(), Precision::Int8, "{name}: the precision that it is for");
+        assert_eq!(load(&after, None).precision(), Precision::Int8, "{name}: default precision of a quantised file");
         assert!(layers(&load(&after, None)) == want, "{name}");
-        assert!(layers(&load(&before, Some(Precision::F32))) != want, "{name}: int8 was meant to differ");
+        assert!(layers(&load(&before, Some(Precision::F32))) != want, "{name}: int8 should differ");
     }
 }
 
 #[test]
-fn in_f32_it_computes_with_what_the_codes_stand_for() {
+fn in_f32_it_computes_with_the_dequantised_weights() {
     for name in NETWORKS {
         let before = read(name);
-        let after = quantized(&before).unwrap();
+        let after = quantised(&before).unwrap();
         let (want, got) = (layers(&load(&before, Some(Precision::F32))), layers(&load(&after, Some(Precision::F32))));
         assert_eq!(load(&after, Some(Precision::F32)).precision(), Precision::F32);
         let size = |values: &[f32]| values.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
@@ -73,9 +71,9 @@ fn in_f32_it_computes_with_what_the_codes_stand_for() {
 }
 
 #[test]
-fn the_file_is_smaller_and_says_what_it_was_made_from() {
+fn the_file_is_smaller_and_names_its_source() {
     let before = read("weights/campplus-fcn.safetensors");
-    let after = quantized(&before).unwrap();
+    let after = quantised(&before).unwrap();
     assert!(after.len() * 100 < before.len() * 74, "{} of {} bytes", after.len(), before.len());
     let (source, manifest) = (load(&before, None), load(&after, None));
     let (source, manifest) = (source.manifest(), manifest.manifest());
@@ -86,19 +84,19 @@ fn the_file_is_smaller_and_says_what_it_was_made_from() {
 }
 
 #[test]
-fn what_cannot_be_quantised_says_why() {
+fn the_error_says_why_a_file_cannot_be_quantised() {
     let before = read("tests/golden/tiny-cnn.safetensors");
-    let twice = quantized(&quantized(&before).unwrap()).unwrap_err().to_string();
+    let twice = quantised(&quantised(&before).unwrap()).unwrap_err().to_string();
     assert!(twice.contains("already"), "{twice}");
-    let without_layers = quantized(&read("tests/golden/tiny-mfcc.safetensors")).unwrap_err().to_string();
+    let without_layers = quantised(&read("tests/golden/tiny-mfcc.safetensors")).unwrap_err().to_string();
     assert!(without_layers.contains("no layers"), "{without_layers}");
-    assert!(quantized(&before[..before.len() - 1]).is_err());
+    assert!(quantised(&before[..before.len() - 1]).is_err());
 }
 
-/// One byte of the codes changed: the checksum tells.
+/// The checksum detects one changed byte.
 #[test]
-fn a_damaged_code_is_found() {
-    let mut after = quantized(&read("tests/golden/tiny-cnn.safetensors")).unwrap();
+fn a_damaged_weight_is_detected() {
+    let mut after = quantised(&read("tests/golden/tiny-cnn.safetensors")).unwrap();
     Weights::from_bytes(&after).unwrap();
     let last = after.len() - 1;
     after[last] ^= 1;

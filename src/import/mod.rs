@@ -11,7 +11,6 @@
 //! | `network` | the imported network |
 //! | `campplus`, `speechbrain`, `nnet3`, `wavlm` | readers: sizes from shapes or configurations, names to names |
 //! | `kind` | the kinds of network, and their readers |
-//! | `quantize` | a model file with int8 weights, of one with f32 weights |
 //! | `model_file` | model files: loaded for a check, then written atomically |
 //! | `atomic_file` | a file that appears complete or not at all |
 //!
@@ -24,7 +23,6 @@ mod kind;
 mod model_file;
 mod network;
 mod nnet3;
-mod quantize;
 mod source;
 mod speechbrain;
 pub mod torch;
@@ -34,5 +32,4 @@ pub use atomic_file::write_atomically;
 pub use kind::Kind;
 pub use model_file::{QuantizedSizes, model_file, quantize_file, write_model};
 pub use network::ImportedNetwork;
-pub use quantize::quantized;
 pub use source::state_dict;

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::atomic_file::{PendingFile, write_atomically};
 use super::kind::Kind;
 use super::network::ImportedNetwork;
-use super::quantize::quantized;
 use crate::error::{Error, Result};
 use crate::models::manifest::FORMAT;
+use crate::models::quantised;
 use crate::models::{Manifest, Model};
 use crate::nn::Tensor;
 use crate::nn::weights::{read_file, tensors_sha256};
@@ -62,7 +62,7 @@ pub struct QuantizedSizes {
 /// Those of [`quantized`], with the input's name; [`Error::Write`] with the output's.
 pub fn quantize_file(input: &Path, output: &Path) -> Result<QuantizedSizes> {
     let bytes = read_file(input)?;
-    let small = quantized(&bytes).map_err(|error| error.in_file(input))?;
+    let small = quantised(&bytes).map_err(|error| error.in_file(input))?;
     write_atomically(output, |out| Ok(out.write_all(&small)?))?;
     Ok(QuantizedSizes { before: bytes.len(), after: small.len() })
 }

@@ -1,24 +1,24 @@
-//! How far off an age may be: the ends of an interval as functions of the predicted age.
+//! Prediction interval of the age: both ends as piecewise linear functions of the predicted age.
 
 use serde::Deserialize;
 
 use crate::error::Result;
 use crate::models::recipe::{within, wrong};
 
-/// The most knots that are read: more than one a year.
+/// Maximum number of knots, more than one per year.
 const MAX_KNOTS: usize = 256;
 
 /// The manifest's `heads.age.interval`.
 ///
 /// ```text
-/// low(a)  = line through (knots_years[i], low_years[i]),  flat before the first knot and behind the last
+/// low(a)  = line through (knots_years[i], low_years[i]),  constant before the first knot and after the last
 /// high(a) = line through (knots_years[i], high_years[i]), likewise;  a: the predicted age
 /// ```
 ///
-/// The ends are fitted as quantiles of the error on speakers whom the network did not hear in training (split conformal prediction: Lei et al.
-/// 2018, "Distribution-free predictive inference for regression"). What they promise is *marginal*: over speakers drawn like those of the
-/// training corpus, `coverage` of the true ages lie within. It is no promise for one speaker, for an age band, or for another kind of recording.
-/// Where predictions of an age are biased, the interval may lie to one side of the prediction or leave it out.
+/// The ends are quantiles of the error on unseen speakers (split conformal prediction: Lei et al. 2018, "Distribution-free predictive inference
+/// for regression"). The coverage is *marginal*: for speakers from the distribution of the training corpus, the share `coverage` of the true ages is
+/// inside. It does not hold for one speaker, one age band, or other kinds of recordings. If predictions of an age are biased, the interval may
+/// be on one side of the prediction or not contain it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgeInterval {
@@ -29,16 +29,15 @@ pub struct AgeInterval {
 }
 
 impl AgeInterval {
-    /// Refuses what is no pair of functions: other lengths than 1 to 256 and equal, knots that do not rise, a low end above its high end,
-    /// years outside 0 to 150, a coverage that is no share between 0 and 1.
+    /// Refuses lengths that are not equal or not 1 to 256, knots that are not ascending, a low end above its high end, years outside 0 to 150, and
+    /// a coverage that is not between 0 and 1.
     pub(crate) fn check(&self, key: &str) -> Result<()> {
         if !(self.coverage > 0.0 && self.coverage < 1.0) {
             return Err(wrong(&format!("{key}.coverage"), format!("{} is not between 0 and 1", self.coverage)));
         }
         let knots = self.knots_years.len();
-        within(&format!("{key}.knots_years"), &knots, 1..=MAX_KNOTS).map_err(|_| {
-            wrong(&format!("{key}.knots_years"), format!("{knots} knots; 1 to {MAX_KNOTS} were expected"))
-        })?;
+        within(&format!("{key}.knots_years"), &knots, 1..=MAX_KNOTS)
+            .map_err(|_| wrong(&format!("{key}.knots_years"), format!("{knots} knots; expected 1 to {MAX_KNOTS}")))?;
         for (name, years) in
             [("knots_years", &self.knots_years), ("low_years", &self.low_years), ("high_years", &self.high_years)]
         {
@@ -54,7 +53,7 @@ impl AgeInterval {
         }
     }
 
-    /// The share of speakers whose age lies within.
+    /// Share of speakers whose age is inside.
     pub fn coverage(&self) -> f64 {
         self.coverage
     }
@@ -65,7 +64,7 @@ impl AgeInterval {
         let (left, right) = (behind.saturating_sub(1), behind.min(self.knots_years.len() - 1));
         let (from, to) = (self.knots_years[left], self.knots_years[right]);
         let share = if from < to { (years - from) / (to - from) } else { 0.0 };
-        // Not `a + share · (b − a)`: in this form rounding keeps low under high.
+        // in this form, unlike `a + share · (b − a)`, rounding keeps low ≤ high
         let between = |ends: &[f64]| (1.0 - share) * ends[left] + share * ends[right];
         (between(&self.low_years), between(&self.high_years))
     }
@@ -106,7 +105,7 @@ mod tests {
         assert!([-5.0, 40.0, 40.1, 200.0].iter().all(|years| one.at(*years) == (30.0, 55.0)));
     }
 
-    /// Equal ends stay equal and ordered ones ordered, at knots one rounding apart too.
+    /// Equal ends stay equal and ordered ends ordered, also at knots one ulp apart.
     #[test]
     fn low_is_never_above_high() {
         let close = 30.0_f64.next_up();
@@ -120,11 +119,11 @@ mod tests {
         assert_eq!(narrow.at(close), (41.7, 41.7));
     }
 
-    /// What the message says, and the value spoilt.
+    /// Part of the message, and the change that makes the interval invalid.
     type Case = (&'static str, fn(&mut AgeInterval));
 
     #[test]
-    fn what_is_no_interval_is_named() {
+    fn each_invalid_interval_is_named() {
         let good = interval(&[20.0, 30.0], &[18.0, 22.0], &[30.0, 46.0]);
         let cases: &[Case] = &[
             ("`k.coverage`: 0 is", |i| i.coverage = 0.0),
@@ -141,10 +140,10 @@ mod tests {
             ("`k.low_years[0]`: is -0.5", |i| i.low_years[0] = -0.5),
             ("`k.knots_years[0]`: is -inf", |i| i.knots_years[0] = f64::NEG_INFINITY),
         ];
-        for (what, spoil) in cases {
-            let mut spoilt = good.clone();
-            spoil(&mut spoilt);
-            let message = spoilt.check("k").unwrap_err().to_string();
+        for (what, break_it) in cases {
+            let mut broken = good.clone();
+            break_it(&mut broken);
+            let message = broken.check("k").unwrap_err().to_string();
             assert!(message.contains(what), "{what}: {message}");
         }
     }

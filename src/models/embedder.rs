@@ -7,7 +7,7 @@ use crate::models::manifest::RepresentationManifest;
 use crate::models::normalisation::Normalisation;
 use crate::models::representation::{Representation, Scratch};
 use crate::models::tap::{LayerObserver, LayerTap};
-use crate::nn::{Precision, Weights, all_finite};
+use crate::nn::{Int8Tensor, Loader, Precision, all_finite};
 
 /// A network up to its representation. Shared by threads; each brings an [`EmbedderWorkspace`] of its own.
 #[derive(Debug)]
@@ -35,19 +35,14 @@ impl EmbedderWorkspace {
 }
 
 impl Embedder {
-    /// Takes the representation's tensors. Whatever is loaded from `weights` afterwards computes in the same precision.
-    pub(crate) fn load(
-        weights: &mut Weights<'_>,
-        manifest: RepresentationManifest,
-        precision: Option<Precision>,
-    ) -> Result<Self> {
-        let precision = precision.unwrap_or(Precision::F32);
-        weights.set_precision(precision);
+    /// Takes the tensors of the representation.
+    pub(crate) fn load(loader: &mut Loader<'_>, manifest: RepresentationManifest) -> Result<Self> {
+        let precision = loader.precision();
         let frontend = &manifest.frontend;
         let (bands, normalisation) = (frontend.bands(), frontend.normalisation);
         let vad = frontend.vad.clone().map(VadEnergy::new).transpose()?;
         let window_frames = frontend.frames(frontend.chunk_samples());
-        let representation = Representation::load(weights, &manifest.representation, bands, window_frames)?;
+        let representation = Representation::load(loader, &manifest.representation, bands, window_frames)?;
         Ok(Self { manifest, precision, bands, normalisation, vad, representation })
     }
 
@@ -59,6 +54,11 @@ impl Embedder {
     /// What the file says of the way to the representation.
     pub fn manifest(&self) -> &RepresentationManifest {
         &self.manifest
+    }
+
+    /// The tensors of the model file that its layers compute with in int8.
+    pub fn int8_tensors(&self) -> Vec<&Int8Tensor> {
+        self.representation.int8_tensors()
     }
 
     /// Length of the representation.
@@ -128,7 +128,7 @@ impl Embedder {
             return Err(Error::Config("features that are not finite".into()));
         }
         let EmbedderWorkspace { scratch, speech } = workspace;
-        let normalised = self.representation.input(scratch, features.len());
+        let normalised = scratch.input(features.len());
         normalised.copy_from_slice(features);
         self.normalisation.apply(normalised, self.bands);
         let seen = match &self.vad {

@@ -1,4 +1,4 @@
-//! The three answers: emotion, gender, age.
+//! The three heads: emotion, gender, age.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::models::age_interval::AgeInterval;
 use crate::models::recipe::{parse, within, wrong};
 use crate::models::tap::LayerTap;
-use crate::nn::{Linear, Weights, softmax};
+use crate::nn::{Linear, Loader, softmax};
 
 /// Number of emotions.
 pub const EMOTIONS: usize = 6;
@@ -28,33 +28,33 @@ pub struct HeadsRecipe {
     pub age: AgeRecipe,
 }
 
-/// A head that tells classes apart: `probabilities = softmax(logits / temperature)`.
+/// A classification head: `probabilities = softmax(logits / temperature)`.
 ///
-/// The temperature is fitted on speakers whom the network did not hear in training (Guo et al. 2017, "On calibration of modern neural networks"),
-/// clip by clip, so it makes one window's probabilities those of being right.
+/// The temperature is fitted on unseen speakers (Guo et al. 2017, "On calibration of modern neural networks"), clip by clip, so the probabilities of
+/// one chunk are calibrated.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassesRecipe {
     /// Names of the classes, in the order of the logits.
     pub labels: Vec<String>,
-    /// What the logits are divided by before the softmax.
+    /// Divisor of the logits before the softmax.
     pub temperature: f64,
 }
 
-/// A head that gives a number: `years = mean_years + scale_years · output`.
+/// A regression head: `years = mean_years + scale_years · output`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgeRecipe {
     /// Years at output 0.
     pub mean_years: f64,
-    /// Years per 1 of output.
+    /// Years per unit of output.
     pub scale_years: f64,
-    /// How far off those years may be, where that was measured.
+    /// Prediction interval, if it was measured.
     pub interval: Option<AgeInterval>,
 }
 
 impl HeadsRecipe {
-    /// Reads the manifest's `heads`.
+    /// Parses the manifest's `heads`.
     pub(crate) fn parse(value: Value) -> Result<Self> {
         let recipe: Self = parse("heads", value)?;
         recipe.emotion.check("heads.emotion", EMOTIONS)?;
@@ -72,14 +72,14 @@ impl ClassesRecipe {
     fn check(&self, key: &str, classes: usize) -> Result<()> {
         let distinct: BTreeSet<&String> = self.labels.iter().filter(|label| !label.is_empty()).collect();
         if self.labels.len() != classes || distinct.len() != classes {
-            let what = format!("{classes} names, each its own, were expected, not {:?}", self.labels);
+            let what = format!("expected {classes} distinct names, found {:?}", self.labels);
             return Err(wrong(&format!("{key}.labels"), what));
         }
         within(&format!("{key}.temperature"), &self.temperature, 1e-3..=1e3)
     }
 }
 
-/// Which heads run. Where the law or the purpose forbids an answer its head is off: it is not computed at all. Default: all of them.
+/// Which heads are computed. A head whose prediction is unlawful or unwanted can be disabled and is then not computed. Default: all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActiveHeads {
     /// Emotion.
@@ -94,7 +94,7 @@ impl ActiveHeads {
     /// All heads.
     pub const ALL: Self = Self { emotion: true, gender: true, age: true };
 
-    /// Names of those that run, in the order of a report.
+    /// Names of the active heads, in the order of a report.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let heads = [(self.emotion, "emotion"), (self.gender, "gender"), (self.age, "age")];
         heads.into_iter().filter_map(|(runs, name)| runs.then_some(name))
@@ -107,7 +107,7 @@ impl Default for ActiveHeads {
     }
 }
 
-/// What the network says of one segment of speech. A head that is off says nothing.
+/// Predictions for one chunk. A disabled head has none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Output {
     /// In the order of the manifest's `heads.emotion.labels`.
@@ -118,12 +118,12 @@ pub struct Output {
     pub age_years: Option<f32>,
 }
 
-/// What a head says that tells `N` classes apart.
+/// Prediction of a classification head with `N` classes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Classes<const N: usize> {
     /// `softmax(logits / temperature)`.
     pub probabilities: [f32; N],
-    /// What comes out of the head's layer.
+    /// Output of the layer of the head.
     pub logits: [f32; N],
 }
 
@@ -138,16 +138,16 @@ pub struct Heads {
 
 impl Heads {
     /// Takes the tensors `heads.…` for `dim` values.
-    pub(crate) fn load(weights: &mut Weights<'_>, recipe: &HeadsRecipe, dim: usize) -> Result<Self> {
+    pub(crate) fn load(loader: &mut Loader<'_>, recipe: &HeadsRecipe, dim: usize) -> Result<Self> {
         Ok(Self {
-            emotion: Linear::load(weights, "heads.emotion", dim, EMOTIONS)?,
-            gender: Linear::load(weights, "heads.gender", dim, GENDERS)?,
-            age: Linear::load(weights, "heads.age", dim, 1)?,
+            emotion: Linear::load(loader, "heads.emotion", dim, EMOTIONS)?,
+            gender: Linear::load(loader, "heads.gender", dim, GENDERS)?,
+            age: Linear::load(loader, "heads.age", dim, 1)?,
             recipe: recipe.clone(),
         })
     }
 
-    /// Runs the active heads. Shows `heads.emotion` and `heads.gender` (logits) and `heads.age` (before it becomes years).
+    /// Computes the active heads. Passes `heads.emotion` and `heads.gender` (logits) and `heads.age` (before the conversion to years) to the tap.
     pub(crate) fn run(&self, trunk: &[f32], active: ActiveHeads, tap: &mut LayerTap<'_, '_>) -> Result<Output> {
         let HeadsRecipe { emotion, gender, age } = &self.recipe;
         let emotion = active.emotion.then(|| classes("heads.emotion", &self.emotion, emotion, trunk, tap));
@@ -180,13 +180,13 @@ fn years(name: &str, layer: &Linear, recipe: &AgeRecipe, trunk: &[f32], tap: &mu
         return Ok(years);
     }
     let actual = format!("{} times {scale_years} years", output[0]);
-    Err(Error::Tensor { name: name.into(), expected: "a number of years".into(), actual })
+    Err(Error::Tensor { name: name.into(), expected: "a finite age".into(), actual })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::weights::tests::file;
+    use crate::nn::weights::test_files::{file, loader};
     use serde_json::json;
 
     fn recipe() -> Value {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_need_not_have_an_interval() {
+    fn the_age_interval_is_optional() {
         let mut without = recipe();
         let with = HeadsRecipe::parse(without.clone()).unwrap().age.interval.unwrap();
         assert_eq!((with.coverage(), with.at(50.0)), (0.8, (35.0, 70.5)));
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(HeadsRecipe::parse(without).unwrap().age.interval, None);
     }
 
-    /// Over one value: an emotion's logit is twice it, the age's output is it less a half.
+    /// Heads on one value x: one logit of emotion is 2x, the output of age is x − 0.5.
     fn heads() -> Heads {
         let bytes = file(&[
             ("heads.emotion.weight", &[6, 1], &[0.0, 0.0, 2.0, 0.0, 0.0, 0.0]),
@@ -240,11 +240,11 @@ mod tests {
             ("heads.age.bias", &[1], &[-0.5]),
         ]);
         let recipe = HeadsRecipe::parse(recipe()).unwrap();
-        Heads::load(&mut Weights::from_bytes(&bytes).unwrap(), &recipe, 1).unwrap()
+        Heads::load(&mut loader(&bytes), &recipe, 1).unwrap()
     }
 
     #[test]
-    fn answers_have_their_units() {
+    fn predictions_have_their_units() {
         let output = heads().run(&[1.0], ActiveHeads::ALL, &mut LayerTap::new(None)).unwrap();
         assert_eq!(output.age_years, Some(45.0));
         assert_eq!(output.gender.unwrap().probabilities, [0.5, 0.5]);
@@ -256,9 +256,9 @@ mod tests {
         assert!(matches!(overflow, Err(Error::Tensor { .. })));
     }
 
-    /// What runs shows itself to the observer, so a layer that is not shown did not run.
+    /// Layers that run are passed to the observer.
     #[test]
-    fn a_head_that_is_off_does_not_run() {
+    fn a_disabled_head_is_not_computed() {
         let all = heads().run(&[1.0], ActiveHeads::ALL, &mut LayerTap::new(None)).unwrap();
         for (emotion, gender, age) in
             [(false, true, true), (true, false, true), (true, true, false), (false, false, true)]

@@ -1,15 +1,16 @@
-//! The classical representation: cepstral coefficients and their changes, as mean and standard deviation over time.
+//! MFCC statistics: mean and standard deviation over time of cepstral coefficients and their deltas.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dsp::dct::Dct;
 use crate::dsp::delta::deltas;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::models::network::{Network, NetworkRecipe, NetworkScratch, too_short};
 use crate::models::recipe::{parse, within, wrong};
 use crate::models::tap::{LayerTap, resize_scratch};
 use crate::models::xvector::PoolingRecipe;
-use crate::nn::StatisticsPooling;
+use crate::nn::{Int8Tensor, Loader, StatisticsPooling};
 
 /// The manifest's `representation` of kind `mfcc-stats`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -17,15 +18,15 @@ use crate::nn::StatisticsPooling;
 pub struct MfccStatsRecipe {
     /// How a frame's features become coefficients.
     pub transform: Transform,
-    /// Coefficients of a frame, from number 0 on; at most the features that a frame has.
+    /// Number of coefficients per frame, from coefficient 0; at most the number of bands.
     pub coefficients: usize,
-    /// Frames on each side that a delta is fitted to.
+    /// Frames on each side in the regression of a delta.
     pub delta_reach: usize,
-    /// 0: the coefficients alone; 1: their deltas too; 2: the deltas of the deltas too.
+    /// 0: coefficients only; 1: with deltas; 2: with deltas and delta-deltas.
     pub delta_orders: usize,
-    /// From frames to one vector.
+    /// Pooling over time.
     pub pooling: PoolingRecipe,
-    /// Whether the representation is standardised by the file's `representation.mean` and `representation.scale`.
+    /// Whether the representation is standardised by the tensors `representation.mean` and `representation.scale`.
     pub normalise: bool,
 }
 
@@ -35,12 +36,12 @@ pub struct MfccStatsRecipe {
 pub enum Transform {
     /// The orthonormal DCT-II of a frame's bands.
     Dct,
-    /// None: the front-end gives coefficients already.
+    /// None: the front-end computes coefficients.
     None,
 }
 
 impl MfccStatsRecipe {
-    /// Reads the part without its `kind`.
+    /// Parses the object without its `kind`.
     pub(crate) fn parse(value: Value) -> Result<Self> {
         let recipe: Self = parse("representation", value)?;
         within("representation.coefficients", &recipe.coefficients, 1..=1_024)?;
@@ -51,10 +52,10 @@ impl MfccStatsRecipe {
     }
 }
 
-/// `[frames, bands]` → `[2 · coefficients · (orders + 1)]`: the means of the coefficients, of their deltas, of the deltas' deltas; then their standard
-/// deviations in the same order. Deltas are [`crate::dsp::delta`]'s.
+/// `[frames, bands]` → `[2 · coefficients · (orders + 1)]`: the means of the coefficients, deltas and delta-deltas, then their standard deviations
+/// in the same order. Deltas are those of [`crate::dsp::delta`].
 #[derive(Debug)]
-pub struct MfccStats {
+pub(crate) struct MfccStats {
     bands: usize,
     coefficients: usize,
     dct: Option<Dct>,
@@ -63,18 +64,16 @@ pub struct MfccStats {
     pooling: StatisticsPooling,
 }
 
-/// What [`MfccStats::run`] needs beside its input; grows to the longest clip that it saw.
+/// Scratch memory.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    /// Normalised features.
-    pub(crate) frames: Vec<f32>,
+struct Scratch {
     /// `[frames, coefficients · (orders + 1)]`.
     coefficients: Vec<f32>,
 }
 
 impl MfccStats {
-    /// Plans the recipe for features of so many bands. It has no tensors.
-    pub(crate) fn new(recipe: &MfccStatsRecipe, bands: usize) -> Result<Self> {
+    /// Builds the transform for features of `bands` bands. There are no tensors.
+    fn new(recipe: &MfccStatsRecipe, bands: usize) -> Result<Self> {
         if recipe.coefficients > bands {
             let what = format!("{} coefficients of features of {bands} bands", recipe.coefficients);
             return Err(wrong("representation.coefficients", what));
@@ -84,35 +83,43 @@ impl MfccStats {
         Ok(Self { bands, coefficients: recipe.coefficients, dct, reach, orders, pooling: recipe.pooling.plan() })
     }
 
-    /// The shortest clip, in frames.
-    pub fn min_frames(&self) -> usize {
-        self.pooling.min_frames()
-    }
-
-    /// Length of the representation.
-    pub fn dim(&self) -> usize {
-        2 * self.columns()
-    }
-
     fn columns(&self) -> usize {
         self.coefficients * (self.orders + 1)
     }
+}
 
-    /// From the normalised features, `[frames, bands]` in `scratch.frames`, to the statistics. Shows `mfcc.frames`, coefficients and deltas, and
-    /// `mfcc.pooling`.
-    pub(crate) fn run(
+impl Network for MfccStats {
+    fn min_frames(&self) -> usize {
+        self.pooling.min_frames()
+    }
+
+    fn dim(&self) -> usize {
+        2 * self.columns()
+    }
+
+    fn largest_layer(&self, frames: usize) -> usize {
+        frames.saturating_mul(self.dim())
+    }
+
+    fn int8_tensors(&self) -> Vec<&Int8Tensor> {
+        Vec::new()
+    }
+
+    /// Passes to the tap: `mfcc.frames`, the coefficients and deltas, and `mfcc.pooling`.
+    fn run(
         &self,
+        input: &mut Vec<f32>,
         frames: usize,
-        scratch: &mut Scratch,
+        scratch: &mut NetworkScratch,
         output: &mut [f32],
         tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         if frames < self.min_frames() {
-            return Err(Error::Config(format!("{frames} frames: the statistics need at least {}", self.min_frames())));
+            return Err(too_short(frames, "frames", self.min_frames()));
         }
         let columns = self.columns();
-        let rows = resize_scratch(&mut scratch.coefficients, frames * columns);
-        for (row, features) in rows.chunks_exact_mut(columns).zip(scratch.frames.chunks_exact(self.bands)) {
+        let rows = resize_scratch(&mut scratch.of::<Scratch>()?.coefficients, frames * columns);
+        for (row, features) in rows.chunks_exact_mut(columns).zip(input.chunks_exact(self.bands)) {
             let first = &mut row[..self.coefficients];
             match &self.dct {
                 Some(dct) => dct.run(features, first),
@@ -126,6 +133,16 @@ impl MfccStats {
         tap.pass("mfcc.frames", &[frames, columns], rows)?;
         self.pooling.run(rows, frames, output);
         tap.pass("mfcc.pooling", &[2 * columns], output)
+    }
+}
+
+impl NetworkRecipe for MfccStatsRecipe {
+    fn load(&self, _: &mut Loader<'_>, bands: usize) -> Result<Box<dyn Network>> {
+        Ok(Box::new(MfccStats::new(self, bands)?))
+    }
+
+    fn normalise(&self) -> bool {
+        self.normalise
     }
 }
 
@@ -168,9 +185,9 @@ mod tests {
         plain["coefficients"] = json!(2);
         plain["delta_orders"] = json!(0);
         let stats = MfccStats::new(&MfccStatsRecipe::parse(plain).unwrap(), 3).unwrap();
-        let mut scratch = Scratch { frames: vec![1.0, 10.0, f32::NAN, 3.0, 10.0, f32::NAN], ..Scratch::default() };
+        let mut input = vec![1.0, 10.0, f32::NAN, 3.0, 10.0, f32::NAN];
         let mut output = vec![f32::NAN; stats.dim()];
-        stats.run(2, &mut scratch, &mut output, &mut LayerTap::new(None)).unwrap();
+        stats.run(&mut input, 2, &mut NetworkScratch::default(), &mut output, &mut LayerTap::new(None)).unwrap();
         assert_eq!(output, [2.0, 10.0, 1.0, 1e-5]);
     }
 }

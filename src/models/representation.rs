@@ -1,21 +1,22 @@
-//! From frames to one vector: the kinds of representation behind one door.
+//! The representation: a network that maps features to one vector, and the standardisation of the vector.
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::models::campplus::{self, CamPlusPlus, CamPlusPlusRecipe};
-use crate::models::mfcc_stats::{self, MfccStats, MfccStatsRecipe};
-use crate::models::recipe::{kind_and_rest, unknown_kind, wrong};
+use crate::models::campplus::CamPlusPlusRecipe;
+use crate::models::mfcc_stats::MfccStatsRecipe;
+use crate::models::network::{Network, NetworkRecipe, NetworkScratch};
+use crate::models::recipe::{kind_and_rest, unknown_kind};
 use crate::models::standardise::Standardise;
 use crate::models::tap::{LayerTap, resize_scratch};
-use crate::models::wavlm::{self, WavLm, WavLmRecipe};
-use crate::models::xvector::{self, XVector, XVectorRecipe};
-use crate::nn::Weights;
+use crate::models::wavlm::WavLmRecipe;
+use crate::models::xvector::XVectorRecipe;
+use crate::nn::{Int8Tensor, Loader};
 
-/// The most values that a layer may hold for the longest window: 256 MiB of them. A recipe can ask for more than its file has weights.
+/// Maximum number of values of a layer for the longest chunk: 256 MiB. A manifest can state sizes far beyond those of the tensors in the file.
 const MAX_VALUES: usize = 1 << 26;
 
-/// The manifest's `representation`: one variant per kind.
+/// The manifest's `representation`, one variant per kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RepresentationRecipe {
     /// `xvector`.
@@ -29,7 +30,7 @@ pub enum RepresentationRecipe {
 }
 
 impl RepresentationRecipe {
-    /// Reads the manifest's `representation`.
+    /// Parses the manifest's `representation`.
     pub(crate) fn parse(value: Value) -> Result<Self> {
         let (kind, rest) = kind_and_rest("representation", value)?;
         match kind.as_str() {
@@ -41,12 +42,12 @@ impl RepresentationRecipe {
         }
     }
 
-    fn normalise(&self) -> bool {
+    fn network(&self) -> &dyn NetworkRecipe {
         match self {
-            Self::XVector(_) => false,
-            Self::CamPlusPlus(recipe) => recipe.normalise,
-            Self::MfccStats(recipe) => recipe.normalise,
-            Self::WavLm(recipe) => recipe.normalise,
+            Self::XVector(recipe) => recipe,
+            Self::CamPlusPlus(recipe) => recipe,
+            Self::MfccStats(recipe) => recipe,
+            Self::WavLm(recipe) => recipe,
         }
     }
 }
@@ -54,108 +55,62 @@ impl RepresentationRecipe {
 /// `[frames, bands]` → `[dim]`.
 #[derive(Debug)]
 pub(crate) struct Representation {
-    network: Network,
+    network: Box<dyn Network>,
     standardise: Option<Standardise>,
 }
 
-#[derive(Debug)]
-enum Network {
-    XVector(XVector),
-    CamPlusPlus(Box<CamPlusPlus>),
-    MfccStats(MfccStats),
-    WavLm(Box<WavLm>),
-}
-
-/// Work space; that of the kinds which are not run stays empty.
+/// Scratch memory of [`Representation::run`].
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    xvector: xvector::Scratch,
-    campplus: campplus::Scratch,
-    mfcc_stats: mfcc_stats::Scratch,
-    wavlm: wavlm::Scratch,
+    /// Normalised features.
+    input: Vec<f32>,
+    network: NetworkScratch,
 }
 
 impl Scratch {
-    /// How many threads share one pass, where the network can: WavLM. No bit of the result depends on it.
+    /// Sets the number of threads for one pass of a network that supports several (WavLM). The result does not depend on it.
     pub(crate) fn set_threads(&mut self, threads: usize) {
-        self.wavlm.set_threads(threads);
+        self.network.set_threads(threads);
+    }
+
+    /// The buffer from which [`Representation::run`] reads normalised features, resized to `values` values.
+    pub(crate) fn input(&mut self, values: usize) -> &mut [f32] {
+        resize_scratch(&mut self.input, values)
     }
 }
 
 impl Representation {
-    /// Takes the representation's tensors. `window_frames`: frames of the longest window.
+    /// Takes the tensors of the representation. `max_frames` is the number of frames of the longest chunk.
     pub(crate) fn load(
-        weights: &mut Weights<'_>,
+        loader: &mut Loader<'_>,
         recipe: &RepresentationRecipe,
         bands: usize,
-        window_frames: usize,
+        max_frames: usize,
     ) -> Result<Self> {
-        let network = match recipe {
-            RepresentationRecipe::XVector(recipe) => {
-                let network = XVector::load(weights, recipe, bands)?;
-                check_size(window_frames.saturating_mul(network.values_per_frame()))?;
-                Network::XVector(network)
-            }
-            RepresentationRecipe::CamPlusPlus(recipe) => {
-                let network = CamPlusPlus::load(weights, recipe, bands)?;
-                check_size(window_frames.saturating_mul(network.values_per_frame()))?;
-                Network::CamPlusPlus(Box::new(network))
-            }
-            RepresentationRecipe::MfccStats(recipe) => {
-                let network = MfccStats::new(recipe, bands)?;
-                check_size(window_frames.saturating_mul(network.dim()))?;
-                Network::MfccStats(network)
-            }
-            RepresentationRecipe::WavLm(recipe) => {
-                if bands != 1 {
-                    let what = format!("reads samples, not features of {bands} bands: its front-end is `raw`");
-                    return Err(wrong("representation.kind", what));
-                }
-                let network = WavLm::load(weights, recipe)?;
-                check_size(network.values(window_frames))?;
-                Network::WavLm(Box::new(network))
-            }
-        };
-        let mut loaded = Self { network, standardise: None };
-        if recipe.normalise() {
-            loaded.standardise = Some(Standardise::load(weights, loaded.dim())?);
-        }
-        Ok(loaded)
+        let recipe = recipe.network();
+        let network = recipe.load(loader, bands)?;
+        check_size(network.largest_layer(max_frames))?;
+        let standardise = if recipe.normalise() { Some(Standardise::load(loader, network.dim())?) } else { None };
+        Ok(Self { network, standardise })
     }
 
-    /// The shortest clip, in frames.
+    /// Minimum number of frames.
     pub(crate) fn min_frames(&self) -> usize {
-        match &self.network {
-            Network::XVector(network) => network.min_frames(),
-            Network::CamPlusPlus(network) => network.min_frames(),
-            Network::MfccStats(network) => network.min_frames(),
-            Network::WavLm(network) => network.min_samples(),
-        }
+        self.network.min_frames()
     }
 
-    /// Length of the representation.
+    /// Length of the vector.
     pub(crate) fn dim(&self) -> usize {
-        match &self.network {
-            Network::XVector(network) => network.dim(),
-            Network::CamPlusPlus(network) => network.dim(),
-            Network::MfccStats(network) => network.dim(),
-            Network::WavLm(network) => network.dim(),
-        }
+        self.network.dim()
     }
 
-    /// Where [`Self::run`] expects `values` normalised features.
-    pub(crate) fn input<'s>(&self, scratch: &'s mut Scratch, values: usize) -> &'s mut [f32] {
-        let frames = match &self.network {
-            Network::XVector(_) => &mut scratch.xvector.frames,
-            Network::CamPlusPlus(_) => &mut scratch.campplus.frames,
-            Network::MfccStats(_) => &mut scratch.mfcc_stats.frames,
-            Network::WavLm(_) => &mut scratch.wavlm.samples,
-        };
-        resize_scratch(frames, values)
+    /// The tensors of the model file that it computes with in int8.
+    pub(crate) fn int8_tensors(&self) -> Vec<&Int8Tensor> {
+        self.network.int8_tensors()
     }
 
-    /// From the features in [`Self::input`] to `output`. Shows what the kinds state, and `representation`, the standardised vector, where the recipe
-    /// asks for one.
+    /// Computes the vector from the features in [`Scratch::input`]. Passes to `tap` what the network states and, if the recipe asks for it, the
+    /// standardised vector as `representation`.
     pub(crate) fn run(
         &self,
         frames: usize,
@@ -163,12 +118,7 @@ impl Representation {
         output: &mut [f32],
         tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
-        match &self.network {
-            Network::XVector(network) => network.run(frames, &mut scratch.xvector, output, tap)?,
-            Network::CamPlusPlus(network) => network.run(frames, &mut scratch.campplus, output, tap)?,
-            Network::MfccStats(network) => network.run(frames, &mut scratch.mfcc_stats, output, tap)?,
-            Network::WavLm(network) => network.run(frames, &mut scratch.wavlm, output, tap)?,
-        }
+        self.network.run(&mut scratch.input, frames, &mut scratch.network, output, tap)?;
         match &self.standardise {
             None => Ok(()),
             Some(standardise) => {
@@ -184,5 +134,5 @@ fn check_size(values: usize) -> Result<()> {
         return Ok(());
     }
     let (actual, limit) = (values as u64, MAX_VALUES as u64);
-    Err(Error::Limit { what: "number of values of a layer for the longest window", actual, limit })
+    Err(Error::Limit { what: "number of values of a layer for the longest chunk", actual, limit })
 }

@@ -1,7 +1,7 @@
-//! Standardisation of the representation, by numbers that the training took from its clips.
+//! Standardisation of the representation by mean and standard deviation over the training data.
 
 use crate::error::{Error, Result};
-use crate::nn::Weights;
+use crate::nn::Loader;
 
 /// `y[i] = (x[i] − mean[i]) / scale[i]`.
 #[derive(Clone, Debug)]
@@ -15,10 +15,10 @@ impl Standardise {
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] names the tensor that is missing, misshapen, not finite, or a scale that is no positive number.
-    pub(crate) fn load(weights: &mut Weights<'_>, dim: usize) -> Result<Self> {
-        let mean = weights.take("representation.mean", &[dim])?.into_values();
-        let scale = weights.take("representation.scale", &[dim])?.into_values();
+    /// [`Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value, or a scale that is not positive.
+    pub(crate) fn load(loader: &mut Loader<'_>, dim: usize) -> Result<Self> {
+        let mean = loader.take("representation.mean", &[dim])?.into_values();
+        let scale = loader.take("representation.scale", &[dim])?.into_values();
         if let Some(at) = scale.iter().position(|s| s.is_nan() || *s < f32::MIN_POSITIVE) {
             return Err(Error::Tensor {
                 name: "representation.scale".into(),
@@ -40,13 +40,13 @@ impl Standardise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::weights::tests::file;
+    use crate::nn::weights::test_files::{file, loader};
 
     #[test]
-    fn is_its_formula_and_refuses_a_scale_of_zero() {
+    fn equals_the_formula_and_refuses_a_scale_of_zero() {
         let load = |scale: [f32; 2]| {
             let bytes = file(&[("representation.mean", &[2], &[1.0, -2.0]), ("representation.scale", &[2], &scale)]);
-            Standardise::load(&mut Weights::from_bytes(&bytes).unwrap(), 2)
+            Standardise::load(&mut loader(&bytes), 2)
         };
         let mut x = [5.0, -2.5];
         load([2.0, 0.25]).unwrap().run(&mut x);

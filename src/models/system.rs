@@ -1,6 +1,5 @@
 //! One file is one system: manifest and network, from bytes to answers.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::Result;
@@ -9,7 +8,7 @@ use crate::models::heads::{ActiveHeads, Heads, Output};
 use crate::models::manifest::{AnyManifest, Manifest, without_heads};
 use crate::models::tap::{LayerObserver, LayerTap, resize_scratch};
 use crate::models::trunk::{self, Trunk};
-use crate::nn::{Precision, Weights};
+use crate::nn::{Loader, Precision, Weights};
 
 /// What a model file holds.
 #[derive(Debug)]
@@ -80,35 +79,15 @@ impl Model {
         Self::load(weights, manifest, precision)
     }
 
-    /// The tensors of a model file of which layers of [`Precision::Int8`] make codes, and what the rounding loses ([`crate::nn::rounding`]), where they make up for
-    /// it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::from_bytes`].
-    pub fn tensors_in_codes(bytes: &[u8]) -> Result<BTreeMap<String, Option<Vec<f32>>>> {
-        let mut weights = Weights::from_bytes(bytes)?;
-        let manifest = AnyManifest::of_header(weights.text(Manifest::KEY))?;
-        weights.check_sha256(manifest.sha256())?;
-        Self::take(&mut weights, manifest, Some(Precision::Int8))?;
-        Ok(weights.as_codes().map(|(name, lost)| (name.to_owned(), lost.map(<[f32]>::to_vec))).collect())
-    }
-
-    fn load(mut weights: Weights<'_>, manifest: AnyManifest, precision: Option<Precision>) -> Result<Self> {
-        let of_file = || if weights.hold_codes() { Some(Precision::Int8) } else { manifest.precision() };
-        let precision = precision.or_else(of_file);
-        let model = Self::take(&mut weights, manifest, precision)?;
-        weights.finish()?;
+    fn load(weights: Weights<'_>, manifest: AnyManifest, precision: Option<Precision>) -> Result<Self> {
+        let of_file = if weights.is_quantised() { Some(Precision::Int8) } else { manifest.precision() };
+        let mut loader = Loader::new(weights, precision.or(of_file).unwrap_or(Precision::F32));
+        let model = match manifest {
+            AnyManifest::System(manifest) => Self::System(Box::new(System::load(&mut loader, *manifest)?)),
+            AnyManifest::Representation(manifest) => Self::Embedder(Box::new(Embedder::load(&mut loader, *manifest)?)),
+        };
+        loader.finish()?;
         Ok(model)
-    }
-
-    fn take(weights: &mut Weights<'_>, manifest: AnyManifest, precision: Option<Precision>) -> Result<Self> {
-        Ok(match manifest {
-            AnyManifest::System(manifest) => Self::System(Box::new(System::load(weights, *manifest, precision)?)),
-            AnyManifest::Representation(manifest) => {
-                Self::Embedder(Box::new(Embedder::load(weights, *manifest, precision)?))
-            }
-        })
     }
 
     /// From a file, tensor by tensor: of its bytes memory holds one tensor's at a time.
@@ -151,10 +130,10 @@ impl Model {
 }
 
 impl System {
-    fn load(weights: &mut Weights<'_>, manifest: Manifest, precision: Option<Precision>) -> Result<Self> {
-        let embedder = Embedder::load(weights, manifest.to_representation(), precision)?;
-        let trunk = Trunk::load(weights, &manifest.trunk, embedder.dim())?;
-        let heads = Heads::load(weights, &manifest.heads, trunk.outputs())?;
+    fn load(loader: &mut Loader<'_>, manifest: Manifest) -> Result<Self> {
+        let embedder = Embedder::load(loader, manifest.to_representation())?;
+        let trunk = Trunk::load(loader, &manifest.trunk, embedder.dim())?;
+        let heads = Heads::load(loader, &manifest.heads, trunk.outputs())?;
         Ok(Self { manifest, embedder, trunk, heads })
     }
 

@@ -1,12 +1,12 @@
-//! Where the network's intermediate results pass by: each is checked, and shown to whoever asked.
+//! Activation tap: checks the output of each layer and passes it to an observer.
 
 use crate::error::{Error, Result};
 use crate::nn::all_finite;
 
-/// Told of each named intermediate result: its name, its shape, its values.
+/// Called with the output of each layer: name, shape, values.
 pub type LayerObserver<'a> = dyn FnMut(&str, &[usize], &[f32]) + 'a;
 
-/// A checkpoint behind every layer.
+/// Checks the output of each layer and passes it to the observer, if there is one.
 pub(crate) struct LayerTap<'a, 'b> {
     observer: Option<&'a mut LayerObserver<'b>>,
 }
@@ -16,12 +16,12 @@ impl<'a, 'b> LayerTap<'a, 'b> {
         Self { observer }
     }
 
-    /// Whether somebody looks at the results.
+    /// Whether there is an observer.
     pub(crate) fn is_watched(&self) -> bool {
         self.observer.is_some()
     }
 
-    /// As [`Self::pass`] for a result that lies in pieces: the rows' values, one row after the other. They are joined only if somebody asks.
+    /// As [`Self::pass`] for an output in rows of a wider matrix. The rows are copied only if there is an observer.
     pub(crate) fn pass_rows<'v>(
         &mut self,
         layer: &str,
@@ -37,13 +37,13 @@ impl<'a, 'b> LayerTap<'a, 'b> {
         Ok(())
     }
 
-    /// Refuses values that are not finite: a later layer's ReLU could turn an overflow into a number that looks like an answer.
+    /// Refuses non-finite values, because the ReLU of a later layer could turn an overflow into a plausible number.
     pub(crate) fn pass(&mut self, layer: &str, shape: &[usize], values: &[f32]) -> Result<()> {
         if !all_finite(values) {
             return Err(Error::Tensor {
                 name: layer.to_owned(),
-                expected: "finite values out of this layer".into(),
-                actual: "an overflow. Its weights do not suit these features".into(),
+                expected: "finite outputs of this layer".into(),
+                actual: "an overflow. The weights do not match these features".into(),
             });
         }
         if let Some(observer) = &mut self.observer {
@@ -53,7 +53,7 @@ impl<'a, 'b> LayerTap<'a, 'b> {
     }
 }
 
-/// The first `length` values of a buffer that grows to the largest length asked for and never shrinks.
+/// The first `length` values of a buffer, which grows if needed and never shrinks.
 pub(crate) fn resize_scratch(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
     if buffer.len() < length {
         buffer.resize(length, 0.0);
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_joined() {
+    fn rows_are_concatenated() {
         let mut seen = Vec::new();
         let mut observer = |_: &str, _: &[usize], values: &[f32]| seen.extend_from_slice(values);
         let values = [1.0, 2.0, f32::NAN, 3.0, 4.0];
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overflow_names_its_layer_and_is_not_shown() {
+    fn an_overflow_names_its_layer_and_is_not_observed() {
         let mut seen = Vec::new();
         let mut observer = |name: &str, shape: &[usize], values: &[f32]| {
             seen.push((name.to_owned(), shape.to_vec(), values.to_vec()));

@@ -1,4 +1,4 @@
-//! The trunk that the three answers share: dense layers, with or without convolutions over the representation before them.
+//! The trunk shared by the three heads: dense layers (FCN), optionally preceded by convolutions over the representation (CNN).
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,17 +6,17 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
 use crate::models::tap::{LayerTap, resize_scratch};
-use crate::nn::{Conv1d, Conv1dOptions, Linear, MaxPool1d, Weights, relu};
+use crate::nn::{Conv1d, Conv1dOptions, Linear, Loader, MaxPool1d, relu};
 
-/// The most values between two layers. A recipe can ask for more of them than its file has weights.
+/// Maximum number of values between two layers. A manifest can state sizes far beyond those of the tensors in the file.
 const MAX_VALUES: usize = 1 << 22;
-/// The most values in a dense layer, channels in a convolution, and taps of its kernel.
+/// Maximum width of a dense layer, number of channels of a convolution and of taps of its kernel.
 const MAX_WIDTH: usize = 65_536;
 
 /// The manifest's `trunk`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrunkRecipe {
-    /// `fcn`: dense layers alone.
+    /// `fcn`: dense layers only.
     Fcn {
         /// Widths of the dense layers.
         dense: Vec<usize>,
@@ -30,17 +30,17 @@ pub enum TrunkRecipe {
     },
 }
 
-/// One convolution, ReLU and max-pool.
+/// One convolution, ReLU and max pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConvRecipe {
-    /// Channels that come out.
+    /// Output channels.
     pub channels: usize,
     /// Taps.
     pub kernel: usize,
-    /// Zeros before and after; fewer than the taps.
+    /// Zeros before and after the input; fewer than the taps.
     pub padding: usize,
-    /// Length and stride of the max-pool behind it.
+    /// Length and stride of the max pooling after it.
     pub pool: usize,
 }
 
@@ -58,7 +58,7 @@ struct CnnPart {
 }
 
 impl TrunkRecipe {
-    /// Reads the manifest's `trunk`.
+    /// Parses the manifest's `trunk`.
     pub(crate) fn parse(value: Value) -> Result<Self> {
         let (kind, rest) = kind_and_rest("trunk", value)?;
         let recipe = match kind.as_str() {
@@ -115,17 +115,17 @@ pub struct Trunk {
     dense: Vec<(String, Linear)>,
 }
 
-/// One convolution with its ReLU and max-pool.
+/// One convolution with ReLU and max pooling.
 #[derive(Debug)]
 struct Stage {
     names: [String; 2],
     conv: Conv1d,
     pool: MaxPool1d,
-    /// Values per channel: before the convolution, behind it, behind the pool.
+    /// Values per channel: before the convolution, after it, after the pooling.
     lengths: [usize; 3],
 }
 
-/// Two buffers between which the layers pass their values.
+/// Two buffers, alternately input and output of the layers.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) from: Vec<f32>,
@@ -134,11 +134,11 @@ pub(crate) struct Scratch {
 
 impl Trunk {
     /// Takes the tensors `trunk.…` for a representation of `dim` values.
-    pub(crate) fn load(weights: &mut Weights<'_>, recipe: &TrunkRecipe, dim: usize) -> Result<Self> {
+    pub(crate) fn load(loader: &mut Loader<'_>, recipe: &TrunkRecipe, dim: usize) -> Result<Self> {
         let (mut channels, mut length) = (1, dim);
         let mut stages = Vec::new();
         for (i, layer) in recipe.conv().iter().enumerate() {
-            let stage = Stage::load(weights, i, *layer, channels, length)?;
+            let stage = Stage::load(loader, i, *layer, channels, length)?;
             (channels, length) = (layer.channels, stage.lengths[2]);
             stages.push(stage);
         }
@@ -146,20 +146,20 @@ impl Trunk {
         let mut dense = Vec::new();
         for (i, width) in recipe.dense().iter().enumerate() {
             let name = format!("trunk.dense.{i}");
-            let layer = Linear::load(weights, &name, inputs, *width)?;
+            let layer = Linear::load(loader, &name, inputs, *width)?;
             dense.push((name, layer));
             inputs = *width;
         }
         Ok(Self { stages, dense })
     }
 
-    /// Values that come out.
+    /// Number of output values.
     pub fn outputs(&self) -> usize {
         self.dense.last().map_or(0, |(_, layer)| layer.outputs())
     }
 
-    /// From the representation in `scratch.from` to the values that the heads read. Shows `trunk.conv.0` (behind its ReLU),
-    /// `trunk.pool.0` and so on, then `trunk.dense.0` (behind its ReLU) and so on.
+    /// Computes the input of the heads from the representation in `scratch.from`. Passes `trunk.conv.0` (after its ReLU), `trunk.pool.0` and so
+    /// on, then `trunk.dense.0` (after its ReLU) and so on.
     pub(crate) fn run<'s>(&self, scratch: &'s mut Scratch, tap: &mut LayerTap<'_, '_>) -> Result<&'s [f32]> {
         let Scratch { from, to } = scratch;
         let (mut from, mut to) = (from, to);
@@ -178,34 +178,34 @@ impl Trunk {
 }
 
 impl Stage {
-    fn load(weights: &mut Weights<'_>, index: usize, recipe: ConvRecipe, inputs: usize, length: usize) -> Result<Self> {
+    fn load(loader: &mut Loader<'_>, index: usize, recipe: ConvRecipe, inputs: usize, length: usize) -> Result<Self> {
         let name = format!("trunk.conv.{index}");
         let options = Conv1dOptions { padding: recipe.padding, ..Conv1dOptions::default() };
-        let conv = Conv1d::load(weights, &name, [recipe.channels, inputs, recipe.kernel], options)?;
+        let conv = Conv1d::load(loader, &name, [recipe.channels, inputs, recipe.kernel], options)?;
         let pool = MaxPool1d::new(recipe.pool, recipe.pool);
-        let behind_conv = conv.length_out(length);
-        let lengths = [length, behind_conv, pool.length_out(behind_conv)];
+        let after_conv = conv.length_out(length);
+        let lengths = [length, after_conv, pool.length_out(after_conv)];
         if lengths[2] == 0 {
-            return Err(wrong(&name, format!("nothing is left of {length} values behind this layer and its pool")));
+            return Err(wrong(&name, format!("{length} values are too few for this layer and its pooling")));
         }
-        let values = recipe.channels.saturating_mul(behind_conv);
+        let values = recipe.channels.saturating_mul(after_conv);
         if values > MAX_VALUES {
             let (actual, limit) = (values as u64, MAX_VALUES as u64);
-            return Err(Error::Limit { what: "number of values behind a convolution of the trunk", actual, limit });
+            return Err(Error::Limit { what: "number of values after a convolution of the trunk", actual, limit });
         }
         Ok(Self { names: [name, format!("trunk.pool.{index}")], conv, pool, lengths })
     }
 
     /// `[inputs, length]` in `values` → `[outputs, pooled length]` in `values`.
     fn run(&self, values: &mut Vec<f32>, between: &mut Vec<f32>, tap: &mut LayerTap<'_, '_>) -> Result<()> {
-        let [length, behind_conv, pooled] = self.lengths;
+        let [length, after_conv, pooled] = self.lengths;
         let channels = self.conv.outputs();
-        let convolved = resize_scratch(between, channels * behind_conv);
+        let convolved = resize_scratch(between, channels * after_conv);
         self.conv.run(&values[..self.conv.inputs() * length], length, convolved);
         relu(convolved);
-        tap.pass(&self.names[0], &[channels, behind_conv], convolved)?;
+        tap.pass(&self.names[0], &[channels, after_conv], convolved)?;
         let output = resize_scratch(values, channels * pooled);
-        self.pool.run(convolved, behind_conv, output);
+        self.pool.run(convolved, after_conv, output);
         tap.pass(&self.names[1], &[channels, pooled], output)
     }
 }
@@ -213,7 +213,7 @@ impl Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::weights::tests::file;
+    use crate::nn::weights::test_files::{file, loader};
     use serde_json::json;
 
     fn cnn() -> Value {
@@ -242,7 +242,7 @@ mod tests {
         assert!(stray.contains("unknown field `conv`"), "{stray}");
     }
 
-    /// Tensors of a convolution with the given channels and one tap, for a trunk with one dense layer of one value.
+    /// A trunk of a convolution with one tap and a dense layer with one output.
     fn load(channels: usize, pool: usize, dim: usize) -> Result<Trunk> {
         let left = channels * (dim / pool);
         let (weight, dense) = (vec![1.0; channels], vec![1.0; left]);
@@ -254,11 +254,11 @@ mod tests {
         ]);
         let conv = json!([{"channels": channels, "kernel": 1, "padding": 0, "pool": pool}]);
         let recipe = TrunkRecipe::parse(json!({"kind": "cnn", "conv": conv, "dense": [1]}))?;
-        Trunk::load(&mut Weights::from_bytes(&bytes)?, &recipe, dim)
+        Trunk::load(&mut loader(&bytes), &recipe, dim)
     }
 
     #[test]
-    fn few_weights_cannot_ask_for_much_memory() {
+    fn few_weights_cannot_cause_large_allocations() {
         assert!(load(3, 2, 5).is_ok());
         assert!(matches!(load(60_000, 60_000, 60_000), Err(Error::Limit { actual: 3_600_000_000, .. })));
     }
@@ -266,6 +266,6 @@ mod tests {
     #[test]
     fn a_pool_longer_than_its_input_is_named() {
         let message = load(3, 6, 5).unwrap_err().to_string();
-        assert!(message.contains("`trunk.conv.0`") && message.contains("nothing is left"), "{message}");
+        assert!(message.contains("`trunk.conv.0`") && message.contains("too few for this layer"), "{message}");
     }
 }

@@ -1,17 +1,20 @@
-//! The x-vector network: time-delay layers over frames, statistics over time, one embedding (Snyder et al. 2018, "X-vectors:
-//! robust DNN embeddings for speaker recognition").
+//! The x-vector network: time-delay layers, statistics pooling, embedding (Snyder et al. 2018, "X-vectors: robust DNN embeddings for speaker
+//! recognition").
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::models::network::{Network, NetworkRecipe, NetworkScratch, too_short};
 use crate::models::recipe::{parse, within, wrong};
 use crate::models::tap::{LayerTap, resize_scratch};
-use crate::nn::{self, Linear, Norm, StatisticsPooling, Tdnn, Variance, Weights};
+use crate::nn::{
+    self, Activation, FrameConv, FrameConvOptions, Int8Tensor, Linear, Loader, Norm, StatisticsPooling, Variance,
+};
 
-/// The most channels of a layer and the longest embedding.
+/// Maximum number of channels of a layer, and length of the embedding.
 const MAX_CHANNELS: usize = 65_536;
-/// The farthest frame of a context.
+/// Maximum distance of a frame of a context.
 const MAX_OFFSET: i32 = 1_000;
 
 /// The manifest's `representation` of kind `xvector`.
@@ -20,24 +23,24 @@ const MAX_OFFSET: i32 = 1_000;
 pub struct XVectorRecipe {
     /// Frame-level layers, first to last.
     pub layers: Vec<TdnnRecipe>,
-    /// From frames to one vector.
+    /// Pooling over time.
     pub pooling: PoolingRecipe,
     /// Length of the embedding.
     pub embedding: usize,
-    /// What batch norm adds to each variance.
+    /// Epsilon of batch norm.
     pub norm_eps: f64,
-    /// The frame-level layers' activation.
+    /// Activation of the frame-level layers.
     #[serde(default)]
     pub activation: ActivationKind,
-    /// What the frame-level layers see before the first frame and after the last.
+    /// Padding of the frame-level layers.
     #[serde(default)]
     pub padding: PaddingKind,
-    /// Whether a batch norm follows the embedding's affine map.
+    /// Whether a batch norm follows the embedding layer.
     #[serde(default = "yes")]
     pub embedding_norm: bool,
 }
 
-/// Kaldi's order of affine map, ReLU, batch norm is the one of Snyder et al.; others changed the ReLU.
+/// Activation between affine map and batch norm: ReLU in Kaldi and Snyder et al., leaky ReLU in SpeechBrain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivationKind {
@@ -48,14 +51,14 @@ pub enum ActivationKind {
     LeakyRelu,
 }
 
-/// The edges of the frame-level layers.
+/// Padding of the frame-level layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaddingKind {
-    /// Nothing: each layer gives as many frames less as its context reaches over.
+    /// None: each layer has fewer output frames, by the extent of its context.
     #[default]
     None,
-    /// The frames mirrored at the first and the last, so that each layer gives as many as it gets (SpeechBrain).
+    /// Reflection at the first and the last frame, so that each layer has as many output as input frames (SpeechBrain).
     Reflect,
 }
 
@@ -67,9 +70,9 @@ fn yes() -> bool {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TdnnRecipe {
-    /// Channels that come out.
+    /// Output channels.
     pub channels: usize,
-    /// The frames it sees, relative to its own: rising, evenly spaced.
+    /// Offsets of the frames that it reads, ascending and evenly spaced.
     pub context: Vec<i32>,
 }
 
@@ -77,11 +80,11 @@ pub struct TdnnRecipe {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolingRecipe {
-    /// Which pooling.
+    /// Kind of pooling.
     pub kind: PoolingKind,
-    /// Which variance.
+    /// Divisor of the variance.
     pub variance: VarianceKind,
-    /// The least variance.
+    /// Minimum of the variance.
     pub floor: f64,
 }
 
@@ -99,12 +102,12 @@ pub enum PoolingKind {
 pub enum VarianceKind {
     /// Divided by the number of frames.
     Biased,
-    /// Divided by the number of frames less one.
+    /// Divided by the number of frames minus one.
     Unbiased,
 }
 
 impl XVectorRecipe {
-    /// Reads the part without its `kind`.
+    /// Parses the object without its `kind`.
     pub(crate) fn parse(value: Value) -> Result<Self> {
         let recipe: Self = parse("representation", value)?;
         if recipe.layers.is_empty() {
@@ -114,7 +117,7 @@ impl XVectorRecipe {
             within(&format!("representation.layers[{i}].channels"), &layer.channels, 1..=MAX_CHANNELS)?;
             layer.dilation().map_err(|what| wrong(&format!("representation.layers[{i}].context"), what))?;
             if recipe.padding == PaddingKind::Reflect && layer.context.len().is_multiple_of(2) {
-                let what = "an even number of frames, which have no middle to pad around";
+                let what = "an even number of frames, which has no middle to pad around";
                 return Err(wrong(&format!("representation.layers[{i}].context"), what));
             }
         }
@@ -146,12 +149,12 @@ impl TdnnRecipe {
             return Err("no frames");
         }
         if self.context.iter().any(|offset| !(-MAX_OFFSET..=MAX_OFFSET).contains(offset)) {
-            return Err("a frame farther away than 1000");
+            return Err("an offset beyond ±1000");
         }
         let mut steps = self.context.windows(2).map(|pair| pair[1] - pair[0]);
         let first = steps.next().unwrap_or(1);
         if first < 1 || steps.any(|step| step != first) {
-            return Err("frames that do not rise in even steps");
+            return Err("offsets that are not ascending and evenly spaced");
         }
         Ok(first as usize)
     }
@@ -159,50 +162,53 @@ impl TdnnRecipe {
 
 /// `[frames, bands]` → `[embedding]`.
 #[derive(Debug)]
-pub struct XVector {
-    layers: Vec<(String, Tdnn)>,
+pub(crate) struct XVector {
+    layers: Vec<(String, FrameConv)>,
     padding: PaddingKind,
     pooling: StatisticsPooling,
     embedding: Linear,
 }
 
-/// What [`XVector::run`] needs beside its input; grows to the longest clip that it saw.
+/// Scratch memory.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    /// Normalised features, then the output of every second layer.
-    pub(crate) frames: Vec<f32>,
-    /// The output of the other layers.
+struct Scratch {
+    /// Output of every second layer; the others write to the input.
     other: Vec<f32>,
-    /// A layer's input with its mirrored edges.
+    /// Input of a layer with reflection padding.
     padded: Vec<f32>,
     pooled: Vec<f32>,
     layer: nn::Scratch,
 }
 
 impl XVector {
-    /// Takes the tensors `xvector.…`. The batch norm behind the embedding's affine map is folded into it.
-    pub(crate) fn load(weights: &mut Weights<'_>, recipe: &XVectorRecipe, bands: usize) -> Result<Self> {
+    /// Takes the tensors `xvector.…`. The batch norm after the embedding layer is folded into it.
+    fn load(loader: &mut Loader<'_>, recipe: &XVectorRecipe, bands: usize) -> Result<Self> {
         let mut inputs = bands;
         let mut layers = Vec::new();
         for (i, layer) in recipe.layers.iter().enumerate() {
             let name = format!("xvector.tdnn.{i}");
             let dilation = layer.dilation().map_err(|what| wrong("representation.layers", what))?;
             let shape = [layer.channels, inputs, layer.context.len()];
-            let tdnn = Tdnn::load(weights, &name, shape, dilation, recipe.norm_eps)?;
-            layers.push((name, tdnn.with_negative_slope(recipe.activation.negative_slope())));
+            let (options, precision) =
+                (FrameConvOptions { dilation, ..FrameConvOptions::default() }, loader.precision());
+            let conv = FrameConv::load(loader, &format!("{name}.conv"), shape, true, options, precision)?;
+            let norm = Norm::load(loader, &format!("{name}.norm"), layer.channels, recipe.norm_eps)?;
+            layers.push((name, conv.with_activation(recipe.activation.with_norm(norm))));
             inputs = layer.channels;
         }
-        let mut embedding = Linear::load(weights, "xvector.embedding", 2 * inputs, recipe.embedding)?;
+        let mut embedding = Linear::load(loader, "xvector.embedding", 2 * inputs, recipe.embedding)?;
         if recipe.embedding_norm {
-            let norm = Norm::load(weights, "xvector.embedding_norm", recipe.embedding, recipe.norm_eps)?;
+            let norm = Norm::load(loader, "xvector.embedding_norm", recipe.embedding, recipe.norm_eps)?;
             embedding = embedding.followed_by(&norm);
         }
         Ok(Self { layers, padding: recipe.padding, pooling: recipe.pooling.plan(), embedding })
     }
+}
 
-    /// The shortest clip: what the contexts reach over, and the frames that the pooling needs. Snyder's network: 15. With mirrored edges:
-    /// more than any layer mirrors.
-    pub fn min_frames(&self) -> usize {
+impl Network for XVector {
+    /// The extent of all contexts and the frames that the pooling needs: 15 for Snyder's network. With reflection padding, more than any layer
+    /// reflects.
+    fn min_frames(&self) -> usize {
         let reaches = self.layers.iter().map(|(_, layer)| layer.reach());
         match self.padding {
             PaddingKind::None => reaches.sum::<usize>() + self.pooling.min_frames(),
@@ -210,65 +216,77 @@ impl XVector {
         }
     }
 
-    /// Values of the widest layer for each frame.
-    pub(crate) fn values_per_frame(&self) -> usize {
-        self.layers.iter().map(|(_, layer)| layer.inputs().max(layer.outputs())).max().unwrap_or(0)
-    }
-
-    /// Length of the embedding.
-    pub fn dim(&self) -> usize {
+    fn dim(&self) -> usize {
         self.embedding.outputs()
     }
 
-    /// From the normalised features, `[frames, bands]` in `scratch.frames`, to the embedding. Shows the results
-    /// `xvector.tdnn.0` and so on, `xvector.pooling`, and `xvector.embedding`, which is the one after the batch norm.
-    pub(crate) fn run(
+    fn largest_layer(&self, frames: usize) -> usize {
+        let widest = self.layers.iter().map(|(_, layer)| layer.inputs().max(layer.outputs())).max().unwrap_or(0);
+        frames.saturating_mul(widest)
+    }
+
+    fn int8_tensors(&self) -> Vec<&Int8Tensor> {
+        self.layers.iter().flat_map(|(_, layer)| layer.int8_tensors()).collect()
+    }
+
+    /// Passes to the tap: `xvector.tdnn.0` and so on, `xvector.pooling`, and `xvector.embedding`, which is after the batch norm.
+    fn run(
         &self,
+        input: &mut Vec<f32>,
         frames: usize,
-        scratch: &mut Scratch,
-        embedding: &mut [f32],
+        scratch: &mut NetworkScratch,
+        output: &mut [f32],
         tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
         if frames < self.min_frames() {
-            return Err(Error::Config(format!("{frames} frames: the network needs at least {}", self.min_frames())));
+            return Err(too_short(frames, "frames", self.min_frames()));
         }
-        let Scratch { frames: from, other: to, padded, pooled, layer: of_layer } = scratch;
-        let (mut from, mut to) = (from, to);
+        let Scratch { other, padded, pooled, layer: layer_scratch } = scratch.of()?;
+        let (mut from, mut to) = (input, other);
         let mut frames = frames;
         for (name, layer) in &self.layers {
-            let mut input = &from[..frames * layer.inputs()];
+            let mut x = &from[..frames * layer.inputs()];
             if self.padding == PaddingKind::Reflect && layer.reach() > 0 {
-                input = mirrored(input, layer.inputs(), layer.reach() / 2, padded);
+                x = reflected(x, layer.inputs(), layer.reach() / 2, padded);
             }
-            let seen = input.len() / layer.inputs();
-            let left = seen - layer.reach();
-            let output = resize_scratch(to, left * layer.outputs());
-            layer.run(input, seen, output, of_layer);
-            tap.pass(name, &[left, layer.outputs()], output)?;
-            frames = left;
+            let padded_frames = x.len() / layer.inputs();
+            frames = layer.frames_out(padded_frames);
+            let y = resize_scratch(to, frames * layer.outputs());
+            layer.run(x, padded_frames, y, layer_scratch);
+            tap.pass(name, &[frames, layer.outputs()], y)?;
             (from, to) = (to, from);
         }
         let channels = self.embedding.inputs() / 2;
         let pooled = resize_scratch(pooled, 2 * channels);
         self.pooling.run(&from[..frames * channels], frames, pooled);
         tap.pass("xvector.pooling", &[2 * channels], pooled)?;
-        self.embedding.run(pooled, 1, embedding);
-        tap.pass("xvector.embedding", &[self.dim()], embedding)
+        self.embedding.run(pooled, 1, output);
+        tap.pass("xvector.embedding", &[self.dim()], output)
+    }
+}
+
+impl NetworkRecipe for XVectorRecipe {
+    fn load(&self, loader: &mut Loader<'_>, bands: usize) -> Result<Box<dyn Network>> {
+        Ok(Box::new(XVector::load(loader, self, bands)?))
+    }
+
+    fn normalise(&self) -> bool {
+        false
     }
 }
 
 impl ActivationKind {
-    fn negative_slope(self) -> f32 {
+    fn with_norm(self, norm: Norm) -> Activation {
         match self {
-            Self::Relu => 0.0,
-            Self::LeakyRelu => 0.01,
+            Self::Relu => Activation::ReluNorm(norm),
+            Self::LeakyRelu => Activation::LeakyReluNorm(0.01, norm),
         }
     }
 }
 
-/// `[frames, channels]` with `edge` frames more on both sides, mirrored at the first and the last frame, which are not repeated. There are more
-/// frames than `edge`.
-fn mirrored<'p>(input: &[f32], channels: usize, edge: usize, padded: &'p mut Vec<f32>) -> &'p [f32] {
+/// Reflection padding: `[frames, channels]` with `edge` more frames on both sides, reflected at the first and the last frame, which are not
+/// repeated. There must be more frames than `edge`.
+fn reflected<'p>(input: &[f32], channels: usize, edge: usize, padded: &'p mut Vec<f32>) -> &'p [f32] {
     let frame = |t: usize| &input[t * channels..(t + 1) * channels];
     let frames = input.len() / channels;
     padded.clear();
@@ -300,10 +318,10 @@ mod tests {
     }
 
     #[test]
-    fn edges_are_mirrored() {
+    fn edges_are_reflected() {
         let mut padded = vec![f32::NAN; 3];
-        assert_eq!(mirrored(&[0.0, 1.0, 2.0], 1, 2, &mut padded), [2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0]);
-        assert_eq!(mirrored(&[0.0, 1.0, 2.0, 3.0], 2, 1, &mut padded), [2.0, 3.0, 0.0, 1.0, 2.0, 3.0, 0.0, 1.0]);
+        assert_eq!(reflected(&[0.0, 1.0, 2.0], 1, 2, &mut padded), [2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0]);
+        assert_eq!(reflected(&[0.0, 1.0, 2.0, 3.0], 2, 1, &mut padded), [2.0, 3.0, 0.0, 1.0, 2.0, 3.0, 0.0, 1.0]);
     }
 
     #[test]

@@ -1,17 +1,17 @@
-//! Functions of single values, and softmax.
+//! Activation functions and softmax.
 
 pub use crate::kernels::elementwise::relu;
 pub use crate::kernels::gelu::gelu;
 pub use crate::kernels::reduce::{add_row, all_finite};
 
-/// Logits to probabilities:
+/// Softmax with temperature: logits to probabilities.
 ///
 /// ```text
 /// p[i] = exp((x[i] − max x) / temperature) / Σ_j exp((x[j] − max x) / temperature)
 /// ```
 ///
-/// The maximum is taken off first, so that no exponential overflows; sums are f64. A temperature above 1 makes the answer less
-/// sure (Guo et al. 2017, "On calibration of modern neural networks"). NaN in gives NaN out; no logits give no probabilities.
+/// The maximum is subtracted first so that no exponential overflows; sums are f64. A temperature above 1 lowers the confidence (Guo et al.
+/// 2017, "On calibration of modern neural networks"). A NaN makes all probabilities NaN; no logits give no probabilities.
 pub fn softmax<const N: usize>(logits: &[f32; N], temperature: f64) -> [f32; N] {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights = logits.map(|x| ((f64::from(x) - f64::from(largest)) / temperature).exp());
@@ -19,7 +19,7 @@ pub fn softmax<const N: usize>(logits: &[f32; N], temperature: f64) -> [f32; N] 
     weights.map(|w| (w / total) as f32)
 }
 
-/// `1 / (1 + exp(−x))`, between 0 and 1 at any size of `x`. NaN stays NaN.
+/// Logistic function `1 / (1 + exp(−x))`, between 0 and 1 for every `x`. NaN stays NaN.
 pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_to_one_and_keeps_the_order_at_any_size_of_logits() {
+    fn sums_to_one_and_keeps_the_order_for_logits_of_any_size() {
         for size in [1e-3, 1.0, 50.0, 1e4, 1e38] {
             let p = softmax(&[0.3 * size, -size, size, 0.9 * size], 1.0);
             assert!((p.iter().map(|p| f64::from(*p)).sum::<f64>() - 1.0).abs() < 1e-6);
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_changes_nothing_and_temperature_divides() {
+    fn a_common_shift_has_no_effect_and_temperature_divides() {
         assert_eq!(softmax(&[1.0, 2.0, 4.0], 1.0), softmax(&[101.0, 102.0, 104.0], 1.0));
         assert_eq!(softmax(&[1.0, 2.0, 4.0], 2.0), softmax(&[0.5, 1.0, 2.0], 1.0));
         let [p, q] = softmax(&[0.0, 3.0_f32.ln()], 1.0);
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_not_hidden() {
+    fn nan_is_propagated() {
         assert!(softmax(&[1.0, f32::NAN], 1.0).iter().all(|p| p.is_nan()));
         assert_eq!(softmax(&[], 1.0), [0.0; 0]);
     }

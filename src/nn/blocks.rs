@@ -1,15 +1,15 @@
-//! Rows in blocks, shared out to threads.
+//! Parallel loop over blocks of rows.
 //!
-//! The blocks are the same for any number of threads, and no block knows of the others: so is every bit of the result.
+//! The blocks do not depend on the number of threads, and blocks are independent, so the result is bit-identical for any number.
 
 use std::thread;
 
-/// Calls `work` with each block of `block` rows of `rows`, `[n, width]` (the last may be shorter): the number of its first row, the block, and the
-/// scratch of its thread. There are as many threads as scratches; each has a run of neighbouring blocks, the first of them on the caller's own.
+/// Calls `work` for each block of `block` rows of `rows` `[n, width]` (the last may be shorter) with the index of its first row, the block and the
+/// scratch of its thread. There is one thread per scratch, the first being that of the caller; each computes consecutive blocks.
 ///
 /// # Panics
 ///
-/// If there is no scratch, no width or no block; if `rows` holds no whole number of rows; or if `work` does.
+/// If there is no scratch, `width` or `block` is 0, `rows` is not a whole number of rows, or `work` panics.
 pub fn in_blocks<S: Send>(
     rows: &mut [f32],
     (width, block): (usize, usize),
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_in_one_block_whatever_the_threads() {
+    fn every_row_is_in_one_block_for_any_number_of_threads() {
         for (n, threads) in [(0, 1), (1, 3), (4, 1), (5, 2), (11, 2), (11, 3), (11, 9), (12, 4)] {
             let mut rows = vec![0.0; 2 * n];
             let mut seen = vec![Vec::new(); threads];
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "scoped thread panicked")]
-    fn a_panic_of_another_thread_is_the_caller_s() {
+    fn a_panic_of_a_thread_reaches_the_caller() {
         in_blocks(&mut [0.0; 4], (1, 1), &mut [(); 4], |first, _, ()| assert!(first < 3));
     }
 }

@@ -1,21 +1,25 @@
-//! Convolution over one dimension.
+//! One-dimensional convolution on `[channels, length]`, for the few channels of a trunk.
+//!
+//! It is separate from [`FrameConv`](crate::nn::FrameConv), whose layout is `[frames, channels]`: this one starts from the bias and adds one GEMM per
+//! tap, an order of additions that the results depend on bit by bit.
 
 use std::ops::Range;
 
 use crate::error::Result;
 use crate::kernels::gemm::{Matrix, MatrixMut, Product, gemm};
-use crate::nn::{Tensor, Weights};
+use crate::nn::loader::Loader;
+use crate::nn::tensor::Tensor;
 
-/// The knobs of PyTorch's `nn.Conv1d`, with its defaults.
+/// Options of PyTorch's `nn.Conv1d`, with its defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv1dOptions {
-    /// Distance between the places of neighbouring outputs.
+    /// Distance between adjacent outputs.
     pub stride: usize,
-    /// Distance between the inputs that neighbouring taps read.
+    /// Distance between adjacent taps.
     pub dilation: usize,
-    /// Zeros thought before and after the input.
+    /// Zeros before and after the input.
     pub padding: usize,
-    /// Inputs and outputs fall into this many groups, each seeing its own alone.
+    /// Number of groups; outputs of a group read the inputs of that group only.
     pub groups: usize,
 }
 
@@ -31,12 +35,12 @@ impl Default for Conv1dOptions {
 /// y[o, t] = b[o] + Σ_i Σ_j W[o, i, j] · x[i, t · stride + j · dilation − padding]
 /// ```
 ///
-/// with `i` over the inputs of `o`'s group and `x` zero outside its length. Each tap is one matrix product per group, added
-/// to the ones before, over the outputs for which it reads inside the input: neither windows nor padding are ever written out.
+/// with `i` over the inputs of the group of `o` and `x` zero outside its length. Each tap is one matrix product per group, added to the previous
+/// ones, over the outputs for which it reads inside the input: neither windows nor padding are stored.
 #[derive(Clone, Debug)]
 pub struct Conv1d {
     options: Conv1dOptions,
-    /// Inputs of one group.
+    /// Number of inputs of a group.
     group_inputs: usize,
     taps: usize,
     /// `[taps, outputs, group_inputs]`.
@@ -49,7 +53,7 @@ impl Conv1d {
     ///
     /// # Panics
     ///
-    /// If the shapes do not fit each other, if stride, dilation, groups or taps are 0, or if the outputs do not fall into the groups.
+    /// If the shapes do not match, stride, dilation, groups or taps are 0, or the outputs are not a multiple of the groups.
     pub fn new(weight: &Tensor, bias: Vec<f32>, options: Conv1dOptions) -> Self {
         let (shape, outputs) = (weight.shape(), bias.len());
         assert!(shape.len() == 3 && shape[0] == outputs && shape[2] > 0, "{shape:?}");
@@ -70,14 +74,14 @@ impl Conv1d {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
     ///
     /// # Panics
     ///
     /// As [`Self::new`] for options and shape.
-    pub fn load(weights: &mut Weights<'_>, prefix: &str, shape: [usize; 3], options: Conv1dOptions) -> Result<Self> {
-        let weight = weights.take(&format!("{prefix}.weight"), &shape)?;
-        let bias = weights.take(&format!("{prefix}.bias"), &shape[..1])?;
+    pub fn load(loader: &mut Loader<'_>, prefix: &str, shape: [usize; 3], options: Conv1dOptions) -> Result<Self> {
+        let weight = loader.take(&format!("{prefix}.weight"), &shape)?;
+        let bias = loader.take(&format!("{prefix}.bias"), &shape[..1])?;
         Ok(Self::new(&weight, bias.into_values(), options))
     }
 
@@ -91,8 +95,8 @@ impl Conv1d {
         self.bias.len()
     }
 
-    /// Values per channel that come out of `length`: `(length + 2 · padding − dilation · (taps − 1) − 1) / stride + 1`,
-    /// or 0 where the taps do not fit.
+    /// Output length for an input of `length`: `(length + 2 · padding − dilation · (taps − 1) − 1) / stride + 1`,
+    /// or 0 if the taps do not fit.
     pub fn length_out(&self, length: usize) -> usize {
         let reach = self.options.dilation * (self.taps - 1) + 1;
         (length + 2 * self.options.padding).checked_sub(reach).map_or(0, |spare| spare / self.options.stride + 1)
@@ -129,7 +133,7 @@ impl Conv1d {
         start..end.min(length_out).max(start)
     }
 
-    /// Adds one tap's products to the given outputs of all groups.
+    /// Adds the products of one tap to the given outputs of all groups.
     fn add_tap(&self, tap: usize, at: Range<usize>, x: &[f32], length: usize, y: &mut [f32], length_out: usize) {
         let Conv1dOptions { stride, dilation, padding, groups } = self.options;
         let (inputs, outputs) = (self.group_inputs, self.outputs() / groups);
@@ -157,7 +161,7 @@ mod tests {
         (0..n).map(|i| (i as f32 * 0.731 + seed).sin()).collect()
     }
 
-    /// The formula, in f64, for one output channel and place.
+    /// The formula, in f64, for one output channel and index.
     fn naive(
         options: Conv1dOptions,
         weight: &Tensor,
@@ -210,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn a_group_for_each_channel_is_a_depthwise_convolution() {
+    fn one_group_per_channel_is_a_depthwise_convolution() {
         check(5, 1, 3, 11, Conv1dOptions { padding: 1, groups: 5, ..Conv1dOptions::default() });
     }
 
     #[test]
-    fn an_output_that_sees_padding_alone_is_the_bias() {
+    fn an_output_that_reads_only_padding_is_the_bias() {
         let layer = Conv1d::new(
             &Tensor::new(&[1, 1, 1], vec![2.0]),
             vec![0.5],
@@ -227,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn too_short_an_input_gives_nothing() {
+    fn an_input_shorter_than_the_taps_gives_no_output() {
         let layer = Conv1d::new(&Tensor::new(&[1, 1, 5], noise(5, 0.1)), vec![0.5], Conv1dOptions::default());
         assert_eq!(layer.length_out(4), 0);
         layer.run(&[1.0; 4], 4, &mut []);

@@ -1,28 +1,32 @@
-//! A convolution and the group norm behind it, whose statistics are known before its output is computed.
+//! Strided convolution, group norm over time and GELU: the first layer of WavLM Base.
 
 use crate::error::Result;
 use crate::kernels::gelu::scale_shift_gelu;
-use crate::nn::{Precision, Scratch, StridedConv, Tensor, Weights};
+use crate::nn::frame_conv::{FrameConv, FrameConvOptions};
+use crate::nn::loader::Loader;
+use crate::nn::precision::Precision;
+use crate::nn::scratch::Scratch;
+use crate::nn::tensor::Tensor;
 
-/// A strided convolution, PyTorch's `nn.GroupNorm` with a group for each channel (Wu and He 2018), and GELU:
+/// A strided convolution, PyTorch's `nn.GroupNorm` with one group per channel (Wu and He 2018), and GELU:
 ///
 /// ```text
 /// y[t, o] = gelu(w[o] · (c[t, o] − mean_o) / sqrt(var_o + eps) + b[o])        c = conv(x); mean and var over all frames t
 /// ```
 ///
-/// The norm needs the whole signal, and the convolution's output is large: 512 values for every 5 samples. But each `c[t, o]` is linear in the
-/// window `u_t` that it sees, so its statistics follow from those of the windows, which are a few numbers:
+/// The statistics of the norm need the whole signal, and the output of the convolution is large: 512 values for every 5 samples. But each
+/// `c[t, o]` is linear in the window `u_t` of samples that it reads, so its statistics follow from those of the windows:
 ///
 /// ```text
 /// mean_o = W_o · m + bias_o        var_o = W_oᵀ · C · W_o        m = mean of u_t, C = mean of (u_t − m)(u_t − m)ᵀ
 /// ```
 ///
-/// ([`Self::plan`]); after that the output is computed piece by piece ([`Self::run`]). Windows must be short: C has the square of their length. The
-/// statistics are those of the very products, so these are in [`Precision::F32`] always.
+/// ([`Self::plan`]). Then the output is computed part by part ([`Self::run`]). Windows must be short, because C has the square of their length.
+/// The convolution is always in [`Precision::F32`], so that the statistics are those of its products.
 #[derive(Clone, Debug)]
 pub struct GroupNormConv {
-    conv: StridedConv,
-    /// `[outputs, inputs · taps]`, each row in the order of a window: tap by tap.
+    conv: FrameConv,
+    /// `[outputs, inputs · taps]`, in the order of a window: tap by tap.
     rows: Vec<f32>,
     conv_bias: Vec<f32>,
     weight: Vec<f32>,
@@ -35,7 +39,7 @@ impl GroupNormConv {
     ///
     /// # Panics
     ///
-    /// If the shapes do not fit each other.
+    /// If the shapes do not match.
     pub fn new(
         conv_weight: &Tensor,
         conv_bias: Vec<f32>,
@@ -43,7 +47,13 @@ impl GroupNormConv {
         [weight, bias]: [Vec<f32>; 2],
         eps: f64,
     ) -> Self {
-        let conv = StridedConv::new(conv_weight, conv_bias.clone(), stride, Precision::F32);
+        let conv = FrameConv::new(
+            conv_weight,
+            &vec![1.0; conv_bias.len()],
+            conv_bias.clone(),
+            FrameConvOptions { stride, ..FrameConvOptions::default() },
+            Precision::F32,
+        );
         assert!(weight.len() == conv.outputs() && bias.len() == conv.outputs());
         let (inputs, taps) = (conv.inputs(), conv.taps());
         let mut rows = Vec::with_capacity(conv_weight.values().len());
@@ -53,32 +63,32 @@ impl GroupNormConv {
         Self { conv, rows, conv_bias, weight, bias, eps }
     }
 
-    /// Takes `{conv}.weight` of the given shape `[outputs, inputs, taps]`, `{conv}.bias` if asked, `{norm}.weight` and `{norm}.bias`.
+    /// Takes `{conv}.weight` of the given shape `[outputs, inputs, taps]`, `{conv}.bias` if `biased`, `{norm}.weight` and `{norm}.bias`.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
     pub fn load(
-        weights: &mut Weights<'_>,
+        loader: &mut Loader<'_>,
         [conv, norm]: [&str; 2],
         shape: [usize; 3],
         (stride, biased): (usize, bool),
         eps: f64,
     ) -> Result<Self> {
-        let conv_weight = weights.take(&format!("{conv}.weight"), &shape)?;
-        let mut vector = |name: String| weights.take(&name, &shape[..1]).map(Tensor::into_values);
+        let conv_weight = loader.take(&format!("{conv}.weight"), &shape)?;
+        let mut vector = |name: String| loader.take(&name, &shape[..1]).map(Tensor::into_values);
         let conv_bias = if biased { vector(format!("{conv}.bias"))? } else { vec![0.0; shape[0]] };
         let affine = [vector(format!("{norm}.weight"))?, vector(format!("{norm}.bias"))?];
         Ok(Self::new(&conv_weight, conv_bias, stride, affine, eps))
     }
 
-    /// The convolution alone, for its sizes.
-    pub fn conv(&self) -> &StridedConv {
+    /// The convolution.
+    pub fn conv(&self) -> &FrameConv {
         &self.conv
     }
 
-    /// What the convolution's output is multiplied with, and what is added then, for a signal `[frames, inputs]`. Without a single frame
-    /// of output there is no mean, and both are left as they are.
+    /// Computes the scale and shift of each channel that the norm applies to the output of the convolution, for a signal `[frames, inputs]`.
+    /// Without any output frame there is no mean, and both are left unchanged.
     ///
     /// # Panics
     ///
@@ -101,7 +111,7 @@ impl GroupNormConv {
         }
     }
 
-    /// A piece of the signal, `[frames, inputs]` → `[frames_out, outputs]`, with the scale and shift of [`Self::plan`].
+    /// A part of the signal, `[frames, inputs]` → `[frames_out, outputs]`, with the scale and shift of [`Self::plan`].
     ///
     /// # Panics
     ///
@@ -112,7 +122,7 @@ impl GroupNormConv {
     }
 }
 
-/// Mean and covariance of windows of `width` values, in two passes so that a large mean costs no digits.
+/// Mean and covariance of windows of `width` values, in two passes so that a large mean does not reduce the precision.
 fn moments<'a, W: Iterator<Item = &'a [f32]>>(windows: impl Fn() -> W, width: usize) -> (Vec<f64>, Vec<f64>) {
     let (mut mean, mut covariance) = (vec![0.0; width], vec![0.0; width * width]);
     let mut count = 0.0_f64;
@@ -169,7 +179,7 @@ mod tests {
                 let s = f64::from(affine[0][c]) / (variance + 1e-5).sqrt();
                 let t = f64::from(affine[1][c]) - mean * s;
                 let close = |want: f64, got: f32| (want - f64::from(got)).abs() < 1e-4 * (1.0 + want.abs());
-                // one frame: a variance that rounding makes, against eps
+                // with one frame the variance is a rounding error, compared with eps
                 assert!(count == 1 || (close(s, scale[c]) && close(t, shift[c])), "{s} {} {t} {}", scale[c], shift[c]);
             }
             let mut output = vec![f32::NAN; count * outputs];
@@ -180,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_that_is_shorter_than_a_window_plans_nothing() {
+    fn a_signal_shorter_than_a_window_leaves_scale_and_shift_unchanged() {
         let layer =
             GroupNormConv::new(&Tensor::new(&[1, 1, 3], vec![1.0; 3]), vec![0.0], 1, [vec![1.0], vec![0.0]], 1e-5);
         let (mut scale, mut shift) = ([7.0], [7.0]);

@@ -1,8 +1,8 @@
-//! Layer norm: each row by its own mean and variance.
+//! Layer norm over the channels of a frame.
 
 use crate::error::Result;
 use crate::kernels::reduce::sum;
-use crate::nn::Weights;
+use crate::nn::loader::Loader;
 
 /// PyTorch's `nn.LayerNorm` over the channels of a frame (Ba et al. 2016):
 ///
@@ -29,9 +29,9 @@ impl LayerNorm {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
-    pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
-        let mut take = |part: &str| weights.take(&format!("{prefix}.{part}"), &[channels]);
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    pub fn load(loader: &mut Loader<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
+        let mut take = |part: &str| loader.take(&format!("{prefix}.{part}"), &[channels]);
         let (weight, bias) = (take("weight")?, take("bias")?);
         Ok(Self::new(weight.into_values(), bias.into_values(), eps))
     }
@@ -41,14 +41,14 @@ impl LayerNorm {
         self.weight.len()
     }
 
-    /// In place on `[frames, channels]`. NaN and infinities in a row make the row NaN.
+    /// In place on `[frames, channels]`. A non-finite value makes its row NaN.
     ///
     /// # Panics
     ///
-    /// If `rows` is no whole number of frames.
+    /// If `rows` is not a whole number of frames.
     pub fn run(&self, rows: &mut [f32]) {
         let channels = self.channels().max(1);
-        assert!(rows.len().is_multiple_of(channels), "{} values are no rows of {channels}", rows.len());
+        assert!(rows.len().is_multiple_of(channels), "{} values are not rows of {channels}", rows.len());
         for row in rows.chunks_exact_mut(channels) {
             let mean = sum(row) / channels as f32;
             for x in row.iter_mut() {
@@ -62,7 +62,7 @@ impl LayerNorm {
     }
 }
 
-/// 16 partial sums, as [`sum`] has them.
+/// Sum of squares in 16 partial sums, as in [`sum`].
 fn sum_of_squares(values: &[f32]) -> f32 {
     let (blocks, rest) = values.as_chunks::<16>();
     let mut sums = [0.0_f32; 16];
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_not_hidden() {
+    fn non_finite_values_are_propagated() {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut rows = [1.0, 2.0, bad, 4.0, 1.0, 2.0, 3.0, 4.0];
             LayerNorm::new(vec![1.0; 4], vec![0.0; 4], 1e-5).run(&mut rows);

@@ -1,16 +1,18 @@
-//! The dense layer: `y = W · x + b`.
+//! Dense layer for single vectors: `y = W · x + b`.
 
 use half::f16;
 
 use crate::error::Result;
 use crate::kernels::dot::dot;
-use crate::nn::{Norm, Tensor, Weights};
+use crate::nn::loader::Loader;
+use crate::nn::norm::Norm;
+use crate::nn::tensor::Tensor;
 
 /// PyTorch's `nn.Linear`: weight `[outputs, inputs]`, bias `[outputs]`.
 ///
-/// Made for one vector or few: each row of the weight is read once and multiplied with every input vector, and an answer is
-/// the same in any company. What takes the time is reading the weight, so one that is stored in f16 stays so. For the many frames of a
-/// [`crate::nn::Tdnn`] a matrix product is faster.
+/// For one or a few vectors: each row of the weight is read once and multiplied with every input vector, and an output does not depend on
+/// the number of vectors. Reading the weight takes most of the time, so a weight stored in f16 is kept in f16. For many frames the matrix
+/// product of a [`FrameConv`](crate::nn::FrameConv) is faster.
 #[derive(Clone, Debug)]
 pub struct Linear {
     inputs: usize,
@@ -21,7 +23,7 @@ pub struct Linear {
 #[derive(Clone, Debug)]
 enum Weight {
     F32(Vec<f32>),
-    /// And what each output is multiplied with before its bias is added, if anything.
+    /// With an optional factor per output, applied before the bias.
     F16(Vec<f16>, Option<Vec<f32>>),
 }
 
@@ -39,25 +41,25 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
-    pub fn load(weights: &mut Weights<'_>, prefix: &str, inputs: usize, outputs: usize) -> Result<Self> {
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    pub fn load(loader: &mut Loader<'_>, prefix: &str, inputs: usize, outputs: usize) -> Result<Self> {
         let name = format!("{prefix}.weight");
-        let weight = match weights.take_f16(&name, &[outputs, inputs])? {
+        let weight = match loader.take_f16(&name, &[outputs, inputs])? {
             Some(weight) => Weight::F16(weight, None),
-            None => Weight::F32(weights.take(&name, &[outputs, inputs])?.into_values()),
+            None => Weight::F32(loader.take(&name, &[outputs, inputs])?.into_values()),
         };
-        let bias = weights.take(&format!("{prefix}.bias"), &[outputs])?.into_values();
+        let bias = loader.take(&format!("{prefix}.bias"), &[outputs])?.into_values();
         Ok(Self { inputs, weight, bias })
     }
 
-    /// One layer for this one and a batch norm behind it: `s · (W · x + b) + t = s · W · x + (s · b + t)`.
+    /// Folds a batch norm after this layer into it: `s · (W · x + b) + t = s · W · x + (s · b + t)`.
     ///
     /// # Panics
     ///
     /// If the norm has another number of channels.
     #[must_use]
     pub fn followed_by(mut self, norm: &Norm) -> Self {
-        assert!(norm.channels() == self.outputs(), "{} channels behind {} outputs", norm.channels(), self.outputs());
+        assert!(norm.channels() == self.outputs(), "{} channels after {} outputs", norm.channels(), self.outputs());
         match &mut self.weight {
             Weight::F32(weight) => {
                 for (row, scale) in weight.chunks_exact_mut(self.inputs.max(1)).zip(norm.scale()) {
@@ -108,9 +110,9 @@ impl Linear {
     }
 }
 
-#[expect(clippy::panic, reason = "a shape that no loader lets through: a mistake in the program")]
+#[expect(clippy::panic, reason = "loaders check shapes, so this is a programming error")]
 fn panic_shape(shape: &[usize]) -> ! {
-    panic!("{shape:?} is no weight of a dense layer")
+    panic!("{shape:?} is not the shape of a dense layer's weight")
 }
 
 #[cfg(test)]
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folded_norm_equals_one_behind() {
+    fn a_folded_norm_equals_a_separate_one() {
         let layer = Linear::new(Tensor::new(&[5, 9], noise(45, 0.4)), noise(5, 0.5));
         let norm = Norm::new(noise(5, 0.6), noise(5, 0.7));
         let x = noise(9, 0.8);
@@ -155,9 +157,9 @@ mod tests {
         }
     }
 
-    /// The layer of a file with halves has the bits of the one with the same weights as floats; with a norm behind it, nearly.
+    /// A layer in f16 is bit-identical to one with the same weights in f32; with a folded norm, nearly.
     #[test]
-    fn halves_are_as_floats() {
+    fn f16_weights_equal_the_same_weights_in_f32() {
         let (inputs, outputs) = (70, 9);
         let halves: Vec<f16> = noise(inputs * outputs, 0.1).into_iter().map(f16::from_f32).collect();
         let floats = halves.iter().map(|w| w.to_f32()).collect();

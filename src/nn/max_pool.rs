@@ -1,4 +1,4 @@
-//! The largest value of each segment.
+//! Max pooling over one dimension.
 
 /// PyTorch's `max_pool1d` without padding, on `[channels, length]`:
 ///
@@ -6,7 +6,7 @@
 /// y[c, t] = max over 0 ≤ j < kernel of x[c, t · stride + j]
 /// ```
 ///
-/// What does not fill a whole segment at the end is left out. NaN in a segment gives NaN.
+/// An incomplete window at the end is dropped. A NaN in a window gives NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool1d {
     kernel: usize,
@@ -22,7 +22,7 @@ impl MaxPool1d {
         Self { kernel, stride }
     }
 
-    /// Values per channel that come out of `length` values: `(length − kernel) / stride + 1`, or 0 where not one segment fits.
+    /// Output length for an input of `length`: `(length − kernel) / stride + 1`, or 0 if no window fits.
     pub fn length_out(&self, length: usize) -> usize {
         length.checked_sub(self.kernel).map_or(0, |spare| spare / self.stride + 1)
     }
@@ -31,7 +31,7 @@ impl MaxPool1d {
     ///
     /// # Panics
     ///
-    /// If `input` is no whole number of channels or `output` has another size than that.
+    /// If `input` is not a whole number of channels, or `output` has another length.
     pub fn run(&self, input: &[f32], length: usize, output: &mut [f32]) {
         let length_out = self.length_out(length);
         let channels = input.len() / length.max(1);
@@ -41,14 +41,14 @@ impl MaxPool1d {
         }
         for (x, y) in input.chunks_exact(length).zip(output.chunks_exact_mut(length_out)) {
             for (t, y) in y.iter_mut().enumerate() {
-                let segment = &x[t * self.stride..t * self.stride + self.kernel];
-                *y = segment.iter().copied().fold(f32::NEG_INFINITY, larger_or_nan);
+                let window = &x[t * self.stride..t * self.stride + self.kernel];
+                *y = window.iter().copied().fold(f32::NEG_INFINITY, larger_or_nan);
             }
         }
     }
 }
 
-/// `f32::max` would leave NaN out.
+/// The maximum, or NaN if `b` is; `f32::max` would ignore NaN.
 fn larger_or_nan(a: f32, b: f32) -> f32 {
     if b > a || b.is_nan() { b } else { a }
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_the_largest_and_leaves_the_rest_out() {
+    fn takes_the_maximum_and_drops_the_remainder() {
         let x = [1.0, 5.0, 2.0, -3.0, -2.0, -1.0, 9.0, 7.0, 8.0, 0.0, -8.0, -9.0, -7.0, 4.0];
         let mut y = [f32::NAN; 4];
         MaxPool1d::new(3, 3).run(&x, 7, &mut y);
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn stretches_may_overlap_or_have_gaps() {
+    fn windows_may_overlap_or_have_gaps() {
         let x = [1.0, 5.0, 2.0, -3.0, -2.0];
         let mut overlap = [0.0; 3];
         MaxPool1d::new(3, 1).run(&x, 5, &mut overlap);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_not_hidden_and_too_short_is_empty() {
+    fn nan_is_propagated_and_short_inputs_give_no_output() {
         let mut y = [0.0; 2];
         MaxPool1d::new(2, 2).run(&[1.0, f32::NAN, f32::NEG_INFINITY, f32::NEG_INFINITY], 4, &mut y);
         assert!(y[0].is_nan());

@@ -1,34 +1,35 @@
-//! Layer `nn`: parts of neural networks that know nothing of a particular model.
+//! Layer `nn`: layers of neural networks, independent of any model.
 //!
-//! Every layer is planned once (weights read, checked, repacked in `load` or `new`) and run many times (`run` takes slices for
-//! input and output, where need be [`Scratch`], and allocates nothing). Two layouts occur, both row-major: `[frames, channels]` where frames are many and
-//! every layer mixes all channels ([`tdnn`], [`frame_conv`], [`strided_conv`], [`attention`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`],
-//! [`max_pool`]). A [`picture`] of frames, bands and channels ([`conv2d`]) is the first with margins between its frames.
+//! Each layer is built once (`load` or `new` reads, checks and packs its weights) and run many times (`run` takes input and output slices and, if
+//! needed, [`Scratch`], and allocates nothing). There are two row-major layouts: `[frames, channels]` for many frames ([`frame_conv`],
+//! [`attention`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`], [`max_pool`]). A [`feature_map`] of frames, bands and
+//! channels ([`conv2d`]) is the first with margins between frames.
 //!
-//! What is worth several threads ([`attention`], [`position_conv`], and WavLM's layers around them) works on rows in [`blocks`].
+//! Layers worth several threads ([`attention`], [`position_conv`]) work on rows in [`blocks`].
 //!
-//! Sizes are the caller's business: a slice of the wrong length is a mistake in the program and panics. What comes from a file
-//! is checked where it is read ([`weights`]) and gives errors.
+//! Slices of a wrong length are programming errors and panic. Data from files is checked where it is read ([`weights`], [`loader`]) and gives errors.
 
 pub mod activation;
 pub mod attention;
+pub mod bias_correction;
 pub mod blocks;
 pub mod conv1d;
 pub mod conv2d;
+pub mod feature_map;
 pub mod frame_conv;
 pub mod group_norm_conv;
 pub mod layer_norm;
 pub mod linear;
+pub mod loader;
 pub mod max_pool;
 pub mod moments;
 pub mod norm;
-pub mod picture;
+mod packed_weights;
 pub mod position_conv;
 pub mod precision;
-pub mod rounding;
+pub mod quantisation;
+pub mod scratch;
 pub mod statistics;
-pub mod strided_conv;
-pub mod tdnn;
 pub mod tensor;
 pub mod weights;
 
@@ -38,18 +39,19 @@ pub use attention::{Attention, AttentionScratch, PositionBias};
 pub use blocks::in_blocks;
 pub use conv1d::{Conv1d, Conv1dOptions};
 pub use conv2d::Conv2d;
-pub use frame_conv::FrameConv;
+pub use feature_map::{FeatureMap, FeatureMapShape, MapFormat};
+pub use frame_conv::{Activation, ActivationScales, FrameConv, FrameConvOptions, Padding};
 pub use group_norm_conv::GroupNormConv;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use loader::Loader;
 pub use max_pool::MaxPool1d;
 pub use moments::Moments;
 pub use norm::Norm;
-pub use picture::{Image, Keep, Picture};
 pub use position_conv::{PositionConv, PositionScratch};
-pub use precision::{Precision, Scratch};
+pub use precision::Precision;
+pub use quantisation::{Int8Tensor, QuantisedTensor};
+pub use scratch::Scratch;
 pub use statistics::{StatisticsPooling, Variance};
-pub use strided_conv::StridedConv;
-pub use tdnn::Tdnn;
 pub use tensor::Tensor;
 pub use weights::Weights;

@@ -1,12 +1,11 @@
-//! What a layer's inputs are like on the whole, as far as the norms before it tell.
+//! Per-channel mean and variance of the inputs of a layer, derived from the preceding batch norm.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-/// Mean and variance of each channel over all frames of the recordings that a network was trained on. A batch norm's outputs have its bias as their mean and
-/// its weight's square as their variance there; nothing else is needed, and no recording.
+/// Mean and variance of each channel over the training data. The outputs of a batch norm have its bias as mean and the square of its weight as
+/// variance there, so no recordings are needed.
 ///
-/// Used by [`crate::nn::rounding`] (Nagel, van Baalen, Blankevoort, Welling 2019, "Data-free quantization through weight equalization and bias correction",
-/// arXiv 1906.04721, section 4.2 and appendix C).
+/// For bias correction ([`crate::nn::bias_correction`]; Nagel et al. 2019, section 4.2 and appendix C).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {
     mean: Vec<f64>,
@@ -14,6 +13,8 @@ pub struct Moments {
 }
 
 impl Moments {
+    /// Moments with one mean and one variance per channel.
+    ///
     /// # Panics
     ///
     /// If the two lengths differ.
@@ -22,7 +23,7 @@ impl Moments {
         Self { mean, variance }
     }
 
-    /// Behind a ReLU, if the values are normally distributed: with `z = mean / deviation`,
+    /// Moments after a ReLU, for normally distributed values: with `z = mean / deviation`,
     ///
     /// ```text
     /// E[y] = mean · Φ(z) + deviation · φ(z)        E[y²] = (mean² + variance) · Φ(z) + mean · deviation · φ(z)
@@ -43,11 +44,11 @@ impl Moments {
         Self { mean, variance }
     }
 
-    /// Of sums of two independent values.
+    /// Moments of the sum of two independent values.
     ///
     /// # Panics
     ///
-    /// If the two have not as many channels.
+    /// If the numbers of channels differ.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         assert!(self.mean.len() == other.mean.len());
@@ -55,7 +56,7 @@ impl Moments {
         Self { mean: sums(&self.mean, &other.mean), variance: sums(&self.variance, &other.variance) }
     }
 
-    /// Of as many channels `times` over, one after the other.
+    /// The channels repeated `times` times.
     #[must_use]
     pub fn repeated(&self, times: usize) -> Self {
         Self { mean: self.mean.repeat(times), variance: self.variance.repeat(times) }
@@ -72,7 +73,7 @@ fn normal_density(z: f64) -> f64 {
     (-0.5 * z * z).exp() / (2.0 * PI).sqrt()
 }
 
-/// `Φ`, by Abramowitz and Stegun's 7.1.26: at most 1e-7 off.
+/// `Φ`, the standard normal distribution function, by Abramowitz and Stegun's 7.1.26, with an error of at most 1e-7.
 fn normal_below(z: f64) -> f64 {
     let x = z.abs() * FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * x);
@@ -86,7 +87,7 @@ fn normal_below(z: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Mean and variance of `max(0, x)` by summing over the density.
+    /// Mean and variance of `max(0, x)` by numerical integration over the density.
     fn summed(mean: f64, deviation: f64) -> (f64, f64) {
         let (steps, width) = (40_000, 20.0 / 40_000.0);
         let mut sums = [0.0; 2];
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn relu_is_what_the_density_says() {
+    fn relu_equals_the_integral_over_the_density() {
         for (mean, deviation) in [(0.0, 1.0), (2.0, 0.5), (-1.0, 0.7), (-3.0, 1.0), (0.3, 2.0)] {
             let moments = Moments::new(vec![mean], vec![deviation * deviation]).relu();
             let (want_mean, want_variance) = summed(mean, deviation);
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_independent_values_add_both() {
+    fn means_and_variances_of_independent_values_add() {
         let sum = Moments::new(vec![1.0], vec![2.0]).plus(&Moments::new(vec![-3.0], vec![0.5]));
         assert_eq!(sum, Moments::new(vec![-2.0], vec![2.5]));
         assert_eq!(sum.mean(), [-2.0]);

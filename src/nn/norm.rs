@@ -1,8 +1,10 @@
-//! Batch norm with its running statistics, folded into one multiplication and one addition when it is loaded.
+//! Batch norm in evaluation mode, folded into a scale and a shift per channel at load.
 
 use crate::error::{Error, Result};
 use crate::kernels::elementwise::scale_shift_relu;
-use crate::nn::{Moments, Tensor, Weights};
+use crate::nn::loader::Loader;
+use crate::nn::moments::Moments;
+use crate::nn::tensor::Tensor;
 
 /// PyTorch's `nn.BatchNorm1d` in evaluation mode:
 ///
@@ -17,7 +19,7 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// Of inputs with mean 0 and variance 1.
+    /// A norm with this scale and shift, whose inputs have mean 0 and variance 1.
     ///
     /// # Panics
     ///
@@ -32,10 +34,10 @@ impl Norm {
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] names the tensor that is missing, misshapen, not finite, or a variance that is negative or so small
-    /// that the scale overflows.
-    pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
-        let mut take = |part: &str| weights.take(&format!("{prefix}.{part}"), &[channels]);
+    /// [`Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value, or a variance that is
+    /// negative or so small that the scale overflows.
+    pub fn load(loader: &mut Loader<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
+        let mut take = |part: &str| loader.take(&format!("{prefix}.{part}"), &[channels]);
         let (weight, bias) = (take("weight")?, take("bias")?);
         let (mean, variance) = (take("running_mean")?, take("running_var")?);
         Self::fold(prefix, [&weight, &bias, &mean, &variance], eps)
@@ -46,8 +48,8 @@ impl Norm {
     /// # Errors
     ///
     /// As [`Self::load`].
-    pub fn load_plain(weights: &mut Weights<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
-        let mut take = |part: &str| weights.take(&format!("{prefix}.{part}"), &[channels]);
+    pub fn load_plain(loader: &mut Loader<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
+        let mut take = |part: &str| loader.take(&format!("{prefix}.{part}"), &[channels]);
         let (mean, variance) = (take("running_mean")?, take("running_var")?);
         let ones = Tensor::new(&[channels], vec![1.0; channels]);
         let zeros = Tensor::new(&[channels], vec![0.0; channels]);
@@ -64,7 +66,7 @@ impl Norm {
             if v < 0.0 || !(s as f32).is_finite() || !(t as f32).is_finite() {
                 return Err(Error::Tensor {
                     name: format!("{prefix}.running_var"),
-                    expected: "variances from 0 up that weight and mean can be divided by".into(),
+                    expected: "variances of at least 0 that do not make the scale overflow".into(),
                     actual: format!("{v} in channel {c}"),
                 });
             }
@@ -79,22 +81,22 @@ impl Norm {
         self.scale.len()
     }
 
-    /// What each channel is multiplied with.
+    /// Factor of each channel.
     pub fn scale(&self) -> &[f32] {
         &self.scale
     }
 
-    /// What is added to each channel afterwards.
+    /// Added to each channel after the multiplication.
     pub fn shift(&self) -> &[f32] {
         &self.shift
     }
 
-    /// What its outputs are like.
+    /// Mean and variance of the outputs on the training data.
     pub fn moments(&self) -> &Moments {
         &self.moments
     }
 
-    /// The norm and a ReLU behind it, on `frames` rows of `input` that begin `stride` values apart: `output` is `[frames, channels]`.
+    /// The norm and a ReLU on `frames` rows of `input` that start `stride` values apart, to `output` `[frames, channels]`.
     ///
     /// # Panics
     ///
@@ -111,7 +113,7 @@ impl Norm {
     ///
     /// # Panics
     ///
-    /// If `rows` is no whole number of frames.
+    /// If `rows` is not a whole number of frames.
     pub fn run(&self, rows: &mut [f32]) {
         let channels = self.channels().max(1);
         assert!(rows.len().is_multiple_of(channels));
@@ -123,7 +125,7 @@ impl Norm {
     }
 }
 
-/// Of outputs with these means and standard deviations (or their negatives).
+/// Moments for these means and standard deviations (or their negatives).
 fn moments(means: &[f32], deviations: &[f32]) -> Moments {
     let squared = |deviation: &f32| f64::from(*deviation) * f64::from(*deviation);
     Moments::new(means.iter().copied().map(f64::from).collect(), deviations.iter().map(squared).collect())
@@ -132,7 +134,7 @@ fn moments(means: &[f32], deviations: &[f32]) -> Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::weights::tests::file;
+    use crate::nn::weights::test_files::{file, loader};
 
     fn load(variance: [f32; 2], eps: f64) -> Result<Norm> {
         let parts: [(&str, &[usize], &[f32]); 4] = [
@@ -142,11 +144,11 @@ mod tests {
             ("n.running_var", &[2], &variance),
         ];
         let bytes = file(&parts);
-        Norm::load(&mut Weights::from_bytes(&bytes).unwrap(), "n", 2, eps)
+        Norm::load(&mut loader(&bytes), "n", 2, eps)
     }
 
     #[test]
-    fn folds_to_the_formula() {
+    fn the_folded_norm_equals_the_formula() {
         let norm = load([4.0, 0.0], 0.25).unwrap();
         let mut x = [5.0, 2.0, 3.0, 1.0];
         norm.run(&mut x);
@@ -159,16 +161,16 @@ mod tests {
     }
 
     #[test]
-    fn without_weight_and_bias_they_are_1_and_0() {
+    fn a_norm_without_weight_and_bias_uses_1_and_0() {
         let bytes = file(&[("n.running_mean", &[2], &[3.0, -1.0]), ("n.running_var", &[2], &[3.75, 0.75])]);
-        let norm = Norm::load_plain(&mut Weights::from_bytes(&bytes).unwrap(), "n", 2, 0.25).unwrap();
+        let norm = Norm::load_plain(&mut loader(&bytes), "n", 2, 0.25).unwrap();
         let mut x = [5.0, 2.0];
         norm.run(&mut x);
         assert_eq!(x, [1.0, 3.0]);
     }
 
     #[test]
-    fn with_relu_from_rows_of_a_wider_matrix() {
+    fn norm_and_relu_read_rows_of_a_wider_matrix() {
         let norm = Norm::new(vec![2.0, 1.0], vec![-1.0, 0.0]);
         let mut y = [f32::NAN; 4];
         norm.run_relu(&[3.0, -1.0, f32::NAN, 0.0, 7.0], 3, 2, &mut y);
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variance_that_is_none_is_named() {
+    fn an_invalid_variance_is_named() {
         for (variance, eps) in [([1.0, -1e-9], 1e-5), ([0.0, 1.0], 0.0)] {
             let message = load(variance, eps).unwrap_err().to_string();
             assert!(message.contains("`n.running_var`"), "{message}");

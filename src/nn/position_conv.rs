@@ -1,10 +1,15 @@
-//! Where a frame stands, told by its neighbours: a grouped convolution with weight norm and GELU.
+//! Convolutional position embedding (wav2vec 2.0): grouped convolution, weight norm, GELU.
 
 use crate::error::{Error, Result};
 use crate::kernels::gelu::gelu;
-use crate::nn::{Precision, Scratch, StridedConv, Tensor, Weights, in_blocks};
+use crate::nn::blocks::in_blocks;
+use crate::nn::frame_conv::{FrameConv, FrameConvOptions};
+use crate::nn::loader::Loader;
+use crate::nn::precision::Precision;
+use crate::nn::scratch::Scratch;
+use crate::nn::tensor::Tensor;
 
-/// Rows that a thread computes at a time.
+/// Rows per block and thread.
 const ROWS: usize = 256;
 
 /// The convolutional position embedding of wav2vec 2.0 (Baevski et al. 2020, section 2) on `[frames, channels]`:
@@ -13,20 +18,20 @@ const ROWS: usize = 256;
 /// y[t, o] = gelu(b[o] + Σ_i Σ_j W[o, i, j] · x[t + j − taps / 2, i])        W[·, ·, j] = g[j] · V[·, ·, j] / ‖V[·, ·, j]‖
 /// ```
 ///
-/// with `i` over the inputs of `o`'s group and `x` zero outside its frames; as many frames come out as go in (of an even number of taps, the last
-/// output that PyTorch's padding gives is left out). Weight norm (Salimans and Kingma 2016) has one length for each tap and is folded at load.
-/// Each group's columns are copied beside each other, with zeros around, and make one matrix product.
+/// with `i` over the inputs of the group of `o` and `x` zero outside its frames. There are as many output as input frames (with an even number
+/// of taps, the last output of PyTorch's padding is dropped, as in wav2vec 2.0). Weight norm (Salimans and Kingma 2016) has one norm per tap and
+/// is folded at load. The columns of each group are copied to a contiguous, zero-padded matrix.
 #[derive(Clone, Debug)]
 pub struct PositionConv {
     taps: usize,
-    /// One for each group.
-    groups: Vec<StridedConv>,
+    /// One per group.
+    groups: Vec<FrameConv>,
 }
 
-/// What a thread needs beside input and output; whatever it holds.
+/// Scratch memory of one thread.
 #[derive(Clone, Debug, Default)]
 pub struct PositionScratch {
-    /// One group's columns of the frames that a block sees, with zeros around.
+    /// The columns of one group in the frames that a block reads, zero-padded.
     padded: Vec<f32>,
     of_group: Vec<f32>,
 }
@@ -36,7 +41,7 @@ impl PositionConv {
     ///
     /// # Panics
     ///
-    /// If the shapes do not fit each other, or there are no taps.
+    /// If the shapes do not match, or there are no taps.
     pub fn new(weight: &Tensor, bias: &[f32], groups: usize) -> Self {
         let (shape, channels) = (weight.shape(), bias.len());
         assert!(groups > 0 && channels.is_multiple_of(groups), "{channels} channels in {groups} groups");
@@ -46,7 +51,7 @@ impl PositionConv {
         let values = weight.values().chunks_exact(width * width * taps);
         let group = |(values, bias): (&[f32], &[f32])| {
             let weight = Tensor::new(&[width, width, taps], values.to_vec());
-            StridedConv::new(&weight, bias.to_vec(), 1, Precision::F32)
+            FrameConv::new(&weight, &vec![1.0; width], bias.to_vec(), FrameConvOptions::default(), Precision::F32)
         };
         Self { taps, groups: values.zip(bias.chunks_exact(width)).map(group).collect() }
     }
@@ -55,31 +60,31 @@ impl PositionConv {
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] names the tensor that is missing, misshapen or not finite, or the direction that has no length.
+    /// [`Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value, or the tap whose weights are all 0.
     ///
     /// # Panics
     ///
     /// As [`Self::new`].
-    pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, groups: usize, taps: usize) -> Result<Self> {
+    pub fn load(loader: &mut Loader<'_>, prefix: &str, channels: usize, groups: usize, taps: usize) -> Result<Self> {
         let shape = [channels, channels / groups.max(1), taps];
-        let g = weights.take(&format!("{prefix}.weight_g"), &[1, 1, taps])?;
+        let g = loader.take(&format!("{prefix}.weight_g"), &[1, 1, taps])?;
         let name = format!("{prefix}.weight_v");
-        let v = weights.take(&name, &shape)?;
-        let bias = weights.take(&format!("{prefix}.bias"), &[channels])?;
+        let v = loader.take(&name, &shape)?;
+        let bias = loader.take(&format!("{prefix}.bias"), &[channels])?;
         let weight = fold(g.values(), v.values()).map_err(|tap| Error::Tensor {
             name,
-            expected: "directions with a length".into(),
-            actual: format!("none at tap {tap}"),
+            expected: "non-zero weights in each tap".into(),
+            actual: format!("only zeros in tap {tap}"),
         })?;
         Ok(Self::new(&Tensor::new(&shape, weight), bias.values(), groups))
     }
 
     /// Channels of input and output.
     pub fn channels(&self) -> usize {
-        self.groups.iter().map(StridedConv::outputs).sum()
+        self.groups.iter().map(FrameConv::outputs).sum()
     }
 
-    /// Of `input`, `[frames, channels]`, added to `output` of the same shape. There are as many threads as scratches.
+    /// Adds the embedding of `input` `[frames, channels]` to `output` of the same shape, with one thread per scratch.
     ///
     /// # Panics
     ///
@@ -92,12 +97,12 @@ impl PositionConv {
         });
     }
 
-    /// The rows from `first` on.
+    /// Computes the rows from `first` on.
     fn run_block(&self, input: &[f32], first: usize, rows: &mut [f32], scratch: &mut PositionScratch) {
         let (channels, PositionScratch { padded, of_group }) = (self.channels(), scratch);
         let width = channels / self.groups.len().max(1);
         let (count, frames) = (rows.len() / channels, input.len() / channels);
-        // the frames that these rows see, as far as there are any, and where they stand among the zeros around
+        // the existing frames that these rows read, and their place in the zero-padded matrix
         let seen = first.saturating_sub(self.taps / 2)..frames.min(first + count + self.taps - 1 - self.taps / 2);
         let before = (seen.start + self.taps / 2 - first) * width;
         padded.clear();
@@ -118,7 +123,7 @@ impl PositionConv {
     }
 }
 
-/// `g[j] · V[·, ·, j] / ‖V[·, ·, j]‖`, the taps side by side; a tap without length is the error.
+/// `g[j] · V[·, ·, j] / ‖V[·, ·, j]‖`; the error is the tap whose norm is 0.
 fn fold(g: &[f32], v: &[f32]) -> Result<Vec<f32>, usize> {
     let taps = g.len();
     let mut scales = vec![0.0_f64; taps];
@@ -139,7 +144,7 @@ fn fold(g: &[f32], v: &[f32]) -> Result<Vec<f32>, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::weights::tests::file;
+    use crate::nn::weights::test_files::{file, loader};
 
     fn noise(n: usize, seed: f32) -> Vec<f32> {
         (0..n).map(|i| (i as f32 * 0.731 + seed).sin()).collect()
@@ -184,12 +189,12 @@ mod tests {
             ("p.weight_v", &[2, 1, 2], v),
             ("p.bias", &[2], &[0.0, 0.0]),
         ]);
-        PositionConv::load(&mut Weights::from_bytes(&bytes).unwrap(), "p", 2, 2, 2)
+        PositionConv::load(&mut loader(&bytes), "p", 2, 2, 2)
     }
 
     #[test]
-    fn weight_norm_has_a_length_for_each_tap() {
-        // taps: (3, 4) of length 5, (1, 0) of length 1
+    fn weight_norm_has_one_norm_per_tap() {
+        // taps: (3, 4) of norm 5, (1, 0) of norm 1
         let weight = fold(&[3.0, -0.5], &[3.0, 1.0, 4.0, 0.0]).unwrap();
         for (got, want) in weight.iter().zip([1.8, -0.5, 2.4, 0.0]) {
             assert!((got - want).abs() < 1e-6, "{weight:?}");
@@ -198,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_direction_without_length_is_named() {
+    fn a_tap_of_zeros_is_named() {
         let message = load(&[3.0, 0.0, 4.0, 0.0]).unwrap_err().to_string();
         assert!(message.contains("`p.weight_v`") && message.contains("tap 1"), "{message}");
     }

@@ -1,20 +1,18 @@
-//! With which numbers a layer computes.
+//! The arithmetic of a layer's products: f32 or int8.
 
 use std::str::FromStr;
 
-use crate::kernels::int8::QuantisedRows;
-
-/// The numbers of a layer's products. What lies between the layers is f32 either way.
+/// Arithmetic of the products of a layer. Activations between layers are f32 in both cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats.
     F32,
-    /// Weights and activations as 8-bit integers, added up exactly in 32 bits; see [`crate::kernels::int8`].
+    /// Weights and activations are quantised to 8 bits and summed exactly in 32 bits; see [`crate::kernels::int8`].
     Int8,
 }
 
 impl Precision {
-    /// Its name: `f32` or `int8`.
+    /// `f32` or `int8`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -32,28 +30,19 @@ impl FromStr for Precision {
     }
 }
 
-/// What layers need beside input and output; grows to the largest that it saw, and no result depends on what it held.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    /// The input as a layer of [`Precision::Int8`] reads it.
-    pub(super) codes: QuantisedRows,
-    /// The input as a layer of [`Precision::F32`] reads it, where it is not the one given.
-    pub(super) values: Vec<f32>,
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
     pub(crate) const BOTH: [Precision; 2] = [Precision::F32, Precision::Int8];
 
-    /// What a layer reads for rows of weights, made by hand: in int8 the nearest of −127 to 127 steps, the largest weight of the row being 127 of them.
+    /// The weights that a layer computes with, in rows of `row` values; in int8 quantised by the definition.
     pub(crate) fn weights_read(precision: Precision, weights: &[f32], row: usize) -> Vec<f64> {
         let largest = |row: &[f64]| row.iter().fold(0.0, |most: f64, w| most.max(w.abs()));
         rows_read(precision, weights, row, |row| (0.0, largest(row) / 127.0))
     }
 
-    /// What it reads for rows of activations: in int8 the nearest of 0 to 255 steps above the row's least value, or above 0 if none is negative.
+    /// The activations that a layer computes with, in rows of `row` values; in int8 quantised by the definition.
     pub(crate) fn activations_read(precision: Precision, values: &[f32], row: usize) -> Vec<f64> {
         rows_read(precision, values, row, |row| {
             let low = row.iter().fold(0.0, |least: f64, x| least.min(*x));
@@ -81,7 +70,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn names_are_read_back() {
+    fn names_are_parsed() {
         for precision in [Precision::F32, Precision::Int8] {
             assert_eq!(precision.name().parse(), Ok(precision));
         }

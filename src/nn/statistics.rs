@@ -1,13 +1,13 @@
-//! Statistics pooling: a clip of any length to one vector, the mean and the standard deviation of each channel over time.
+//! Statistics pooling: mean and standard deviation of each channel over time.
 
 use crate::kernels::reduce::{add_row, add_squares};
 
-/// By what the sum of squared deviations is divided.
+/// Divisor of the variance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variance {
-    /// By the number of frames, as Kaldi does.
+    /// The number of frames, as in Kaldi.
     Biased,
-    /// By the number of frames less one, as `torch.std` does unless told otherwise.
+    /// The number of frames minus one, the default of `torch.std`.
     Unbiased,
 }
 
@@ -24,16 +24,16 @@ pub struct StatisticsPooling {
     floor: f64,
 }
 
-/// Channels summed side by side: their sums stay in the first-level cache.
+/// Channels per block: their sums stay in the L1 cache.
 const BLOCK: usize = 512;
 
 impl StatisticsPooling {
-    /// `floor`: the least variance, which keeps a constant channel's standard deviation off 0.
+    /// `floor`: the minimum of the variance, which keeps the standard deviation of a constant channel above 0.
     pub fn new(variance: Variance, floor: f64) -> Self {
         Self { variance, floor }
     }
 
-    /// The fewest frames that have these statistics.
+    /// Minimum number of frames.
     pub fn min_frames(&self) -> usize {
         match self.variance {
             Variance::Biased => 1,
@@ -52,7 +52,7 @@ impl StatisticsPooling {
         self.run_rows(input, channels, frames, output);
     }
 
-    /// As [`Self::run`] for `frames` rows that begin `stride` values apart.
+    /// As [`Self::run`] for `frames` rows that start `stride` values apart.
     ///
     /// # Panics
     ///
@@ -69,7 +69,7 @@ impl StatisticsPooling {
         }
     }
 
-    /// Both statistics of up to [`BLOCK`] channels; `rows` gives their values, frame by frame.
+    /// Both statistics of up to [`BLOCK`] channels; `rows` iterates over the frames.
     fn block<'x, R: Iterator<Item = &'x [f32]>>(
         &self,
         rows: impl Fn() -> R,
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_wider_matrix_are_as_good() {
+    fn rows_of_a_wider_matrix_give_the_same_result() {
         let x: Vec<f32> = (0..9 * 7).map(|i| (i as f32 * 0.77).sin()).collect();
         let narrow: Vec<f32> = x.chunks(7).flat_map(|row| &row[..5]).copied().collect();
         let pooling = StatisticsPooling::new(Variance::Unbiased, 0.0);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_channel_has_the_floor() {
+    fn a_constant_channel_gets_the_floor() {
         let mut y = [0.0; 2];
         StatisticsPooling::new(Variance::Biased, 0.25).run(&[3.0; 4], 4, &mut y);
         assert_eq!(y, [3.0, 0.5]);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_and_infinity_are_not_hidden_by_the_floor() {
+    fn non_finite_values_are_propagated() {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut y = [0.0; 4];
             StatisticsPooling::new(Variance::Biased, 0.25).run(&[1.0, 2.0, bad, 4.0], 2, &mut y);
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "min_frames")]
-    fn one_frame_has_no_unbiased_variance() {
+    fn one_frame_for_an_unbiased_variance_panics() {
         StatisticsPooling::new(Variance::Unbiased, 1e-5).run(&[1.0], 1, &mut [0.0; 2]);
     }
 }

@@ -1,6 +1,6 @@
-//! A shape and its values.
+//! Tensor: a shape and its values.
 
-/// Values in row-major order (the last dimension's neighbours are neighbours), f32.
+/// f32 values in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     shape: Vec<usize>,
@@ -8,12 +8,14 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// A tensor of this shape.
+    ///
     /// # Panics
     ///
     /// If the number of values is not the product of the shape.
     pub fn new(shape: &[usize], values: Vec<f32>) -> Self {
         let count = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
-        assert!(count == Some(values.len()), "{} values are no tensor of shape {shape:?}", values.len());
+        assert!(count == Some(values.len()), "{} values do not have the shape {shape:?}", values.len());
         Self { shape: shape.to_vec(), values }
     }
 
@@ -22,12 +24,12 @@ impl Tensor {
         &self.shape
     }
 
-    /// All values, the last dimension's neighbours side by side.
+    /// All values in row-major order.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// The values alone.
+    /// Discards the shape.
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }
@@ -45,13 +47,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "5 values")]
-    fn the_shape_must_hold() {
+    fn a_wrong_number_of_values_panics() {
         Tensor::new(&[2, 3], vec![0.0; 5]);
     }
 
     #[test]
-    #[should_panic(expected = "no tensor")]
-    fn a_shape_whose_product_overflows_is_no_shape() {
+    #[should_panic(expected = "do not have the shape")]
+    fn a_shape_whose_product_overflows_panics() {
         Tensor::new(&[usize::MAX, 2], vec![]);
     }
 }

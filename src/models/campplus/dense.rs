@@ -1,24 +1,18 @@
-//! The dense blocks: each layer reads all channels so far and writes its own beside them.
+//! Densely connected blocks: each layer reads all previous channels and appends its own.
 
 use super::mask::{Mask, Means};
 use crate::error::Result;
 use crate::models::campplus::CamPlusPlusRecipe;
 use crate::models::campplus::recipe::BlockRecipe;
 use crate::models::tap::{LayerTap, resize_scratch};
-use crate::nn::{self, Epilogue, FrameConv, Norm, Weights};
+use crate::nn::{self, Activation, FrameConv, FrameConvOptions, Int8Tensor, Loader, Norm, Padding};
 
-/// `[frames, inputs]` → `[frames, outputs]`: layers that add their channels, then a transition (norm, ReLU, one frame's linear map) to half of all.
+/// `[frames, inputs]` → `[frames, outputs]`: layers that append their channels, then a transition (norm, ReLU, dense layer) to half of all channels.
 #[derive(Debug)]
 pub(super) struct Block {
     layers: Vec<(String, Layer)>,
-    transit: (String, NormConv),
-}
-
-/// Norm, ReLU, and a linear map of each frame.
-#[derive(Debug)]
-struct NormConv {
-    norm: Norm,
-    conv: FrameConv,
+    /// Its prologue is the norm and ReLU.
+    transit: (String, FrameConv),
 }
 
 /// One layer:
@@ -29,13 +23,13 @@ struct NormConv {
 /// ```
 #[derive(Debug)]
 struct Layer {
-    /// norm1, and W with norm2 folded in.
-    narrow: NormConv,
+    /// Prologue norm1 and ReLU; W with norm2 folded in; ReLU.
+    narrow: FrameConv,
     local: FrameConv,
     mask: Mask,
 }
 
-/// What a block needs beside its frames.
+/// Scratch memory of a block.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) layer: nn::Scratch,
@@ -44,9 +38,9 @@ pub(super) struct Scratch {
 }
 
 impl Block {
-    /// The block of number `number` (from 1) behind `inputs` channels.
+    /// Loads block `number` (from 1), which reads `inputs` channels.
     pub(super) fn load(
-        weights: &mut Weights<'_>,
+        loader: &mut Loader<'_>,
         prefix: &str,
         number: usize,
         recipe: &CamPlusPlusRecipe,
@@ -57,28 +51,35 @@ impl Block {
         let mut channels = inputs;
         for l in 1..=block.layers {
             let name = format!("{prefix}.block{number}.tdnnd{l}");
-            let layer = Layer::load(weights, &name, recipe, block, channels)?;
+            let layer = Layer::load(loader, &name, recipe, block, channels)?;
             layers.push((name, layer));
             channels += recipe.growth;
         }
         let name = format!("{prefix}.transit{number}");
-        let norm = Norm::load(weights, &format!("{name}.nonlinear.batchnorm"), channels, recipe.norm_eps)?;
-        let (linear, shape) = (format!("{name}.linear"), [channels / 2, channels, 1]);
-        let conv = FrameConv::load(weights, &linear, shape, None, [1, 1], &norm.moments().relu())?;
-        Ok(Self { layers, transit: (name, NormConv { norm, conv }) })
+        let norm = Norm::load(loader, &format!("{name}.nonlinear.batchnorm"), channels, recipe.norm_eps)?;
+        let (linear, shape, x) = (format!("{name}.linear"), [channels / 2, channels, 1], norm.moments().relu());
+        let dense = FrameConvOptions::default();
+        let conv = FrameConv::load_with_bias_correction(loader, &linear, shape, None, dense, &x)?;
+        Ok(Self { layers, transit: (name, conv.with_prologue(norm)) })
+    }
+
+    /// The tensors of the model file that it computes with in int8.
+    pub(super) fn int8_tensors(&self) -> impl Iterator<Item = &Int8Tensor> {
+        let layers = self.layers.iter().flat_map(|(_, layer)| [&layer.narrow, &layer.local]);
+        layers.chain([&self.transit.1]).flat_map(FrameConv::int8_tensors)
     }
 
     /// Channels before the transition: the length of a row of the block's frames.
     pub(super) fn width(&self) -> usize {
-        self.transit.1.conv.inputs()
+        self.transit.1.inputs()
     }
 
-    /// Channels behind the transition.
+    /// Channels after the transition.
     pub(super) fn outputs(&self) -> usize {
-        self.transit.1.conv.outputs()
+        self.transit.1.outputs()
     }
 
-    /// `values` is `[frames, width]` whose first columns are the input; the layers fill the others. `output` has `frames` rows that begin
+    /// `values` is `[frames, width]`; its first columns are the input and the layers fill the others. `output` has `frames` rows that start
     /// `stride` values apart.
     pub(super) fn run(
         &self,
@@ -91,60 +92,51 @@ impl Block {
         let width = self.width();
         for (name, layer) in &self.layers {
             layer.run(values, width, frames, scratch);
-            let (first, growth) = (layer.narrow.norm.channels(), layer.local.outputs());
+            let (first, growth) = (layer.narrow.inputs(), layer.local.outputs());
             tap.pass_rows(name, &[frames, growth], values.chunks(width).map(|row| &row[first..first + growth]))?;
         }
         let (name, transit) = &self.transit;
-        transit.run((values, width), frames, (output, stride), Epilogue::Linear, &mut scratch.layer);
+        transit.run_rows((values, width), frames, (output, stride), &mut scratch.layer);
         let channels = self.outputs();
         tap.pass_rows(name, &[frames, channels], output.chunks(stride).take(frames).map(|row| &row[..channels]))
     }
 }
 
-impl NormConv {
-    fn run(
-        &self,
-        input: (&[f32], usize),
-        frames: usize,
-        output: (&mut [f32], usize),
-        epilogue: Epilogue<'_>,
-        scratch: &mut nn::Scratch,
-    ) {
-        self.conv.run_behind(&self.norm, input, frames, output, epilogue, scratch);
-    }
-}
-
 impl Layer {
     fn load(
-        weights: &mut Weights<'_>,
+        loader: &mut Loader<'_>,
         name: &str,
         recipe: &CamPlusPlusRecipe,
         block: BlockRecipe,
         inputs: usize,
     ) -> Result<Self> {
         let (eps, inner) = (recipe.norm_eps, recipe.bottleneck);
-        let norm = Norm::load(weights, &format!("{name}.nonlinear1.batchnorm"), inputs, eps)?;
-        let inner_norm = Norm::load(weights, &format!("{name}.nonlinear2.batchnorm"), inner, eps)?;
+        let norm = Norm::load(loader, &format!("{name}.nonlinear1.batchnorm"), inputs, eps)?;
+        let inner_norm = Norm::load(loader, &format!("{name}.nonlinear2.batchnorm"), inner, eps)?;
         let linear = format!("{name}.linear1");
         let (shape, x) = ([inner, inputs, 1], norm.moments().relu());
-        let conv = FrameConv::load(weights, &linear, shape, Some(&inner_norm), [1, 1], &x)?;
+        let dense = FrameConvOptions::default();
+        let narrow = FrameConv::load_with_bias_correction(loader, &linear, shape, Some(&inner_norm), dense, &x)?
+            .with_prologue(norm)
+            .with_activation(Activation::Relu);
         let mask = format!("{name}.cam_layer");
         let shape = [recipe.growth, inner, block.kernel];
         let (local, x) = (format!("{mask}.linear_local"), inner_norm.moments().relu());
-        let local = FrameConv::load(weights, &local, shape, None, [1, block.dilation], &x)?;
+        let dilated = FrameConvOptions { dilation: block.dilation, padding: Padding::Same, ..dense };
+        let local = FrameConv::load_with_bias_correction(loader, &local, shape, None, dilated, &x)?;
         let hidden = inner / recipe.mask_reduction;
-        let mask = Mask::load(weights, &mask, [inner, hidden, recipe.growth], recipe.segment_frames)?;
-        Ok(Self { narrow: NormConv { norm, conv }, local, mask })
+        let mask = Mask::load(loader, &mask, [inner, hidden, recipe.growth], recipe.segment_frames)?;
+        Ok(Self { narrow, local, mask })
     }
 
-    /// Reads the first columns of `[frames, width]` and writes the next ones.
+    /// Reads the first columns of `[frames, width]` and writes the following ones.
     fn run(&self, values: &mut [f32], width: usize, frames: usize, scratch: &mut Scratch) {
         let Scratch { layer, hidden, means } = scratch;
-        let inner = self.narrow.conv.outputs();
+        let inner = self.narrow.outputs();
         let hidden = resize_scratch(hidden, frames * inner);
-        self.narrow.run((values, width), frames, (hidden, inner), Epilogue::Relu, layer);
-        let own = &mut values[self.narrow.norm.channels()..];
-        self.local.run((hidden, inner), frames, (own, width), Epilogue::Linear, layer);
+        self.narrow.run_rows((values, width), frames, (hidden, inner), layer);
+        let own = &mut values[self.narrow.inputs()..];
+        self.local.run_rows((hidden, inner), frames, (own, width), layer);
         self.mask.run(hidden, frames, own, width, means);
     }
 }

@@ -1,10 +1,10 @@
-//! The front-end convolutions: features as a picture of one channel, through residual blocks that narrow it from all bands to an eighth.
+//! The front-end convolution module (FCM): two-dimensional residual blocks that reduce the bands to an eighth.
 
 use crate::error::Result;
 use crate::models::tap::LayerTap;
-use crate::nn::{Conv2d, Epilogue, Image, Keep, Moments, Picture, Precision, Weights};
+use crate::nn::{Conv2d, Epilogue, FeatureMap, FeatureMapShape, Int8Tensor, Loader, MapFormat, Moments, Precision};
 
-/// `[frames, bands]` → `[frames, ceil(bands / 8), channels]` as a [`Picture`].
+/// `[frames, bands]` → a [`FeatureMap`] `[frames, ceil(bands / 8), channels]`.
 #[derive(Debug)]
 pub(super) struct Head {
     first: Conv2d,
@@ -13,8 +13,8 @@ pub(super) struct Head {
     precision: Precision,
 }
 
-/// `relu(conv2(relu(conv1(x))) + shortcut(x))`, a batch norm behind each convolution. The first convolution and the shortcut are strided over
-/// the bands; without a stride the shortcut is `x` itself.
+/// Residual block: `relu(conv2(relu(conv1(x))) + shortcut(x))`, with a batch norm after each convolution. The first convolution and the
+/// shortcut have a stride over the bands; without a stride the shortcut is `x`.
 #[derive(Debug)]
 struct Residual {
     conv1: Conv2d,
@@ -22,62 +22,69 @@ struct Residual {
     shortcut: Option<Conv2d>,
 }
 
-/// Pictures on their way.
+/// Feature maps between the layers.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    pub(super) x: Image,
-    y: Image,
-    inner: Image,
-    around: Image,
+    pub(super) x: FeatureMap,
+    y: FeatureMap,
+    inner: FeatureMap,
+    shortcut: FeatureMap,
 }
 
-/// The stride of each layer and of the last convolution, over bands.
+/// Stride over the bands of each layer and of the last convolution.
 const STRIDE: usize = 2;
 const KERNEL: usize = 3;
 
 impl Head {
     pub(super) fn load(
-        weights: &mut Weights<'_>,
+        loader: &mut Loader<'_>,
         prefix: &str,
         channels: usize,
         layers: [usize; 2],
         eps: f64,
     ) -> Result<Self> {
-        let precision = weights.precision();
-        let outer = |weights: &mut Weights<'_>, n: usize, inputs: usize, stride: usize, how: (Precision, &Moments)| {
+        let precision = loader.precision();
+        let outer = |loader: &mut Loader<'_>, n: usize, inputs: usize, stride: usize, how: (Precision, &Moments)| {
             let names = [format!("{prefix}.conv{n}"), format!("{prefix}.bn{n}")];
-            Conv2d::load(weights, [&names[0], &names[1]], [channels, inputs, KERNEL], stride, eps, how)
+            Conv2d::load(loader, [&names[0], &names[1]], [channels, inputs, KERNEL], stride, eps, how)
         };
-        // the first layer reads features, of both signs and in one channel: no work for codes, which pay where channels are many
-        let first = outer(weights, 1, 1, 1, (Precision::F32, &Moments::new(vec![0.0], vec![1.0])))?;
+        // the first layer reads features of both signs in one channel; int8 products need non-negative values and many channels to be faster
+        let first = outer(loader, 1, 1, 1, (Precision::F32, &Moments::new(vec![0.0], vec![1.0])))?;
         let mut x = first.moments().relu();
         let mut blocks = Vec::new();
         for (l, count) in layers.into_iter().enumerate() {
             for b in 0..count {
                 let name = format!("{prefix}.layer{}.{b}", l + 1);
                 let stride = if b == 0 { STRIDE } else { 1 };
-                let block = Residual::load(weights, &name, channels, (stride, &x), eps)?;
+                let block = Residual::load(loader, &name, channels, (stride, &x), eps)?;
                 x = block.moments(&x);
                 blocks.push((name, block));
             }
         }
-        let last = outer(weights, 2, channels, STRIDE, (precision, &x))?;
+        let last = outer(loader, 2, channels, STRIDE, (precision, &x))?;
         Ok(Self { first, blocks, last, precision })
     }
 
-    /// What each channel of the picture that comes out is like.
+    /// The tensors of the model file that it computes with in int8.
+    pub(super) fn int8_tensors(&self) -> impl Iterator<Item = &Int8Tensor> {
+        let blocks =
+            self.blocks.iter().flat_map(|(_, block)| [&block.conv1, &block.conv2].into_iter().chain(&block.shortcut));
+        [&self.first].into_iter().chain(blocks).chain([&self.last]).filter_map(Conv2d::int8_tensor)
+    }
+
+    /// Mean and variance of each output channel.
     pub(super) fn moments(&self) -> Moments {
         self.last.moments().relu()
     }
 
-    /// The picture that comes out of `[frames, bands]`.
-    pub(super) fn picture_out(&self, frames: usize, bands: usize) -> Picture {
-        let first = self.first.picture_out(Picture { frames, bands, channels: 1 });
-        let inside = self.blocks.iter().fold(first, |sizes, (_, block)| block.conv1.picture_out(sizes));
-        self.last.picture_out(inside)
+    /// The shape of the output for `[frames, bands]`.
+    pub(super) fn shape_out(&self, frames: usize, bands: usize) -> FeatureMapShape {
+        let first = self.first.shape_out(FeatureMapShape { frames, bands, channels: 1 });
+        let inside = self.blocks.iter().fold(first, |shape, (_, block)| block.conv1.shape_out(shape));
+        self.last.shape_out(inside)
     }
 
-    /// From `[frames, bands]` to a picture in `scratch.x`.
+    /// Computes a feature map in `scratch.x` from `[frames, bands]`, and returns its shape.
     pub(super) fn run(
         &self,
         features: &[f32],
@@ -85,49 +92,50 @@ impl Head {
         prefix: &str,
         scratch: &mut Scratch,
         tap: &mut LayerTap<'_, '_>,
-    ) -> Result<Picture> {
-        let Scratch { x, y, inner, around } = scratch;
-        let (for_one, for_all) = match self.precision {
-            Precision::F32 => (Keep::Values, Keep::Values),
-            Precision::Int8 => (Keep::Codes, Keep::Both),
+    ) -> Result<FeatureMapShape> {
+        let Scratch { x, y, inner, shortcut } = scratch;
+        // the input of a block is read by a convolution and, as f32, by the shortcut
+        let (for_conv, for_block) = match self.precision {
+            Precision::F32 => (MapFormat::F32, MapFormat::F32),
+            Precision::Int8 => (MapFormat::Int8, MapFormat::Both),
         };
-        let mut sizes = Picture { frames, bands, channels: 1 };
-        sizes.write(features, y.room(sizes.len()));
-        sizes = step(&self.first, sizes, y, x, for_all, Epilogue::Relu);
-        pass(&format!("{prefix}.conv1"), sizes, x, tap)?;
+        let mut shape = FeatureMapShape { frames, bands, channels: 1 };
+        shape.write(features, y.resize(shape.len()));
+        shape = step(&self.first, shape, y, x, for_block, Epilogue::Relu);
+        pass(&format!("{prefix}.conv1"), shape, x, tap)?;
         for (name, block) in &self.blocks {
-            let inside = step(&block.conv1, sizes, x, inner, for_one, Epilogue::Relu);
-            let shortcut = if let Some(shortcut) = &block.shortcut {
-                step(shortcut, sizes, x, around, Keep::Values, Epilogue::Linear);
-                &*around
+            let inside = step(&block.conv1, shape, x, inner, for_conv, Epilogue::Relu);
+            let added = if let Some(conv) = &block.shortcut {
+                step(conv, shape, x, shortcut, MapFormat::F32, Epilogue::Linear);
+                &*shortcut
             } else {
                 &*x
             };
-            let epilogue = Epilogue::AddRelu(&shortcut.values[..inside.len()]);
-            sizes = step(&block.conv2, inside, inner, y, for_all, epilogue);
+            let epilogue = Epilogue::AddRelu(&added.values[..inside.len()]);
+            shape = step(&block.conv2, inside, inner, y, for_block, epilogue);
             std::mem::swap(x, y);
-            pass(name, sizes, x, tap)?;
+            pass(name, shape, x, tap)?;
         }
-        sizes = step(&self.last, sizes, x, y, Keep::Values, Epilogue::Relu);
+        shape = step(&self.last, shape, x, y, MapFormat::F32, Epilogue::Relu);
         std::mem::swap(x, y);
-        pass(&format!("{prefix}.conv2"), sizes, x, tap)?;
-        Ok(sizes)
+        pass(&format!("{prefix}.conv2"), shape, x, tap)?;
+        Ok(shape)
     }
 }
 
 impl Residual {
-    /// For inputs of the moments `x`.
+    /// Loads a block whose inputs have the moments `x`.
     fn load(
-        weights: &mut Weights<'_>,
+        loader: &mut Loader<'_>,
         name: &str,
         channels: usize,
         (stride, x): (usize, &Moments),
         eps: f64,
     ) -> Result<Self> {
-        let precision = weights.precision();
+        let precision = loader.precision();
         let mut conv = |conv: &str, norm: &str, kernel: usize, stride: usize, x: &Moments| {
             let names = [format!("{name}.{conv}"), format!("{name}.{norm}")];
-            Conv2d::load(weights, [&names[0], &names[1]], [channels, channels, kernel], stride, eps, (precision, x))
+            Conv2d::load(loader, [&names[0], &names[1]], [channels, channels, kernel], stride, eps, (precision, x))
         };
         let conv1 = conv("conv1", "bn1", KERNEL, stride, x)?;
         let conv2 = conv("conv2", "bn2", KERNEL, 1, &conv1.moments().relu())?;
@@ -135,18 +143,25 @@ impl Residual {
         Ok(Self { conv1, conv2, shortcut })
     }
 
-    /// What its outputs are like, for inputs of the moments `x`, as if the two ways were independent.
+    /// Moments of its outputs for inputs of the moments `x`, assuming that convolution and shortcut are independent.
     fn moments(&self, x: &Moments) -> Moments {
         self.conv2.moments().plus(self.shortcut.as_ref().map_or(x, Conv2d::moments)).relu()
     }
 }
 
-fn step(layer: &Conv2d, sizes: Picture, from: &Image, to: &mut Image, keep: Keep, epilogue: Epilogue<'_>) -> Picture {
-    layer.run(from, sizes, to, keep, epilogue);
-    layer.picture_out(sizes)
+fn step(
+    layer: &Conv2d,
+    shape: FeatureMapShape,
+    from: &FeatureMap,
+    to: &mut FeatureMap,
+    format: MapFormat,
+    epilogue: Epilogue<'_>,
+) -> FeatureMapShape {
+    layer.run(from, shape, to, format, epilogue);
+    layer.shape_out(shape)
 }
 
-fn pass(name: &str, sizes: Picture, image: &Image, tap: &mut LayerTap<'_, '_>) -> Result<()> {
-    let rows = (0..sizes.frames).map(|t| &image.values[sizes.frame(t)..][..sizes.frame_len()]);
-    tap.pass_rows(name, &[sizes.frames, sizes.bands, sizes.channels], rows)
+fn pass(name: &str, shape: FeatureMapShape, map: &FeatureMap, tap: &mut LayerTap<'_, '_>) -> Result<()> {
+    let rows = (0..shape.frames).map(|t| &map.values[shape.frame(t)..][..shape.frame_len()]);
+    tap.pass_rows(name, &[shape.frames, shape.bands, shape.channels], rows)
 }

@@ -1,17 +1,17 @@
-//! Context-aware masking: what the clip and the moment sound like weighs each new channel.
+//! Context-aware masking (CAM): weights each new channel by the means over the input and over a segment.
 
 use crate::error::Result;
 use crate::models::tap::resize_scratch;
-use crate::nn::{Linear, Tensor, Weights, add_row, relu, sigmoid};
+use crate::nn::{Linear, Loader, Tensor, add_row, relu, sigmoid};
 
-/// Wang et al. 2023, section 2.2, with segments in place of single frames:
+/// Context-aware mask (Wang et al. 2023, section 2.2, with segments instead of single frames):
 ///
 /// ```text
 /// context[s] = mean of all frames of h + mean of the frames of h in segment s
 /// y[t] = y[t] · sigmoid(W2 · relu(W1 · context[s] + b1) + b2)                 for t in segment s
 /// ```
 ///
-/// The last segment may be shorter; its mean is over the frames that it has. Sums over frames are f64.
+/// The last segment may be shorter; its mean is over its frames. Sums over frames are f64.
 #[derive(Debug)]
 pub(super) struct Mask {
     first: Linear,
@@ -19,10 +19,10 @@ pub(super) struct Mask {
     segment: usize,
 }
 
-/// Work space.
+/// Scratch memory.
 #[derive(Debug, Default)]
 pub(super) struct Means {
-    /// Sums over each segment, over all.
+    /// Sums over each segment, and over all frames.
     segments: Vec<f64>,
     all: Vec<f64>,
     context: Vec<f32>,
@@ -31,22 +31,22 @@ pub(super) struct Means {
 }
 
 impl Mask {
-    /// Takes `{prefix}.linear1` and `.linear2`, linear maps stored as convolutions of one tap; `inputs → hidden → outputs`.
+    /// Takes `{prefix}.linear1` and `.linear2`, dense layers stored as convolutions of one tap: `inputs → hidden → outputs`.
     pub(super) fn load(
-        weights: &mut Weights<'_>,
+        loader: &mut Loader<'_>,
         prefix: &str,
         [inputs, hidden, outputs]: [usize; 3],
         segment: usize,
     ) -> Result<Self> {
         let mut linear = |n: usize, inputs: usize, outputs: usize| -> Result<Linear> {
-            let weight = weights.take(&format!("{prefix}.linear{n}.weight"), &[outputs, inputs, 1])?;
-            let bias = weights.take(&format!("{prefix}.linear{n}.bias"), &[outputs])?;
+            let weight = loader.take(&format!("{prefix}.linear{n}.weight"), &[outputs, inputs, 1])?;
+            let bias = loader.take(&format!("{prefix}.linear{n}.bias"), &[outputs])?;
             Ok(Linear::new(Tensor::new(&[outputs, inputs], weight.into_values()), bias.into_values()))
         };
         Ok(Self { first: linear(1, inputs, hidden)?, second: linear(2, hidden, outputs)?, segment })
     }
 
-    /// Weighs the first `outputs` columns of `values`, `frames` rows that begin `stride` values apart, by `frames` rows of `h`.
+    /// Multiplies the first `outputs` columns of `values`, `frames` rows that start `stride` values apart, by the mask of `frames` rows of `h`.
     pub(super) fn run(&self, h: &[f32], frames: usize, values: &mut [f32], stride: usize, means: &mut Means) {
         let Means { segments, all, context, hidden, mask } = means;
         let inputs = self.first.inputs();
@@ -122,7 +122,7 @@ mod tests {
             for frames in [1, 4, 9, 20, 21] {
                 let h = noise(frames * inputs, 0.5);
                 let mut y = vec![1.0; frames * stride];
-                // the rows behind the last column are another layer's
+                // the columns after the last one belong to another layer
                 y.chunks_mut(stride).for_each(|row| row[outputs] = 9.0);
                 mask.run(&h, frames, &mut y, stride, &mut means);
                 for (t, row) in y.chunks(stride).enumerate() {

@@ -1,4 +1,4 @@
-//! The manifest's `representation` of kind `campplus`: the network's sizes, and which of its vectors the trunk gets.
+//! The manifest's `representation` of kind `campplus`: sizes of the network, and the outputs that form the representation.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,11 +6,11 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::models::recipe::{parse, within, wrong};
 
-/// The most channels anywhere, and the longest embedding.
+/// Maximum number of channels, and length of the embedding.
 const MAX_CHANNELS: usize = 65_536;
-/// The most blocks, and layers of a block.
+/// Maximum number of blocks, and of layers per block.
 const MAX_LAYERS: usize = 1_000;
-/// The most taps of a kernel, and frames between or in them.
+/// Maximum number of taps, and maximum stride and dilation.
 const MAX_REACH: usize = 1_000;
 
 /// Sizes of the network. The published one's are those of `CAMPPLUS` in `tools/persona/campplus.py`.
@@ -19,27 +19,27 @@ const MAX_REACH: usize = 1_000;
 pub struct CamPlusPlusRecipe {
     /// Channels of the convolutions over frames and bands.
     pub head_channels: usize,
-    /// Residual blocks of their two layers.
+    /// Number of residual blocks in their two layers.
     pub head_blocks: [usize; 2],
-    /// The strided convolution over frames behind them.
+    /// The strided convolution over frames after them.
     pub tdnn: StridedRecipe,
-    /// The dense blocks; behind each, a transition halves the channels.
+    /// The dense blocks; a transition after each halves the channels.
     pub blocks: Vec<BlockRecipe>,
-    /// Channels that each layer of a block adds.
+    /// Channels that each layer of a block appends.
     pub growth: usize,
     /// Channels inside a layer.
     pub bottleneck: usize,
-    /// By how much the mask's first layer is narrower than the bottleneck.
+    /// Ratio of the bottleneck to the width of the first layer of the mask.
     pub mask_reduction: usize,
-    /// Frames of a segment, whose mean the mask hears beside the mean of all.
+    /// Frames per segment of the mask.
     pub segment_frames: usize,
     /// Length of the embedding.
     pub embedding: usize,
-    /// What batch norm adds to each variance.
+    /// Epsilon of batch norm.
     pub norm_eps: f64,
-    /// The vectors that make the representation, one after the other. The network ends behind the last of them.
+    /// The outputs whose vectors are concatenated to the representation. Layers after the last of them are not loaded.
     pub taps: Vec<Tap>,
-    /// Whether the representation is standardised by the file's `representation.mean` and `representation.scale`.
+    /// Whether the representation is standardised by the tensors `representation.mean` and `representation.scale`.
     pub normalise: bool,
 }
 
@@ -47,11 +47,11 @@ pub struct CamPlusPlusRecipe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StridedRecipe {
-    /// Channels that come out.
+    /// Output channels.
     pub channels: usize,
-    /// Taps, an odd number; half of them are padding.
+    /// Taps, an odd number; half of them as padding.
     pub kernel: usize,
-    /// Frames from one output to the next.
+    /// Frames between two outputs.
     pub stride: usize,
 }
 
@@ -63,12 +63,12 @@ pub struct BlockRecipe {
     pub layers: usize,
     /// Taps of the local convolution, an odd number.
     pub kernel: usize,
-    /// Frames between them.
+    /// Dilation: frames between two taps.
     pub dilation: usize,
 }
 
-/// A place in the network whose output becomes part of the representation. Frame-level outputs do by their mean and standard deviation over
-/// time (unbiased variance), `2 · channels` values.
+/// An output of the network that is part of the representation. Frame-level outputs contribute their mean and standard deviation over time
+/// (unbiased variance), `2 · channels` values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Tap {
@@ -78,7 +78,7 @@ pub enum Tap {
     Tdnn,
     /// `block1` and so on: a dense block with its transition. Counts from 1.
     Block(usize),
-    /// `final`: behind the last norm and ReLU, the statistics that the paper pools.
+    /// `final`: after the last norm and ReLU; its statistics are those of the paper.
     Final,
     /// `embedding`: the speaker embedding.
     Embedding,
@@ -114,7 +114,7 @@ impl std::fmt::Display for Tap {
 }
 
 impl CamPlusPlusRecipe {
-    /// Reads the part without its `kind`.
+    /// Parses the object without its `kind`.
     pub(crate) fn parse(value: Value) -> Result<Self> {
         let recipe: Self = parse("representation", value)?;
         recipe.check_sizes()?;
@@ -158,18 +158,18 @@ impl CamPlusPlusRecipe {
 
     fn check_taps(&self) -> Result<()> {
         if self.taps.is_empty() {
-            return Err(wrong("representation.taps", "none: the trunk would get nothing"));
+            return Err(wrong("representation.taps", "none: the representation would be empty"));
         }
         for (i, tap) in self.taps.iter().enumerate() {
             if matches!(tap, Tap::Block(b) if *b > self.blocks.len()) || self.taps[..i].contains(tap) {
-                let what = format!("`{tap}` is no block of this network, or here for the second time");
+                let what = format!("`{tap}` is not a block of this network, or is listed twice");
                 return Err(wrong(&format!("representation.taps[{i}]"), what));
             }
         }
         Ok(())
     }
 
-    /// Channels behind each block's transition.
+    /// Channels after the transition of each block.
     pub fn block_channels(&self) -> Vec<usize> {
         let halved = |channels: &mut usize, block: &BlockRecipe| {
             *channels += block.layers * self.growth;
@@ -179,7 +179,7 @@ impl CamPlusPlusRecipe {
         self.blocks.iter().scan(self.tdnn.channels, halved).collect()
     }
 
-    /// Whether the network has to reach a place at all: some tap lies there or behind it.
+    /// Whether a layer is needed: some tap is at this layer or after it.
     pub(super) fn reaches(&self, place: Tap) -> bool {
         self.taps.iter().any(|tap| *tap >= place)
     }
@@ -188,7 +188,7 @@ impl CamPlusPlusRecipe {
 fn odd(key: &str, taps: usize) -> Result<()> {
     within(key, &taps, 1..=MAX_REACH)?;
     if taps.is_multiple_of(2) {
-        return Err(wrong(key, format!("{taps} is even: its frames would have no middle")));
+        return Err(wrong(key, format!("{taps} is even, and the frames have no middle")));
     }
     Ok(())
 }

@@ -1,24 +1,27 @@
-//! From samples to frames of 20 ms: strided convolutions, a segment of the signal at a time.
+//! Feature encoder: strided convolutions from samples to frames of 20 ms, one block of the signal at a time.
 
 use super::recipe::{FeatureNorm, WavLmRecipe};
 use crate::error::Result;
 use crate::models::tap::{LayerTap, resize_scratch};
-use crate::nn::{self, GroupNormConv, LayerNorm, Precision, StridedConv, Weights, gelu, in_blocks};
+use crate::nn::{
+    self, ActivationScales, FrameConv, FrameConvOptions, GroupNormConv, Int8Tensor, LayerNorm, Loader, Precision, gelu,
+    in_blocks,
+};
 
-/// Frames that come out of one segment. The first convolution gives 64 times as many, and all weights are read once for each segment.
-const STRETCH: usize = 32;
-/// What the encoder's norms add to each variance, in every configuration.
+/// Output frames per block. The first convolution has 64 times as many, and all weights are read once per block.
+const BLOCK: usize = 32;
+/// Epsilon of the norms, in every configuration.
 const EPS: f64 = 1e-5;
 
-/// `[samples]` → `[frames, channels]`. One behind the other, without padding:
+/// `[samples]` → `[frames, channels]` by successive convolutions without padding:
 ///
 /// | norm | first convolution | the others |
 /// |---|---|---|
 /// | `group` | convolution, each channel normalised over time, GELU | convolution, GELU |
 /// | `layer` | convolution, each frame normalised over channels, GELU | likewise |
 ///
-/// A segment of samples gives its frames whatever lies around it, but for the norm over time, which is planned over the whole signal first. So
-/// what lies between the layers is a segment's, in the cache, and not the signal's (33 MB for a second of audio).
+/// The frames of a block depend only on its samples, except for the norm over time, whose statistics are computed over the whole signal first. So
+/// the activations between layers are those of a block and stay in the cache, instead of 33 MB for a second of audio.
 #[derive(Debug)]
 pub(super) struct FeatureEncoder {
     layers: Vec<Layer>,
@@ -26,15 +29,15 @@ pub(super) struct FeatureEncoder {
 
 #[derive(Debug)]
 enum Layer {
-    /// No norm.
-    Plain(StridedConv),
-    /// A norm of each channel over time.
+    /// Without norm.
+    Plain(FrameConv),
+    /// With a norm of each channel over time.
     OverTime(Box<GroupNormConv>),
-    /// A norm of each frame over channels.
-    OverChannels(StridedConv, LayerNorm),
+    /// With a norm of each frame over channels.
+    OverChannels(FrameConv, LayerNorm),
 }
 
-/// Work space of one thread; grows to the longest segment.
+/// Scratch memory of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     from: Vec<f32>,
@@ -42,12 +45,12 @@ pub(super) struct Scratch {
     products: nn::Scratch,
 }
 
-/// The planned norm over time: a scale and a shift for each channel.
+/// The norm over time: scale and shift per channel.
 type OverTime = [Vec<f32>; 2];
 
 impl FeatureEncoder {
     /// Takes the tensors `{prefix}.conv_layers.…`.
-    pub(super) fn load(weights: &mut Weights<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
+    pub(super) fn load(loader: &mut Loader<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
         let mut inputs = 1;
         let mut layers = Vec::new();
         let sizes = recipe.conv_kernel.iter().zip(&recipe.conv_stride).zip(&recipe.conv_dim);
@@ -55,19 +58,21 @@ impl FeatureEncoder {
             let (conv, norm) =
                 (format!("{prefix}.conv_layers.{i}.conv"), format!("{prefix}.conv_layers.{i}.layer_norm"));
             let (shape, biased) = ([outputs, inputs, taps], recipe.conv_bias);
-            // one channel of samples has few products, and its noise would be heard by all that follows
-            let precision = if i == 0 { Precision::F32 } else { weights.precision() };
+            // one channel of samples has few products, and its rounding errors would affect all further layers
+            let options =
+                FrameConvOptions { stride, scales: ActivationScales::PerBlock, ..FrameConvOptions::default() };
+            let precision = if i == 0 { Precision::F32 } else { loader.precision() };
             layers.push(match (recipe.feat_extract_norm, i) {
                 (FeatureNorm::Group, 0) => {
-                    let layer = GroupNormConv::load(weights, [&conv, &norm], shape, (stride, biased), EPS)?;
+                    let layer = GroupNormConv::load(loader, [&conv, &norm], shape, (stride, biased), EPS)?;
                     Layer::OverTime(Box::new(layer))
                 }
                 (FeatureNorm::Group, _) => {
-                    Layer::Plain(StridedConv::load(weights, &conv, shape, stride, biased, precision)?)
+                    Layer::Plain(FrameConv::load(loader, &conv, shape, biased, options, precision)?)
                 }
                 (FeatureNorm::Layer, _) => {
-                    let layer = StridedConv::load(weights, &conv, shape, stride, biased, precision)?;
-                    Layer::OverChannels(layer, LayerNorm::load(weights, &norm, outputs, EPS)?)
+                    let layer = FrameConv::load(loader, &conv, shape, biased, options, precision)?;
+                    Layer::OverChannels(layer, LayerNorm::load(loader, &norm, outputs, EPS)?)
                 }
             });
             inputs = outputs;
@@ -75,30 +80,35 @@ impl FeatureEncoder {
         Ok(Self { layers })
     }
 
-    /// Channels that come out.
+    /// The tensors of the model file that it computes with in int8.
+    pub(super) fn int8_tensors(&self) -> impl Iterator<Item = &Int8Tensor> {
+        self.layers.iter().flat_map(|layer| layer.conv().int8_tensors())
+    }
+
+    /// Output channels.
     pub(super) fn outputs(&self) -> usize {
         self.layers.last().map_or(1, |layer| layer.conv().outputs())
     }
 
-    /// Frames of so many samples.
+    /// Number of frames for so many samples.
     pub(super) fn frames_out(&self, samples: usize) -> usize {
         self.layers.iter().fold(samples, |frames, layer| layer.conv().frames_out(frames))
     }
 
-    /// Samples from one frame to the next.
+    /// Samples between two frames.
     pub(super) fn hop(&self) -> usize {
         self.layers.iter().map(|layer| layer.conv().stride()).product()
     }
 
-    /// Samples that one frame sees: the fewest that give a frame.
+    /// Samples that one frame depends on: the minimum for one frame.
     pub(super) fn reach(&self) -> usize {
-        let seen = |frames: usize, layer: &Layer| (frames - 1) * layer.conv().stride() + layer.conv().taps();
-        self.layers.iter().rev().fold(1, seen)
+        let samples = |frames: usize, layer: &Layer| (frames - 1) * layer.conv().stride() + layer.conv().taps();
+        self.layers.iter().rev().fold(1, samples)
     }
 
-    /// Values of the largest layer of one segment.
+    /// Number of values of the largest layer of one block.
     pub(super) fn values(&self) -> usize {
-        let samples = (STRETCH - 1) * self.hop() + self.reach();
+        let samples = (BLOCK - 1) * self.hop() + self.reach();
         let mut frames = samples;
         let each = self.layers.iter().map(|layer| {
             frames = layer.conv().frames_out(frames);
@@ -107,8 +117,8 @@ impl FeatureEncoder {
         each.max().unwrap_or(0)
     }
 
-    /// `samples` → `output`, `[frames_out, outputs]`. Shows each layer's result as `{prefix}.conv_layers.0` and so on; for that the signal is
-    /// one segment. There are as many threads as scratches.
+    /// Computes `output` `[frames_out, outputs]` with one thread per scratch. Passes the output of each layer as `{prefix}.conv_layers.0` and so on; if
+    /// the tap has an observer, the whole signal is one block.
     pub(super) fn run(
         &self,
         samples: &[f32],
@@ -120,7 +130,7 @@ impl FeatureEncoder {
         let (norm, outputs) = (self.plan(samples), self.outputs());
         if let (true, [scratch, ..]) = (tap.is_watched(), &mut *scratches) {
             let mut passed = Ok(());
-            let last = self.run_stretch(samples, &norm, scratch, |i, shape, values| {
+            let last = self.run_block(samples, &norm, scratch, |i, shape, values| {
                 if passed.is_ok() {
                     passed = tap.pass(&format!("{prefix}.conv_layers.{i}"), shape, values);
                 }
@@ -128,15 +138,15 @@ impl FeatureEncoder {
             output.copy_from_slice(last);
             return passed;
         }
-        in_blocks(output, (outputs, STRETCH), scratches, |first, rows, scratch| {
+        in_blocks(output, (outputs, BLOCK), scratches, |first, rows, scratch| {
             let count = rows.len() / outputs;
-            let segment = &samples[first * self.hop()..][..(count - 1) * self.hop() + self.reach()];
-            rows.copy_from_slice(self.run_stretch(segment, &norm, scratch, |_, _, _| ()));
+            let block = &samples[first * self.hop()..][..(count - 1) * self.hop() + self.reach()];
+            rows.copy_from_slice(self.run_block(block, &norm, scratch, |_, _, _| ()));
         });
         Ok(())
     }
 
-    /// The norm over time, from the whole signal; nothing where there is none.
+    /// The norm over time, from the whole signal; empty if there is none.
     fn plan(&self, samples: &[f32]) -> OverTime {
         let mut norm = OverTime::default();
         if let Some(Layer::OverTime(layer)) = self.layers.first() {
@@ -146,8 +156,8 @@ impl FeatureEncoder {
         norm
     }
 
-    /// All layers on one segment; the last one's output.
-    fn run_stretch<'s>(
+    /// Runs all layers on one block and returns the output of the last one.
+    fn run_block<'s>(
         &self,
         samples: &[f32],
         [scale, shift]: &OverTime,
@@ -186,7 +196,7 @@ impl FeatureEncoder {
 }
 
 impl Layer {
-    fn conv(&self) -> &StridedConv {
+    fn conv(&self) -> &FrameConv {
         match self {
             Self::Plain(conv) | Self::OverChannels(conv, _) => conv,
             Self::OverTime(layer) => layer.conv(),

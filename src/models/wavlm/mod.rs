@@ -1,14 +1,14 @@
-//! WavLM (Chen et al. 2022, "WavLM: large-scale self-supervised pre-training for full stack speech processing", arXiv 2110.13900): Base, Base+ and
-//! Large, which differ in their recipes alone.
+//! WavLM, a self-supervised speech model (Chen et al. 2022, "WavLM: large-scale self-supervised pre-training for full stack speech processing", arXiv 2110.13900): Base, Base+ and
+//! Large, which differ only in their recipes.
 //!
 //! | file | in | out |
 //! |---|---|---|
 //! | `feature_encoder` | `[samples]` at 16 kHz | `[frames, 512]`, a frame for every 320 samples |
-//! | here | that | layer norm and a dense layer: `[frames, channels]` |
-//! | `transformer` | that | `[frames, channels]` behind each layer: the hidden states |
-//! | here | one of them, the last unless asked | its mean over time, `[channels]` |
+//! | here | that | layer norm and dense layer: `[frames, channels]` |
+//! | `transformer` | that | `[frames, channels]` after each layer: the hidden states |
+//! | here | one of them, by default the last | its mean over time, `[channels]` |
 //!
-//! Tensors have the names that Hugging Face's transformers gives them, behind `wavlm.`
+//! Tensors have the names of Hugging Face's transformers, prefixed with `wavlm.`
 
 mod feature_encoder;
 mod recipe;
@@ -16,31 +16,31 @@ mod transformer;
 
 pub use recipe::{FeatureNorm, WavLmRecipe};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::models::network::{Network, NetworkRecipe, NetworkScratch, too_short};
+use crate::models::recipe::wrong;
 use crate::models::tap::{LayerTap, resize_scratch};
-use crate::nn::{self, LayerNorm, Precision, StridedConv, Weights};
+use crate::nn::{self, FrameConv, Int8Tensor, LayerNorm, Loader, Precision};
 use feature_encoder::FeatureEncoder;
 use transformer::Transformer;
 
-/// Where the tensors' names begin.
+/// Prefix of the names of the tensors.
 const PREFIX: &str = "wavlm";
 
 /// `[samples]` → `[channels]`.
 #[derive(Debug)]
-pub struct WavLm {
+pub(crate) struct WavLm {
     encoder: FeatureEncoder,
     norm: LayerNorm,
-    projection: StridedConv,
+    projection: FrameConv,
     transformer: Transformer,
     hidden_state: usize,
 }
 
-/// What [`WavLm::run`] needs beside its input; grows to the longest clip that it saw.
+/// Scratch memory.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    /// Normalised samples.
-    pub(crate) samples: Vec<f32>,
-    /// One for each thread.
+struct Scratch {
+    /// One per thread.
     encoder: Vec<feature_encoder::Scratch>,
     /// `[frames, channels of the encoder]`.
     encoded: Vec<f32>,
@@ -50,61 +50,66 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// How many threads share the work: one, unless told. No bit of the result depends on it.
-    pub(crate) fn set_threads(&mut self, threads: usize) {
-        self.encoder.resize_with(threads.max(1), feature_encoder::Scratch::default);
-        self.transformer.set_threads(threads.max(1));
+    /// Sets the number of threads, at least 1. The result does not depend on it.
+    fn set_threads(&mut self, threads: usize) {
+        self.encoder.resize_with(threads, feature_encoder::Scratch::default);
+        self.transformer.set_threads(threads);
     }
 }
 
 impl WavLm {
     /// Takes the tensors `wavlm.…`.
-    pub(crate) fn load(weights: &mut Weights<'_>, recipe: &WavLmRecipe) -> Result<Self> {
-        let encoder = FeatureEncoder::load(weights, &format!("{PREFIX}.feature_extractor"), recipe)?;
+    fn load(loader: &mut Loader<'_>, recipe: &WavLmRecipe) -> Result<Self> {
+        let encoder = FeatureEncoder::load(loader, &format!("{PREFIX}.feature_extractor"), recipe)?;
         let (name, inputs) = (format!("{PREFIX}.feature_projection"), encoder.outputs());
-        let norm = LayerNorm::load(weights, &format!("{name}.layer_norm"), inputs, recipe.layer_norm_eps)?;
+        let norm = LayerNorm::load(loader, &format!("{name}.layer_norm"), inputs, recipe.layer_norm_eps)?;
         let shape = [recipe.hidden_size, inputs];
-        let projection = StridedConv::load_linear(weights, &format!("{name}.projection"), shape, Precision::F32)?;
-        let transformer = Transformer::load(weights, &format!("{PREFIX}.encoder"), recipe)?;
+        let projection = FrameConv::load_linear(loader, &format!("{name}.projection"), shape, Precision::F32)?;
+        let transformer = Transformer::load(loader, &format!("{PREFIX}.encoder"), recipe)?;
         Ok(Self { encoder, norm, projection, transformer, hidden_state: recipe.hidden_state })
     }
+}
 
-    /// The fewest samples that give a frame: 400 for the published sizes.
-    pub fn min_samples(&self) -> usize {
+impl Network for WavLm {
+    /// The samples that one frame depends on: 400 for the published sizes.
+    fn min_frames(&self) -> usize {
         self.encoder.reach()
     }
 
-    /// Length of the representation.
-    pub fn dim(&self) -> usize {
+    fn dim(&self) -> usize {
         self.projection.outputs()
     }
 
-    /// Values of the largest layer for so many samples.
-    pub(crate) fn values(&self, samples: usize) -> usize {
+    fn largest_layer(&self, samples: usize) -> usize {
         let frames = self.encoder.frames_out(samples);
         let encoded = frames.saturating_mul(self.encoder.outputs());
         self.encoder.values().max(encoded).max(self.transformer.values(frames))
     }
 
-    /// From the normalised samples in `scratch.samples` to the mean of a hidden state. Shows `wavlm.feature_extractor.conv_layers.0` and so on,
-    /// `wavlm.feature_projection`, `wavlm.hidden_states.0` and so on (each `[frames, channels]`), and `wavlm.mean`.
-    pub(crate) fn run(
+    fn int8_tensors(&self) -> Vec<&Int8Tensor> {
+        self.encoder.int8_tensors().chain(self.transformer.int8_tensors()).collect()
+    }
+
+    /// Computes the mean of a hidden state. Passes to the tap: `wavlm.feature_extractor.conv_layers.0` and so on, `wavlm.feature_projection`,
+    /// `wavlm.hidden_states.0` and so on (each `[frames, channels]`), and `wavlm.mean`.
+    fn run(
         &self,
+        input: &mut Vec<f32>,
         samples: usize,
-        scratch: &mut Scratch,
+        scratch: &mut NetworkScratch,
         output: &mut [f32],
         tap: &mut LayerTap<'_, '_>,
     ) -> Result<()> {
-        if samples < self.min_samples() {
-            return Err(Error::Config(format!("{samples} samples: the network needs at least {}", self.min_samples())));
+        if samples < self.min_frames() {
+            return Err(too_short(samples, "samples", self.min_frames()));
         }
-        if scratch.encoder.is_empty() {
-            scratch.set_threads(1);
-        }
-        let Scratch { samples: signal, encoder, encoded, hidden, transformer } = scratch;
+        let threads = scratch.threads();
+        let scratch: &mut Scratch = scratch.of()?;
+        scratch.set_threads(threads);
+        let Scratch { encoder, encoded, hidden, transformer } = scratch;
         let (frames, channels) = (self.encoder.frames_out(samples), self.dim());
         let encoded = resize_scratch(encoded, frames * self.encoder.outputs());
-        self.encoder.run(&signal[..samples], &format!("{PREFIX}.feature_extractor"), encoded, encoder, tap)?;
+        self.encoder.run(&input[..samples], &format!("{PREFIX}.feature_extractor"), encoded, encoder, tap)?;
         self.norm.run(encoded);
         let hidden = resize_scratch(hidden, frames * channels);
         self.projection.run(encoded, frames, hidden, &mut nn::Scratch::default());
@@ -115,7 +120,21 @@ impl WavLm {
     }
 }
 
-/// The mean of each channel of `[frames, channels]`, added up in f64.
+impl NetworkRecipe for WavLmRecipe {
+    fn load(&self, loader: &mut Loader<'_>, bands: usize) -> Result<Box<dyn Network>> {
+        if bands != 1 {
+            let what = format!("reads samples, not features of {bands} bands: its front-end is `raw`");
+            return Err(wrong("representation.kind", what));
+        }
+        Ok(Box::new(WavLm::load(loader, self)?))
+    }
+
+    fn normalise(&self) -> bool {
+        self.normalise
+    }
+}
+
+/// The mean of each channel of `[frames, channels]`, summed in f64.
 fn mean_over_frames(rows: &[f32], mean: &mut [f32]) {
     let channels = mean.len().max(1);
     let frames = rows.len() / channels;

@@ -1,4 +1,4 @@
-//! The manifest's recipe of a WavLM, under the names of its published configurations.
+//! The manifest's `representation` of kind `wavlm`, with the keys of the published configurations.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,11 +6,11 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::models::recipe::{parse, within, wrong};
 
-/// The most channels of a layer.
+/// Maximum number of channels of a layer.
 const MAX_CHANNELS: usize = 16_384;
-/// The most layers of a kind.
+/// Maximum number of layers of a kind.
 const MAX_LAYERS: usize = 100;
-/// The most taps of a convolution, and the largest stride.
+/// Maximum number of taps, and maximum stride, of a convolution.
 const MAX_TAPS: usize = 1_024;
 
 /// The manifest's `representation` of kind `wavlm`. Every activation is GELU.
@@ -19,37 +19,37 @@ const MAX_TAPS: usize = 1_024;
 pub struct WavLmRecipe {
     /// Channels of each convolution of the feature encoder.
     pub conv_dim: Vec<usize>,
-    /// Its taps.
+    /// Taps of each convolution.
     pub conv_kernel: Vec<usize>,
-    /// Its stride.
+    /// Stride of each convolution.
     pub conv_stride: Vec<usize>,
     /// Whether these convolutions have a bias.
     pub conv_bias: bool,
-    /// What normalises their outputs.
+    /// Normalisation of their outputs.
     pub feat_extract_norm: FeatureNorm,
-    /// Channels of the transformer, and length of the representation.
+    /// Channels of the transformer and length of the representation.
     pub hidden_size: usize,
     /// Layers of the transformer.
     pub num_hidden_layers: usize,
-    /// Heads of each layer's attention.
+    /// Attention heads per layer.
     pub num_attention_heads: usize,
     /// Channels between the two dense layers of each transformer layer.
     pub intermediate_size: usize,
     /// Taps of the convolutional position embedding.
     pub num_conv_pos_embeddings: usize,
-    /// Its groups.
+    /// Groups of the convolutional position embedding.
     pub num_conv_pos_embedding_groups: usize,
     /// Buckets of distances.
     pub num_buckets: usize,
-    /// The distance from which on all share the last bucket.
+    /// Distance from which on all distances share the last bucket.
     pub max_bucket_distance: usize,
-    /// Whether each part of a layer is normalised before it (Large) or after it (Base).
+    /// Whether layers are pre-norm (Large) or post-norm (Base).
     pub do_stable_layer_norm: bool,
-    /// What the transformer's layer norms add to each variance.
+    /// Epsilon of the layer norms of the transformer.
     pub layer_norm_eps: f64,
-    /// The hidden state whose mean over time is the representation: 0 is what the first layer reads, `num_hidden_layers` the last.
+    /// The hidden state whose mean over time is the representation: 0 is the input of the first layer, `num_hidden_layers` the last one.
     pub hidden_state: usize,
-    /// Whether the representation is standardised by the file's `representation.mean` and `representation.scale`.
+    /// Whether the representation is standardised by the tensors `representation.mean` and `representation.scale`.
     pub normalise: bool,
 }
 
@@ -57,14 +57,14 @@ pub struct WavLmRecipe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureNorm {
-    /// Behind the first convolution alone: each channel over time (Base).
+    /// After the first convolution only: each channel over time (Base).
     Group,
-    /// Behind each convolution: each frame over channels (Large).
+    /// After each convolution: each frame over channels (Large).
     Layer,
 }
 
 impl WavLmRecipe {
-    /// Reads the part without its `kind`.
+    /// Parses the object without its `kind`.
     pub(crate) fn parse(value: Value) -> Result<Self> {
         let recipe: Self = parse("representation", value)?;
         recipe.check_convolutions()?;
@@ -86,7 +86,7 @@ impl WavLmRecipe {
         for (i, channels) in self.conv_dim.iter().enumerate() {
             within(&format!("representation.conv_dim[{i}]"), channels, 1..=MAX_CHANNELS)?;
         }
-        for (what, samples) in [("seen by one frame", self.reach()), ("between two frames", self.hop())] {
+        for (what, samples) in [("per frame", self.reach()), ("between two frames", self.hop())] {
             if samples.is_none_or(|samples| samples > MAX_CHANNELS) {
                 return Err(wrong("representation.conv_stride", format!("more than {MAX_CHANNELS} samples {what}")));
             }
@@ -108,19 +108,19 @@ impl WavLmRecipe {
             ("num_conv_pos_embedding_groups", self.num_conv_pos_embedding_groups),
         ] {
             if parts == 0 || !self.hidden_size.is_multiple_of(parts) {
-                let what = format!("{} channels do not fall into {parts} parts", self.hidden_size);
+                let what = format!("{} channels are not a multiple of {parts}", self.hidden_size);
                 return Err(wrong(&format!("representation.{key}"), what));
             }
         }
         Ok(())
     }
 
-    /// Samples from one frame to the next, or nothing where the number overflows.
+    /// Samples between two frames, or `None` on overflow.
     fn hop(&self) -> Option<usize> {
         self.conv_stride.iter().try_fold(1_usize, |hop, stride| hop.checked_mul(*stride))
     }
 
-    /// Samples that one frame sees, or nothing where the number overflows.
+    /// Samples that one frame depends on, or `None` on overflow.
     fn reach(&self) -> Option<usize> {
         let layers = self.conv_kernel.iter().zip(&self.conv_stride).rev();
         layers

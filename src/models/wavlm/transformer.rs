@@ -1,19 +1,19 @@
-//! Layers of attention and dense maps over frames, with the norms before or after each.
+//! Transformer encoder with pre-norm or post-norm layers.
 
 use super::recipe::WavLmRecipe;
 use crate::error::Result;
 use crate::models::tap::{LayerTap, resize_scratch};
 use crate::nn::{
-    self, Attention, AttentionScratch, LayerNorm, PositionBias, PositionConv, PositionScratch, StridedConv, Weights,
-    gelu, in_blocks,
+    self, Attention, AttentionScratch, FrameConv, Int8Tensor, LayerNorm, Loader, PositionBias, PositionConv,
+    PositionScratch, gelu, in_blocks,
 };
 
-/// Frames that go through the dense layers at a time on each thread: what lies between the two is 4 MB at 4,096 channels, whatever the length.
+/// Frames per block and thread of the dense layers: the activations between them take 4 MB at 4,096 channels.
 const ROWS: usize = 256;
 
 /// `[frames, channels]` → the same shape, layer by layer.
 ///
-/// | | Base: norms after | Large (`do_stable_layer_norm`): norms before |
+/// | | Base: post-norm | Large (`do_stable_layer_norm`): pre-norm |
 /// |---|---|---|
 /// | first | `x = norm(x + position(x))` | `x = x + position(x)` |
 /// | layer | `x = norm1(x + attention(x))`, `x = norm2(x + dense(x))` | `x = x + attention(norm1(x))`, `x = x + dense(norm2(x))` |
@@ -31,24 +31,24 @@ pub(super) struct Transformer {
 struct Layer {
     attention: Attention,
     attention_norm: LayerNorm,
-    dense: [StridedConv; 2],
+    dense: [FrameConv; 2],
     dense_norm: LayerNorm,
 }
 
-/// Work space; grows to the longest clip.
+/// Scratch memory.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     attention: AttentionScratch,
     bias: Vec<f32>,
-    /// `[frames, channels]`: what a part of a layer reads beside what it is added to.
+    /// `[frames, channels]`: input of a sub-layer whose output is added to the residual stream.
     input: Vec<f32>,
-    /// One for each thread.
+    /// One per thread.
     dense: Vec<DenseScratch>,
-    /// One for each thread.
+    /// One per thread.
     position: Vec<PositionScratch>,
 }
 
-/// What a thread needs for a layer's dense maps.
+/// Scratch memory of one thread for the dense layers.
 #[derive(Debug, Default)]
 struct DenseScratch {
     /// `[ROWS, intermediate]`.
@@ -66,19 +66,26 @@ impl Scratch {
 
 impl Transformer {
     /// Takes the tensors `{prefix}.…`.
-    pub(super) fn load(weights: &mut Weights<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
+    pub(super) fn load(loader: &mut Loader<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
         let (channels, heads, eps) = (recipe.hidden_size, recipe.num_attention_heads, recipe.layer_norm_eps);
         let (groups, taps) = (recipe.num_conv_pos_embedding_groups, recipe.num_conv_pos_embeddings);
-        let position = PositionConv::load(weights, &format!("{prefix}.pos_conv_embed.conv"), channels, groups, taps)?;
-        let norm = LayerNorm::load(weights, &format!("{prefix}.layer_norm"), channels, eps)?;
+        let position = PositionConv::load(loader, &format!("{prefix}.pos_conv_embed.conv"), channels, groups, taps)?;
+        let norm = LayerNorm::load(loader, &format!("{prefix}.layer_norm"), channels, eps)?;
         let name = format!("{prefix}.layers.0.attention.rel_attn_embed");
-        let bias = PositionBias::load(weights, &name, [recipe.num_buckets, heads], recipe.max_bucket_distance)?;
-        let layer = |i: usize| Layer::load(weights, &format!("{prefix}.layers.{i}"), recipe);
+        let bias = PositionBias::load(loader, &name, [recipe.num_buckets, heads], recipe.max_bucket_distance)?;
+        let layer = |i: usize| Layer::load(loader, &format!("{prefix}.layers.{i}"), recipe);
         let layers = (0..recipe.num_hidden_layers).map(layer).collect::<Result<_>>()?;
         Ok(Self { norms_before: recipe.do_stable_layer_norm, position, norm, bias, layers })
     }
 
-    /// Values of the largest buffer for so many frames.
+    /// The tensors of the model file that it computes with in int8.
+    pub(super) fn int8_tensors(&self) -> impl Iterator<Item = &Int8Tensor> {
+        self.layers.iter().flat_map(|layer| {
+            layer.attention.int8_tensors().chain(layer.dense.iter().flat_map(FrameConv::int8_tensors))
+        })
+    }
+
+    /// Number of values of the largest buffer for so many frames.
     pub(super) fn values(&self, frames: usize) -> usize {
         let intermediate = self.layers.iter().map(|layer| layer.dense[0].outputs()).max().unwrap_or(0);
         let distances = frames.saturating_mul(2 * self.bias.heads());
@@ -86,8 +93,8 @@ impl Transformer {
         rows.max(ROWS * intermediate).max(distances)
     }
 
-    /// In place on `[frames, channels]`, up to the hidden state of that number. Shows `{prefix}.hidden_states.0` and so on: number 0 is what the
-    /// first layer reads, the last one what the network gives.
+    /// In place on `[frames, channels]`, up to hidden state `last`. Passes `{prefix}.hidden_states.0` and so on: 0 is the input of the first layer, the
+    /// last one the output of the network.
     pub(super) fn run(
         &self,
         x: &mut [f32],
@@ -117,18 +124,18 @@ impl Transformer {
 }
 
 impl Layer {
-    fn load(weights: &mut Weights<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
+    fn load(loader: &mut Loader<'_>, prefix: &str, recipe: &WavLmRecipe) -> Result<Self> {
         let (channels, between, eps) = (recipe.hidden_size, recipe.intermediate_size, recipe.layer_norm_eps);
-        let (name, precision) = (|part: &str| format!("{prefix}.{part}"), weights.precision());
+        let (name, precision) = (|part: &str| format!("{prefix}.{part}"), loader.precision());
         let [first, second] = ["feed_forward.intermediate_dense", "feed_forward.output_dense"].map(name);
         Ok(Self {
-            attention: Attention::load(weights, &name("attention"), channels, recipe.num_attention_heads)?,
-            attention_norm: LayerNorm::load(weights, &name("layer_norm"), channels, eps)?,
+            attention: Attention::load(loader, &name("attention"), channels, recipe.num_attention_heads)?,
+            attention_norm: LayerNorm::load(loader, &name("layer_norm"), channels, eps)?,
             dense: [
-                StridedConv::load_linear(weights, &first, [between, channels], precision)?,
-                StridedConv::load_linear(weights, &second, [channels, between], precision)?,
+                FrameConv::load_linear(loader, &first, [between, channels], precision)?,
+                FrameConv::load_linear(loader, &second, [channels, between], precision)?,
             ],
-            dense_norm: LayerNorm::load(weights, &name("final_layer_norm"), channels, eps)?,
+            dense_norm: LayerNorm::load(loader, &name("final_layer_norm"), channels, eps)?,
         })
     }
 
@@ -159,7 +166,7 @@ impl Layer {
         });
     }
 
-    /// Of some frames: `x += dense1(gelu(dense0(input)))`.
+    /// Feed-forward network on some frames: `x += dense1(gelu(dense0(input)))`.
     fn run_dense(&self, input: &[f32], x: &mut [f32], DenseScratch { between, products }: &mut DenseScratch) {
         let [first, second] = &self.dense;
         let rows = input.len() / first.inputs();

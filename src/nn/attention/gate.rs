@@ -1,32 +1,33 @@
-//! How much a frame cares for distances.
+//! Gate of the relative position bias (WavLM).
 
 use crate::error::Result;
 use crate::kernels::dot::dots;
-use crate::nn::{Weights, sigmoid};
+use crate::nn::activation::sigmoid;
+use crate::nn::loader::Loader;
 
-/// Rows of the gate's linear map for each of its two sums.
+/// Rows of the linear map per sum.
 const ROWS: usize = 4;
 
-/// What the position bias of a frame is multiplied with, from the frame's own values, for each head (Chen et al. 2022, "WavLM", section 3.1):
+/// Factor of the position bias of each frame and head, computed from the frame (Chen et al. 2022, "WavLM", section 3.1):
 ///
 /// ```text
 /// a = σ(Σ of rows 0 to 3 of W · x_h + b)        b' = σ(Σ of rows 4 to 7 of W · x_h + b)
 /// gate = a · (b' · c_h − 1) + 2
 /// ```
 ///
-/// with `x_h` the head's share of the layer's input, one W and b for all heads, and a constant `c_h` for each. The four rows of a sum are
-/// added up at load.
+/// with `x_h` the channels of the head in the input of the layer, W and b shared by all heads, and a constant `c_h` per head. The four rows of a
+/// sum are added at load.
 #[derive(Clone, Debug)]
 pub struct Gate {
     /// Two rows of `head_dim`.
     weight: [Vec<f32>; 2],
     bias: [f32; 2],
-    /// One for each head.
+    /// One per head.
     constants: Vec<f32>,
 }
 
 impl Gate {
-    /// `weight` is `[8, head_dim]`, row after row, `bias` `[8]`, `constants` one for each head.
+    /// `weight` is `[8, head_dim]`, row after row, `bias` `[8]`, `constants` one per head.
     ///
     /// # Panics
     ///
@@ -44,11 +45,11 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
-    pub fn load(weights: &mut Weights<'_>, prefix: &str, heads: usize, head_dim: usize) -> Result<Self> {
-        let weight = weights.take(&format!("{prefix}.gru_rel_pos_linear.weight"), &[2 * ROWS, head_dim])?;
-        let bias = weights.take(&format!("{prefix}.gru_rel_pos_linear.bias"), &[2 * ROWS])?;
-        let constants = weights.take(&format!("{prefix}.gru_rel_pos_const"), &[1, heads, 1, 1])?;
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    pub fn load(loader: &mut Loader<'_>, prefix: &str, heads: usize, head_dim: usize) -> Result<Self> {
+        let weight = loader.take(&format!("{prefix}.gru_rel_pos_linear.weight"), &[2 * ROWS, head_dim])?;
+        let bias = loader.take(&format!("{prefix}.gru_rel_pos_linear.bias"), &[2 * ROWS])?;
+        let constants = loader.take(&format!("{prefix}.gru_rel_pos_const"), &[1, heads, 1, 1])?;
         Ok(Self::new(weight.values(), bias.values(), constants.into_values()))
     }
 
@@ -61,7 +62,7 @@ impl Gate {
     ///
     /// # Panics
     ///
-    /// If a slice has another length than the other one's frames need.
+    /// If the lengths do not match.
     pub fn run(&self, rows: &[f32], gates: &mut [f32]) {
         let (heads, [first, second]) = (self.heads(), &self.weight);
         assert!(rows.len() == gates.len() * first.len());

@@ -1,14 +1,15 @@
-//! One head of an attention: keys and values laid out for products, and queries that read them.
+//! One attention head: packed keys and values, and the attention of blocks of queries.
 
 use std::ops::Range;
 
 use crate::kernels::epilogue::{Epilogue, Output};
-use crate::kernels::int8::{Int8Rows, Int8Weights};
 use crate::kernels::packed::{Packed, Rows};
 use crate::kernels::softmax::exp_biased;
-use crate::nn::{Precision, Scratch};
+use crate::nn::packed_weights::{Activations, Layout, PackedWeights};
+use crate::nn::precision::Precision;
+use crate::nn::scratch::Scratch;
 
-/// Queries, keys and values of all heads, `[frames, 3 · channels]`, and which head's are meant.
+/// The columns of one head in the queries, keys and values of all heads, `[frames, 3 · channels]`.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<'a> {
     pub(super) qkv: &'a [f32],
@@ -22,12 +23,12 @@ impl<'a> Columns<'a> {
         3 * self.channels
     }
 
-    /// From the head's first query, key or value on.
+    /// The values from the first query, key or value of the head on.
     fn part(&self, part: usize) -> &'a [f32] {
         &self.qkv[part * self.channels + self.head * self.head_dim..]
     }
 
-    /// The head's rows of a part, for some frames.
+    /// The rows of the head of one part, for some frames.
     fn rows(&self, part: usize, frames: Range<usize>) -> impl Iterator<Item = &'a [f32]> {
         let (values, stride, length) = (self.part(part), self.stride(), self.head_dim);
         frames.map(move |t| &values[t * stride..][..length])
@@ -38,57 +39,54 @@ const QUERIES: usize = 0;
 const KEYS: usize = 1;
 const VALUES: usize = 2;
 
-/// What all queries of one head read.
+/// Keys and values of one head, packed for the products with all queries.
 ///
-/// In [`Precision::Int8`] the scores are products of codes, a scale for each query and each key; what they weigh stays in floats, as a weight of a
-/// hundredth of the largest one has no digit to lose. The mean of the keys is taken off first: it adds the same to all scores of a query, which
-/// softmax does not see, and would take up most of the codes (Zhang et al. 2024, "SageAttention", section 4.2).
+/// In [`Precision::Int8`] the scores are int8 products with one scale per query and per key. The weighted sum of the values stays in f32, because
+/// a weight of a hundredth of the largest one would have no digits left. The mean of the keys is subtracted first: it adds a constant to all scores of
+/// a query, which softmax ignores, and would take up most of the range (Zhang et al. 2024, "SageAttention", section 4.2).
 #[derive(Debug, Default)]
 pub(super) struct Head {
     frames: usize,
     dim: usize,
-    precision: Option<Precision>,
-    keys: Packed,
-    key_codes: Int8Weights,
-    /// The keys' mean.
+    keys: PackedWeights,
+    /// Mean of the keys.
     mean: Vec<f32>,
-    /// `[frames, dim]`: the keys less their mean.
+    /// `[frames, dim]`: the keys minus their mean.
     centred: Vec<f32>,
     values: Packed,
-    /// The products have no bias.
+    /// The bias of the products, which have none.
     zeros: Vec<f32>,
-    ones: Vec<f32>,
 }
 
-/// What a thread needs for its queries; whatever it holds.
+/// Scratch memory of one thread for its queries.
 #[derive(Debug, Default)]
 pub(super) struct HeadScratch {
     /// `[queries, dim]`.
     queries: Vec<f32>,
     /// `[queries, frames]`.
     scores: Vec<f32>,
-    /// Of each query's scores, behind the exponential.
+    /// Sum of the softmax numerators of each query.
     sums: Vec<f32>,
 }
 
 impl Head {
-    /// Lays out keys and values of `frames` frames.
+    /// Packs keys and values of `frames` frames.
     pub(super) fn read(&mut self, columns: Columns<'_>, frames: usize, precision: Precision) {
         let (stride, head_dim) = (columns.stride(), columns.head_dim);
-        (self.frames, self.dim, self.precision) = (frames, head_dim, Some(precision));
+        (self.frames, self.dim) = (frames, head_dim);
         self.zeros.resize(frames.max(head_dim), 0.0);
-        match precision {
-            Precision::F32 => self.keys.refill_transposed(columns.part(KEYS), stride, [head_dim, frames]),
+        let (keys, key_stride) = match precision {
+            Precision::F32 => (columns.part(KEYS), stride),
             Precision::Int8 => {
                 self.centre(columns);
-                self.ones.resize(frames, 1.0);
-                self.key_codes.refill(&self.centred, &self.ones, [1, head_dim, frames]);
+                (&self.centred[..], head_dim)
             }
-        }
+        };
+        self.keys.refill(keys, key_stride, [head_dim, frames], precision);
         self.values.refill(columns.part(VALUES), stride, [frames, head_dim]);
     }
 
-    /// The keys less their mean.
+    /// Subtracts the mean of the keys.
     fn centre(&mut self, columns: Columns<'_>) {
         self.mean.clear();
         self.mean.resize(self.dim, 0.0);
@@ -104,8 +102,8 @@ impl Head {
         }
     }
 
-    /// What some queries make of the values: `context` holds the rows of these frames from the head's first column on, `channels` apart. `bias` is that of
-    /// all distances ([`PositionBias::table`](super::PositionBias::table)'s for this head), `gates` has one for each of these queries.
+    /// Attention of the queries of some frames. `context` starts at the first column of the head in the rows of these frames, `channels` apart.
+    /// `bias` is the part of [`PositionBias::table`](super::PositionBias::table) for this head; `gates` has one value per query.
     pub(super) fn attend(
         &self,
         columns: Columns<'_>,
@@ -133,22 +131,14 @@ impl Head {
     }
 
     /// `[queries, head_dim]` → `[queries, frames]`.
-    fn scores(&self, queries: &[f32], scores: &mut [f32], Scratch { codes, .. }: &mut Scratch) {
+    fn scores(&self, queries: &[f32], scores: &mut [f32], Scratch { quantised, .. }: &mut Scratch) {
         let (all, dim) = (self.frames, self.dim);
         let (count, bias) = (queries.len() / dim, &self.zeros[..all]);
-        let out = Output { values: scores, stride: all, bias, epilogue: Epilogue::Linear };
-        if self.precision == Some(Precision::Int8) {
-            codes.quantise(queries.chunks_exact(dim), dim);
-            let x = Int8Rows {
-                values: codes.values(),
-                strides: [dim, 0],
-                scales: codes.scales(),
-                offsets: codes.offsets(),
-                scale_strides: [1, 0],
-            };
-            self.key_codes.run(&x, 0..1, count, out);
-        } else {
-            self.keys.run(Rows { values: queries, strides: [dim, 0] }, 0..1, count, out);
+        if self.keys.precision() == Precision::Int8 {
+            quantised.quantise(queries.chunks_exact(dim), dim);
         }
+        let x = Activations { values: queries, quantised };
+        let layout = Layout { first: 0, strides: [dim, 0], first_scale: 0, scale_strides: [1, 0] };
+        self.keys.run(x, layout, 0..1, count, Output { values: scores, stride: all, bias, epilogue: Epilogue::Linear });
     }
 }

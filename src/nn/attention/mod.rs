@@ -1,4 +1,4 @@
-//! Self-attention of many heads with a gated bias for the distance between frames, as in WavLM (Chen et al. 2022).
+//! Multi-head self-attention with gated relative position bias (WavLM, Chen et al. 2022).
 
 mod gate;
 mod head;
@@ -8,16 +8,20 @@ pub use gate::Gate;
 pub use position_bias::PositionBias;
 
 use crate::error::Result;
-use crate::nn::{Precision, Scratch, StridedConv, Tensor, Weights, in_blocks};
+use crate::nn::blocks::in_blocks;
+use crate::nn::frame_conv::FrameConv;
+use crate::nn::loader::Loader;
+use crate::nn::quantisation::Int8Tensor;
+use crate::nn::scratch::Scratch;
+use crate::nn::tensor::Tensor;
 use head::{Columns, Head, HeadScratch};
 
-/// Queries whose weights over all keys a thread holds at once: four of the products' tiles, half a megabyte for a minute's keys, which stays in the
-/// second-level cache.
+/// Queries per block and thread: four tiles of the product. Their scores over the keys of a minute take half a megabyte and stay in the L2 cache.
 const QUERIES: usize = 40;
-/// Rows of the linear maps that a thread computes at a time.
+/// Rows per block and thread of the projections.
 const ROWS: usize = 256;
 
-/// Multi-head self-attention (Vaswani et al. 2017) whose scores have a bias for the distance, times a gate of the query:
+/// Multi-head self-attention (Vaswani et al. 2017) with a bias for the distance between query and key, times a gate of the query:
 ///
 /// ```text
 /// q, k, v = W_q x + b_q, W_k x + b_k, W_v x + b_v                    each [frames, heads · head_dim]
@@ -25,20 +29,20 @@ const ROWS: usize = 256;
 /// y = W_o · (Σ_u softmax_u(s)[h, t, u] · v[u, h]) + b_o
 /// ```
 ///
-/// The scores of all frames with each other are never held: 40 rows of one head at a time on each thread, and the bias is read from a table of
-/// distances. So memory grows with the frames, not with their square. In [`Precision::Int8`] the four linear maps and the scores are products of codes; gate,
-/// softmax and what is made of the values are not.
+/// The full score matrix is never stored: each thread computes 40 rows of one head at a time, and the bias is read from a table of distances.
+/// So memory grows linearly with the number of frames. In int8 the four projections and the scores are int8 products; gate, softmax and the
+/// weighted sum of the values are f32.
 #[derive(Clone, Debug)]
 pub struct Attention {
     heads: usize,
     head_dim: usize,
-    /// Queries (divided by the root already), keys and values in one product.
-    qkv: StridedConv,
+    /// Projection to queries (already divided by the square root), keys and values.
+    qkv: FrameConv,
     gate: Gate,
-    out: StridedConv,
+    out: FrameConv,
 }
 
-/// What [`Attention::run_adding`] needs beside its input; grows to the longest one that it saw.
+/// Scratch memory of [`Attention::run_adding`]; grows to the longest input.
 #[derive(Debug, Default)]
 pub struct AttentionScratch {
     /// `[frames, 3 · channels]`.
@@ -52,7 +56,7 @@ pub struct AttentionScratch {
 }
 
 impl AttentionScratch {
-    /// How many threads share the work: one, unless told.
+    /// Sets the number of threads; the default is 1.
     pub fn set_threads(&mut self, threads: usize) {
         self.threads.resize_with(threads.max(1), Default::default);
     }
@@ -63,18 +67,23 @@ impl Attention {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
     ///
     /// # Panics
     ///
-    /// If the channels do not fall into heads.
-    pub fn load(weights: &mut Weights<'_>, prefix: &str, channels: usize, heads: usize) -> Result<Self> {
+    /// If the channels are not a multiple of the heads.
+    pub fn load(loader: &mut Loader<'_>, prefix: &str, channels: usize, heads: usize) -> Result<Self> {
         assert!(heads > 0 && channels > 0 && channels.is_multiple_of(heads), "{channels} channels, {heads} heads");
-        let (head_dim, precision) = (channels / heads, weights.precision());
-        let qkv = load_qkv(weights, prefix, channels, head_dim)?;
-        let gate = Gate::load(weights, prefix, heads, head_dim)?;
-        let out = StridedConv::load_linear(weights, &format!("{prefix}.out_proj"), [channels, channels], precision)?;
+        let (head_dim, precision) = (channels / heads, loader.precision());
+        let qkv = load_qkv(loader, prefix, channels, head_dim)?;
+        let gate = Gate::load(loader, prefix, heads, head_dim)?;
+        let out = FrameConv::load_linear(loader, &format!("{prefix}.out_proj"), [channels, channels], precision)?;
         Ok(Self { heads, head_dim, qkv, gate, out })
+    }
+
+    /// The tensors of the model file that it computes with in int8.
+    pub fn int8_tensors(&self) -> impl Iterator<Item = &Int8Tensor> {
+        self.qkv.int8_tensors().iter().chain(self.out.int8_tensors())
     }
 
     /// Channels of input and output.
@@ -82,7 +91,7 @@ impl Attention {
         self.heads * self.head_dim
     }
 
-    /// The attention of `[frames, channels]`, added to `output`, which has the same shape. `bias` is [`PositionBias::table`]'s for as many frames.
+    /// Adds the attention of `[frames, channels]` to `output`, which has the same shape. `bias` is [`PositionBias::table`] for this number of frames.
     ///
     /// # Panics
     ///
@@ -129,30 +138,27 @@ impl Attention {
     }
 }
 
-/// The maps to queries (divided by the root of a head's channels), keys and values as one.
-fn load_qkv(weights: &mut Weights<'_>, prefix: &str, channels: usize, head_dim: usize) -> Result<StridedConv> {
+/// The projections to queries (divided by the square root of the channels of a head), keys and values, as one layer.
+fn load_qkv(loader: &mut Loader<'_>, prefix: &str, channels: usize, head_dim: usize) -> Result<FrameConv> {
     let (mut weight, mut factors, mut bias) = (Vec::new(), Vec::new(), Vec::new());
     let names = ["q_proj", "k_proj", "v_proj"].map(|part| format!("{prefix}.{part}"));
     for (name, factor) in names.iter().zip([1.0 / (head_dim as f32).sqrt(), 1.0, 1.0]) {
-        weight.extend(weights.take(&format!("{name}.weight"), &[channels, channels])?.into_values());
+        weight.extend(loader.take(&format!("{name}.weight"), &[channels, channels])?.into_values());
         factors.extend(vec![factor; channels]);
-        bias.extend(weights.take(&format!("{name}.bias"), &[channels])?.values().iter().map(|b| b * factor));
+        bias.extend(loader.take(&format!("{name}.bias"), &[channels])?.values().iter().map(|b| b * factor));
     }
     let weight = Tensor::new(&[3 * channels, channels], weight);
-    let qkv = StridedConv::linear(weight, &factors, bias, weights.precision());
-    if qkv.precision() == Precision::Int8 {
-        for name in names {
-            weights.note_codes(format!("{name}.weight"));
-        }
-    }
-    Ok(qkv)
+    let qkv = FrameConv::linear(weight, &factors, bias, loader.precision());
+    Ok(qkv.with_tensors(names.map(|name| format!("{name}.weight"))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::precision::Precision;
     use crate::nn::precision::tests::{BOTH, activations_read, weights_read};
-    use crate::nn::weights::tests::file;
+    use crate::nn::weights::Weights;
+    use crate::nn::weights::test_files::file;
     use std::ops::Range;
 
     fn noise(n: usize, seed: f32) -> Vec<f32> {
@@ -192,14 +198,13 @@ mod tests {
             tensors.push(("a.gru_rel_pos_linear.bias", &[8], &self.gate[1]));
             tensors.push(("a.gru_rel_pos_const", &gates, &self.gate[2]));
             let bytes = file(&tensors);
-            let mut weights = Weights::from_bytes(&bytes).unwrap();
-            weights.set_precision(precision);
-            let layer = Attention::load(&mut weights, "a", c, heads).unwrap();
-            weights.finish().unwrap();
+            let mut loader = Loader::new(Weights::from_bytes(&bytes).unwrap(), precision);
+            let layer = Attention::load(&mut loader, "a", c, heads).unwrap();
+            loader.finish().unwrap();
             (layer, PositionBias::new(&Tensor::new(&[BUCKETS, heads], self.embedding.clone()), 20))
         }
 
-        /// One of the linear maps, in f64, of what its layer reads.
+        /// One of the projections, in f64, with the weights and activations that its layer computes with.
         fn map(&self, precision: Precision, which: usize, x: &[f64]) -> Vec<Vec<f64>> {
             let (weight, bias) = &self.maps[which];
             let weight = weights_read(precision, weight, self.channels);
@@ -211,7 +216,7 @@ mod tests {
             activations_read(precision, &x, self.channels).chunks(self.channels).map(of_row).collect()
         }
 
-        /// The formula, in f64, of what the layers read.
+        /// The formula, in f64, with the weights and activations that the layers compute with.
         fn naive(&self, precision: Precision, x: &[f32], frames: usize, gates: &[f32], table: &[f32]) -> Vec<f64> {
             let dim = self.channels / self.heads;
             let x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
@@ -235,7 +240,7 @@ mod tests {
         }
     }
 
-    /// Queries or keys of one head, divided, centred and read as its products do.
+    /// Queries or keys of one head, scaled, centred and quantised as in its products.
     fn of_head(precision: Precision, rows: &[Vec<f64>], own: &Range<usize>, keys: bool) -> Vec<Vec<f64>> {
         let (dim, mut rows) = (own.len(), rows.iter().map(|row| row[own.clone()].to_vec()).collect::<Vec<_>>());
         let mean = |i: usize| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64;
@@ -248,9 +253,9 @@ mod tests {
         read(precision, &flat, dim).chunks(dim).map(<[f64]>::to_vec).collect()
     }
 
-    /// In int8 a value that rounding in f32 moves over the edge between two codes is a step away: 1 % of the largest value here, and few are.
+    /// In int8 a rounding error in f32 can move a value to the next quantisation step, 1 % of the largest value here; few values are affected.
     #[test]
-    fn equals_the_formula_with_one_block_of_queries_and_with_more() {
+    fn equals_the_formula_with_one_and_several_blocks_of_queries() {
         let mut scratch = AttentionScratch::default();
         for (channels, heads, frames) in [(4, 2, 1), (12, 3, 9), (6, 1, 33), (4, 2, QUERIES + 3), (10, 5, 5)] {
             for precision in BOTH {
@@ -277,9 +282,9 @@ mod tests {
         layer.run_adding(&[], 0, &[], &mut [], &mut scratch);
     }
 
-    /// Scratch that held another clip's numbers, NaN among them, changes nothing; nor does a second thread.
+    /// Neither the previous content of the scratch, with NaN, nor a second thread changes the result.
     #[test]
-    fn a_used_scratch_changes_no_bit() {
+    fn a_used_scratch_gives_bit_identical_results() {
         for precision in BOTH {
             let (layer, bias) = Parts::new(12, 3).layer(precision);
             let mut used = AttentionScratch::default();
@@ -298,9 +303,9 @@ mod tests {
         }
     }
 
-    /// What the scores share, as from a bias of the keys, costs them no digits.
+    /// A constant added to all keys, as by their bias, does not reduce the precision of the scores.
     #[test]
-    fn what_all_keys_have_in_common_changes_next_to_nothing() {
+    fn a_constant_added_to_all_keys_changes_the_result_little() {
         for precision in BOTH {
             let (mut parts, frames) = (Parts::new(12, 3), 30);
             let x = noise(frames * 12, 0.3);

@@ -1,11 +1,12 @@
-//! What attention adds for the distance between two frames.
+//! Relative position bias of attention.
 
 use crate::error::Result;
-use crate::nn::{Tensor, Weights};
+use crate::nn::loader::Loader;
+use crate::nn::tensor::Tensor;
 
-/// A learned number for each head and each bucket of distances (Raffel et al. 2020, section 2.1, with the buckets of WavLM).
+/// A learned bias per head and bucket of distances (Raffel et al. 2020, section 2.1, with the buckets of WavLM).
 ///
-/// For a frame `d` after the own one, with `half = buckets / 2` and `exact = half / 2`:
+/// For a key `d` frames after the query, with `half = buckets / 2` and `exact = half / 2`:
 ///
 /// ```text
 /// bucket(d) = (d > 0) · half + |d|                                                                          |d| < exact
@@ -23,7 +24,7 @@ impl PositionBias {
     ///
     /// # Panics
     ///
-    /// If there are fewer than 4 buckets, or `max_distance` is not above a quarter of their number.
+    /// If there are fewer than 4 buckets, or `max_distance` is at most a quarter of their number.
     pub fn new(embedding: &Tensor, max_distance: usize) -> Self {
         let (buckets, heads) = (embedding.shape()[0], embedding.shape()[1]);
         assert!(buckets >= 4 && max_distance > buckets / 4, "{buckets} buckets up to {max_distance}");
@@ -35,13 +36,13 @@ impl PositionBias {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, misshapen or not finite.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
     ///
     /// # Panics
     ///
     /// As [`Self::new`].
-    pub fn load(weights: &mut Weights<'_>, prefix: &str, shape: [usize; 2], max_distance: usize) -> Result<Self> {
-        Ok(Self::new(&weights.take(&format!("{prefix}.weight"), &shape)?, max_distance))
+    pub fn load(loader: &mut Loader<'_>, prefix: &str, shape: [usize; 2], max_distance: usize) -> Result<Self> {
+        Ok(Self::new(&loader.take(&format!("{prefix}.weight"), &shape)?, max_distance))
     }
 
     /// Number of heads.
@@ -49,7 +50,7 @@ impl PositionBias {
         self.by_bucket.len()
     }
 
-    /// The bias of every head for all distances between two of `frames` frames: `[heads, 2 · frames − 1]`, from `−(frames − 1)` to `frames − 1`.
+    /// The bias of each head for all distances between two of `frames` frames: `[heads, 2 · frames − 1]`, from `−(frames − 1)` to `frames − 1`.
     /// The row of query `q` over all keys is the `frames` values from `frames − 1 − q` on.
     pub fn table(&self, frames: usize, table: &mut Vec<f32>) {
         table.clear();
@@ -60,7 +61,7 @@ impl PositionBias {
     }
 }
 
-/// The bucket of a distance. The logarithm is f32's and taken in PyTorch's steps, as its roundings decide at the buckets' edges.
+/// The bucket of a distance. The logarithm is computed in f32 in the order of PyTorch, because rounding decides at the edges of buckets.
 fn bucket(distance: isize, buckets: usize, max_distance: usize) -> usize {
     let (half, size) = (buckets / 2, distance.unsigned_abs());
     let (exact, side) = (half / 2, if distance > 0 { half } else { 0 });
@@ -77,15 +78,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_distances_have_a_bucket_each_and_far_ones_share_the_last() {
+    fn small_distances_have_a_bucket_each_and_large_ones_share_the_last() {
         let of = |d| bucket(d, 320, 800);
         assert_eq!([0, -1, -79, 1, 79].map(of), [0, 1, 79, 161, 239]);
         assert_eq!([-80, -800, -801, -100_000, 80, 800, 5_000].map(of), [80, 159, 159, 159, 240, 319, 319]);
     }
 
-    /// The formula in f64, at distances whose logarithm is not within f32's rounding of a whole number.
+    /// The formula in f64, at distances whose logarithm is not within rounding of an integer.
     #[test]
-    fn is_its_formula_away_from_the_edges() {
+    fn equals_the_formula_away_from_the_edges() {
         for (buckets, max_distance) in [(320, 800), (32, 128), (8, 20)] {
             let (half, exact) = (buckets / 2, buckets / 4);
             let mut compared = 0;
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_reads_its_row_of_the_table() {
+    fn the_row_of_a_query_is_a_part_of_the_table() {
         let embedding: Vec<f32> = (0..16).map(|i| i as f32).collect();
         let bias = PositionBias::new(&Tensor::new(&[8, 2], embedding), 20);
         let mut table = vec![f32::NAN; 99];

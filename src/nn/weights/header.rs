@@ -1,4 +1,4 @@
-//! What a model file says before its tensors: read and checked without them.
+//! The header of a model file, read and checked without its tensors.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,10 +7,12 @@ use std::path::Path;
 
 use safetensors::tensor::Metadata;
 
-use super::{LENGTH_BYTES, MAX_HEADER_BYTES, malformed, open_regular};
+use super::file::{MAX_HEADER_BYTES, malformed, open_regular};
 use crate::error::{Error, Result};
 
-/// The header of a model file: its texts, and where its tensors lie.
+const LENGTH_BYTES: usize = 8;
+
+/// The texts of the header of a model file, and the size of the file.
 #[derive(Debug)]
 pub struct Header {
     texts: BTreeMap<String, String>,
@@ -18,12 +20,12 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header of a file and none of its tensors.
+    /// Reads the header of a file, without its tensors.
     ///
     /// # Errors
     ///
-    /// Those of [`read_file`](super::read_file) and of [`Weights::from_bytes`](super::Weights::from_bytes), with the path: places of tensors
-    /// are held against the file's length, too.
+    /// Those of [`read_file`](super::read_file) and of [`Weights::from_bytes`](super::Weights::from_bytes), with the path. The offsets of the
+    /// tensors are checked against the length of the file.
     pub fn open(path: &Path) -> Result<Self> {
         let read = || {
             let (mut file, file_bytes) = open_regular(path)?;
@@ -33,7 +35,7 @@ impl Header {
         read().map_err(|error: Error| error.in_file(path))
     }
 
-    /// The header of a whole file in memory.
+    /// The header of a complete file in memory.
     ///
     /// # Errors
     ///
@@ -44,18 +46,18 @@ impl Header {
         Ok(Self { texts: texts(&metadata), file_bytes: bytes.len() as u64 })
     }
 
-    /// A text of the header's `__metadata__`.
+    /// A text of `__metadata__` in the header.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.texts.get(key).map(String::as_str)
     }
 
-    /// Length of the whole file.
+    /// Size of the file.
     pub fn file_bytes(&self) -> u64 {
         self.file_bytes
     }
 }
 
-/// The header of a file, and where its tensors begin.
+/// The header of a file, and the offset of its tensors.
 pub(super) fn read(file: &mut File, file_bytes: u64) -> Result<(Metadata, u64)> {
     let mut first = [0; LENGTH_BYTES];
     file.read_exact(&mut first).map_err(|error| match error.kind() {
@@ -69,7 +71,7 @@ pub(super) fn read(file: &mut File, file_bytes: u64) -> Result<(Metadata, u64)> 
     Ok((parse(&header, file_bytes - data)?, data))
 }
 
-/// Header and tensors, by the length in the first eight bytes.
+/// Splits a file into header and tensors by the length in the first eight bytes.
 pub(super) fn split(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     let file_bytes = bytes.len() as u64;
     let (first, rest) = bytes.split_first_chunk().ok_or_else(|| too_short(file_bytes))?;
@@ -77,8 +79,8 @@ pub(super) fn split(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     rest.split_at_checked(length).ok_or_else(|| longer_than_the_file(length as u64, file_bytes))
 }
 
-/// The header, which must place its tensors in exactly `data_bytes`. Parsing also checks that shapes, types and places agree and that tensors
-/// follow each other without gap or overlap.
+/// Parses a header whose tensors must occupy exactly `data_bytes`. Parsing also checks that shapes, types and offsets agree and that the
+/// tensors have no gaps or overlaps.
 pub(super) fn parse(header: &[u8], data_bytes: u64) -> Result<Metadata> {
     let header: Metadata =
         serde_json::from_slice(header).map_err(|e| malformed(format!("the header does not parse: {e}")))?;
@@ -86,7 +88,7 @@ pub(super) fn parse(header: &[u8], data_bytes: u64) -> Result<Metadata> {
         return Ok(header);
     }
     let claimed = header.data_len();
-    Err(malformed(format!("its tensors take {claimed} bytes, the file holds {data_bytes}. Copy the file again")))
+    Err(malformed(format!("its tensors take {claimed} bytes, the file contains {data_bytes}. Copy the file again")))
 }
 
 /// The texts of `__metadata__`.
@@ -94,15 +96,15 @@ pub(super) fn texts(header: &Metadata) -> BTreeMap<String, String> {
     header.metadata().clone().unwrap_or_default().into_iter().collect()
 }
 
-/// The header's length, held against the file's before anything is allocated.
+/// The length of the header, checked against that of the file before anything is allocated.
 fn header_length(first: [u8; LENGTH_BYTES], file_bytes: u64) -> Result<usize> {
     let length = u64::from_le_bytes(first);
     if length > MAX_HEADER_BYTES && length <= file_bytes {
         return Err(Error::Limit { what: "model file's header in bytes", actual: length, limit: MAX_HEADER_BYTES });
     }
     if length > MAX_HEADER_BYTES {
-        let mends = "a safetensors file begins with its header's length";
-        return Err(malformed(format!("a header of {length} bytes in a file of {file_bytes}: {mends}")));
+        let hint = "a safetensors file begins with the length of its header";
+        return Err(malformed(format!("a header of {length} bytes in a file of {file_bytes}: {hint}")));
     }
     if LENGTH_BYTES as u64 + length > file_bytes {
         return Err(longer_than_the_file(length, file_bytes));
@@ -111,11 +113,11 @@ fn header_length(first: [u8; LENGTH_BYTES], file_bytes: u64) -> Result<usize> {
 }
 
 fn longer_than_the_file(length: u64, file_bytes: u64) -> Error {
-    malformed(format!("the header has {length} bytes, the file {file_bytes} in all. Copy it again"))
+    malformed(format!("the header has {length} bytes, the whole file {file_bytes}. Copy it again"))
 }
 
 fn too_short(file_bytes: u64) -> Error {
-    malformed(format!("{file_bytes} bytes are no safetensors file. Copy it again"))
+    malformed(format!("{file_bytes} bytes are too few for a safetensors file. Copy it again"))
 }
 
 #[cfg(test)]
@@ -123,10 +125,10 @@ mod tests {
     use std::fs;
 
     use super::super::Weights;
-    use super::super::tests::file;
+    use super::super::test_files::file;
     use super::*;
 
-    /// A file of its own in the system's folder for such, gone when the test ends.
+    /// A temporary file, removed when the test ends.
     struct Scratch(std::path::PathBuf);
 
     impl Scratch {
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_file_and_of_its_bytes_it_is_the_same_as_the_weights_say() {
+    fn a_file_and_its_bytes_have_the_same_header() {
         let bytes = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tiny-cnn.safetensors")).unwrap();
         let scratch = Scratch::new("whole", &bytes);
         let (of_file, of_bytes) = (Header::open(&scratch.0).unwrap(), Header::from_bytes(&bytes).unwrap());
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_or_lengthened_is_malformed_without_its_tensors_too() {
+    fn a_truncated_or_extended_file_is_malformed() {
         let bytes = file(&[("a", &[2, 3], &[1.0; 6])]);
         let longer = [&bytes[..], &[0]].concat();
         for cut in (0..bytes.len()).map(|n| &bytes[..n]).chain([&longer[..]]) {

@@ -1,4 +1,4 @@
-//! One tensor as it lies in a model file, and its values as f32.
+//! A tensor as it is stored in a model file, and its conversion to f32.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -19,17 +19,17 @@ pub(super) struct Stored<'a> {
     pub(super) place: Place<'a>,
 }
 
-/// Where a tensor's bytes are.
+/// Location of the bytes of a tensor.
 #[derive(Debug)]
 pub(super) enum Place<'a> {
     /// In memory.
     Memory(Cow<'a, [u8]>),
-    /// In a file that was as long when it was opened.
+    /// In a file that was long enough when it was opened.
     File { file: Arc<File>, start: u64, length: usize },
 }
 
 impl Stored<'_> {
-    /// The values, or `None` for a type that is not read. The header's checks have made the bytes as many as the shape needs.
+    /// The values, or `None` for a type other than F32, F16 and BF16. The checks of the header ensure that the number of bytes matches the shape.
     ///
     /// # Errors
     ///
@@ -44,11 +44,11 @@ impl Stored<'_> {
         })
     }
 
-    /// As they lie in the file.
+    /// The stored bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`](crate::Error::Read) where the file cannot be read any more, or was cut meanwhile.
+    /// [`Error::Read`](crate::Error::Read) if the file can no longer be read, or was truncated.
     pub(super) fn bytes(&self) -> Result<Cow<'_, [u8]>> {
         match &self.place {
             Place::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
@@ -63,7 +63,7 @@ impl Stored<'_> {
     }
 }
 
-/// 16-bit floats as f32, a block after the other: nothing but the result is written to memory.
+/// Converts 16-bit floats to f32 block by block, so that only the result is written to memory.
 fn widened<H: Copy + Default>(bytes: &[u8], read: impl Fn(&[u8; 2]) -> H) -> Vec<f32>
 where
     [H]: HalfFloatSliceExt,
