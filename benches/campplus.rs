@@ -1,5 +1,6 @@
-//! CAM++ at full width, one thread: `cargo bench --bench campplus`. Needs a model file: `weights/campplus-fcn.safetensors`, or the
-//! one that `PERSONA_CAMPPLUS` names (`tools/golden/networks.py published FOLDER` makes one).
+//! CAM++ at full width, one thread: `cargo bench --bench campplus`. Needs a model file:
+//! `weights/campplus-fcn.safetensors`, or the one that `PERSONA_CAMPPLUS` names
+//! (`tools/golden/networks.py published FOLDER` makes one).
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first mistake")]
 #![expect(clippy::print_stdout, reason = "a bench that skips says so")]
 

@@ -1,4 +1,5 @@
-//! Kernels on one thread: `cargo bench --bench kernels`. Items are multiplications and additions; compare their rate with the peak of the CPU.
+//! Kernels on one thread: `cargo bench --bench kernels`. Items are multiplications and additions;
+//! compare their rate with the peak of the CPU.
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first mistake")]
 
 use std::hint::black_box;
@@ -18,7 +19,8 @@ fn main() {
     divan::main();
 }
 
-/// Rows, inputs and outputs: layers of an x-vector network on 3 s, a dense layer of CAM++, a resampler.
+/// Rows, inputs and outputs: layers of an x-vector network on 3 s, a dense layer of CAM++, a
+/// resampler.
 const PRODUCTS: [[usize; 3]; 4] = [[184, 640, 512], [174, 512, 1500], [150, 768, 128], [85, 861, 32]];
 
 /// Pseudo-random values in ±1.

@@ -1,4 +1,5 @@
-//! Forward pass of the x-vector CNN at full width on chunks of 3 s, one thread: `cargo bench --bench network`.
+//! Forward pass of the x-vector CNN at full width on chunks of 3 s, one thread:
+//! `cargo bench --bench network`.
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first mistake")]
 
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! Networks against PyTorch: layer by layer, then whole models with every intermediate result.
 //!
-//! `tools/golden/networks.py` and `tools/golden/wavlm.py` write the golden files. Tolerance: 3e-5 of the largest value of a tensor, about 250 ulp of
-//! that value, because the order of additions differs from PyTorch's.
+//! `tools/golden/networks.py` and `tools/golden/wavlm.py` write the golden files. Tolerance: 3e-5
+//! of the largest value of a tensor, about 250 ulp of that value, because the order of additions
+//! differs from PyTorch's.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
 
 use std::fs;
@@ -15,8 +16,8 @@ use persona_engine::nn::{
 use serde_json::Value;
 
 const TOLERANCE: f64 = 3e-5;
-/// For the shipped models, which have many layers: there PyTorch in f32 differs from f64 by up to 2.3e-5 (campplus-fcn, heads.gender), and this engine
-/// can differ as much in the other direction.
+/// For the shipped models, which have many layers: there PyTorch in f32 differs from f64 by up to
+/// 2.3e-5 (campplus-fcn, heads.gender), and this engine can differ as much in the other direction.
 const TOLERANCE_OF_SHIPPED: f64 = 6e-5;
 
 fn folder() -> PathBuf {
@@ -140,7 +141,8 @@ impl Pair {
     }
 }
 
-/// Every golden tensor of a system's outputs against this engine's; returns (name, difference) of each.
+/// Every golden tensor of a system's outputs against this engine's; returns (name, difference) of
+/// each.
 fn compare(system: &Path, outputs: &Path) -> Vec<(String, f64)> {
     let pairs = pairs(system, outputs, Precision::F32);
     pairs.into_iter().map(|Pair { name, want, got }| (name, difference(&want, &got))).collect()
@@ -214,8 +216,8 @@ fn shipped_systems_are_pytorchs() {
     }
 }
 
-/// WavLM by codes, beside what it is in floats. So few channels are hard on it: an error of a product is the larger beside the product, the fewer are
-/// added up.
+/// WavLM by codes, beside what it is in floats. So few channels are hard on it: an error of a
+/// product is the larger beside the product, the fewer are added up.
 #[test]
 fn tiny_wavlm_by_codes_is_near() {
     for name in ["tiny-wavlm-base", "tiny-wavlm-large"] {
@@ -232,8 +234,10 @@ fn tiny_wavlm_by_codes_is_near() {
     }
 }
 
-/// Full widths, from files that are too large to keep: `golden_networks.py full FOLDER` or `check_wavlm.py FOLDER SPEECH…`, then this test with
-/// `PERSONA_GOLDEN_FULL=FOLDER` and `--nocapture`. A system has one file of outputs or several: `NAME-outputs` or `NAME@INPUT-outputs`.
+/// Full widths, from files that are too large to keep: `golden_networks.py full FOLDER` or
+/// `check_wavlm.py FOLDER SPEECH…`, then this test with `PERSONA_GOLDEN_FULL=FOLDER` and
+/// `--nocapture`. A system has one file of outputs or several: `NAME-outputs` or
+/// `NAME@INPUT-outputs`.
 #[test]
 fn systems_of_full_width_are_pytorchs() {
     let Some(folder) = std::env::var_os("PERSONA_GOLDEN_FULL").map(PathBuf::from) else {
@@ -257,7 +261,8 @@ fn systems_of_full_width_are_pytorchs() {
     }
 }
 
-/// Many sizes of clip through one workspace, which huge values have filled first and which has three threads, and each through a new one: the same bytes.
+/// Many sizes of clip through one workspace, which huge values have filled first and which has
+/// three threads, and each through a new one: the same bytes.
 #[test]
 fn a_used_workspace_changes_nothing() {
     let all =

@@ -1,4 +1,5 @@
-//! CPU feature detection: the instruction sets for which kernels are compiled, and which of them this CPU has.
+//! CPU feature detection: the instruction sets for which kernels are compiled, and which of them
+//! this CPU has.
 
 /// Instruction set of an f32 kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,8 @@ pub enum Int8Variant {
     Portable,
     /// `sdot` (AArch64): 128-bit vectors.
     NeonDot,
-    /// AVX2: 256-bit vectors. Operands are widened to 16 bits so that no sum saturates, which makes it as fast as f32 products, not faster.
+    /// AVX2: 256-bit vectors. Operands are widened to 16 bits so that no sum saturates, which makes
+    /// it as fast as f32 products, not faster.
     Avx2,
     /// AVX-VNNI: 256-bit vectors with `vpdpbusd`.
     AvxVnni,
@@ -98,7 +100,8 @@ impl Int8Variant {
 mod tests {
     use super::*;
 
-    /// Whether the Linux kernel lists all of these CPU flags: a second source, independent of `is_available`.
+    /// Whether the Linux kernel lists all of these CPU flags: a second source, independent of
+    /// `is_available`.
     fn linux_lists(flags: &[&str]) -> bool {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         // an emulator may list the flags of its host under the other architecture's key

@@ -4,20 +4,21 @@
 //! dot(a, b) = Σ_i a[i] · b[i]
 //! ```
 //!
-//! Every variant keeps many partial sums (16 in the portable one, 32 with AVX2, 64 with AVX-512) and adds them pairwise at the end. This
-//! hides the latency of the additions and keeps the rounding error small: each partial sum has n / lanes terms, so the error is at
-//! most `(n / lanes + 20) · 2⁻²⁴ · Σ |a[i] · b[i]|`, in practice far less (20: the pairwise end, and up to 15 terms after the last whole
-//! vector).
+//! Every variant keeps many partial sums (16 in the portable one, 32 with AVX2, 64 with AVX-512)
+//! and adds them pairwise at the end. This hides the latency of the additions and keeps the
+//! rounding error small: each partial sum has n / lanes terms, so the error is at most
+//! `(n / lanes + 20) · 2⁻²⁴ · Σ |a[i] · b[i]|`, in practice far less (20: the pairwise end, and up
+//! to 15 terms after the last whole vector).
 //!
-//! The order of additions depends on the variant and the length alone, never on alignment: the same values give the same bits on one
-//! CPU, and agree between CPUs within the bound above.
+//! The order of additions depends on the variant and the length alone, never on alignment: the same
+//! values give the same bits on one CPU, and agree between CPUs within the bound above.
 
 use half::f16;
 
 use super::cpu::Variant;
 
-/// Element type of the second operand: f32, or f16, which halves the memory traffic. The result is bit-identical to that of the
-/// same values widened to f32.
+/// Element type of the second operand: f32, or f16, which halves the memory traffic. The result is
+/// bit-identical to that of the same values widened to f32.
 pub trait Float: Copy {
     /// Converts to f32, exactly.
     fn widened(self) -> f32;
@@ -85,8 +86,8 @@ impl Float for f16 {
     }
 }
 
-/// The dot products of `a` with each of `b`, computed by `variant`, or by [`Variant::Portable`] if the CPU lacks it. Each is bit-identical to
-/// [`dot`] of that pair.
+/// The dot products of `a` with each of `b`, computed by `variant`, or by [`Variant::Portable`] if
+/// the CPU lacks it. Each is bit-identical to [`dot`] of that pair.
 ///
 /// # Panics
 ///
@@ -115,8 +116,8 @@ pub fn dot<W: Float>(a: &[f32], b: &[W]) -> f32 {
     dots_by(Variant::best(), a, [b])[0]
 }
 
-/// The dot products of `a` with each of `b`, bit-identical to [`dot`]. Faster than N calls: `a` is loaded once, and the final sums
-/// overlap. N = 4 is the fastest on AVX-512.
+/// The dot products of `a` with each of `b`, bit-identical to [`dot`]. Faster than N calls: `a` is
+/// loaded once, and the final sums overlap. N = 4 is the fastest on AVX-512.
 ///
 /// # Panics
 ///
@@ -166,7 +167,8 @@ mod x86 {
         _mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_setzero_ps,
     };
 
-    /// Vectors of partial sums per product: a fused multiply-add has a latency of 4 cycles, and two start per cycle.
+    /// Vectors of partial sums per product: a fused multiply-add has a latency of 4 cycles, and two
+    /// start per cycle.
     const SUMS: usize = 4;
 
     /// The 8 elements of `x` from `at` on.
@@ -174,8 +176,8 @@ mod x86 {
     #[inline]
     fn load8<W: Float>(x: &[W], at: usize) -> __m256 {
         debug_assert!(at + 8 <= x.len());
-        // SAFETY: the callers' loops keep at + 8 within the length that all slices share (asserted in `dots_by`); this function enables the
-        // features that `load8` requires.
+        // SAFETY: the callers' loops keep at + 8 within the length that all slices share (asserted
+        // in `dots_by`); this function enables the features that `load8` requires.
         unsafe { W::load8(x.as_ptr().add(at)) }
     }
 

@@ -17,8 +17,8 @@ multiversion! {
     }
 }
 
-/// `out = max(0, scale · x + shift)` for one row of channels: a folded batch norm and ReLU. NaN stays NaN. Stops at the end of the
-/// shortest slice.
+/// `out = max(0, scale · x + shift)` for one row of channels: a folded batch norm and ReLU. NaN
+/// stays NaN. Stops at the end of the shortest slice.
 pub fn scale_shift_relu(x: &[f32], scale: &[f32], shift: &[f32], out: &mut [f32]) {
     scale_shift_relu_by(Variant::best(), x, scale, shift, out);
 }

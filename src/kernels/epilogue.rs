@@ -1,4 +1,5 @@
-//! GEMM epilogue: residual add, ReLU and batch norm, applied to the sums of a product before they are stored.
+//! GEMM epilogue: residual add, ReLU and batch norm, applied to the sums of a product before they
+//! are stored.
 
 use std::ops::Range;
 
@@ -34,7 +35,8 @@ impl Epilogue<'_> {
         !matches!(self, Self::Add)
     }
 
-    /// Applies the epilogue to a tile of sums and stores `place.width` values of each row to `out`. `sums` is scratch afterwards. NaN stays NaN.
+    /// Applies the epilogue to a tile of sums and stores `place.width` values of each row to `out`.
+    /// `sums` is scratch afterwards. NaN stays NaN.
     ///
     /// # Panics
     ///
@@ -97,7 +99,8 @@ impl Output<'_> {
 /// Number of columns of a tile.
 pub(crate) const PANEL: usize = 32;
 
-/// Place of a tile in the output: rows of `width` values from column `column` on, the first at index `at`, `stride` apart.
+/// Place of a tile in the output: rows of `width` values from column `column` on, the first at
+/// index `at`, `stride` apart.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) at: usize,

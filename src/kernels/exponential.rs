@@ -1,15 +1,18 @@
-//! Exponential function of f32 in a form that the compiler vectorises: no branch, no table, no call.
+//! Exponential function of f32 in a form that the compiler vectorises: no branch, no table, no
+//! call.
 //!
 //! ```text
 //! e^x = 2^n · e^r        n = round(x / ln 2), r = x − n · ln 2, |r| ≤ ln 2 / 2
 //! e^r = Σ r^k / k!       k = 0 … 7: the rest is below 6e-9
 //! ```
 //!
-//! `ln 2` is subtracted in two parts (Cody and Waite 1980). The first has few enough bits that its product with `n` is exact.
+//! `ln 2` is subtracted in two parts (Cody and Waite 1980). The first has few enough bits that its
+//! product with `n` is exact.
 
 /// Below this `2^n` would be subnormal.
 const LOWEST: f32 = -87.0;
-/// 1.5 · 2²³: adding it to a small number rounds the number to an integer, which the last bits of the sum hold.
+/// 1.5 · 2²³: adding it to a small number rounds the number to an integer, which the last bits of
+/// the sum hold.
 const ROUND: f32 = 12_582_912.0;
 const LN_2_HIGH: f32 = 0.693_359_4;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -17,7 +20,8 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 const BIAS: u32 = 127;
 const FRACTION_BITS: u32 = 23;
 
-/// `e^x` for `x` up to 88, with a relative error below 2e-7; below −87 it is `e^−87`, 1.6e-38. NaN stays NaN.
+/// `e^x` for `x` up to 88, with a relative error below 2e-7; below −87 it is `e^−87`, 1.6e-38. NaN
+/// stays NaN.
 #[expect(clippy::inline_always, reason = "compiled with the target features of its caller")]
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {

@@ -5,8 +5,8 @@
 //! erfc(z) ≈ t · (a1 + t · (a2 + t · (a3 + t · (a4 + t · a5)))) · e^(−z²)        t = 1 / (1 + p · z), z ≥ 0
 //! ```
 //!
-//! The second line is Abramowitz and Stegun's 7.1.26 with an absolute error of at most 1.5e-7, so the error of GELU is at most
-//! 0.75e-7 · |x| besides rounding.
+//! The second line is Abramowitz and Stegun's 7.1.26 with an absolute error of at most 1.5e-7, so
+//! the error of GELU is at most 0.75e-7 · |x| besides rounding.
 
 use super::cpu::Variant;
 use super::exponential::exp;

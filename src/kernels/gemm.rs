@@ -1,11 +1,13 @@
 //! GEMM, general matrix product in f32: `C[m, n] (+)= A[m, k] · B[k, n]`.
 //!
-//! A safe interface to [`matrixmultiply::sgemm`], which selects AVX-512, AVX2 with FMA, NEON or portable code at run time. Strides are
-//! arbitrary: a matrix may be transposed, take every other column of another one, or (for reading) have overlapping rows, which makes
-//! a convolution over frames one product without copying its input. The order of summation depends on `k` alone, so a row of `C` does
-//! not depend on the number of rows.
+//! A safe interface to [`matrixmultiply::sgemm`], which selects AVX-512, AVX2 with FMA, NEON or
+//! portable code at run time. Strides are arbitrary: a matrix may be transposed, take every other
+//! column of another one, or (for reading) have overlapping rows, which makes a convolution over
+//! frames one product without copying its input. The order of summation depends on `k` alone, so a
+//! row of `C` does not depend on the number of rows.
 //!
-//! `sgemm` packs its operands into memory of its own, at most about 1 MB per call, freed before it returns.
+//! `sgemm` packs its operands into memory of its own, at most about 1 MB per call, freed before it
+//! returns.
 
 /// Read-only view of a matrix: element `(i, j)` is `values[i × row_stride + j × col_stride]`.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +18,8 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// `shape` is (rows, columns), `strides` the distance between rows and between columns, in elements.
+    /// `shape` is (rows, columns), `strides` the distance between rows and between columns, in
+    /// elements.
     ///
     /// # Panics
     ///
@@ -49,7 +52,8 @@ pub struct MatrixMut<'a> {
 }
 
 impl<'a> MatrixMut<'a> {
-    /// `shape` is (rows, columns), `row_stride` the distance between rows in elements. Columns are contiguous.
+    /// `shape` is (rows, columns), `row_stride` the distance between rows in elements. Columns are
+    /// contiguous.
     ///
     /// # Panics
     ///
@@ -80,9 +84,10 @@ pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, product: Product) {
     let ((m, k), (_, n)) = (a.shape, b.shape);
     assert!(b.shape.0 == k && c.shape == (m, n), "{:?} · {:?} is not {:?}", a.shape, b.shape, c.shape);
     let beta = if product == Product::Adds { 1.0 } else { 0.0 };
-    // SAFETY: the constructors of A, B and C checked `required_len`, so every element of the three shapes lies inside its slice;
-    // the assertion above checked that the shapes agree; C's rows do not overlap, so its elements are distinct; and `c` is
-    // borrowed mutably, so it shares no memory with `a` and `b`. Strides fit isize: each is at most the length of a slice of f32,
+    // SAFETY: the constructors of A, B and C checked `required_len`, so every element of the three
+    // shapes lies inside its slice; the assertion above checked that the shapes agree; C's rows do
+    // not overlap, so its elements are distinct; and `c` is borrowed mutably, so it shares no
+    // memory with `a` and `b`. Strides fit isize: each is at most the length of a slice of f32,
     // unless its dimension is at most 1, where it is multiplied by 0 alone.
     unsafe {
         matrixmultiply::sgemm(
@@ -104,8 +109,8 @@ pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, product: Product) {
     }
 }
 
-/// The length that a slice must have for this shape: the index of the last element plus one. 0 for an empty matrix,
-/// `usize::MAX` where the arithmetic overflows.
+/// The length that a slice must have for this shape: the index of the last element plus one. 0 for
+/// an empty matrix, `usize::MAX` where the arithmetic overflows.
 fn required_len(shape: (usize, usize), strides: (usize, usize)) -> usize {
     let (Some(last_row), Some(last_col)) = (shape.0.checked_sub(1), shape.1.checked_sub(1)) else { return 0 };
     let last = || last_row.checked_mul(strides.0)?.checked_add(last_col.checked_mul(strides.1)?)?.checked_add(1);

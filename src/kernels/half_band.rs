@@ -4,9 +4,10 @@
 //! y[k] = x[2k + T] / 2 + Σ_p w[p] · (x[2k + T + 1 + 2p] + x[2k + T − 1 − 2p])        p = 0 .. P − 1, T = 2P − 1
 //! ```
 //!
-//! A low-pass with its cut-off at half of the Nyquist frequency has zero taps at all even distances from its centre except the centre
-//! itself, which halves the work; its symmetry lets two samples share a tap. Samples at even and odd indices are separated first, so
-//! that all further accesses are contiguous.
+//! A low-pass with its cut-off at half of the Nyquist frequency has zero taps at all even distances
+//! from its centre except the centre itself, which halves the work; its symmetry lets two samples
+//! share a tap. Samples at even and odd indices are separated first, so that all further accesses
+//! are contiguous.
 
 use super::cpu::Variant;
 use super::multiversion::multiversion;

@@ -1,10 +1,11 @@
 //! Function multiversioning: one body, compiled once for each [`Variant`](super::cpu::Variant).
 
-/// Defines a function and its copies for AVX2 and AVX-512. The first argument of the function is a [`Variant`](super::cpu::Variant) and selects
-/// the copy; a variant that the CPU lacks selects the portable one.
+/// Defines a function and its copies for AVX2 and AVX-512. The first argument of the function is a
+/// [`Variant`](super::cpu::Variant) and selects the copy; a variant that the CPU lacks selects the
+/// portable one.
 ///
-/// All copies do the same arithmetic: rustc never fuses a multiplication and an addition by itself, and sums of floats keep their order. So the
-/// results are bit-identical.
+/// All copies do the same arithmetic: rustc never fuses a multiplication and an addition by itself,
+/// and sums of floats keep their order. So the results are bit-identical.
 macro_rules! multiversion {
     ($(#[$doc:meta])* $access:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
         $crate::kernels::multiversion::multiversion! {

@@ -1,16 +1,20 @@
-//! GEMM with packed weights, f32: rows of activations times the weights of a layer, over all taps, with an epilogue.
+//! GEMM with packed weights, f32: rows of activations times the weights of a layer, over all taps,
+//! with an epilogue.
 //!
 //! ```text
 //! y[i, o] = bias[o] + Σ_j Σ_l W[j, l, o] · x[i · row stride + j · tap stride + l]        j over taps, l over the inputs of one
 //! ```
 //!
-//! The weights are packed once, in the order in which they are read: panels of 32 outputs; in a panel tap after tap; in a tap input after
-//! input; zeros after the last output. A few rows times one panel form a tile, whose sums stay in registers over all taps up to the
-//! [`Epilogue`](super::epilogue::Epilogue). The input is read in place: its rows may overlap or have gaps, so a convolution copies nothing.
-//! Compared with [`super::gemm`], which packs both matrices in each call, this is faster if weights are many and rows or outputs are few.
+//! The weights are packed once, in the order in which they are read: panels of 32 outputs; in a
+//! panel tap after tap; in a tap input after input; zeros after the last output. A few rows times
+//! one panel form a tile, whose sums stay in registers over all taps up to the
+//! [`Epilogue`](super::epilogue::Epilogue). The input is read in place: its rows may overlap or
+//! have gaps, so a convolution copies nothing. Compared with [`super::gemm`], which packs both
+//! matrices in each call, this is faster if weights are many and rows or outputs are few.
 //!
-//! Each sum runs over taps and inputs in order and independently, so a row does not depend on the number of rows. AVX2 and AVX-512 (fused
-//! multiply-add) are bit-identical; portable code differs by at most one rounding per product.
+//! Each sum runs over taps and inputs in order and independently, so a row does not depend on the
+//! number of rows. AVX2 and AVX-512 (fused multiply-add) are bit-identical; portable code differs
+//! by at most one rounding per product.
 
 use std::ops::Range;
 
@@ -65,8 +69,9 @@ impl Packed {
         Self { shape, ..packed }
     }
 
-    /// Repacks one tap `[inputs, outputs]` in the memory of this matrix; rows of `values` are `stride` apart. For an operand that changes but
-    /// is multiplied with many rows, such as the values of an attention head.
+    /// Repacks one tap `[inputs, outputs]` in the memory of this matrix; rows of `values` are
+    /// `stride` apart. For an operand that changes but is multiplied with many rows, such as the
+    /// values of an attention head.
     ///
     /// # Panics
     ///
@@ -109,17 +114,20 @@ impl Packed {
         self.shape[0]
     }
 
-    /// Computes `rows` rows of output over the given taps; the first of these reads the values at index 0.
+    /// Computes `rows` rows of output over the given taps; the first of these reads the values at
+    /// index 0.
     ///
     /// # Panics
     ///
-    /// If `x` or `out` is too short, the rows of `out` overlap, or its bias does not have one value per output.
+    /// If `x` or `out` is too short, the rows of `out` overlap, or its bias does not have one value
+    /// per output.
     pub fn run(&self, x: Rows<'_>, taps: Range<usize>, rows: usize, out: Output<'_>) {
         self.run_by(Variant::best(), x, taps, rows, out);
     }
 
-    /// Packs weights in the layout of PyTorch's convolutions, `[outputs, inputs, taps]`, scaled by one factor per output. Transposes and packs
-    /// in one pass, because loading a model consists mostly of this.
+    /// Packs weights in the layout of PyTorch's convolutions, `[outputs, inputs, taps]`, scaled by
+    /// one factor per output. Transposes and packs in one pass, because loading a model consists
+    /// mostly of this.
     ///
     /// # Panics
     ///
@@ -169,8 +177,8 @@ impl Packed {
     }
 }
 
-/// First row and height of each tile of `rows` rows. If rows may be stored twice, the last large tile overlaps the one before it, which is
-/// faster than smaller tiles.
+/// First row and height of each tile of `rows` rows. If rows may be stored twice, the last large
+/// tile overlaps the one before it, which is faster than smaller tiles.
 pub(super) fn tiles(rows: usize, may_repeat: bool) -> impl Iterator<Item = (usize, usize)> {
     let mut first = 0;
     std::iter::from_fn(move || {
@@ -194,10 +202,12 @@ impl Tile<'_> {
         assert!(self.weights.len() >= self.taps * self.inputs);
         match variant {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the guard has just found that this CPU has AVX2 and FMA; the assertions above are the conditions of the function.
+            // SAFETY: the guard has just found that this CPU has AVX2 and FMA; the assertions above
+            // are the conditions of the function.
             Variant::Avx2 if variant.is_available() => unsafe { x86::avx2::<R>(self, panel, first, out) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the guard has just found that this CPU has AVX-512F; the assertions above are the conditions of the function.
+            // SAFETY: the guard has just found that this CPU has AVX-512F; the assertions above are
+            // the conditions of the function.
             Variant::Avx512 if variant.is_available() => unsafe { x86::avx512::<R>(self, panel, first, out) },
             _ => self.portable::<R>(panel, first, out),
         }
@@ -267,10 +277,12 @@ mod x86 {
         let mut sums = [[_mm512_setzero_ps(); 2]; R];
         for j in 0..tile.taps {
             for (l, w) in tile.weights[j * tile.inputs..][..tile.inputs].iter().enumerate() {
-                // SAFETY: w has 32 values; these are the first and the last 16. The loads need no alignment.
+                // SAFETY: w has 32 values; these are the first and the last 16. The loads need no
+                // alignment.
                 let w = unsafe { [_mm512_loadu_ps(w.as_ptr()), _mm512_loadu_ps(w.as_ptr().add(16))] };
                 for r in 0..R {
-                    // SAFETY: row r < R, tap j < taps and input l < inputs are in bounds, as the caller guarantees.
+                    // SAFETY: row r < R, tap j < taps and input l < inputs are in bounds, as the
+                    // caller guarantees.
                     let x = unsafe { at(tile.values, r * tile.strides[0] + j * tile.strides[1] + l) };
                     let x = _mm512_set1_ps(x);
                     sums[r] = [_mm512_fmadd_ps(x, w[0], sums[r][0]), _mm512_fmadd_ps(x, w[1], sums[r][1])];
@@ -302,7 +314,8 @@ mod x86 {
                     // SAFETY: column + 8 ≤ 32, the length of w; the load needs no alignment.
                     let w = unsafe { _mm256_loadu_ps(w.as_ptr().add(column)) };
                     for r in 0..R {
-                        // SAFETY: row r < R, tap j < taps and input l < inputs are in bounds, as the caller guarantees.
+                        // SAFETY: row r < R, tap j < taps and input l < inputs are in bounds, as
+                        // the caller guarantees.
                         let x = unsafe { at(tile.values, r * tile.strides[0] + j * tile.strides[1] + l) };
                         sums[r] = _mm256_fmadd_ps(_mm256_set1_ps(x), w, sums[r]);
                     }
@@ -367,7 +380,8 @@ mod tests {
             values
         }
 
-        /// The formula of the module documentation, in f64; the first of the taps reads the values at index 0.
+        /// The formula of the module documentation, in f64; the first of the taps reads the values
+        /// at index 0.
         fn naive(&self, taps: &Range<usize>, i: usize, o: usize) -> f64 {
             let [_, inputs, outputs] = self.shape;
             let mut sum = f64::from(self.bias[o]);

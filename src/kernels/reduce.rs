@@ -9,7 +9,8 @@ pub fn all_finite(values: &[f32]) -> bool {
 }
 
 multiversion! {
-    // NaN and the infinities have the largest bit patterns. A block is read to its end without a branch, so that it is vectorised.
+    // NaN and the infinities have the largest bit patterns. A block is read to its end without a
+    // branch, so that it is vectorised.
     fn all_finite_by(values: &[f32]) -> bool {
         let largest = |block: &[f32]| block.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff));
         values.chunks(4096).all(|block| largest(block) < f32::INFINITY.to_bits())
@@ -63,7 +64,8 @@ multiversion! {
     }
 }
 
-/// `Σ values[i]` in 16 partial sums, which is fast and keeps the rounding error small. The order depends on the length alone.
+/// `Σ values[i]` in 16 partial sums, which is fast and keeps the rounding error small. The order
+/// depends on the length alone.
 pub fn sum(values: &[f32]) -> f32 {
     let (blocks, rest) = values.as_chunks::<16>();
     let mut sums = [0.0f32; 16];

@@ -4,7 +4,8 @@
 //! s[k] = x[k] + gate · bias[k]        x[k] = e^(s[k] − max s)        returns Σ x[k]
 //! ```
 //!
-//! The row is not divided by the sum: its product with the values has fewer elements than the row, and is divided instead.
+//! The row is not divided by the sum: its product with the values has fewer elements than the row,
+//! and is divided instead.
 
 use super::cpu::Variant;
 use super::exponential::exp;
@@ -13,8 +14,8 @@ use super::multiversion::multiversion;
 /// Number of partial sums and partial maxima.
 const LANES: usize = 16;
 
-/// Computes the numerators in place and returns their sum, between 1 and `x.len()`, or 0 for an empty row. A non-finite value makes the
-/// sum NaN.
+/// Computes the numerators in place and returns their sum, between 1 and `x.len()`, or 0 for an
+/// empty row. A non-finite value makes the sum NaN.
 ///
 /// # Panics
 ///
@@ -87,7 +88,8 @@ mod tests {
             let total = want.iter().sum::<f64>();
             assert!((f64::from(*sum) / total - 1.0).abs() < 1e-5, "{n}: {sum} {total}");
             for (want, got) in want.iter().zip(y) {
-                // a rounding error of a score near 30 is 2e-6, which changes the exponential by as much
+                // a rounding error of a score near 30 is 2e-6, which changes the exponential by as
+                // much
                 assert!((want - f64::from(*got)).abs() < 1e-5, "{want} {got}");
             }
         }

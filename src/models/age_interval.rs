@@ -15,10 +15,12 @@ const MAX_KNOTS: usize = 256;
 /// high(a) = line through (knots_years[i], high_years[i]), likewise;  a: the predicted age
 /// ```
 ///
-/// The ends are quantiles of the error on unseen speakers (split conformal prediction: Lei et al. 2018, "Distribution-free predictive inference
-/// for regression"). The coverage is *marginal*: for speakers from the distribution of the training corpus, the share `coverage` of the true ages is
-/// inside. It does not hold for one speaker, one age band, or other kinds of recordings. If predictions of an age are biased, the interval may
-/// be on one side of the prediction or not contain it.
+/// The ends are quantiles of the error on unseen speakers (split conformal prediction: Lei et al.
+/// 2018, "Distribution-free predictive inference for regression"). The coverage is *marginal*: for
+/// speakers from the distribution of the training corpus, the share `coverage` of the true ages is
+/// inside. It does not hold for one speaker, one age band, or other kinds of recordings. If
+/// predictions of an age are biased, the interval may be on one side of the prediction or not
+/// contain it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgeInterval {
@@ -29,8 +31,8 @@ pub struct AgeInterval {
 }
 
 impl AgeInterval {
-    /// Refuses lengths that are not equal or not 1 to 256, knots that are not ascending, a low end above its high end, years outside 0 to 150, and
-    /// a coverage that is not between 0 and 1.
+    /// Refuses lengths that are not equal or not 1 to 256, knots that are not ascending, a low end
+    /// above its high end, years outside 0 to 150, and a coverage that is not between 0 and 1.
     pub(crate) fn check(&self, key: &str) -> Result<()> {
         if !(self.coverage > 0.0 && self.coverage < 1.0) {
             return Err(wrong(&format!("{key}.coverage"), format!("{} is not between 0 and 1", self.coverage)));

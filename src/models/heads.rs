@@ -30,8 +30,8 @@ pub struct HeadsRecipe {
 
 /// A classification head: `probabilities = softmax(logits / temperature)`.
 ///
-/// The temperature is fitted on unseen speakers (Guo et al. 2017, "On calibration of modern neural networks"), clip by clip, so the probabilities of
-/// one chunk are calibrated.
+/// The temperature is fitted on unseen speakers (Guo et al. 2017, "On calibration of modern neural
+/// networks"), clip by clip, so the probabilities of one chunk are calibrated.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassesRecipe {
@@ -79,7 +79,8 @@ impl ClassesRecipe {
     }
 }
 
-/// Which heads are computed. A head whose prediction is unlawful or unwanted can be disabled and is then not computed. Default: all.
+/// Which heads are computed. A head whose prediction is unlawful or unwanted can be disabled and is
+/// then not computed. Default: all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActiveHeads {
     /// Emotion.
@@ -147,7 +148,8 @@ impl Heads {
         })
     }
 
-    /// Computes the active heads. Passes `heads.emotion` and `heads.gender` (logits) and `heads.age` (before the conversion to years) to the tap.
+    /// Computes the active heads. Passes `heads.emotion` and `heads.gender` (logits) and
+    /// `heads.age` (before the conversion to years) to the tap.
     pub(crate) fn run(&self, trunk: &[f32], active: ActiveHeads, tap: &mut LayerTap<'_, '_>) -> Result<Output> {
         let HeadsRecipe { emotion, gender, age } = &self.recipe;
         let emotion = active.emotion.then(|| classes("heads.emotion", &self.emotion, emotion, trunk, tap));

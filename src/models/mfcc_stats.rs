@@ -1,4 +1,5 @@
-//! MFCC statistics: mean and standard deviation over time of cepstral coefficients and their deltas.
+//! MFCC statistics: mean and standard deviation over time of cepstral coefficients and their
+//! deltas.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,7 +27,8 @@ pub struct MfccStatsRecipe {
     pub delta_orders: usize,
     /// Pooling over time.
     pub pooling: PoolingRecipe,
-    /// Whether the representation is standardised by the tensors `representation.mean` and `representation.scale`.
+    /// Whether the representation is standardised by the tensors `representation.mean` and
+    /// `representation.scale`.
     pub normalise: bool,
 }
 
@@ -52,8 +54,9 @@ impl MfccStatsRecipe {
     }
 }
 
-/// `[frames, bands]` → `[2 · coefficients · (orders + 1)]`: the means of the coefficients, deltas and delta-deltas, then their standard deviations
-/// in the same order. Deltas are those of [`crate::dsp::delta`].
+/// `[frames, bands]` → `[2 · coefficients · (orders + 1)]`: the means of the coefficients, deltas
+/// and delta-deltas, then their standard deviations in the same order. Deltas are those of
+/// [`crate::dsp::delta`].
 #[derive(Debug)]
 pub(crate) struct MfccStats {
     bands: usize,

@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::models::tap::LayerTap;
 use crate::nn::{Int8Tensor, Loader};
 
-/// A network that maps normalised features `[frames, bands]` to one vector `[dim]`. For a front-end of samples a frame is one sample.
+/// A network that maps normalised features `[frames, bands]` to one vector `[dim]`. For a front-end
+/// of samples a frame is one sample.
 pub(crate) trait Network: Debug + Send + Sync {
     /// Minimum number of frames.
     fn min_frames(&self) -> usize;
@@ -21,7 +22,8 @@ pub(crate) trait Network: Debug + Send + Sync {
     /// The tensors of the model file that it computes with in int8.
     fn int8_tensors(&self) -> Vec<&Int8Tensor>;
 
-    /// Computes the vector from the features at the start of `input`, which may be overwritten, and passes intermediate results to `tap`.
+    /// Computes the vector from the features at the start of `input`, which may be overwritten, and
+    /// passes intermediate results to `tap`.
     ///
     /// # Errors
     ///
@@ -45,11 +47,13 @@ pub(crate) trait NetworkRecipe {
     /// [`Error::Manifest`] if recipe and bands do not match; those of the layers' `load`.
     fn load(&self, loader: &mut Loader<'_>, bands: usize) -> Result<Box<dyn Network>>;
 
-    /// Whether the vector is standardised by the tensors `representation.mean` and `representation.scale`.
+    /// Whether the vector is standardised by the tensors `representation.mean` and
+    /// `representation.scale`.
     fn normalise(&self) -> bool;
 }
 
-/// Scratch memory of a network. It grows to the longest input; no result depends on its previous content.
+/// Scratch memory of a network. It grows to the longest input; no result depends on its previous
+/// content.
 #[derive(Debug, Default)]
 pub(crate) struct NetworkScratch {
     threads: usize,
@@ -57,7 +61,8 @@ pub(crate) struct NetworkScratch {
 }
 
 impl NetworkScratch {
-    /// Sets the number of threads for one pass of a network that supports several. The result does not depend on it.
+    /// Sets the number of threads for one pass of a network that supports several. The result does
+    /// not depend on it.
     pub(crate) fn set_threads(&mut self, threads: usize) {
         self.threads = threads;
     }
@@ -67,7 +72,8 @@ impl NetworkScratch {
         self.threads.max(1)
     }
 
-    /// The scratch memory of this type: that of the last pass, or new if the last pass was another network's.
+    /// The scratch memory of this type: that of the last pass, or new if the last pass was another
+    /// network's.
     ///
     /// # Errors
     ///

@@ -1,7 +1,9 @@
-//! Quantisation of a model file: the tensors that its layers compute with in int8 are stored as 8-bit integers.
+//! Quantisation of a model file: the tensors that its layers compute with in int8 are stored as
+//! 8-bit integers.
 //!
-//! The stored integers, scales and bias corrections are those that the layers compute at load ([`crate::nn::quantisation`]). So in int8 the new file
-//! gives bit-identical results; in f32 its weights differ by rounding errors. The other tensors are copied.
+//! The stored integers, scales and bias corrections are those that the layers compute at load
+//! ([`crate::nn::quantisation`]). So in int8 the new file gives bit-identical results; in f32 its
+//! weights differ by rounding errors. The other tensors are copied.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -19,11 +21,13 @@ use crate::nn::{Precision, QuantisedTensor, Weights};
 /// A tensor as it is stored: name, type, shape, little-endian bytes.
 type Part<'a> = (String, Dtype, Vec<usize>, Cow<'a, [u8]>);
 
-/// The bytes of a quantised model file, from those of one that is not quantised. The result has been loaded once, so the engine accepts it.
+/// The bytes of a quantised model file, from those of one that is not quantised. The result has
+/// been loaded once, so the engine accepts it.
 ///
 /// # Errors
 ///
-/// Those of loading a model; [`Error::Unsupported`] if the file is already quantised or no layer can compute in int8.
+/// Those of loading a model; [`Error::Unsupported`] if the file is already quantised or no layer
+/// can compute in int8.
 pub fn quantised(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut weights = Weights::from_bytes(bytes)?;
     if weights.is_quantised() {

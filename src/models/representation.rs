@@ -1,4 +1,5 @@
-//! The representation: a network that maps features to one vector, and the standardisation of the vector.
+//! The representation: a network that maps features to one vector, and the standardisation of the
+//! vector.
 
 use serde_json::Value;
 
@@ -13,7 +14,8 @@ use crate::models::wavlm::WavLmRecipe;
 use crate::models::xvector::XVectorRecipe;
 use crate::nn::{Int8Tensor, Loader};
 
-/// Maximum number of values of a layer for the longest chunk: 256 MiB. A manifest can state sizes far beyond those of the tensors in the file.
+/// Maximum number of values of a layer for the longest chunk: 256 MiB. A manifest can state sizes
+/// far beyond those of the tensors in the file.
 const MAX_VALUES: usize = 1 << 26;
 
 /// The manifest's `representation`, one variant per kind.
@@ -68,19 +70,22 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Sets the number of threads for one pass of a network that supports several (WavLM). The result does not depend on it.
+    /// Sets the number of threads for one pass of a network that supports several (WavLM). The
+    /// result does not depend on it.
     pub(crate) fn set_threads(&mut self, threads: usize) {
         self.network.set_threads(threads);
     }
 
-    /// The buffer from which [`Representation::run`] reads normalised features, resized to `values` values.
+    /// The buffer from which [`Representation::run`] reads normalised features, resized to `values`
+    /// values.
     pub(crate) fn input(&mut self, values: usize) -> &mut [f32] {
         resize_scratch(&mut self.input, values)
     }
 }
 
 impl Representation {
-    /// Takes the tensors of the representation. `max_frames` is the number of frames of the longest chunk.
+    /// Takes the tensors of the representation. `max_frames` is the number of frames of the longest
+    /// chunk.
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         recipe: &RepresentationRecipe,
@@ -109,8 +114,8 @@ impl Representation {
         self.network.int8_tensors()
     }
 
-    /// Computes the vector from the features in [`Scratch::input`]. Passes to `tap` what the network states and, if the recipe asks for it, the
-    /// standardised vector as `representation`.
+    /// Computes the vector from the features in [`Scratch::input`]. Passes to `tap` what the
+    /// network states and, if the recipe asks for it, the standardised vector as `representation`.
     pub(crate) fn run(
         &self,
         frames: usize,

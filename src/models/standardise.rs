@@ -15,7 +15,8 @@ impl Standardise {
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value, or a scale that is not positive.
+    /// [`Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite
+    /// value, or a scale that is not positive.
     pub(crate) fn load(loader: &mut Loader<'_>, dim: usize) -> Result<Self> {
         let mean = loader.take("representation.mean", &[dim])?.into_values();
         let scale = loader.take("representation.scale", &[dim])?.into_values();

@@ -21,7 +21,8 @@ impl<'a, 'b> LayerTap<'a, 'b> {
         self.observer.is_some()
     }
 
-    /// As [`Self::pass`] for an output in rows of a wider matrix. The rows are copied only if there is an observer.
+    /// As [`Self::pass`] for an output in rows of a wider matrix. The rows are copied only if there
+    /// is an observer.
     pub(crate) fn pass_rows<'v>(
         &mut self,
         layer: &str,
@@ -37,7 +38,8 @@ impl<'a, 'b> LayerTap<'a, 'b> {
         Ok(())
     }
 
-    /// Refuses non-finite values, because the ReLU of a later layer could turn an overflow into a plausible number.
+    /// Refuses non-finite values, because the ReLU of a later layer could turn an overflow into a
+    /// plausible number.
     pub(crate) fn pass(&mut self, layer: &str, shape: &[usize], values: &[f32]) -> Result<()> {
         if !all_finite(values) {
             return Err(Error::Tensor {

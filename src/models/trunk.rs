@@ -1,4 +1,5 @@
-//! The trunk shared by the three heads: dense layers (FCN), optionally preceded by convolutions over the representation (CNN).
+//! The trunk shared by the three heads: dense layers (FCN), optionally preceded by convolutions
+//! over the representation (CNN).
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,7 +9,8 @@ use crate::models::recipe::{kind_and_rest, parse, unknown_kind, within, wrong};
 use crate::models::tap::{LayerTap, resize_scratch};
 use crate::nn::{Conv1d, Conv1dOptions, Linear, Loader, MaxPool1d, relu};
 
-/// Maximum number of values between two layers. A manifest can state sizes far beyond those of the tensors in the file.
+/// Maximum number of values between two layers. A manifest can state sizes far beyond those of the
+/// tensors in the file.
 const MAX_VALUES: usize = 1 << 22;
 /// Maximum width of a dense layer, number of channels of a convolution and of taps of its kernel.
 const MAX_WIDTH: usize = 65_536;
@@ -21,7 +23,8 @@ pub enum TrunkRecipe {
         /// Widths of the dense layers.
         dense: Vec<usize>,
     },
-    /// `cnn`: the representation as one channel of `dim` steps through convolutions, then dense layers.
+    /// `cnn`: the representation as one channel of `dim` steps through convolutions, then dense
+    /// layers.
     Cnn {
         /// The convolutions, first to last.
         conv: Vec<ConvRecipe>,
@@ -158,8 +161,9 @@ impl Trunk {
         self.dense.last().map_or(0, |(_, layer)| layer.outputs())
     }
 
-    /// Computes the input of the heads from the representation in `scratch.from`. Passes `trunk.conv.0` (after its ReLU), `trunk.pool.0` and so
-    /// on, then `trunk.dense.0` (after its ReLU) and so on.
+    /// Computes the input of the heads from the representation in `scratch.from`. Passes
+    /// `trunk.conv.0` (after its ReLU), `trunk.pool.0` and so on, then `trunk.dense.0` (after its
+    /// ReLU) and so on.
     pub(crate) fn run<'s>(&self, scratch: &'s mut Scratch, tap: &mut LayerTap<'_, '_>) -> Result<&'s [f32]> {
         let Scratch { from, to } = scratch;
         let (mut from, mut to) = (from, to);

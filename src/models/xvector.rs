@@ -1,5 +1,5 @@
-//! The x-vector network: time-delay layers, statistics pooling, embedding (Snyder et al. 2018, "X-vectors: robust DNN embeddings for speaker
-//! recognition").
+//! The x-vector network: time-delay layers, statistics pooling, embedding (Snyder et al. 2018,
+//! "X-vectors: robust DNN embeddings for speaker recognition").
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,7 +40,8 @@ pub struct XVectorRecipe {
     pub embedding_norm: bool,
 }
 
-/// Activation between affine map and batch norm: ReLU in Kaldi and Snyder et al., leaky ReLU in SpeechBrain.
+/// Activation between affine map and batch norm: ReLU in Kaldi and Snyder et al., leaky ReLU in
+/// SpeechBrain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivationKind {
@@ -58,7 +59,8 @@ pub enum PaddingKind {
     /// None: each layer has fewer output frames, by the extent of its context.
     #[default]
     None,
-    /// Reflection at the first and the last frame, so that each layer has as many output as input frames (SpeechBrain).
+    /// Reflection at the first and the last frame, so that each layer has as many output as input
+    /// frames (SpeechBrain).
     Reflect,
 }
 
@@ -206,8 +208,8 @@ impl XVector {
 }
 
 impl Network for XVector {
-    /// The extent of all contexts and the frames that the pooling needs: 15 for Snyder's network. With reflection padding, more than any layer
-    /// reflects.
+    /// The extent of all contexts and the frames that the pooling needs: 15 for Snyder's network.
+    /// With reflection padding, more than any layer reflects.
     fn min_frames(&self) -> usize {
         let reaches = self.layers.iter().map(|(_, layer)| layer.reach());
         match self.padding {
@@ -229,7 +231,8 @@ impl Network for XVector {
         self.layers.iter().flat_map(|(_, layer)| layer.int8_tensors()).collect()
     }
 
-    /// Passes to the tap: `xvector.tdnn.0` and so on, `xvector.pooling`, and `xvector.embedding`, which is after the batch norm.
+    /// Passes to the tap: `xvector.tdnn.0` and so on, `xvector.pooling`, and `xvector.embedding`,
+    /// which is after the batch norm.
     fn run(
         &self,
         input: &mut Vec<f32>,
@@ -284,8 +287,8 @@ impl ActivationKind {
     }
 }
 
-/// Reflection padding: `[frames, channels]` with `edge` more frames on both sides, reflected at the first and the last frame, which are not
-/// repeated. There must be more frames than `edge`.
+/// Reflection padding: `[frames, channels]` with `edge` more frames on both sides, reflected at the
+/// first and the last frame, which are not repeated. There must be more frames than `edge`.
 fn reflected<'p>(input: &[f32], channels: usize, edge: usize, padded: &'p mut Vec<f32>) -> &'p [f32] {
     let frame = |t: usize| &input[t * channels..(t + 1) * channels];
     let frames = input.len() / channels;

@@ -10,8 +10,9 @@ pub use crate::kernels::reduce::{add_row, all_finite};
 /// p[i] = exp((x[i] − max x) / temperature) / Σ_j exp((x[j] − max x) / temperature)
 /// ```
 ///
-/// The maximum is subtracted first so that no exponential overflows; sums are f64. A temperature above 1 lowers the confidence (Guo et al.
-/// 2017, "On calibration of modern neural networks"). A NaN makes all probabilities NaN; no logits give no probabilities.
+/// The maximum is subtracted first so that no exponential overflows; sums are f64. A temperature
+/// above 1 lowers the confidence (Guo et al. 2017, "On calibration of modern neural networks"). A
+/// NaN makes all probabilities NaN; no logits give no probabilities.
 pub fn softmax<const N: usize>(logits: &[f32; N], temperature: f64) -> [f32; N] {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights = logits.map(|x| ((f64::from(x) - f64::from(largest)) / temperature).exp());

@@ -1,9 +1,11 @@
-//! Bias correction for int8 layers (Nagel, van Baalen, Blankevoort, Welling 2019, "Data-free quantization through weight equalization and
-//! bias correction", arXiv 1906.04721, section 4.2).
+//! Bias correction for int8 layers (Nagel, van Baalen, Blankevoort, Welling 2019, "Data-free
+//! quantization through weight equalization and bias correction", arXiv 1906.04721, section 4.2).
 //!
-//! A quantised weight differs from its weight by up to half a step. After a ReLU the inputs are positive, so these errors do not cancel:
-//! they add up to a constant shift of each output, several times larger than the rest of the error. The shift is the sum of the rounding errors
-//! of the weights, each times the mean of its input. The means follow from the preceding norms ([`Moments`]); the shift is added to the bias.
+//! A quantised weight differs from its weight by up to half a step. After a ReLU the inputs are
+//! positive, so these errors do not cancel: they add up to a constant shift of each output, several
+//! times larger than the rest of the error. The shift is the sum of the rounding errors of the
+//! weights, each times the mean of its input. The means follow from the preceding norms
+//! ([`Moments`]); the shift is added to the bias.
 
 use crate::error::Result;
 use crate::kernels::int8::rounding_error;
@@ -20,8 +22,9 @@ pub fn bias_correction(weight: &Tensor, inputs: &Moments) -> Vec<f32> {
     rounding_error(weight.values(), &means)
 }
 
-/// The correction for the tensor `name`. A file with quantised weights contains it, and it is then applied in every precision; otherwise it
-/// is computed for layers that compute in int8, and `None` for others.
+/// The correction for the tensor `name`. A file with quantised weights contains it, and it is then
+/// applied in every precision; otherwise it is computed for layers that compute in int8, and `None`
+/// for others.
 ///
 /// # Errors
 ///

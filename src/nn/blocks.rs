@@ -1,15 +1,18 @@
 //! Parallel loop over blocks of rows.
 //!
-//! The blocks do not depend on the number of threads, and blocks are independent, so the result is bit-identical for any number.
+//! The blocks do not depend on the number of threads, and blocks are independent, so the result is
+//! bit-identical for any number.
 
 use std::thread;
 
-/// Calls `work` for each block of `block` rows of `rows` `[n, width]` (the last may be shorter) with the index of its first row, the block and the
-/// scratch of its thread. There is one thread per scratch, the first being that of the caller; each computes consecutive blocks.
+/// Calls `work` for each block of `block` rows of `rows` `[n, width]` (the last may be shorter)
+/// with the index of its first row, the block and the scratch of its thread. There is one thread
+/// per scratch, the first being that of the caller; each computes consecutive blocks.
 ///
 /// # Panics
 ///
-/// If there is no scratch, `width` or `block` is 0, `rows` is not a whole number of rows, or `work` panics.
+/// If there is no scratch, `width` or `block` is 0, `rows` is not a whole number of rows, or `work`
+/// panics.
 pub fn in_blocks<S: Send>(
     rows: &mut [f32],
     (width, block): (usize, usize),

@@ -1,7 +1,8 @@
 //! One-dimensional convolution on `[channels, length]`, for the few channels of a trunk.
 //!
-//! It is separate from [`FrameConv`](crate::nn::FrameConv), whose layout is `[frames, channels]`: this one starts from the bias and adds one GEMM per
-//! tap, an order of additions that the results depend on bit by bit.
+//! It is separate from [`FrameConv`](crate::nn::FrameConv), whose layout is `[frames, channels]`:
+//! this one starts from the bias and adds one GEMM per tap, an order of additions that the results
+//! depend on bit by bit.
 
 use std::ops::Range;
 
@@ -35,8 +36,9 @@ impl Default for Conv1dOptions {
 /// y[o, t] = b[o] + Σ_i Σ_j W[o, i, j] · x[i, t · stride + j · dilation − padding]
 /// ```
 ///
-/// with `i` over the inputs of the group of `o` and `x` zero outside its length. Each tap is one matrix product per group, added to the previous
-/// ones, over the outputs for which it reads inside the input: neither windows nor padding are stored.
+/// with `i` over the inputs of the group of `o` and `x` zero outside its length. Each tap is one
+/// matrix product per group, added to the previous ones, over the outputs for which it reads inside
+/// the input: neither windows nor padding are stored.
 #[derive(Clone, Debug)]
 pub struct Conv1d {
     options: Conv1dOptions,
@@ -53,7 +55,8 @@ impl Conv1d {
     ///
     /// # Panics
     ///
-    /// If the shapes do not match, stride, dilation, groups or taps are 0, or the outputs are not a multiple of the groups.
+    /// If the shapes do not match, stride, dilation, groups or taps are 0, or the outputs are not a
+    /// multiple of the groups.
     pub fn new(weight: &Tensor, bias: Vec<f32>, options: Conv1dOptions) -> Self {
         let (shape, outputs) = (weight.shape(), bias.len());
         assert!(shape.len() == 3 && shape[0] == outputs && shape[2] > 0, "{shape:?}");
@@ -70,11 +73,13 @@ impl Conv1d {
         Self { options, group_inputs, taps, weight: packed, bias }
     }
 
-    /// Takes `{prefix}.weight` of the given shape `[outputs, inputs / groups, taps]`, and `{prefix}.bias`.
+    /// Takes `{prefix}.weight` of the given shape `[outputs, inputs / groups, taps]`, and
+    /// `{prefix}.bias`.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a
+    /// non-finite value.
     ///
     /// # Panics
     ///
@@ -95,8 +100,9 @@ impl Conv1d {
         self.bias.len()
     }
 
-    /// Output length for an input of `length`: `(length + 2 · padding − dilation · (taps − 1) − 1) / stride + 1`,
-    /// or 0 if the taps do not fit.
+    /// Output length for an input of `length`:
+    /// `(length + 2 · padding − dilation · (taps − 1) − 1) / stride + 1`, or 0 if the taps do not
+    /// fit.
     pub fn length_out(&self, length: usize) -> usize {
         let reach = self.options.dilation * (self.taps - 1) + 1;
         (length + 2 * self.options.padding).checked_sub(reach).map_or(0, |spare| spare / self.options.stride + 1)

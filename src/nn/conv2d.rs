@@ -14,14 +14,16 @@ use crate::nn::precision::Precision;
 use crate::nn::quantisation::Int8Tensor;
 use crate::nn::tensor::Tensor;
 
-/// PyTorch's `nn.Conv2d` with a square kernel of 1 or 3, half of it as padding, and a stride over the bands only, followed by a batch norm:
+/// PyTorch's `nn.Conv2d` with a square kernel of 1 or 3, half of it as padding, and a stride over
+/// the bands only, followed by a batch norm:
 ///
 /// ```text
 /// y[t, f, o] = b[o] + Σ_u Σ_v Σ_i W[o, i, v, u] · x[t + u − half, f · stride + v − half, i]
 /// ```
 ///
-/// with `x` zero outside the feature map. In the layout of [`FeatureMapShape`] the taps over the bands are contiguous: the columns of a kernel
-/// are the taps of a product whose rows overlap, so the input is read in place.
+/// with `x` zero outside the feature map. In the layout of [`FeatureMapShape`] the taps over the
+/// bands are contiguous: the columns of a kernel are the taps of a product whose rows overlap, so
+/// the input is read in place.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
     inputs: usize,
@@ -35,8 +37,9 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// `weight` is `[outputs, inputs, kernel over bands, kernel over frames]`; `norm` is folded into it. More inputs than the int8 products allow
-    /// are computed in [`Precision::F32`] whatever the precision.
+    /// `weight` is `[outputs, inputs, kernel over bands, kernel over frames]`; `norm` is folded
+    /// into it. More inputs than the int8 products allow are computed in [`Precision::F32`]
+    /// whatever the precision.
     ///
     /// # Panics
     ///
@@ -52,12 +55,13 @@ impl Conv2d {
         Self { inputs, kernel, stride, weights, bias, moments, int8_tensor: None }
     }
 
-    /// Takes `{conv}.weight` of the shape `[outputs, inputs, kernel, kernel]` and the batch norm `{norm}`, and corrects the bias for inputs of
-    /// these moments.
+    /// Takes `{conv}.weight` of the shape `[outputs, inputs, kernel, kernel]` and the batch norm
+    /// `{norm}`, and corrects the bias for inputs of these moments.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a
+    /// non-finite value.
     ///
     /// # Panics
     ///
@@ -98,8 +102,9 @@ impl Conv2d {
         FeatureMapShape { frames: input.frames, bands: input.bands.div_ceil(self.stride), channels: self.bias.len() }
     }
 
-    /// Computes a feature map of [`Self::shape_out`] from one of `shape`, and stores it in this format. In [`Precision::Int8`] it reads the
-    /// quantised input, otherwise the f32 values. Values that are quantised must not be negative: negative values become 0.
+    /// Computes a feature map of [`Self::shape_out`] from one of `shape`, and stores it in this
+    /// format. In [`Precision::Int8`] it reads the quantised input, otherwise the f32 values.
+    /// Values that are quantised must not be negative: negative values become 0.
     ///
     /// # Panics
     ///
@@ -134,8 +139,9 @@ impl Conv2d {
         }
     }
 
-    /// Some frames of the output; `values` starts with the margin before the first. Without a stride, all frames that read the same taps are
-    /// one product, in which the margins between them are rows; they are cleared afterwards.
+    /// Some frames of the output; `values` starts with the margin before the first. Without a
+    /// stride, all frames that read the same taps are one product, in which the margins between
+    /// them are rows; they are cleared afterwards.
     fn run_f32(
         &self,
         input: &FeatureMap,
@@ -164,7 +170,8 @@ impl Conv2d {
         half.saturating_sub(t)..self.kernel.min(frames + half - t)
     }
 
-    /// The layout of products whose first tap reads frame `first`. A frame has one scale for all its bands.
+    /// The layout of products whose first tap reads frame `first`. A frame has one scale for all
+    /// its bands.
     fn layout(&self, shape: FeatureMapShape, first: usize) -> Layout {
         Layout {
             first: shape.frame(first) - self.kernel / 2 * shape.channels,
@@ -191,8 +198,9 @@ impl Conv2d {
     }
 }
 
-/// Computes a feature map frame by frame and quantises each frame while it is in the L1 cache. `compute` gets the number of a frame and its
-/// values, which start with the margin before it. If the f32 values are not stored, all frames use the same memory.
+/// Computes a feature map frame by frame and quantises each frame while it is in the L1 cache.
+/// `compute` gets the number of a frame and its values, which start with the margin before it. If
+/// the f32 values are not stored, all frames use the same memory.
 fn frame_by_frame(
     out: FeatureMapShape,
     map: &mut FeatureMap,
@@ -215,7 +223,8 @@ fn frame_by_frame(
     }
 }
 
-/// `[outputs, inputs, kernel over bands, kernel over frames]` → `[outputs, kernel over bands, inputs, kernel over frames]`.
+/// `[outputs, inputs, kernel over bands, kernel over frames]` →
+/// `[outputs, kernel over bands, inputs, kernel over frames]`.
 fn bands_before_inputs(weight: &Tensor) -> Vec<f32> {
     let (inputs, kernel) = (weight.shape()[1], weight.shape()[2]);
     let mut transposed = Vec::with_capacity(weight.values().len());
@@ -304,7 +313,8 @@ mod tests {
             let other = noise(out.len(), 0.5);
             let others = out.without_margins(&other);
             let mut map = FeatureMap::default();
-            // half a quantisation step of weight and activation per product; both are at most 1 here
+            // half a quantisation step of weight and activation per product; both are at most 1
+            // here
             let products = (layer.kernel * layer.kernel * layer.inputs) as f64;
             let step = if precision == Precision::Int8 { 0.5 / 127.0 + 0.5 / 255.0 } else { 0.0 };
             for epilogue in [Epilogue::Linear, Epilogue::Relu, Epilogue::AddRelu(&other)] {

@@ -1,10 +1,11 @@
-//! Feature maps of frames, bands and channels (NHWC), in a padded layout that convolutions read without copies.
+//! Feature maps of frames, bands and channels (NHWC), in a padded layout that convolutions read
+//! without copies.
 
 use crate::kernels::int8::QuantisedRows;
 use crate::nn::packed_weights::Activations;
 
-/// Shape and memory layout of a feature map: channels are contiguous, then bands, then frames. A margin of one band of zeros is before each
-/// frame and after the last:
+/// Shape and memory layout of a feature map: channels are contiguous, then bands, then frames. A
+/// margin of one band of zeros is before each frame and after the last:
 ///
 /// ```text
 /// 0 | band 0, 1, … of frame 0 | 0 | band 0, 1, … of frame 1 | 0 | …        each entry `channels` values
@@ -79,12 +80,14 @@ impl FeatureMapShape {
     }
 }
 
-/// Activations between two-dimensional layers: f32 values, quantised values, or both ([`MapFormat`]).
+/// Activations between two-dimensional layers: f32 values, quantised values, or both
+/// ([`MapFormat`]).
 #[derive(Clone, Debug, Default)]
 pub struct FeatureMap {
     /// Values in the layout of [`FeatureMapShape`]; the buffer may be longer.
     pub values: Vec<f32>,
-    /// One row per frame, which starts with the margin before the frame; then the margin after the last frame.
+    /// One row per frame, which starts with the margin before the frame; then the margin after the
+    /// last frame.
     pub(super) quantised: QuantisedRows,
 }
 
@@ -100,7 +103,8 @@ pub enum MapFormat {
 }
 
 impl FeatureMap {
-    /// Reshape the buffer to at least `values` values and returns them; their content is unspecified.
+    /// Reshape the buffer to at least `values` values and returns them; their content is
+    /// unspecified.
     pub fn resize(&mut self, values: usize) -> &mut [f32] {
         if self.values.len() < values {
             self.values.resize(values, 0.0);

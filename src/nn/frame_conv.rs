@@ -1,4 +1,5 @@
-//! Convolution over frames on `[frames, channels]`: time-delay layers, strided convolutions, and with one tap dense layers on frames.
+//! Convolution over frames on `[frames, channels]`: time-delay layers, strided convolutions, and
+//! with one tap dense layers on frames.
 
 use std::ops::Range;
 
@@ -14,16 +15,19 @@ use crate::nn::quantisation::Int8Tensor;
 use crate::nn::scratch::Scratch;
 use crate::nn::tensor::Tensor;
 
-/// PyTorch's `nn.Conv1d` on `[frames, channels]`, with an optional batch norm and ReLU before it and an activation after it:
+/// PyTorch's `nn.Conv1d` on `[frames, channels]`, with an optional batch norm and ReLU before it
+/// and an activation after it:
 ///
 /// ```text
 /// y[t, o] = activation(b[o] + Σ_j Σ_i W[o, i, j] · x[t · stride + j · dilation − padding, i])        0 ≤ j < taps
 /// ```
 ///
-/// with `x` zero outside its frames. All outputs that read the same taps are one matrix product, which reads the frames in place. Rows of
-/// input and output may be part of wider matrices: a layer of a dense block writes its columns beside those that it reads.
+/// with `x` zero outside its frames. All outputs that read the same taps are one matrix product,
+/// which reads the frames in place. Rows of input and output may be part of wider matrices: a layer
+/// of a dense block writes its columns beside those that it reads.
 ///
-/// In [`Precision::Int8`] activations have one scale per frame or per block of channels ([`ActivationScales`]).
+/// In [`Precision::Int8`] activations have one scale per frame or per block of channels
+/// ([`ActivationScales`]).
 #[derive(Clone, Debug)]
 pub struct FrameConv {
     inputs: usize,
@@ -54,7 +58,8 @@ pub struct FrameConvOptions {
 pub enum Padding {
     /// None: output `t` belongs to the frames from `t · stride` on.
     Valid,
-    /// `(taps − 1) / 2 · dilation` zeros on both sides, for an odd number of taps: without a stride as many frames as in the input.
+    /// `(taps − 1) / 2 · dilation` zeros on both sides, for an odd number of taps: without a stride
+    /// as many frames as in the input.
     Same,
 }
 
@@ -63,8 +68,9 @@ pub enum Padding {
 pub enum ActivationScales {
     /// One.
     PerFrame,
-    /// One per 128 channels if the channels are a multiple of 128, otherwise one; for layers without dilation and padding. In trained
-    /// transformers a few channels are far larger than the others, which a scale per frame would round to few steps.
+    /// One per 128 channels if the channels are a multiple of 128, otherwise one; for layers
+    /// without dilation and padding. In trained transformers a few channels are far larger than the
+    /// others, which a scale per frame would round to few steps.
     PerBlock,
 }
 
@@ -92,17 +98,19 @@ const DENSE: FrameConvOptions =
     FrameConvOptions { stride: 1, dilation: 1, padding: Padding::Valid, scales: ActivationScales::PerBlock };
 /// Channels of a block of [`ActivationScales::PerBlock`].
 const BLOCK: usize = 128;
-/// Frames whose prologue is computed at a time: four tiles of the product, which stay in the L2 cache.
+/// Frames whose prologue is computed at a time: four tiles of the product, which stay in the L2
+/// cache.
 const TILE: usize = 40;
 
 impl FrameConv {
-    /// A convolution with `weight` `[outputs, inputs, taps]`, scaled by one factor per output, and `bias` `[outputs]`, which is not scaled.
-    /// More inputs than the int8 products allow are computed in [`Precision::F32`] whatever the precision.
+    /// A convolution with `weight` `[outputs, inputs, taps]`, scaled by one factor per output, and
+    /// `bias` `[outputs]`, which is not scaled. More inputs than the int8 products allow are
+    /// computed in [`Precision::F32`] whatever the precision.
     ///
     /// # Panics
     ///
-    /// If the shapes do not match, stride or dilation is 0, the taps are 0, or even with [`Padding::Same`], or blocks are combined with
-    /// dilation or padding.
+    /// If the shapes do not match, stride or dilation is 0, the taps are 0, or even with
+    /// [`Padding::Same`], or blocks are combined with dilation or padding.
     pub fn new(
         weight: &Tensor,
         factors: &[f32],
@@ -166,7 +174,8 @@ impl FrameConv {
         layer
     }
 
-    /// A dense layer on frames: `weight` is `[outputs, inputs]`, scaled by one factor per output, `bias` `[outputs]`, which is not scaled.
+    /// A dense layer on frames: `weight` is `[outputs, inputs]`, scaled by one factor per output,
+    /// `bias` `[outputs]`, which is not scaled.
     ///
     /// # Panics
     ///
@@ -189,7 +198,8 @@ impl FrameConv {
         Self { activation, ..self }
     }
 
-    /// The same layer with a batch norm and ReLU before it. Their result is never stored as a whole, only a few frames or quantised values.
+    /// The same layer with a batch norm and ReLU before it. Their result is never stored as a
+    /// whole, only a few frames or quantised values.
     ///
     /// # Panics
     ///
@@ -213,11 +223,13 @@ impl FrameConv {
         self
     }
 
-    /// Takes `{prefix}.weight` of the given shape `[outputs, inputs, taps]` and, if `biased`, `{prefix}.bias`; otherwise the bias is 0.
+    /// Takes `{prefix}.weight` of the given shape `[outputs, inputs, taps]` and, if `biased`,
+    /// `{prefix}.bias`; otherwise the bias is 0.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a
+    /// non-finite value.
     ///
     /// # Panics
     ///
@@ -261,8 +273,8 @@ impl FrameConv {
         Ok(Self::linear(weight, &vec![1.0; outputs], bias, precision).with_tensors([name]))
     }
 
-    /// Takes `{prefix}.weight` of the given shape `[outputs, inputs, taps]` of a convolution without bias, folds `norm` into it and corrects the
-    /// bias for inputs of these moments.
+    /// Takes `{prefix}.weight` of the given shape `[outputs, inputs, taps]` of a convolution
+    /// without bias, folds `norm` into it and corrects the bias for inputs of these moments.
     ///
     /// # Errors
     ///
@@ -325,7 +337,8 @@ impl FrameConv {
         (self.taps - 1).saturating_mul(self.geometry.dilation)
     }
 
-    /// Number of output frames: `(frames + 2 · padding − reach − 1) / stride + 1`, or 0 if the taps do not fit.
+    /// Number of output frames: `(frames + 2 · padding − reach − 1) / stride + 1`, or 0 if the taps
+    /// do not fit.
     pub fn frames_out(&self, frames: usize) -> usize {
         let places = (frames + 2 * self.padding()).checked_sub(self.reach().saturating_add(1));
         places.map_or(0, |places| places / self.geometry.stride + 1)
@@ -352,8 +365,9 @@ impl FrameConv {
         self.product((input, self.inputs), frames, (output, self.outputs()), Epilogue::Add, scratch);
     }
 
-    /// As [`Self::run`] on rows of wider matrices: `frames` rows of input that start `input_stride` values apart, and rows of output that start
-    /// `output_stride` values apart. Values between the rows are neither read nor written.
+    /// As [`Self::run`] on rows of wider matrices: `frames` rows of input that start `input_stride`
+    /// values apart, and rows of output that start `output_stride` values apart. Values between the
+    /// rows are neither read nor written.
     ///
     /// # Panics
     ///
@@ -487,7 +501,8 @@ impl FrameConv {
     }
 }
 
-/// Consecutive outputs that read the same taps, and the frame that the first tap of the first output reads.
+/// Consecutive outputs that read the same taps, and the frame that the first tap of the first
+/// output reads.
 struct Run {
     outputs: Range<usize>,
     taps: Range<usize>,
@@ -507,7 +522,8 @@ mod tests {
         FrameConvOptions { stride, dilation, padding, ..FrameConvOptions::default() }
     }
 
-    /// The sum of the formula, in f64, for one output, from the weights and activations that the product reads.
+    /// The sum of the formula, in f64, for one output, from the weights and activations that the
+    /// product reads.
     fn naive(layer: &FrameConv, weight: &[f64], x: &[f64], (t, o): (usize, usize)) -> f64 {
         let (inputs, taps) = (layer.inputs, layer.taps);
         let mut sum = f64::from(layer.bias[o]);

@@ -8,21 +8,24 @@ use crate::nn::precision::Precision;
 use crate::nn::scratch::Scratch;
 use crate::nn::tensor::Tensor;
 
-/// A strided convolution, PyTorch's `nn.GroupNorm` with one group per channel (Wu and He 2018), and GELU:
+/// A strided convolution, PyTorch's `nn.GroupNorm` with one group per channel (Wu and He 2018), and
+/// GELU:
 ///
 /// ```text
 /// y[t, o] = gelu(w[o] · (c[t, o] − mean_o) / sqrt(var_o + eps) + b[o])        c = conv(x); mean and var over all frames t
 /// ```
 ///
-/// The statistics of the norm need the whole signal, and the output of the convolution is large: 512 values for every 5 samples. But each
-/// `c[t, o]` is linear in the window `u_t` of samples that it reads, so its statistics follow from those of the windows:
+/// The statistics of the norm need the whole signal, and the output of the convolution is large:
+/// 512 values for every 5 samples. But each `c[t, o]` is linear in the window `u_t` of samples that
+/// it reads, so its statistics follow from those of the windows:
 ///
 /// ```text
 /// mean_o = W_o · m + bias_o        var_o = W_oᵀ · C · W_o        m = mean of u_t, C = mean of (u_t − m)(u_t − m)ᵀ
 /// ```
 ///
-/// ([`Self::plan`]). Then the output is computed part by part ([`Self::run`]). Windows must be short, because C has the square of their length.
-/// The convolution is always in [`Precision::F32`], so that the statistics are those of its products.
+/// ([`Self::plan`]). Then the output is computed part by part ([`Self::run`]). Windows must be
+/// short, because C has the square of their length. The convolution is always in
+/// [`Precision::F32`], so that the statistics are those of its products.
 #[derive(Clone, Debug)]
 pub struct GroupNormConv {
     conv: FrameConv,
@@ -35,7 +38,8 @@ pub struct GroupNormConv {
 }
 
 impl GroupNormConv {
-    /// `conv_weight` is `[outputs, inputs, taps]`; the convolution's bias and the norm's weight and bias are `[outputs]`.
+    /// `conv_weight` is `[outputs, inputs, taps]`; the convolution's bias and the norm's weight and
+    /// bias are `[outputs]`.
     ///
     /// # Panics
     ///
@@ -63,11 +67,13 @@ impl GroupNormConv {
         Self { conv, rows, conv_bias, weight, bias, eps }
     }
 
-    /// Takes `{conv}.weight` of the given shape `[outputs, inputs, taps]`, `{conv}.bias` if `biased`, `{norm}.weight` and `{norm}.bias`.
+    /// Takes `{conv}.weight` of the given shape `[outputs, inputs, taps]`, `{conv}.bias` if
+    /// `biased`, `{norm}.weight` and `{norm}.bias`.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a
+    /// non-finite value.
     pub fn load(
         loader: &mut Loader<'_>,
         [conv, norm]: [&str; 2],
@@ -87,8 +93,9 @@ impl GroupNormConv {
         &self.conv
     }
 
-    /// Computes the scale and shift of each channel that the norm applies to the output of the convolution, for a signal `[frames, inputs]`.
-    /// Without any output frame there is no mean, and both are left unchanged.
+    /// Computes the scale and shift of each channel that the norm applies to the output of the
+    /// convolution, for a signal `[frames, inputs]`. Without any output frame there is no mean, and
+    /// both are left unchanged.
     ///
     /// # Panics
     ///
@@ -111,7 +118,8 @@ impl GroupNormConv {
         }
     }
 
-    /// A part of the signal, `[frames, inputs]` → `[frames_out, outputs]`, with the scale and shift of [`Self::plan`].
+    /// A part of the signal, `[frames, inputs]` → `[frames_out, outputs]`, with the scale and shift
+    /// of [`Self::plan`].
     ///
     /// # Panics
     ///
@@ -122,7 +130,8 @@ impl GroupNormConv {
     }
 }
 
-/// Mean and covariance of windows of `width` values, in two passes so that a large mean does not reduce the precision.
+/// Mean and covariance of windows of `width` values, in two passes so that a large mean does not
+/// reduce the precision.
 fn moments<'a, W: Iterator<Item = &'a [f32]>>(windows: impl Fn() -> W, width: usize) -> (Vec<f64>, Vec<f64>) {
     let (mut mean, mut covariance) = (vec![0.0; width], vec![0.0; width * width]);
     let mut count = 0.0_f64;

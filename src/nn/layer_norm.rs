@@ -29,7 +29,8 @@ impl LayerNorm {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a
+    /// non-finite value.
     pub fn load(loader: &mut Loader<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
         let mut take = |part: &str| loader.take(&format!("{prefix}.{part}"), &[channels]);
         let (weight, bias) = (take("weight")?, take("bias")?);

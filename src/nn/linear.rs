@@ -10,9 +10,10 @@ use crate::nn::tensor::Tensor;
 
 /// PyTorch's `nn.Linear`: weight `[outputs, inputs]`, bias `[outputs]`.
 ///
-/// For one or a few vectors: each row of the weight is read once and multiplied with every input vector, and an output does not depend on
-/// the number of vectors. Reading the weight takes most of the time, so a weight stored in f16 is kept in f16. For many frames the matrix
-/// product of a [`FrameConv`](crate::nn::FrameConv) is faster.
+/// For one or a few vectors: each row of the weight is read once and multiplied with every input
+/// vector, and an output does not depend on the number of vectors. Reading the weight takes most of
+/// the time, so a weight stored in f16 is kept in f16. For many frames the matrix product of a
+/// [`FrameConv`](crate::nn::FrameConv) is faster.
 #[derive(Clone, Debug)]
 pub struct Linear {
     inputs: usize,
@@ -41,7 +42,8 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a
+    /// non-finite value.
     pub fn load(loader: &mut Loader<'_>, prefix: &str, inputs: usize, outputs: usize) -> Result<Self> {
         let name = format!("{prefix}.weight");
         let weight = match loader.take_f16(&name, &[outputs, inputs])? {
@@ -52,7 +54,8 @@ impl Linear {
         Ok(Self { inputs, weight, bias })
     }
 
-    /// Folds a batch norm after this layer into it: `s · (W · x + b) + t = s · W · x + (s · b + t)`.
+    /// Folds a batch norm after this layer into it:
+    /// `s · (W · x + b) + t = s · W · x + (s · b + t)`.
     ///
     /// # Panics
     ///
@@ -157,7 +160,8 @@ mod tests {
         }
     }
 
-    /// A layer in f16 is bit-identical to one with the same weights in f32; with a folded norm, nearly.
+    /// A layer in f16 is bit-identical to one with the same weights in f32; with a folded norm,
+    /// nearly.
     #[test]
     fn f16_weights_equal_the_same_weights_in_f32() {
         let (inputs, outputs) = (70, 9);

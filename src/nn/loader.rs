@@ -7,7 +7,8 @@ use crate::nn::precision::Precision;
 use crate::nn::tensor::Tensor;
 use crate::nn::weights::Weights;
 
-/// Passed to the `load` function of each layer, which takes its tensors and is packed for the requested precision.
+/// Passed to the `load` function of each layer, which takes its tensors and is packed for the
+/// requested precision.
 #[derive(Debug)]
 pub struct Loader<'a> {
     weights: Weights<'a>,

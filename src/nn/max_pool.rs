@@ -22,7 +22,8 @@ impl MaxPool1d {
         Self { kernel, stride }
     }
 
-    /// Output length for an input of `length`: `(length − kernel) / stride + 1`, or 0 if no window fits.
+    /// Output length for an input of `length`: `(length − kernel) / stride + 1`, or 0 if no window
+    /// fits.
     pub fn length_out(&self, length: usize) -> usize {
         length.checked_sub(self.kernel).map_or(0, |spare| spare / self.stride + 1)
     }

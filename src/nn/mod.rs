@@ -1,13 +1,16 @@
 //! Layer `nn`: layers of neural networks, independent of any model.
 //!
-//! Each layer is built once (`load` or `new` reads, checks and packs its weights) and run many times (`run` takes input and output slices and, if
-//! needed, [`Scratch`], and allocates nothing). There are two row-major layouts: `[frames, channels]` for many frames ([`frame_conv`],
-//! [`attention`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`], [`max_pool`]). A [`feature_map`] of frames, bands and
-//! channels ([`conv2d`]) is the first with margins between frames.
+//! Each layer is built once (`load` or `new` reads, checks and packs its weights) and run many
+//! times (`run` takes input and output slices and, if needed, [`Scratch`], and allocates nothing).
+//! There are two row-major layouts: `[frames, channels]` for many frames ([`frame_conv`],
+//! [`attention`], [`norm`], [`statistics`]), and PyTorch's `[channels, length]` ([`conv1d`],
+//! [`max_pool`]). A [`feature_map`] of frames, bands and channels ([`conv2d`]) is the first with
+//! margins between frames.
 //!
 //! Layers worth several threads ([`attention`], [`position_conv`]) work on rows in [`blocks`].
 //!
-//! Slices of a wrong length are programming errors and panic. Data from files is checked where it is read ([`weights`], [`loader`]) and gives errors.
+//! Slices of a wrong length are programming errors and panic. Data from files is checked where it
+//! is read ([`weights`], [`loader`]) and gives errors.
 
 pub mod activation;
 pub mod attention;

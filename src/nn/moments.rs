@@ -2,10 +2,11 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-/// Mean and variance of each channel over the training data. The outputs of a batch norm have its bias as mean and the square of its weight as
-/// variance there, so no recordings are needed.
+/// Mean and variance of each channel over the training data. The outputs of a batch norm have its
+/// bias as mean and the square of its weight as variance there, so no recordings are needed.
 ///
-/// For bias correction ([`crate::nn::bias_correction`]; Nagel et al. 2019, section 4.2 and appendix C).
+/// For bias correction ([`crate::nn::bias_correction`]; Nagel et al. 2019, section 4.2 and appendix
+/// C).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {
     mean: Vec<f64>,
@@ -73,7 +74,8 @@ fn normal_density(z: f64) -> f64 {
     (-0.5 * z * z).exp() / (2.0 * PI).sqrt()
 }
 
-/// `Φ`, the standard normal distribution function, by Abramowitz and Stegun's 7.1.26, with an error of at most 1e-7.
+/// `Φ`, the standard normal distribution function, by Abramowitz and Stegun's 7.1.26, with an error
+/// of at most 1e-7.
 fn normal_below(z: f64) -> f64 {
     let x = z.abs() * FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * x);

@@ -34,8 +34,8 @@ impl Norm {
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value, or a variance that is
-    /// negative or so small that the scale overflows.
+    /// [`Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite
+    /// value, or a variance that is negative or so small that the scale overflows.
     pub fn load(loader: &mut Loader<'_>, prefix: &str, channels: usize, eps: f64) -> Result<Self> {
         let mut take = |part: &str| loader.take(&format!("{prefix}.{part}"), &[channels]);
         let (weight, bias) = (take("weight")?, take("bias")?);
@@ -43,7 +43,8 @@ impl Norm {
         Self::fold(prefix, [&weight, &bias, &mean, &variance], eps)
     }
 
-    /// As [`Self::load`] for a norm without weight and bias (PyTorch's `affine=False`): `{prefix}.running_mean` and `.running_var` alone.
+    /// As [`Self::load`] for a norm without weight and bias (PyTorch's `affine=False`):
+    /// `{prefix}.running_mean` and `.running_var` alone.
     ///
     /// # Errors
     ///
@@ -96,7 +97,8 @@ impl Norm {
         &self.moments
     }
 
-    /// The norm and a ReLU on `frames` rows of `input` that start `stride` values apart, to `output` `[frames, channels]`.
+    /// The norm and a ReLU on `frames` rows of `input` that start `stride` values apart, to
+    /// `output` `[frames, channels]`.
     ///
     /// # Panics
     ///

@@ -21,7 +21,8 @@ pub(super) struct Activations<'a> {
     pub(super) quantised: &'a QuantisedRows,
 }
 
-/// Where a product reads its activations. Distances are between two output rows and between two taps.
+/// Where a product reads its activations. Distances are between two output rows and between two
+/// taps.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     /// Index of the first value.
@@ -41,11 +42,12 @@ impl Default for PackedWeights {
 }
 
 impl PackedWeights {
-    /// Packs weights in the layout of PyTorch's convolutions, `[outputs, inputs, taps]`, scaled by one factor per output. More inputs than
-    /// [`MAX_INPUTS`] are packed in f32 whatever the precision.
+    /// Packs weights in the layout of PyTorch's convolutions, `[outputs, inputs, taps]`, scaled by
+    /// one factor per output. More inputs than [`MAX_INPUTS`] are packed in f32 whatever the
+    /// precision.
     ///
-    /// In int8 the inputs of a tap may be split into blocks of `block` inputs, each of which is a tap of its own and reads activations with a
-    /// scale of their own.
+    /// In int8 the inputs of a tap may be split into blocks of `block` inputs, each of which is a
+    /// tap of its own and reads activations with a scale of their own.
     ///
     /// # Panics
     ///
@@ -65,7 +67,8 @@ impl PackedWeights {
         Self::Int8(Int8Weights::new(&values, factors, [blocks * taps, block, outputs]))
     }
 
-    /// Repacks a matrix of one tap in the memory of this one: row o of `values`, `stride` apart, has the weights of output o.
+    /// Repacks a matrix of one tap in the memory of this one: row o of `values`, `stride` apart,
+    /// has the weights of output o.
     ///
     /// # Panics
     ///
@@ -101,7 +104,8 @@ impl PackedWeights {
         }
     }
 
-    /// Computes `rows` rows of output over the given taps; the first of these reads the activations at the start of the layout.
+    /// Computes `rows` rows of output over the given taps; the first of these reads the activations
+    /// at the start of the layout.
     ///
     /// # Panics
     ///

@@ -12,15 +12,17 @@ use crate::nn::tensor::Tensor;
 /// Rows per block and thread.
 const ROWS: usize = 256;
 
-/// The convolutional position embedding of wav2vec 2.0 (Baevski et al. 2020, section 2) on `[frames, channels]`:
+/// The convolutional position embedding of wav2vec 2.0 (Baevski et al. 2020, section 2) on
+/// `[frames, channels]`:
 ///
 /// ```text
 /// y[t, o] = gelu(b[o] + Σ_i Σ_j W[o, i, j] · x[t + j − taps / 2, i])        W[·, ·, j] = g[j] · V[·, ·, j] / ‖V[·, ·, j]‖
 /// ```
 ///
-/// with `i` over the inputs of the group of `o` and `x` zero outside its frames. There are as many output as input frames (with an even number
-/// of taps, the last output of PyTorch's padding is dropped, as in wav2vec 2.0). Weight norm (Salimans and Kingma 2016) has one norm per tap and
-/// is folded at load. The columns of each group are copied to a contiguous, zero-padded matrix.
+/// with `i` over the inputs of the group of `o` and `x` zero outside its frames. There are as many
+/// output as input frames (with an even number of taps, the last output of PyTorch's padding is
+/// dropped, as in wav2vec 2.0). Weight norm (Salimans and Kingma 2016) has one norm per tap and is
+/// folded at load. The columns of each group are copied to a contiguous, zero-padded matrix.
 #[derive(Clone, Debug)]
 pub struct PositionConv {
     taps: usize,
@@ -56,11 +58,13 @@ impl PositionConv {
         Self { taps, groups: values.zip(bias.chunks_exact(width)).map(group).collect() }
     }
 
-    /// Takes `{prefix}.weight_g` `[1, 1, taps]`, `{prefix}.weight_v` `[channels, channels / groups, taps]` and `{prefix}.bias`.
+    /// Takes `{prefix}.weight_g` `[1, 1, taps]`, `{prefix}.weight_v`
+    /// `[channels, channels / groups, taps]` and `{prefix}.bias`.
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value, or the tap whose weights are all 0.
+    /// [`Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite
+    /// value, or the tap whose weights are all 0.
     ///
     /// # Panics
     ///
@@ -84,7 +88,8 @@ impl PositionConv {
         self.groups.iter().map(FrameConv::outputs).sum()
     }
 
-    /// Adds the embedding of `input` `[frames, channels]` to `output` of the same shape, with one thread per scratch.
+    /// Adds the embedding of `input` `[frames, channels]` to `output` of the same shape, with one
+    /// thread per scratch.
     ///
     /// # Panics
     ///

@@ -7,7 +7,8 @@ use std::str::FromStr;
 pub enum Precision {
     /// 32-bit floats.
     F32,
-    /// Weights and activations are quantised to 8 bits and summed exactly in 32 bits; see [`crate::kernels::int8`].
+    /// Weights and activations are quantised to 8 bits and summed exactly in 32 bits; see
+    /// [`crate::kernels::int8`].
     Int8,
 }
 
@@ -36,13 +37,15 @@ pub(super) mod tests {
 
     pub(crate) const BOTH: [Precision; 2] = [Precision::F32, Precision::Int8];
 
-    /// The weights that a layer computes with, in rows of `row` values; in int8 quantised by the definition.
+    /// The weights that a layer computes with, in rows of `row` values; in int8 quantised by the
+    /// definition.
     pub(crate) fn weights_read(precision: Precision, weights: &[f32], row: usize) -> Vec<f64> {
         let largest = |row: &[f64]| row.iter().fold(0.0, |most: f64, w| most.max(w.abs()));
         rows_read(precision, weights, row, |row| (0.0, largest(row) / 127.0))
     }
 
-    /// The activations that a layer computes with, in rows of `row` values; in int8 quantised by the definition.
+    /// The activations that a layer computes with, in rows of `row` values; in int8 quantised by
+    /// the definition.
     pub(crate) fn activations_read(precision: Precision, values: &[f32], row: usize) -> Vec<f64> {
         rows_read(precision, values, row, |row| {
             let low = row.iter().fold(0.0, |least: f64, x| least.min(*x));

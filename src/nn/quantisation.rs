@@ -4,8 +4,9 @@
 //! q[o, k] = w[o, k] / scale[o], rounded half to even        scale[o] = max_k |w[o, k]| / 127        q in −127..=127
 //! ```
 //!
-//! A quantised tensor NAME has type I8 and up to two companions: `NAME.largest` `[outputs]` contains `max_k |w[o, k]|`, and `NAME.lost` `[outputs]`
-//! the bias correction of layers that apply one ([`crate::nn::bias_correction`]). ±127 stands for exactly ± the largest value, so that a
+//! A quantised tensor NAME has type I8 and up to two companions: `NAME.largest` `[outputs]`
+//! contains `max_k |w[o, k]|`, and `NAME.lost` `[outputs]` the bias correction of layers that apply
+//! one ([`crate::nn::bias_correction`]). ±127 stands for exactly ± the largest value, so that a
 //! layer that quantises the dequantised weights again gets the same integers.
 
 use crate::kernels::int8::quantise_row;

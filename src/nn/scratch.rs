@@ -2,7 +2,8 @@
 
 use crate::kernels::int8::QuantisedRows;
 
-/// Memory that layers need beside input and output. It grows to the largest layer; no result depends on its previous content.
+/// Memory that layers need beside input and output. It grows to the largest layer; no result
+/// depends on its previous content.
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// Input of a layer in int8.

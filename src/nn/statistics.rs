@@ -11,7 +11,8 @@ pub enum Variance {
     Unbiased,
 }
 
-/// Snyder et al. 2018, section 3: `[frames, channels]` → `[2 × channels]`, all means, then all standard deviations:
+/// Snyder et al. 2018, section 3: `[frames, channels]` → `[2 × channels]`, all means, then all
+/// standard deviations:
 ///
 /// ```text
 /// mean[c] = Σ_t x[t, c] / n        std[c] = sqrt(max(floor, Σ_t (x[t, c] − mean[c])² / n or n − 1))
@@ -28,7 +29,8 @@ pub struct StatisticsPooling {
 const BLOCK: usize = 512;
 
 impl StatisticsPooling {
-    /// `floor`: the minimum of the variance, which keeps the standard deviation of a constant channel above 0.
+    /// `floor`: the minimum of the variance, which keeps the standard deviation of a constant
+    /// channel above 0.
     pub fn new(variance: Variance, floor: f64) -> Self {
         Self { variance, floor }
     }
@@ -56,7 +58,8 @@ impl StatisticsPooling {
     ///
     /// # Panics
     ///
-    /// If there are fewer than [`Self::min_frames`] frames, `input` is too short for them, or `output` is of an odd length.
+    /// If there are fewer than [`Self::min_frames`] frames, `input` is too short for them, or
+    /// `output` is of an odd length.
     pub fn run_rows(&self, input: &[f32], stride: usize, frames: usize, output: &mut [f32]) {
         let channels = output.len() / 2;
         assert!(frames >= self.min_frames() && stride >= channels && output.len() == 2 * channels);

@@ -13,8 +13,9 @@ use super::tile::{GROUP, Tile};
 use crate::kernels::cpu::Int8Variant;
 use crate::kernels::epilogue::{Output, PANEL};
 
-/// A quarter of the panel at a time: two vectors of sums per row, 20 of 32 registers for 10 rows. `sdot` multiplies signed bytes only, so 128
-/// is subtracted from the activations and 128 times the sums of the weights is added:
+/// A quarter of the panel at a time: two vectors of sums per row, 20 of 32 registers for 10 rows.
+/// `sdot` multiplies signed bytes only, so 128 is subtracted from the activations and 128 times the
+/// sums of the weights is added:
 ///
 /// ```text
 /// Σ q · w = Σ (q − 128) · w + 128 · Σ w
@@ -40,7 +41,8 @@ pub(super) unsafe fn neon_dot<const R: usize>(tile: &Tile<'_>, panel: usize, fir
                 };
                 for r in 0..R {
                     let at = r * tile.strides[0] + j * tile.strides[1] + l * GROUP;
-                    // SAFETY: row r < R, tap j < taps and group l < groups are in bounds, as the caller guarantees.
+                    // SAFETY: row r < R, tap j < taps and group l < groups are in bounds, as the
+                    // caller guarantees.
                     let q = unsafe { minus_128(tile.values, at) };
                     acc[r] = [sdot(acc[r][0], w[0], q), sdot(acc[r][1], w[1], q)];
                 }
@@ -58,7 +60,8 @@ pub(super) unsafe fn neon_dot<const R: usize>(tile: &Tile<'_>, panel: usize, fir
     tile.store(&mut sums, panel, first, out);
 }
 
-/// 128 times the sums of the weights of eight outputs. The sums are integers below 2²⁴, so the products fit 32 bits.
+/// 128 times the sums of the weights of eight outputs. The sums are integers below 2²⁴, so the
+/// products fit 32 bits.
 #[target_feature(enable = "neon")]
 #[inline]
 fn shift_compensation(weight_sums: &[f32; PANEL], column: usize) -> [int32x4_t; 2] {
@@ -82,11 +85,13 @@ unsafe fn minus_128(values: &[u8], at: usize) -> int8x16_t {
     vreinterpretq_s8_s32(vdupq_n_s32((four ^ 0x8080_8080) as i32))
 }
 
-/// `sdot`: adds the four products of the bytes of each lane of `a` and `b` to that lane of `acc`. (The intrinsic is unstable.)
+/// `sdot`: adds the four products of the bytes of each lane of `a` and `b` to that lane of `acc`.
+/// (The intrinsic is unstable.)
 #[target_feature(enable = "neon,dotprod")]
 #[inline]
 fn sdot(mut acc: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
-    // SAFETY: the instruction accesses only the three registers, and this function enables its feature.
+    // SAFETY: the instruction accesses only the three registers, and this function enables its
+    // feature.
     unsafe {
         asm!(
             "sdot {acc:v}.4s, {a:v}.16b, {b:v}.16b",

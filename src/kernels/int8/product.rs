@@ -8,7 +8,8 @@ use crate::kernels::cpu::Int8Variant;
 use crate::kernels::epilogue::Output;
 use crate::kernels::packed::tiles;
 
-/// Layout of quantised activations: where the values and scales of each output row and tap are. Rows may overlap.
+/// Layout of quantised activations: where the values and scales of each output row and tap are.
+/// Rows may overlap.
 #[derive(Clone, Copy, Debug)]
 pub struct Int8Rows<'a> {
     /// Values, at least three more than the last row needs.
@@ -24,11 +25,13 @@ pub struct Int8Rows<'a> {
 }
 
 impl Int8Weights {
-    /// Computes `rows` rows of output over the given taps; the first of these reads the values at index 0.
+    /// Computes `rows` rows of output over the given taps; the first of these reads the values at
+    /// index 0.
     ///
     /// # Panics
     ///
-    /// If `x` or `out` is too short, the rows of `out` overlap, or its bias does not have one value per output.
+    /// If `x` or `out` is too short, the rows of `out` overlap, or its bias does not have one value
+    /// per output.
     pub fn run(&self, x: &Int8Rows<'_>, taps: Range<usize>, rows: usize, out: Output<'_>) {
         self.run_by(Int8Variant::best(), x, taps, rows, out);
     }
@@ -88,22 +91,26 @@ impl Tile<'_> {
         assert!(self.weights.len() >= self.taps * self.groups && self.weight_sums.len() >= self.taps);
         match variant {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the guard has just found that this CPU has AVX2; the assertions above are the conditions of the function.
+            // SAFETY: the guard has just found that this CPU has AVX2; the assertions above are the
+            // conditions of the function.
             Int8Variant::Avx2 if variant.is_available() => unsafe {
                 super::x86::avx2::<R>(self, panel, first, out);
             },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the guard has just found that this CPU has AVX2 and AVX-VNNI; the assertions above are the conditions of the function.
+            // SAFETY: the guard has just found that this CPU has AVX2 and AVX-VNNI; the assertions
+            // above are the conditions of the function.
             Int8Variant::AvxVnni if variant.is_available() => unsafe {
                 super::x86::avx_vnni::<R>(self, panel, first, out);
             },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the guard has just found that this CPU has AVX-512 F, BW and VNNI; the assertions above are the conditions of the function.
+            // SAFETY: the guard has just found that this CPU has AVX-512 F, BW and VNNI; the
+            // assertions above are the conditions of the function.
             Int8Variant::Avx512Vnni if variant.is_available() => unsafe {
                 super::x86::avx512_vnni::<R>(self, panel, first, out);
             },
             #[cfg(target_arch = "aarch64")]
-            // SAFETY: the guard has just found that this CPU has `sdot`; the assertions above are the conditions of the function.
+            // SAFETY: the guard has just found that this CPU has `sdot`; the assertions above are
+            // the conditions of the function.
             Int8Variant::NeonDot if variant.is_available() => unsafe {
                 super::aarch64::neon_dot::<R>(self, panel, first, out);
             },
@@ -245,7 +252,8 @@ mod tests {
         }
     }
 
-    /// The largest activations times the largest weights: a variant that saturates at 16 bits would show.
+    /// The largest activations times the largest weights: a variant that saturates at 16 bits would
+    /// show.
     #[test]
     fn nothing_saturates() {
         let inputs = 1000;

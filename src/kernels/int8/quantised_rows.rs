@@ -1,4 +1,5 @@
-//! Quantised activations: rows of u8 values, each row with its own scale and offset (dynamic quantisation).
+//! Quantised activations: rows of u8 values, each row with its own scale and offset (dynamic
+//! quantisation).
 
 use crate::kernels::cpu::Variant;
 use crate::kernels::multiversion::multiversion;
@@ -9,8 +10,9 @@ use crate::kernels::multiversion::multiversion;
 /// x[l] ≈ offset + scale · q[l]     scale = (max − offset) / 255     q = (x − offset) / scale, rounded half to even
 /// ```
 ///
-/// `offset` is the minimum of the row, or 0 if no value is negative, as after a ReLU; then q = 0 stands for exactly 0. A non-finite value
-/// makes the scale of its row NaN, and so every product with the row, so that a broken layer shows.
+/// `offset` is the minimum of the row, or 0 if no value is negative, as after a ReLU; then q = 0
+/// stands for exactly 0. A non-finite value makes the scale of its row NaN, and so every product
+/// with the row, so that a broken layer shows.
 #[derive(Clone, Debug, Default)]
 pub struct QuantisedRows {
     values: Vec<u8>,
@@ -77,7 +79,8 @@ impl QuantisedRows {
         }
     }
 
-    /// Quantises `max(0, scale · x + shift)` of the first `scale.len()` columns of rows: a batch norm and ReLU.
+    /// Quantises `max(0, scale · x + shift)` of the first `scale.len()` columns of rows: a batch
+    /// norm and ReLU.
     ///
     /// # Panics
     ///
@@ -107,7 +110,8 @@ impl QuantisedRows {
         }
     }
 
-    /// Resizes to rows of `length` non-negative values, to be filled by [`Self::quantise_non_negative_row`], and `zeros` zeros after the last row.
+    /// Resizes to rows of `length` non-negative values, to be filled by
+    /// [`Self::quantise_non_negative_row`], and `zeros` zeros after the last row.
     pub fn resize_non_negative(&mut self, rows: usize, length: usize, zeros: usize) {
         self.values.resize(rows * length + zeros + SPARE, 0);
         self.values[rows * length..].fill(0);
@@ -153,7 +157,8 @@ multiversion! {
 }
 
 multiversion! {
-    /// Quantises `max(0, scale · x + shift)`; returns the scale of the row. `values` is scratch of the length of the row.
+    /// Quantises `max(0, scale · x + shift)`; returns the scale of the row. `values` is scratch of
+    /// the length of the row.
     fn quantise_norm_relu(row: &[f32], norm: [&[f32]; 2], values: &mut [f32], quantised: &mut [u8]) -> f32 {
         let mut most = 0;
         for (((y, x), s), t) in values.iter_mut().zip(row).zip(norm[0]).zip(norm[1]) {
@@ -167,7 +172,8 @@ multiversion! {
     }
 }
 
-/// Scale for a value range of `width`, and its inverse. (NaN, 0) for a non-finite width, (0, 0) for width 0.
+/// Scale for a value range of `width`, and its inverse. (NaN, 0) for a non-finite width, (0, 0) for
+/// width 0.
 #[inline(always)]
 #[allow(clippy::inline_always)] // compiled into each variant of its callers
 fn scale_and_inverse(width: f32) -> (f32, f32) {
@@ -180,8 +186,8 @@ fn scale_and_inverse(width: f32) -> (f32, f32) {
     if inverse.is_finite() { (scale, inverse) } else { (0.0, 0.0) }
 }
 
-/// The maximum of non-negative values by their bit patterns, with NaN above every number; 0 for no values. (The maximum of integers does
-/// not depend on the order, so the compiler vectorises it.)
+/// The maximum of non-negative values by their bit patterns, with NaN above every number; 0 for no
+/// values. (The maximum of integers does not depend on the order, so the compiler vectorises it.)
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn largest(row: &[f32]) -> f32 {
@@ -200,7 +206,8 @@ fn range(row: &[f32]) -> (f32, f32) {
     (f32::from_bits(ordered(low) as u32), f32::from_bits(ordered(high) as u32))
 }
 
-/// Maps the bits of a float to an integer with the same order, and back. NaN is beyond both infinities.
+/// Maps the bits of a float to an integer with the same order, and back. NaN is beyond both
+/// infinities.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn ordered(bits: i32) -> i32 {
@@ -225,8 +232,8 @@ fn shift_and_round(values: &[f32], offset: f32, inverse: f32, quantised: &mut [u
     }
 }
 
-/// Rounds half to even and clamps to 0 … 255; 0 for NaN. Adding 2²³ leaves no bits for a fraction, so the addition rounds and the last byte of
-/// the sum is the integer: no conversion is needed.
+/// Rounds half to even and clamps to 0 … 255; 0 for NaN. Adding 2²³ leaves no bits for a fraction,
+/// so the addition rounds and the last byte of the sum is the integer: no conversion is needed.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn round_to_u8(x: f32) -> u8 {

@@ -70,7 +70,8 @@ impl Tile<'_> {
         }
     }
 
-    /// Multiplies the sums by the scales of the weights, adds the bias, applies the epilogue and stores the tile.
+    /// Multiplies the sums by the scales of the weights, adds the bias, applies the epilogue and
+    /// stores the tile.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn store(&self, sums: &mut [[f32; PANEL]], panel: usize, first: usize, out: &mut Output<'_>) {

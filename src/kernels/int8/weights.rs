@@ -10,7 +10,8 @@ pub const MAX_INPUTS: usize = 1 << 16;
 
 /// Weights `[taps, inputs, outputs]` with one scale per output.
 ///
-/// Packed as panels of 32 outputs; in a panel tap after tap; in a tap groups of four inputs, those of an output adjacent; zeros after the last.
+/// Packed as panels of 32 outputs; in a panel tap after tap; in a tap groups of four inputs, those
+/// of an output adjacent; zeros after the last.
 #[derive(Clone, Debug, Default)]
 pub struct Int8Weights {
     taps: usize,
@@ -24,19 +25,21 @@ pub struct Int8Weights {
 }
 
 impl Int8Weights {
-    /// Quantises and packs `factors[o] · values[o, j, l]`, with `values` `[outputs, taps, inputs]` (see [`quantise_row`]).
+    /// Quantises and packs `factors[o] · values[o, j, l]`, with `values` `[outputs, taps, inputs]`
+    /// (see [`quantise_row`]).
     ///
     /// # Panics
     ///
-    /// If there are not `taps · inputs · outputs` values and `outputs` factors, or more than [`MAX_INPUTS`] inputs.
+    /// If there are not `taps · inputs · outputs` values and `outputs` factors, or more than
+    /// [`MAX_INPUTS`] inputs.
     pub fn new(values: &[f32], factors: &[f32], shape: [usize; 3]) -> Self {
         let mut weights = Self::default();
         weights.refill(values, factors, shape);
         weights
     }
 
-    /// As [`Self::new`], in the memory of this matrix. For an operand that changes but is multiplied with many rows, such as the keys of an
-    /// attention head.
+    /// As [`Self::new`], in the memory of this matrix. For an operand that changes but is
+    /// multiplied with many rows, such as the keys of an attention head.
     ///
     /// # Panics
     ///
@@ -122,8 +125,8 @@ impl Int8Weights {
     }
 }
 
-/// Quantises one row of weights symmetrically: `q = x / scale` rounded half to even, `scale = max |x| / 127`. Returns `max |x|`, which is NaN
-/// or infinite if a weight is.
+/// Quantises one row of weights symmetrically: `q = x / scale` rounded half to even,
+/// `scale = max |x| / 127`. Returns `max |x|`, which is NaN or infinite if a weight is.
 ///
 /// # Panics
 ///
@@ -133,8 +136,8 @@ pub fn quantise_row(row: &[f32], quantised: &mut [i8]) -> f32 {
     quantise(Variant::best(), row, quantised)
 }
 
-/// Expected error of each output caused by the rounding of its weights, for inputs of the given means:
-/// `Σ_k (w[o, k] − scale · q[o, k]) · means[k]`, for rows of `means.len()` weights.
+/// Expected error of each output caused by the rounding of its weights, for inputs of the given
+/// means: `Σ_k (w[o, k] − scale · q[o, k]) · means[k]`, for rows of `means.len()` weights.
 ///
 /// # Panics
 ///
@@ -147,7 +150,8 @@ pub fn rounding_error(values: &[f32], means: &[f32]) -> Vec<f32> {
 
 /// Largest magnitude of a quantised weight.
 const MAX_VALUE: f32 = 127.0;
-/// 1.5 · 2²³: adding it to a small number rounds the number to an integer, which the last bits of the sum hold.
+/// 1.5 · 2²³: adding it to a small number rounds the number to an integer, which the last bits of
+/// the sum hold.
 const ROUND: f32 = 12_582_912.0;
 
 /// `max |x|` of a row, its scale, and the inverse of the scale (0 if the scale is 0).
@@ -166,7 +170,8 @@ fn cleared<T: Clone>(values: &mut Vec<T>, length: usize, empty: T) {
 }
 
 multiversion! {
-    /// [`rounding_error`] of one row, in 16 partial sums, so that the order of additions is the same in all variants.
+    /// [`rounding_error`] of one row, in 16 partial sums, so that the order of additions is the
+    /// same in all variants.
     fn row_error(row: &[f32], means: &[f32]) -> f32 {
         let [_, scale, inverse] = largest_scale_inverse(row);
         let error = |x: f32| x - ((x * inverse + ROUND) - ROUND) * scale;

@@ -44,10 +44,12 @@ pub(super) unsafe fn avx512_vnni<const R: usize>(tile: &Tile<'_>, panel: usize, 
         let weights = &tile.weights[j * tile.groups..][..tile.groups];
         let tap = j * tile.strides[1];
         for (l, w) in weights.iter().enumerate() {
-            // SAFETY: w has 128 values; these are the first and the last 64. The loads need no alignment.
+            // SAFETY: w has 128 values; these are the first and the last 64. The loads need no
+            // alignment.
             let w = unsafe { [_mm512_loadu_si512(w.as_ptr().cast()), _mm512_loadu_si512(w.as_ptr().add(64).cast())] };
             for r in 0..R {
-                // SAFETY: row r < R, tap j < taps and group l < groups are in bounds, as the caller guarantees.
+                // SAFETY: row r < R, tap j < taps and group l < groups are in bounds, as the caller
+                // guarantees.
                 let q = _mm512_set1_epi32(unsafe { four(tile.values, r * tile.strides[0] + tap + l * GROUP) });
                 whole[r] = [_mm512_dpbusd_epi32(whole[r][0], q, w[0]), _mm512_dpbusd_epi32(whole[r][1], q, w[1])];
             }
@@ -94,7 +96,8 @@ pub(super) unsafe fn avx_vnni<const R: usize>(tile: &Tile<'_>, panel: usize, fir
                 let w = load_quarter(w, quarter);
                 for r in 0..R {
                     let at = r * tile.strides[0] + j * tile.strides[1] + l * GROUP;
-                    // SAFETY: row r < R, tap j < taps and group l < groups are in bounds, as the caller guarantees.
+                    // SAFETY: row r < R, tap j < taps and group l < groups are in bounds, as the
+                    // caller guarantees.
                     acc[r] = _mm256_dpbusd_avx_epi32(acc[r], _mm256_set1_epi32(unsafe { four(tile.values, at) }), w);
                 }
             }
@@ -105,8 +108,9 @@ pub(super) unsafe fn avx_vnni<const R: usize>(tile: &Tile<'_>, panel: usize, fir
     tile.store(&mut sums, panel, first, out);
 }
 
-/// AVX2: as [`avx_vnni`], with activations and weights widened to 16 bits, even and odd bytes separately. A sum of two products then fits 32
-/// bits; the instruction for bytes would saturate at 16.
+/// AVX2: as [`avx_vnni`], with activations and weights widened to 16 bits, even and odd bytes
+/// separately. A sum of two products then fits 32 bits; the instruction for bytes would saturate at
+/// 16.
 ///
 /// # Safety
 ///
@@ -126,7 +130,8 @@ pub(super) unsafe fn avx2<const R: usize>(tile: &Tile<'_>, panel: usize, first: 
                 let w = [_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)), _mm256_srai_epi16::<8>(w)];
                 for r in 0..R {
                     let at = r * tile.strides[0] + j * tile.strides[1] + l * GROUP;
-                    // SAFETY: row r < R, tap j < taps and group l < groups are in bounds, as the caller guarantees.
+                    // SAFETY: row r < R, tap j < taps and group l < groups are in bounds, as the
+                    // caller guarantees.
                     let q = _mm256_set1_epi32(unsafe { four(tile.values, at) });
                     let q = [_mm256_and_si256(q, even), _mm256_srli_epi16::<8>(q)];
                     let both = _mm256_add_epi32(_mm256_madd_epi16(q[0], w[0]), _mm256_madd_epi16(q[1], w[1]));

@@ -21,7 +21,8 @@ struct Row {
 }
 
 impl BandedMatrix {
-    /// Builds a matrix with `inputs` columns from the first non-zero column and the weights of each row.
+    /// Builds a matrix with `inputs` columns from the first non-zero column and the weights of each
+    /// row.
     ///
     /// # Panics
     ///

@@ -4,15 +4,16 @@
 //! X[k] = Σ_i x[i] · exp(−2πj · k · i / n)        k = 0 .. n / 2
 //! ```
 //!
-//! Pairs of adjacent samples are taken as n / 2 complex values z. The transform X follows from their transform Z:
+//! Pairs of adjacent samples are taken as n / 2 complex values z. The transform X follows from
+//! their transform Z:
 //!
 //! ```text
 //! X[k] = E + exp(−2πj k / n) · O,   X[n/2 − k] = conj(E − exp(−2πj k / n) · O)
 //! E = (Z[k] + conj Z[n/2 − k]) / 2,   O = (Z[k] − conj Z[n/2 − k]) / 2j
 //! ```
 //!
-//! Z is computed by Stockham's autosort algorithm, decimated in frequency, with radices 4, 2, 3 and 5. With s the product of the radices so
-//! far and r the next one, of n/2 = s · r · m values
+//! Z is computed by Stockham's autosort algorithm, decimated in frequency, with radices 4, 2, 3 and
+//! 5. With s the product of the radices so far and r the next one, of n/2 = s · r · m values
 //!
 //! ```text
 //! y[q + s (r p + u)] = exp(−2πj p u / (r m)) · Σ_t exp(−2πj t u / r) · z[q + s (p + m t)]        q < s, p < m, u < r
@@ -37,7 +38,8 @@ pub struct RealFft {
     turns: Vec<[f32; 2]>,
 }
 
-/// One stage: its radix r, and for each p the twiddle factors exp(−2πj p u / (r m)), u = 1 .. r − 1.
+/// One stage: its radix r, and for each p the twiddle factors exp(−2πj p u / (r m)), u = 1 .. r −
+/// 1.
 #[derive(Clone, Debug)]
 struct Stage {
     factor: usize,
@@ -45,7 +47,8 @@ struct Stage {
 }
 
 impl RealFft {
-    /// Plans the transform of `length` samples; `None` if the length is odd, 0, or has prime factors other than 2, 3 and 5.
+    /// Plans the transform of `length` samples; `None` if the length is odd, 0, or has prime
+    /// factors other than 2, 3 and 5.
     pub fn new(length: usize) -> Option<Self> {
         if !Self::plans(length) {
             return None;
@@ -83,7 +86,8 @@ impl RealFft {
         self.length / 2 + 1
     }
 
-    /// Power spectrum `|X[k]|²` of `signals` `[n]`, to `powers` `[bins]`. Overwrites `signals` and `scratch` `[n]`.
+    /// Power spectrum `|X[k]|²` of `signals` `[n]`, to `powers` `[bins]`. Overwrites `signals` and
+    /// `scratch` `[n]`.
     ///
     /// # Panics
     ///
@@ -93,7 +97,8 @@ impl RealFft {
         transform(Variant::best(), self, signals, scratch, powers, Part::Power);
     }
 
-    /// Real parts of `X[k]` of `signals` `[n]`, to `parts` `[bins]`. Overwrites `signals` and `scratch` `[n]`.
+    /// Real parts of `X[k]` of `signals` `[n]`, to `parts` `[bins]`. Overwrites `signals` and
+    /// `scratch` `[n]`.
     ///
     /// # Panics
     ///
@@ -166,7 +171,8 @@ fn pass<V: Vector, const R: usize>(
     for (p, to) in to.chunks_exact_mut(R * stride).enumerate() {
         let twiddles = &twiddles[p * (R - 1)..(p + 1) * (R - 1)];
         for q in 0..stride {
-            // loops instead of `map`, whose closure is not always compiled with the target features of this copy
+            // loops instead of `map`, whose closure is not always compiled with the target features
+            // of this copy
             let mut values = [[V::splat(0.0); 2]; R];
             for t in 0..R {
                 values[t] = load(&from[t * apart + p * stride + q]);

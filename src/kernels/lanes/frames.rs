@@ -1,4 +1,5 @@
-//! Frame processing before the Fourier transform: windowing, scaling, mean removal, pre-emphasis, energy.
+//! Frame processing before the Fourier transform: windowing, scaling, mean removal, pre-emphasis,
+//! energy.
 
 use super::Lanes;
 use super::multiversion_lanes::multiversion_lanes;
@@ -68,7 +69,8 @@ multiversion_lanes! {
     }
 }
 
-/// Sum of the values, or of their squares, in four partial sums: a smaller rounding error and no dependency between additions.
+/// Sum of the values, or of their squares, in four partial sums: a smaller rounding error and no
+/// dependency between additions.
 #[inline(always)]
 #[allow(clippy::inline_always)] // compiled into each copy
 fn sum<V: Vector, const SQUARES: bool>(frames: &[Lanes]) -> V {

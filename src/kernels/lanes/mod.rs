@@ -1,8 +1,9 @@
 //! SIMD across signals: sixteen frames are processed at once, one per lane.
 //!
-//! The Fourier transform, mel bands and cepstrum of a frame combine values of that frame, which vectors of adjacent values suit badly. With
-//! one frame per lane there are no sums across a vector and no remainders, and lanes are independent: the result of a frame does not depend on the
-//! other frames.
+//! The Fourier transform, mel bands and cepstrum of a frame combine values of that frame, which
+//! vectors of adjacent values suit badly. With one frame per lane there are no sums across a vector
+//! and no remainders, and lanes are independent: the result of a frame does not depend on the other
+//! frames.
 //!
 //! | file | concept |
 //! |---|---|
@@ -36,9 +37,11 @@ impl Lanes {
         Self([value; LANES])
     }
 
-    /// All values as a flat slice: the 16 lanes of the first element, then of the second, and so on.
+    /// All values as a flat slice: the 16 lanes of the first element, then of the second, and so
+    /// on.
     pub fn flat(values: &mut [Self]) -> &mut [f32] {
-        // SAFETY: `Lanes` is 16 f32 without padding (64 bytes, by `repr(C)`), so the memory of `values` is `16 · values.len()` f32 with the same lifetime.
+        // SAFETY: `Lanes` is 16 f32 without padding (64 bytes, by `repr(C)`), so the memory of
+        // `values` is `16 · values.len()` f32 with the same lifetime.
         unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len() * LANES) }
     }
 }

@@ -1,8 +1,10 @@
-//! Function multiversioning over lanes: as [`multiversion`](crate::kernels::multiversion), with a body that is generic over the vector type.
+//! Function multiversioning over lanes: as [`multiversion`](crate::kernels::multiversion), with a
+//! body that is generic over the vector type.
 
-/// Defines a function and its copies for AVX2 and AVX-512, whose body uses the [`Vector`](super::vector::Vector) type of its copy under the name
-/// in angle brackets. Unlike [`multiversion`](crate::kernels::multiversion)'s, the copies fuse a multiplication and an addition where the CPU can,
-/// so their results differ in rounding.
+/// Defines a function and its copies for AVX2 and AVX-512, whose body uses the
+/// [`Vector`](super::vector::Vector) type of its copy under the name in angle brackets. Unlike
+/// [`multiversion`](crate::kernels::multiversion)'s, the copies fuse a multiplication and an
+/// addition where the CPU can, so their results differ in rounding.
 macro_rules! multiversion_lanes {
     (
         $(#[$doc:meta])* $access:vis fn $name:ident<$vector:ident>($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)?

@@ -4,8 +4,8 @@ use super::{LANES, Lanes};
 use crate::kernels::cpu::Variant;
 use crate::kernels::multiversion::multiversion;
 
-/// Index of the highest local maximum among `first..=last`, with a penalty of `cost` per index after `first`; the last one of equals. 0 if there
-/// is none.
+/// Index of the highest local maximum among `first..=last`, with a penalty of `cost` per index
+/// after `first`; the last one of equals. 0 if there is none.
 ///
 /// # Panics
 ///

@@ -1,4 +1,5 @@
-//! Vector of 16 f32: one type per instruction set, used only in the copies that `multiversion_lanes` compiles.
+//! Vector of 16 f32: one type per instruction set, used only in the copies that
+//! `multiversion_lanes` compiles.
 #![allow(clippy::inline_always)] // each method is one or two instructions, compiled with the target features of its caller
 
 use super::{LANES, Lanes};
@@ -112,8 +113,8 @@ mod x86 {
         #[inline(always)]
         fn load(from: &Lanes) -> Self {
             let from = from.0.as_ptr();
-            // SAFETY: `Lanes` is 16 values aligned to 64 bytes; these are the first and the last 8. The calling copy runs only if
-            // the CPU has AVX2.
+            // SAFETY: `Lanes` is 16 values aligned to 64 bytes; these are the first and the last 8.
+            // The calling copy runs only if the CPU has AVX2.
             unsafe { Self(_mm256_load_ps(from), _mm256_load_ps(from.add(8))) }
         }
 
@@ -165,7 +166,8 @@ mod x86 {
 
         #[inline(always)]
         fn load(from: &Lanes) -> Self {
-            // SAFETY: `Lanes` is 16 values aligned to 64 bytes; the calling copy runs only if the CPU has AVX-512F.
+            // SAFETY: `Lanes` is 16 values aligned to 64 bytes; the calling copy runs only if the
+            // CPU has AVX-512F.
             Self(unsafe { _mm512_load_ps(from.0.as_ptr()) })
         }
 
@@ -205,7 +207,8 @@ mod x86 {
             Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, other.0) })
         }
 
-        /// Interleaves pairs of rows, then groups of four, within 128-bit quarters; then exchanges the quarters.
+        /// Interleaves pairs of rows, then groups of four, within 128-bit quarters; then exchanges
+        /// the quarters.
         #[inline(always)]
         fn transpose(rows: [&[f32; LANES]; LANES]) -> [Lanes; LANES] {
             // SAFETY: as for `splat`; each row has 16 values, and the loads need no alignment.

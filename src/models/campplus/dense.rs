@@ -7,7 +7,8 @@ use crate::models::campplus::recipe::BlockRecipe;
 use crate::models::tap::{LayerTap, resize_scratch};
 use crate::nn::{self, Activation, FrameConv, FrameConvOptions, Int8Tensor, Loader, Norm, Padding};
 
-/// `[frames, inputs]` → `[frames, outputs]`: layers that append their channels, then a transition (norm, ReLU, dense layer) to half of all channels.
+/// `[frames, inputs]` → `[frames, outputs]`: layers that append their channels, then a transition
+/// (norm, ReLU, dense layer) to half of all channels.
 #[derive(Debug)]
 pub(super) struct Block {
     layers: Vec<(String, Layer)>,
@@ -79,8 +80,8 @@ impl Block {
         self.transit.1.outputs()
     }
 
-    /// `values` is `[frames, width]`; its first columns are the input and the layers fill the others. `output` has `frames` rows that start
-    /// `stride` values apart.
+    /// `values` is `[frames, width]`; its first columns are the input and the layers fill the
+    /// others. `output` has `frames` rows that start `stride` values apart.
     pub(super) fn run(
         &self,
         values: &mut [f32],

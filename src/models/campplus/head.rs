@@ -1,4 +1,5 @@
-//! The front-end convolution module (FCM): two-dimensional residual blocks that reduce the bands to an eighth.
+//! The front-end convolution module (FCM): two-dimensional residual blocks that reduce the bands to
+//! an eighth.
 
 use crate::error::Result;
 use crate::models::tap::LayerTap;
@@ -13,8 +14,9 @@ pub(super) struct Head {
     precision: Precision,
 }
 
-/// Residual block: `relu(conv2(relu(conv1(x))) + shortcut(x))`, with a batch norm after each convolution. The first convolution and the
-/// shortcut have a stride over the bands; without a stride the shortcut is `x`.
+/// Residual block: `relu(conv2(relu(conv1(x))) + shortcut(x))`, with a batch norm after each
+/// convolution. The first convolution and the shortcut have a stride over the bands; without a
+/// stride the shortcut is `x`.
 #[derive(Debug)]
 struct Residual {
     conv1: Conv2d,
@@ -48,7 +50,8 @@ impl Head {
             let names = [format!("{prefix}.conv{n}"), format!("{prefix}.bn{n}")];
             Conv2d::load(loader, [&names[0], &names[1]], [channels, inputs, KERNEL], stride, eps, how)
         };
-        // the first layer reads features of both signs in one channel; int8 products need non-negative values and many channels to be faster
+        // the first layer reads features of both signs in one channel; int8 products need
+        // non-negative values and many channels to be faster
         let first = outer(loader, 1, 1, 1, (Precision::F32, &Moments::new(vec![0.0], vec![1.0])))?;
         let mut x = first.moments().relu();
         let mut blocks = Vec::new();
@@ -143,7 +146,8 @@ impl Residual {
         Ok(Self { conv1, conv2, shortcut })
     }
 
-    /// Moments of its outputs for inputs of the moments `x`, assuming that convolution and shortcut are independent.
+    /// Moments of its outputs for inputs of the moments `x`, assuming that convolution and shortcut
+    /// are independent.
     fn moments(&self, x: &Moments) -> Moments {
         self.conv2.moments().plus(self.shortcut.as_ref().map_or(x, Conv2d::moments)).relu()
     }

@@ -1,4 +1,5 @@
-//! Context-aware masking (CAM): weights each new channel by the means over the input and over a segment.
+//! Context-aware masking (CAM): weights each new channel by the means over the input and over a
+//! segment.
 
 use crate::error::Result;
 use crate::models::tap::resize_scratch;
@@ -31,7 +32,8 @@ pub(super) struct Means {
 }
 
 impl Mask {
-    /// Takes `{prefix}.linear1` and `.linear2`, dense layers stored as convolutions of one tap: `inputs → hidden → outputs`.
+    /// Takes `{prefix}.linear1` and `.linear2`, dense layers stored as convolutions of one tap:
+    /// `inputs → hidden → outputs`.
     pub(super) fn load(
         loader: &mut Loader<'_>,
         prefix: &str,
@@ -46,7 +48,8 @@ impl Mask {
         Ok(Self { first: linear(1, inputs, hidden)?, second: linear(2, hidden, outputs)?, segment })
     }
 
-    /// Multiplies the first `outputs` columns of `values`, `frames` rows that start `stride` values apart, by the mask of `frames` rows of `h`.
+    /// Multiplies the first `outputs` columns of `values`, `frames` rows that start `stride` values
+    /// apart, by the mask of `frames` rows of `h`.
     pub(super) fn run(&self, h: &[f32], frames: usize, values: &mut [f32], stride: usize, means: &mut Means) {
         let Means { segments, all, context, hidden, mask } = means;
         let inputs = self.first.inputs();

@@ -1,5 +1,6 @@
-//! CAM++, a speaker-verification network (Wang et al. 2023, "CAM++: a fast and efficient network for speaker verification using
-//! context-aware masking", arXiv 2303.00332), as 3D-Speaker publishes it.
+//! CAM++, a speaker-verification network (Wang et al. 2023, "CAM++: a fast and efficient network
+//! for speaker verification using context-aware masking", arXiv 2303.00332), as 3D-Speaker
+//! publishes it.
 //!
 //! | file | in | out | tap |
 //! |---|---|---|---|
@@ -151,7 +152,8 @@ impl CamPlusPlus {
         self.tap(at, output, tap, |out| self.pooling.run_rows(rows, stride, frames, out))
     }
 
-    /// Statistics of a feature map in the order of the checkpoint: channel by channel, with the bands of a channel adjacent.
+    /// Statistics of a feature map in the order of the checkpoint: channel by channel, with the
+    /// bands of a channel adjacent.
     fn tap_head(
         &self,
         shape: FeatureMapShape,
@@ -193,9 +195,11 @@ impl Network for CamPlusPlus {
         self.head.int8_tensors().chain(self.blocks.iter().flat_map(Block::int8_tensors)).collect()
     }
 
-    /// Passes to the tap, under the names of the tensors: `campplus.head.conv1`, `campplus.head.layer1.0` and so on, `campplus.head.conv2` (each
-    /// `[frames, bands, channels]`), `campplus.xvector.tdnn`, `….block1.tdnnd1` and so on (the channels of the layer), `….transit1`,
-    /// `….out_nonlinear`; then the vector of each tap as `campplus.taps.fcm` and so on.
+    /// Passes to the tap, under the names of the tensors: `campplus.head.conv1`,
+    /// `campplus.head.layer1.0` and so on, `campplus.head.conv2` (each
+    /// `[frames, bands, channels]`), `campplus.xvector.tdnn`, `….block1.tdnnd1` and so on (the
+    /// channels of the layer), `….transit1`, `….out_nonlinear`; then the vector of each tap as
+    /// `campplus.taps.fcm` and so on.
     fn run(
         &self,
         input: &mut Vec<f32>,
@@ -244,7 +248,8 @@ impl NetworkRecipe for CamPlusPlusRecipe {
     }
 }
 
-/// The strided convolution. Its weight is stored for inputs channel by channel and is transposed to the order of the feature map, band by band.
+/// The strided convolution. Its weight is stored for inputs channel by channel and is transposed to
+/// the order of the feature map, band by band.
 fn load_tdnn(
     loader: &mut Loader<'_>,
     prefix: &str,
@@ -268,7 +273,8 @@ fn load_tdnn(
     Ok(conv.with_activation(Activation::Relu))
 }
 
-/// The embedding: a dense layer without bias, stored as a convolution of one tap, followed by a norm without weight and bias.
+/// The embedding: a dense layer without bias, stored as a convolution of one tap, followed by a
+/// norm without weight and bias.
 fn load_embedding(loader: &mut Loader<'_>, prefix: &str, [inputs, outputs]: [usize; 2], eps: f64) -> Result<Linear> {
     let weight = loader.take(&format!("{prefix}.linear.weight"), &[outputs, inputs, 1])?;
     let norm = Norm::load_plain(loader, &format!("{prefix}.nonlinear.batchnorm"), outputs, eps)?;

@@ -1,4 +1,5 @@
-//! The manifest's `representation` of kind `campplus`: sizes of the network, and the outputs that form the representation.
+//! The manifest's `representation` of kind `campplus`: sizes of the network, and the outputs that
+//! form the representation.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,7 +14,8 @@ const MAX_LAYERS: usize = 1_000;
 /// Maximum number of taps, and maximum stride and dilation.
 const MAX_REACH: usize = 1_000;
 
-/// Sizes of the network. The published one's are those of `CAMPPLUS` in `tools/persona/campplus.py`.
+/// Sizes of the network. The published one's are those of `CAMPPLUS` in
+/// `tools/persona/campplus.py`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CamPlusPlusRecipe {
@@ -37,9 +39,11 @@ pub struct CamPlusPlusRecipe {
     pub embedding: usize,
     /// Epsilon of batch norm.
     pub norm_eps: f64,
-    /// The outputs whose vectors are concatenated to the representation. Layers after the last of them are not loaded.
+    /// The outputs whose vectors are concatenated to the representation. Layers after the last of
+    /// them are not loaded.
     pub taps: Vec<Tap>,
-    /// Whether the representation is standardised by the tensors `representation.mean` and `representation.scale`.
+    /// Whether the representation is standardised by the tensors `representation.mean` and
+    /// `representation.scale`.
     pub normalise: bool,
 }
 
@@ -67,8 +71,8 @@ pub struct BlockRecipe {
     pub dilation: usize,
 }
 
-/// An output of the network that is part of the representation. Frame-level outputs contribute their mean and standard deviation over time
-/// (unbiased variance), `2 · channels` values.
+/// An output of the network that is part of the representation. Frame-level outputs contribute
+/// their mean and standard deviation over time (unbiased variance), `2 · channels` values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Tap {

@@ -1,4 +1,5 @@
-//! Feature encoder: strided convolutions from samples to frames of 20 ms, one block of the signal at a time.
+//! Feature encoder: strided convolutions from samples to frames of 20 ms, one block of the signal
+//! at a time.
 
 use super::recipe::{FeatureNorm, WavLmRecipe};
 use crate::error::Result;
@@ -8,7 +9,8 @@ use crate::nn::{
     in_blocks,
 };
 
-/// Output frames per block. The first convolution has 64 times as many, and all weights are read once per block.
+/// Output frames per block. The first convolution has 64 times as many, and all weights are read
+/// once per block.
 const BLOCK: usize = 32;
 /// Epsilon of the norms, in every configuration.
 const EPS: f64 = 1e-5;
@@ -20,8 +22,9 @@ const EPS: f64 = 1e-5;
 /// | `group` | convolution, each channel normalised over time, GELU | convolution, GELU |
 /// | `layer` | convolution, each frame normalised over channels, GELU | likewise |
 ///
-/// The frames of a block depend only on its samples, except for the norm over time, whose statistics are computed over the whole signal first. So
-/// the activations between layers are those of a block and stay in the cache, instead of 33 MB for a second of audio.
+/// The frames of a block depend only on its samples, except for the norm over time, whose
+/// statistics are computed over the whole signal first. So the activations between layers are those
+/// of a block and stay in the cache, instead of 33 MB for a second of audio.
 #[derive(Debug)]
 pub(super) struct FeatureEncoder {
     layers: Vec<Layer>,
@@ -58,7 +61,8 @@ impl FeatureEncoder {
             let (conv, norm) =
                 (format!("{prefix}.conv_layers.{i}.conv"), format!("{prefix}.conv_layers.{i}.layer_norm"));
             let (shape, biased) = ([outputs, inputs, taps], recipe.conv_bias);
-            // one channel of samples has few products, and its rounding errors would affect all further layers
+            // one channel of samples has few products, and its rounding errors would affect all
+            // further layers
             let options =
                 FrameConvOptions { stride, scales: ActivationScales::PerBlock, ..FrameConvOptions::default() };
             let precision = if i == 0 { Precision::F32 } else { loader.precision() };
@@ -117,8 +121,9 @@ impl FeatureEncoder {
         each.max().unwrap_or(0)
     }
 
-    /// Computes `output` `[frames_out, outputs]` with one thread per scratch. Passes the output of each layer as `{prefix}.conv_layers.0` and so on; if
-    /// the tap has an observer, the whole signal is one block.
+    /// Computes `output` `[frames_out, outputs]` with one thread per scratch. Passes the output of
+    /// each layer as `{prefix}.conv_layers.0` and so on; if the tap has an observer, the whole
+    /// signal is one block.
     pub(super) fn run(
         &self,
         samples: &[f32],

@@ -1,5 +1,6 @@
-//! WavLM, a self-supervised speech model (Chen et al. 2022, "WavLM: large-scale self-supervised pre-training for full stack speech processing", arXiv 2110.13900): Base, Base+ and
-//! Large, which differ only in their recipes.
+//! WavLM, a self-supervised speech model (Chen et al. 2022, "WavLM: large-scale self-supervised
+//! pre-training for full stack speech processing", arXiv 2110.13900): Base, Base+ and Large, which
+//! differ only in their recipes.
 //!
 //! | file | in | out |
 //! |---|---|---|
@@ -90,7 +91,8 @@ impl Network for WavLm {
         self.encoder.int8_tensors().chain(self.transformer.int8_tensors()).collect()
     }
 
-    /// Computes the mean of a hidden state. Passes to the tap: `wavlm.feature_extractor.conv_layers.0` and so on, `wavlm.feature_projection`,
+    /// Computes the mean of a hidden state. Passes to the tap:
+    /// `wavlm.feature_extractor.conv_layers.0` and so on, `wavlm.feature_projection`,
     /// `wavlm.hidden_states.0` and so on (each `[frames, channels]`), and `wavlm.mean`.
     fn run(
         &self,

@@ -47,9 +47,11 @@ pub struct WavLmRecipe {
     pub do_stable_layer_norm: bool,
     /// Epsilon of the layer norms of the transformer.
     pub layer_norm_eps: f64,
-    /// The hidden state whose mean over time is the representation: 0 is the input of the first layer, `num_hidden_layers` the last one.
+    /// The hidden state whose mean over time is the representation: 0 is the input of the first
+    /// layer, `num_hidden_layers` the last one.
     pub hidden_state: usize,
-    /// Whether the representation is standardised by the tensors `representation.mean` and `representation.scale`.
+    /// Whether the representation is standardised by the tensors `representation.mean` and
+    /// `representation.scale`.
     pub normalise: bool,
 }
 

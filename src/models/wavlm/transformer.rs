@@ -8,7 +8,8 @@ use crate::nn::{
     PositionScratch, gelu, in_blocks,
 };
 
-/// Frames per block and thread of the dense layers: the activations between them take 4 MB at 4,096 channels.
+/// Frames per block and thread of the dense layers: the activations between them take 4 MB at 4,096
+/// channels.
 const ROWS: usize = 256;
 
 /// `[frames, channels]` → the same shape, layer by layer.
@@ -93,8 +94,9 @@ impl Transformer {
         rows.max(ROWS * intermediate).max(distances)
     }
 
-    /// In place on `[frames, channels]`, up to hidden state `last`. Passes `{prefix}.hidden_states.0` and so on: 0 is the input of the first layer, the
-    /// last one the output of the network.
+    /// In place on `[frames, channels]`, up to hidden state `last`. Passes
+    /// `{prefix}.hidden_states.0` and so on: 0 is the input of the first layer, the last one the
+    /// output of the network.
     pub(super) fn run(
         &self,
         x: &mut [f32],

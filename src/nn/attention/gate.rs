@@ -8,15 +8,16 @@ use crate::nn::loader::Loader;
 /// Rows of the linear map per sum.
 const ROWS: usize = 4;
 
-/// Factor of the position bias of each frame and head, computed from the frame (Chen et al. 2022, "WavLM", section 3.1):
+/// Factor of the position bias of each frame and head, computed from the frame (Chen et al. 2022,
+/// "WavLM", section 3.1):
 ///
 /// ```text
 /// a = σ(Σ of rows 0 to 3 of W · x_h + b)        b' = σ(Σ of rows 4 to 7 of W · x_h + b)
 /// gate = a · (b' · c_h − 1) + 2
 /// ```
 ///
-/// with `x_h` the channels of the head in the input of the layer, W and b shared by all heads, and a constant `c_h` per head. The four rows of a
-/// sum are added at load.
+/// with `x_h` the channels of the head in the input of the layer, W and b shared by all heads, and
+/// a constant `c_h` per head. The four rows of a sum are added at load.
 #[derive(Clone, Debug)]
 pub struct Gate {
     /// Two rows of `head_dim`.
@@ -41,11 +42,13 @@ impl Gate {
         Self { weight: [row(0), row(ROWS)], bias: [sum(0), sum(ROWS)], constants }
     }
 
-    /// Takes `{prefix}.gru_rel_pos_linear.weight`, `….bias` and `{prefix}.gru_rel_pos_const` `[1, heads, 1, 1]`.
+    /// Takes `{prefix}.gru_rel_pos_linear.weight`, `….bias` and `{prefix}.gru_rel_pos_const`
+    /// `[1, heads, 1, 1]`.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a
+    /// non-finite value.
     pub fn load(loader: &mut Loader<'_>, prefix: &str, heads: usize, head_dim: usize) -> Result<Self> {
         let weight = loader.take(&format!("{prefix}.gru_rel_pos_linear.weight"), &[2 * ROWS, head_dim])?;
         let bias = loader.take(&format!("{prefix}.gru_rel_pos_linear.bias"), &[2 * ROWS])?;

@@ -41,9 +41,11 @@ const VALUES: usize = 2;
 
 /// Keys and values of one head, packed for the products with all queries.
 ///
-/// In [`Precision::Int8`] the scores are int8 products with one scale per query and per key. The weighted sum of the values stays in f32, because
-/// a weight of a hundredth of the largest one would have no digits left. The mean of the keys is subtracted first: it adds a constant to all scores of
-/// a query, which softmax ignores, and would take up most of the range (Zhang et al. 2024, "SageAttention", section 4.2).
+/// In [`Precision::Int8`] the scores are int8 products with one scale per query and per key. The
+/// weighted sum of the values stays in f32, because a weight of a hundredth of the largest one
+/// would have no digits left. The mean of the keys is subtracted first: it adds a constant to all
+/// scores of a query, which softmax ignores, and would take up most of the range (Zhang et al.
+/// 2024, "SageAttention", section 4.2).
 #[derive(Debug, Default)]
 pub(super) struct Head {
     frames: usize,
@@ -102,8 +104,10 @@ impl Head {
         }
     }
 
-    /// Attention of the queries of some frames. `context` starts at the first column of the head in the rows of these frames, `channels` apart.
-    /// `bias` is the part of [`PositionBias::table`](super::PositionBias::table) for this head; `gates` has one value per query.
+    /// Attention of the queries of some frames. `context` starts at the first column of the head in
+    /// the rows of these frames, `channels` apart. `bias` is the part of
+    /// [`PositionBias::table`](super::PositionBias::table) for this head; `gates` has one value per
+    /// query.
     pub(super) fn attend(
         &self,
         columns: Columns<'_>,

@@ -16,12 +16,14 @@ use crate::nn::scratch::Scratch;
 use crate::nn::tensor::Tensor;
 use head::{Columns, Head, HeadScratch};
 
-/// Queries per block and thread: four tiles of the product. Their scores over the keys of a minute take half a megabyte and stay in the L2 cache.
+/// Queries per block and thread: four tiles of the product. Their scores over the keys of a minute
+/// take half a megabyte and stay in the L2 cache.
 const QUERIES: usize = 40;
 /// Rows per block and thread of the projections.
 const ROWS: usize = 256;
 
-/// Multi-head self-attention (Vaswani et al. 2017) with a bias for the distance between query and key, times a gate of the query:
+/// Multi-head self-attention (Vaswani et al. 2017) with a bias for the distance between query and
+/// key, times a gate of the query:
 ///
 /// ```text
 /// q, k, v = W_q x + b_q, W_k x + b_k, W_v x + b_v                    each [frames, heads · head_dim]
@@ -29,9 +31,10 @@ const ROWS: usize = 256;
 /// y = W_o · (Σ_u softmax_u(s)[h, t, u] · v[u, h]) + b_o
 /// ```
 ///
-/// The full score matrix is never stored: each thread computes 40 rows of one head at a time, and the bias is read from a table of distances.
-/// So memory grows linearly with the number of frames. In int8 the four projections and the scores are int8 products; gate, softmax and the
-/// weighted sum of the values are f32.
+/// The full score matrix is never stored: each thread computes 40 rows of one head at a time, and
+/// the bias is read from a table of distances. So memory grows linearly with the number of frames.
+/// In int8 the four projections and the scores are int8 products; gate, softmax and the weighted
+/// sum of the values are f32.
 #[derive(Clone, Debug)]
 pub struct Attention {
     heads: usize,
@@ -63,11 +66,13 @@ impl AttentionScratch {
 }
 
 impl Attention {
-    /// Takes `{prefix}.q_proj`, `.k_proj`, `.v_proj`, `.out_proj` (weight and bias each) and the [`Gate`]'s tensors.
+    /// Takes `{prefix}.q_proj`, `.k_proj`, `.v_proj`, `.out_proj` (weight and bias each) and the
+    /// [`Gate`]'s tensors.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a
+    /// non-finite value.
     ///
     /// # Panics
     ///
@@ -91,7 +96,8 @@ impl Attention {
         self.heads * self.head_dim
     }
 
-    /// Adds the attention of `[frames, channels]` to `output`, which has the same shape. `bias` is [`PositionBias::table`] for this number of frames.
+    /// Adds the attention of `[frames, channels]` to `output`, which has the same shape. `bias` is
+    /// [`PositionBias::table`] for this number of frames.
     ///
     /// # Panics
     ///
@@ -138,7 +144,8 @@ impl Attention {
     }
 }
 
-/// The projections to queries (divided by the square root of the channels of a head), keys and values, as one layer.
+/// The projections to queries (divided by the square root of the channels of a head), keys and
+/// values, as one layer.
 fn load_qkv(loader: &mut Loader<'_>, prefix: &str, channels: usize, head_dim: usize) -> Result<FrameConv> {
     let (mut weight, mut factors, mut bias) = (Vec::new(), Vec::new(), Vec::new());
     let names = ["q_proj", "k_proj", "v_proj"].map(|part| format!("{prefix}.{part}"));
@@ -204,7 +211,8 @@ mod tests {
             (layer, PositionBias::new(&Tensor::new(&[BUCKETS, heads], self.embedding.clone()), 20))
         }
 
-        /// One of the projections, in f64, with the weights and activations that its layer computes with.
+        /// One of the projections, in f64, with the weights and activations that its layer computes
+        /// with.
         fn map(&self, precision: Precision, which: usize, x: &[f64]) -> Vec<Vec<f64>> {
             let (weight, bias) = &self.maps[which];
             let weight = weights_read(precision, weight, self.channels);
@@ -253,7 +261,8 @@ mod tests {
         read(precision, &flat, dim).chunks(dim).map(<[f64]>::to_vec).collect()
     }
 
-    /// In int8 a rounding error in f32 can move a value to the next quantisation step, 1 % of the largest value here; few values are affected.
+    /// In int8 a rounding error in f32 can move a value to the next quantisation step, 1 % of the
+    /// largest value here; few values are affected.
     #[test]
     fn equals_the_formula_with_one_and_several_blocks_of_queries() {
         let mut scratch = AttentionScratch::default();
@@ -282,7 +291,8 @@ mod tests {
         layer.run_adding(&[], 0, &[], &mut [], &mut scratch);
     }
 
-    /// Neither the previous content of the scratch, with NaN, nor a second thread changes the result.
+    /// Neither the previous content of the scratch, with NaN, nor a second thread changes the
+    /// result.
     #[test]
     fn a_used_scratch_gives_bit_identical_results() {
         for precision in BOTH {

@@ -4,7 +4,8 @@ use crate::error::Result;
 use crate::nn::loader::Loader;
 use crate::nn::tensor::Tensor;
 
-/// A learned bias per head and bucket of distances (Raffel et al. 2020, section 2.1, with the buckets of WavLM).
+/// A learned bias per head and bucket of distances (Raffel et al. 2020, section 2.1, with the
+/// buckets of WavLM).
 ///
 /// For a key `d` frames after the query, with `half = buckets / 2` and `exact = half / 2`:
 ///
@@ -36,7 +37,8 @@ impl PositionBias {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a non-finite value.
+    /// [`crate::Error::Tensor`] names the tensor that is missing, or has a wrong shape or a
+    /// non-finite value.
     ///
     /// # Panics
     ///
@@ -50,8 +52,9 @@ impl PositionBias {
         self.by_bucket.len()
     }
 
-    /// The bias of each head for all distances between two of `frames` frames: `[heads, 2 · frames − 1]`, from `−(frames − 1)` to `frames − 1`.
-    /// The row of query `q` over all keys is the `frames` values from `frames − 1 − q` on.
+    /// The bias of each head for all distances between two of `frames` frames:
+    /// `[heads, 2 · frames − 1]`, from `−(frames − 1)` to `frames − 1`. The row of query `q` over
+    /// all keys is the `frames` values from `frames − 1 − q` on.
     pub fn table(&self, frames: usize, table: &mut Vec<f32>) {
         table.clear();
         let far = frames.saturating_sub(1) as isize;
@@ -61,7 +64,8 @@ impl PositionBias {
     }
 }
 
-/// The bucket of a distance. The logarithm is computed in f32 in the order of PyTorch, because rounding decides at the edges of buckets.
+/// The bucket of a distance. The logarithm is computed in f32 in the order of PyTorch, because
+/// rounding decides at the edges of buckets.
 fn bucket(distance: isize, buckets: usize, max_distance: usize) -> usize {
     let (half, size) = (buckets / 2, distance.unsigned_abs());
     let (exact, side) = (half / 2, if distance > 0 { half } else { 0 });

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Result;
 
-/// SHA-256, in hexadecimal, over tensors in the given order (that of their names): name, a 0 byte, the stored bytes.
+/// SHA-256, in hexadecimal, over tensors in the given order (that of their names): name, a 0 byte,
+/// the stored bytes.
 pub(crate) fn tensors_sha256<'t>(tensors: impl Iterator<Item = (&'t str, Result<Cow<'t, [u8]>>)>) -> Result<String> {
     let mut digest = Sha256::new();
     for (name, bytes) in tensors {

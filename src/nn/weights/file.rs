@@ -15,8 +15,8 @@ pub const MAX_HEADER_BYTES: u64 = 4 << 20;
 ///
 /// # Errors
 ///
-/// With the path: [`Error::Read`] if the operating system refuses, [`Error::Unsupported`] if it is not a regular file, [`Error::Limit`]
-/// above [`MAX_FILE_BYTES`].
+/// With the path: [`Error::Read`] if the operating system refuses, [`Error::Unsupported`] if it is
+/// not a regular file, [`Error::Limit`] above [`MAX_FILE_BYTES`].
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     let read = || {
         let (file, size) = open_regular(path)?;
@@ -30,8 +30,8 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     read().map_err(|error| error.in_file(path))
 }
 
-/// Opens a regular file of at most [`MAX_FILE_BYTES`] and returns its size. The type is checked first because opening a pipe would wait for
-/// its writer.
+/// Opens a regular file of at most [`MAX_FILE_BYTES`] and returns its size. The type is checked
+/// first because opening a pipe would wait for its writer.
 pub(crate) fn open_regular(path: &Path) -> Result<(File, u64)> {
     let kind = std::fs::metadata(path)?;
     if !kind.is_file() {

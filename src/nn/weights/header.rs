@@ -24,7 +24,8 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// Those of [`read_file`](super::read_file) and of [`Weights::from_bytes`](super::Weights::from_bytes), with the path. The offsets of the
+    /// Those of [`read_file`](super::read_file) and of
+    /// [`Weights::from_bytes`](super::Weights::from_bytes), with the path. The offsets of the
     /// tensors are checked against the length of the file.
     pub fn open(path: &Path) -> Result<Self> {
         let read = || {
@@ -79,8 +80,8 @@ pub(super) fn split(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     rest.split_at_checked(length).ok_or_else(|| longer_than_the_file(length as u64, file_bytes))
 }
 
-/// Parses a header whose tensors must occupy exactly `data_bytes`. Parsing also checks that shapes, types and offsets agree and that the
-/// tensors have no gaps or overlaps.
+/// Parses a header whose tensors must occupy exactly `data_bytes`. Parsing also checks that shapes,
+/// types and offsets agree and that the tensors have no gaps or overlaps.
 pub(super) fn parse(header: &[u8], data_bytes: u64) -> Result<Metadata> {
     let header: Metadata =
         serde_json::from_slice(header).map_err(|e| malformed(format!("the header does not parse: {e}")))?;

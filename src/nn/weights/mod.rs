@@ -4,9 +4,10 @@
 //! 8 bytes: header length, little-endian · header: JSON · tensors, one after the other, little-endian
 //! ```
 //!
-//! Types are F16, BF16, F32 and I8; I8 tensors are quantised weights with companion tensors ([`crate::nn::quantisation`]). The file is
-//! untrusted: lengths are checked against the bytes present before anything is allocated, so memory follows the size of the file and not
-//! its claims; every value must be finite; and [`Weights::finish`] refuses tensors that no layer has taken.
+//! Types are F16, BF16, F32 and I8; I8 tensors are quantised weights with companion tensors
+//! ([`crate::nn::quantisation`]). The file is untrusted: lengths are checked against the bytes
+//! present before anything is allocated, so memory follows the size of the file and not its claims;
+//! every value must be finite; and [`Weights::finish`] refuses tensors that no layer has taken.
 
 mod checksum;
 mod file;

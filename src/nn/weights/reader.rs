@@ -1,4 +1,5 @@
-//! The reader of a model file: each tensor can be taken once, with the shape that the caller expects.
+//! The reader of a model file: each tensor can be taken once, with the shape that the caller
+//! expects.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -43,8 +44,8 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] if the bytes are not a complete safetensors file, [`Error::Limit`] for a header above
-    /// [`MAX_HEADER_BYTES`](super::MAX_HEADER_BYTES).
+    /// [`Error::Malformed`] if the bytes are not a complete safetensors file, [`Error::Limit`] for
+    /// a header above [`MAX_HEADER_BYTES`](super::MAX_HEADER_BYTES).
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
         let (header, data) = header::split(bytes)?;
         let header = header::parse(header, data.len() as u64)?;
@@ -59,7 +60,8 @@ impl<'a> Weights<'a> {
         Ok(Self { texts: header::texts(&header), tensors })
     }
 
-    /// Reads the header of a file. The bytes of a tensor are read when it is taken, so that memory holds one tensor at a time.
+    /// Reads the header of a file. The bytes of a tensor are read when it is taken, so that memory
+    /// holds one tensor at a time.
     ///
     /// # Errors
     ///
@@ -80,8 +82,8 @@ impl<'a> Weights<'a> {
         read().map_err(|error: Error| error.in_file(path))
     }
 
-    /// Tensors of another format: name, type, shape, and the little-endian bytes of the values in row-major order. The last one of a name
-    /// replaces earlier ones.
+    /// Tensors of another format: name, type, shape, and the little-endian bytes of the values in
+    /// row-major order. The last one of a name replaces earlier ones.
     ///
     /// # Errors
     ///
@@ -131,7 +133,8 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// SHA-256, in hexadecimal, over the remaining tensors in the order of their names: name, a 0 byte, the stored bytes.
+    /// SHA-256, in hexadecimal, over the remaining tensors in the order of their names: name, a 0
+    /// byte, the stored bytes.
     ///
     /// # Errors
     ///
@@ -144,7 +147,8 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] if they differ, because the file was damaged. [`Error::Read`] if the file can no longer be read.
+    /// [`Error::Malformed`] if they differ, because the file was damaged. [`Error::Read`] if the
+    /// file can no longer be read.
     pub fn check_sha256(&self, expected: &str) -> Result<()> {
         let actual = self.sha256()?;
         if actual.eq_ignore_ascii_case(expected) {
@@ -155,12 +159,14 @@ impl<'a> Weights<'a> {
         )))
     }
 
-    /// Takes a tensor, as f32. A quantised one is dequantised, and its companion `.largest` is taken, too.
+    /// Takes a tensor, as f32. A quantised one is dequantised, and its companion `.largest` is
+    /// taken, too.
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] names the tensor (or its companion) if it is missing or was taken before, has another shape, a type other than
-    /// F16, BF16, F32 and I8, or a non-finite value; [`Error::Read`] if the file can no longer be read.
+    /// [`Error::Tensor`] names the tensor (or its companion) if it is missing or was taken before,
+    /// has another shape, a type other than F16, BF16, F32 and I8, or a non-finite value;
+    /// [`Error::Read`] if the file can no longer be read.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let stored = self.remove(name, shape)?;
         let values = if stored.dtype == Dtype::I8 { self.dequantised(name, &stored)? } else { stored.to_f32()? };
@@ -224,7 +230,8 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Tensor`] names the first remaining tensor: the file belongs to another network than its manifest states.
+    /// [`Error::Tensor`] names the first remaining tensor: the file belongs to another network than
+    /// its manifest states.
     pub fn finish(self) -> Result<()> {
         let others = self.tensors.len().saturating_sub(1);
         match self.tensors.into_iter().next() {
@@ -384,7 +391,8 @@ mod tests {
             let error = Weights::from_bytes(&raw(header, &[0; 4])).unwrap_err();
             assert!(matches!(error, Error::Malformed { .. }), "{header}: {error}");
         }
-        // tensors that reach the end of the address space: the offsets are consistent, but the file is shorter
+        // tensors that reach the end of the address space: the offsets are consistent, but the file
+        // is shorter
         let eighth = far / 8;
         let tensor = |k: usize| {
             let (start, end) = (k * eighth, (k + 1) * eighth);

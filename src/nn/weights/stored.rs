@@ -29,7 +29,8 @@ pub(super) enum Place<'a> {
 }
 
 impl Stored<'_> {
-    /// The values, or `None` for a type other than F32, F16 and BF16. The checks of the header ensure that the number of bytes matches the shape.
+    /// The values, or `None` for a type other than F32, F16 and BF16. The checks of the header
+    /// ensure that the number of bytes matches the shape.
     ///
     /// # Errors
     ///
