@@ -216,10 +216,10 @@ fn shipped_systems_are_pytorchs() {
     }
 }
 
-/// WavLM by codes, beside what it is in floats. So few channels are hard on it: an error of a
+/// WavLM in int8 compared with f32. So few channels are hard on it: an error of a
 /// product is the larger beside the product, the fewer are added up.
 #[test]
-fn tiny_wavlm_by_codes_is_near() {
+fn tiny_wavlm_int8_is_near() {
     for name in ["tiny-wavlm-base", "tiny-wavlm-large"] {
         let system = folder().join(format!("{name}.safetensors"));
         let pairs = pairs(&system, &folder().join(format!("{name}-outputs.safetensors")), Precision::Int8);
@@ -252,10 +252,10 @@ fn systems_of_full_width_are_pytorchs() {
         let name = outputs.split(['@']).next().unwrap().trim_end_matches("-outputs.safetensors");
         let (system, outputs) = (folder.join(format!("{name}.safetensors")), folder.join(&outputs));
         let differences = compare(&system, &outputs);
-        let by_codes = pairs(&system, &outputs, Precision::Int8);
+        let int8 = pairs(&system, &outputs, Precision::Int8);
         eprintln!("{}: in f32 the largest difference, of the largest value; in int8 the cosine", outputs.display());
-        for ((name, worst), by_codes) in differences.iter().zip(&by_codes) {
-            eprintln!("  {name:45} {worst:.1e}  {:.5}", by_codes.cosine());
+        for ((name, worst), int8) in differences.iter().zip(&int8) {
+            eprintln!("  {name:45} {worst:.1e}  {:.5}", int8.cosine());
         }
         assert_all_close(&differences, TOLERANCE);
     }
@@ -300,7 +300,7 @@ fn each_network_takes_its_fewest_frames_and_not_one_less() {
 }
 
 #[test]
-fn features_that_do_not_fit_are_refused() {
+fn features_of_a_wrong_size_or_non_finite_are_refused() {
     let system = System::open(&folder().join("tiny-fcn.safetensors")).unwrap();
     assert_eq!(system.min_frames(), 15);
     let mut workspace = system.workspace();
@@ -320,5 +320,5 @@ fn features_that_do_not_fit_are_refused() {
     for value in huge.iter_mut().step_by(2) {
         *value = -3e38;
     }
-    assert!(message(&huge, 20).contains("tensor `heads.age`: expected a number of years"), "{}", message(&huge, 20));
+    assert!(message(&huge, 20).contains("tensor `heads.age`: expected a finite age"), "{}", message(&huge, 20));
 }

@@ -1,5 +1,5 @@
-//! The systems inside the program in floats and in 8-bit integers: the same answers but for a little, and in either precision the same bytes for any
-//! number of threads.
+//! The embedded models in f32 and int8: nearly the same predictions, and in both the same bytes for
+//! any number of threads.
 #![cfg(feature = "embedded-weights")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::print_stdout, reason = "the differences found, for those who look")]
@@ -15,9 +15,10 @@ fn answer(name: &str, precision: Option<Precision>, threads: usize) -> Report {
     engine.infer_file(&fixture("speech.wav")).unwrap()
 }
 
-/// The recording is a machine's voice, far from what the networks know, so codes move its answer more than a voice's: `docs/speed.md` has those.
+/// The recording is a synthetic voice, unlike the training data, so int8 changes its predictions more
+/// than those of human voices (see `docs/speed.md`).
 #[test]
-fn codes_move_the_answer_a_little_and_keep_its_labels() {
+fn int8_changes_predictions_little_and_keeps_the_labels() {
     for name in [DEFAULT_SYSTEM, "xvector-cnn"] {
         let [float, int8] = [Precision::F32, Precision::Int8].map(|precision| answer(name, Some(precision), 1).answers);
         let both = probabilities_of(name, Precision::F32).into_iter().zip(probabilities_of(name, Precision::Int8));
@@ -44,7 +45,7 @@ fn the_number_of_threads_changes_nothing_in_either_precision() {
 }
 
 #[test]
-fn without_a_wish_it_is_what_the_file_asks_for() {
+fn the_default_precision_is_that_of_the_file() {
     assert_eq!(answer(DEFAULT_SYSTEM, None, 1).precision, "f32");
     assert_eq!(answer(DEFAULT_SYSTEM, Some(Precision::Int8), 1).precision, "int8");
     assert_eq!(answer("xvector-cnn", None, 1).precision, "int8");

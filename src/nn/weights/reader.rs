@@ -239,7 +239,7 @@ impl<'a> Weights<'a> {
             Some((name, stored)) => Err(Error::Tensor {
                 name,
                 expected: "no such tensor in the network of the manifest".into(),
-                actual: format!("shape {:?}, and {others} more tensors remain", stored.shape),
+                actual: format!("shape {:?}, and {others} more left over", stored.shape),
             }),
         }
     }
@@ -345,7 +345,7 @@ mod tests {
         let mut weights = Weights::from_bytes(&bytes).unwrap();
         weights.take("b", &[1]).unwrap();
         let message = weights.finish().unwrap_err().to_string();
-        assert!(message.contains("`a`") && message.contains("1 more tensors"), "{message}");
+        assert!(message.contains("`a`") && message.contains("1 more"), "{message}");
     }
 
     #[test]
