@@ -17,7 +17,9 @@ mod stored;
 #[cfg(test)]
 pub(crate) mod test_files;
 
+#[cfg(feature = "import")]
 pub(crate) use checksum::{hex, tensors_sha256};
+#[cfg(feature = "import")]
 pub(crate) use file::open_regular;
 pub use file::{MAX_FILE_BYTES, MAX_HEADER_BYTES, read_file};
 pub use header::Header;
