@@ -32,9 +32,8 @@ pub use embedder::{Embedder, EmbedderWorkspace};
 pub use frontend::{Frontend, FrontendKind};
 pub use heads::{ActiveHeads, Classes, ClassesRecipe, Output};
 pub use manifest::{AnyManifest, Manifest, RepresentationManifest};
-mod network;
-pub mod normalisation;
-mod quantise;
+pub use normalisation::Normalisation;
+pub use quantise::quantised;
 pub use system::{Model, System, Workspace};
 
 pub use crate::nn::Precision;
