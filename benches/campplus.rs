@@ -8,20 +8,20 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use divan::Bencher;
-use persona_engine::models::System;
+use persona_engine::models::{LoadOptions, Model, Workspace};
 
 fn main() {
     divan::main();
 }
 
-fn system(precision: &str) -> Option<System> {
+fn system(precision: &str) -> Option<Model> {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/campplus-fcn.safetensors");
     let path = std::env::var_os("PERSONA_CAMPPLUS").map_or(shipped, PathBuf::from);
     if !path.exists() {
         println!("skipped: no {}", path.display());
         return None;
     }
-    Some(System::open_in(&path, Some(precision.parse().unwrap())).unwrap())
+    Some(Model::open(&path, LoadOptions::default().with_precision(Some(precision.parse().unwrap()))).unwrap())
 }
 
 /// A minute of features through the network, in 20 chunks of 3 s and in one of 60 s.
@@ -30,7 +30,7 @@ fn minute(bencher: Bencher<'_, '_>, (precision, chunks): (&str, usize)) {
     let Some(system) = system(precision) else { return };
     let frames = system.manifest().frontend.frames(960_000 / chunks);
     let features: Vec<f32> = (0..frames * 80).map(|i| (i as f32 * 0.731).sin() * 3.0 - 10.0).collect();
-    let mut workspace = system.workspace();
+    let mut workspace = Workspace::default();
     bencher.bench_local(|| {
         for _ in 0..chunks {
             black_box(system.forward(&features, frames, &mut workspace).unwrap());

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use persona_engine::dsp::resample;
-use persona_engine::engine::{Engine, Options, embedded_system};
+use persona_engine::{Engine, Options, Recording};
 
 fn main() {
     divan::main();
@@ -35,23 +35,23 @@ fn minute(rate_hz: u32, channels: u16) -> Vec<u8> {
 /// Items are seconds of audio: their rate is how many times faster than real time it runs.
 #[divan::bench(args = [(16_000, 1), (48_000, 2), (44_100, 1)])]
 fn minute_to_report(bencher: Bencher<'_, '_>, (rate_hz, channels): (u32, u16)) {
-    let engine = Engine::new(embedded_system().unwrap(), Options::default()).unwrap();
+    let engine = Engine::with_default_model(Options::default()).unwrap();
     let bytes = minute(rate_hz, channels);
     bencher
         .counter(ItemsCount::new(60_u32))
-        .with_inputs(|| Cursor::new(bytes.clone()))
-        .bench_values(|bytes| engine.infer_reader(bytes, "minute").unwrap());
+        .with_inputs(|| bytes.clone())
+        .bench_values(|bytes| engine.infer(Recording::bytes(bytes)).unwrap());
 }
 
 /// From the model's bytes inside the program to an engine that is ready.
 #[divan::bench]
 fn start() -> Engine {
-    Engine::new(embedded_system().unwrap(), Options::default()).unwrap()
+    Engine::with_default_model(Options::default()).unwrap()
 }
 
 #[divan::bench]
 fn four_seconds_from_disk(bencher: Bencher<'_, '_>) {
-    let engine = Engine::new(embedded_system().unwrap(), Options::default()).unwrap();
+    let engine = Engine::with_default_model(Options::default()).unwrap();
 
-    bencher.bench(|| engine.infer_file("tests/audio/speech.wav".as_ref()).unwrap());
+    bencher.bench(|| engine.infer(Recording::file("tests/audio/speech.wav")).unwrap());
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use divan::Bencher;
-use persona_engine::models::System;
+use persona_engine::models::{LoadOptions, Model, Workspace};
 use persona_engine::nn::{
     Activation, FrameConv, FrameConvOptions, Linear, Norm, Precision, Scratch, StatisticsPooling, Tensor, Variance,
     Weights,
@@ -29,9 +29,10 @@ fn main() {
 
 #[divan::bench(args = ["f32", "int8"], sample_count = 20)]
 fn minute(bencher: Bencher<'_, '_>, precision: &str) {
-    let system = System::from_bytes_in(&file(), Some(precision.parse().unwrap())).unwrap();
+    let system =
+        Model::from_bytes(&file(), LoadOptions::default().with_precision(Some(precision.parse().unwrap()))).unwrap();
     let features: Vec<f32> = noise(CHUNKS * FRAMES * BANDS).iter().map(|x| 40.0 * x - 40.0).collect();
-    let mut workspace = system.workspace();
+    let mut workspace = Workspace::default();
     bencher.bench_local(|| {
         for chunk in features.chunks(FRAMES * BANDS) {
             black_box(system.forward(chunk, FRAMES, &mut workspace).unwrap());
@@ -42,7 +43,7 @@ fn minute(bencher: Bencher<'_, '_>, precision: &str) {
 #[divan::bench(sample_count = 10)]
 fn load(bencher: Bencher<'_, '_>) {
     let bytes = file();
-    bencher.bench_local(|| System::from_bytes(black_box(&bytes)).unwrap());
+    bencher.bench_local(|| Model::from_bytes(black_box(&bytes), LoadOptions::default()).unwrap());
 }
 
 /// One frame-level layer on one chunk, with its ReLU and norm.

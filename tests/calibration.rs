@@ -5,12 +5,11 @@
 mod common;
 
 use std::fs;
-use std::io::Cursor;
 
 use common::model_file::Parts;
 use common::program::{Said, run};
 use common::{buzz, folder, pcm16, probabilities, wav};
-use persona_engine::engine::{Engine, Options, Report, System};
+use persona_engine::{Engine, LoadOptions, Model, Options, Recording, Report};
 use serde_json::{Value, json};
 
 const WINDOW: usize = 48_000;
@@ -27,8 +26,8 @@ fn recording(samples: &[f32]) -> Vec<u8> {
 
 fn answer(parts: &Parts, samples: &[f32]) -> Report {
     let options = Options { activity: false, ..Options::default() };
-    let engine = Engine::new(System::from_bytes(&parts.signed()).unwrap(), options).unwrap();
-    engine.infer_reader(Cursor::new(recording(samples)), "test").unwrap()
+    let engine = Engine::new(Model::from_bytes(&parts.signed(), LoadOptions::default()).unwrap(), options).unwrap();
+    engine.infer(Recording::bytes(recording(samples))).unwrap()
 }
 
 /// The mean of the windows' calibrated probabilities, not the calibrated mean of their logits; rounded to a millionth each.
@@ -40,15 +39,18 @@ fn the_probabilities_of_a_long_recording_are_the_mean_of_its_windows_calibrated_
         parts.set("/heads/emotion/temperature", json!(emotion));
         parts.set("/heads/gender/temperature", json!(gender));
         let both = answer(&parts, &[first.clone(), second.clone()].concat());
-        assert_eq!(both.windows, 2);
+        assert_eq!(both.voices[0].chunks, 2);
         let (of_first, of_second) = (answer(&parts, &first), answer(&parts, &second));
         let windows: Vec<_> = probabilities(&of_first).into_iter().zip(probabilities(&of_second)).collect();
         assert!(windows.iter().any(|(a, b)| (a - b).abs() > 1e-3), "windows that differ: {windows:?}");
         for ((a, b), mean) in windows.iter().zip(probabilities(&both)) {
             assert!((mean - (a + b) / 2.0).abs() <= 2e-6, "{mean} is no mean of {a} and {b}");
         }
-        let years = f64::midpoint(of_first.answers.age.unwrap().years, of_second.answers.age.unwrap().years);
-        assert!((both.answers.age.unwrap().years - years).abs() <= 0.1 + 1e-9);
+        let years = f64::midpoint(
+            of_first.voices[0].predictions.age.unwrap().years,
+            of_second.voices[0].predictions.age.unwrap().years,
+        );
+        assert!((both.voices[0].predictions.age.unwrap().years - years).abs() <= 0.1 + 1e-9);
     }
 }
 

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use persona_engine::engine::{Precision, RepresentationRecipe, System};
+use persona_engine::engine::{LoadOptions, Model, Precision, RepresentationRecipe};
+use persona_engine::models::Workspace;
 use persona_engine::models::campplus::Tap;
 
 /// An array of an uncompressed `.npz`: after the member's name comes the `.npy` magic, the header's length and the header.
@@ -35,16 +36,16 @@ fn reference() -> Option<Vec<u8>> {
 }
 
 /// Files that have the published weights up to the embedding.
-fn systems() -> Vec<(PathBuf, System)> {
+fn systems() -> Vec<(PathBuf, Model)> {
     let mut paths = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/campplus-fcn.safetensors")];
     if let Some(folder) = std::env::var_os("PERSONA_GOLDEN_FULL").map(PathBuf::from) {
         paths.extend(["", "-f16"].map(|kind| folder.join(format!("published-campplus{kind}.safetensors"))));
     }
     let opened = paths.into_iter().filter(|path| path.exists()).map(|path| {
-        let system = System::open_in(&path, Some(Precision::F32)).unwrap();
+        let system = Model::open(&path, LoadOptions::default().with_precision(Some(Precision::F32))).unwrap();
         (path, system)
     });
-    let has_embedding = |system: &System| match &system.manifest().representation {
+    let has_embedding = |system: &Model| match &system.manifest().representation {
         RepresentationRecipe::CamPlusPlus(recipe) => recipe.taps.contains(&Tap::Embedding),
         _ => false,
     };
@@ -69,7 +70,7 @@ fn the_embedding_is_the_reference_from_the_samples_on() {
                 embedding = values.to_vec();
             }
         };
-        let mut workspace = system.workspace();
+        let mut workspace = Workspace::default();
         system.forward_layers(&features, frames, &mut workspace, &mut observer).unwrap();
         let worst = embedding.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         let began = Instant::now();

@@ -6,22 +6,22 @@
 mod common;
 
 use std::fs;
-use std::io::Cursor;
 use std::path::Path;
 
 use common::decoded::Decoded;
 use common::{fixture, float32, pcm16, probabilities, wav};
 use persona_engine::dsp::resample;
-use persona_engine::engine::{Catalogue, Engine, Options, Report, System, embedded_system};
+use persona_engine::models::Workspace;
+use persona_engine::{Catalogue, Engine, LoadOptions, Model, Options, Recording, Report};
 use safetensors::SafeTensors;
 
 fn engine() -> Engine {
-    Engine::new(embedded_system().unwrap(), Options::default()).unwrap()
+    Engine::with_default_model(Options::default()).unwrap()
 }
 
 fn answer(engine: &Engine, bytes: Vec<u8>) -> Report {
-    let report = engine.infer_reader(Cursor::new(bytes), "memory").unwrap();
-    assert!(report.no_answer.is_none());
+    let report = engine.infer(Recording::bytes(bytes)).unwrap();
+    assert!(report.voices[0].no_answer.is_none());
     report
 }
 
@@ -50,7 +50,15 @@ fn assert_48k_stereo_answers_the_same(engine: &Engine, path: &Path, within: f64)
     let difference = largest_difference(&probabilities(&plain), &probabilities(&dressed));
     println!("{}: 16 kHz against 48 kHz stereo: {difference:.4}", path.display());
     assert!(difference <= within, "{}: {difference}", path.display());
-    assert!((plain.answers.age.unwrap().years - dressed.answers.age.unwrap().years).abs() <= 1.0, "{}", path.display());
+    assert!((age(&plain) - age(&dressed)).abs() <= 1.0, "{}", path.display());
+}
+
+fn emotion(report: &Report) -> String {
+    report.voices[0].predictions.emotion.clone().unwrap().label
+}
+
+fn age(report: &Report) -> f64 {
+    report.voices[0].predictions.age.unwrap().years
 }
 
 #[test]
@@ -73,12 +81,12 @@ fn every_fixture_is_answered() {
         if !is_read || name.starts_with("refused") {
             continue;
         }
-        let report = engine.infer_file(&path).unwrap();
+        let report = engine.infer(Recording::file(&path)).unwrap();
         assert!(
-            report.answers.emotion.is_some() || report.duration_s < 0.3,
+            report.voices[0].predictions.emotion.is_some() || report.recording.duration_s < 0.3,
             "{}: {:?}",
             path.display(),
-            report.no_answer
+            report.voices[0].no_answer
         );
     }
 }
@@ -117,13 +125,13 @@ fn a_repeated_recording_is_answered_like_one() {
     let three_seconds = &samples_of(&fixture("speech.wav"))[..48_000];
     let once = probabilities(&answer(&engine, wav(1, 1, 16_000, 16, &pcm16(three_seconds))));
     let report = answer(&engine, wav(1, 1, 16_000, 16, &pcm16(&three_seconds.repeat(3))));
-    assert_eq!(report.windows, 3);
+    assert_eq!(report.voices[0].chunks, 3);
     assert!(largest_difference(&once, &probabilities(&report)) < 2e-6);
 }
 
 /// The system that hears what the corpus's features hold.
-fn of_log_mel() -> System {
-    Catalogue::of(&[]).system("xvector-cnn").unwrap()
+fn of_log_mel() -> Model {
+    Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap()
 }
 
 /// The nine official recordings: what the engine answers from the wav is what the network answers from the stored training features
@@ -145,9 +153,9 @@ fn real_recordings_are_answered_like_their_training_features() {
         let samples = samples_of(&path);
         let report = answer(&engine, wav(1, 1, 16_000, 16, &pcm16(&samples[..samples.len().min(48_000)])));
         let difference = largest_difference(&probabilities(&report), &expected);
-        let age = (report.answers.age.unwrap().years - years).abs();
+        let age = (age(&report) - years).abs();
         println!("{}: probabilities within {difference:.4}, age within {age:.2} years", path.display());
-        assert_eq!(report.answers.emotion.unwrap().label, label, "{}", path.display());
+        assert_eq!(emotion(&report), label, "{}", path.display());
         assert!(difference <= 0.02 && age <= 1.0, "{}: {difference}, {age}", path.display());
         assert_48k_stereo_answers_the_same(&engine, &path, 0.02);
     }
@@ -162,8 +170,8 @@ fn the_default_hears_what_was_acted_in_real_recordings() {
     let mut wrong = Vec::new();
     for path in fs::read_dir(data.join("speech/crema_d_wav")).unwrap().map(|e| e.unwrap().path()) {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let report = engine.infer_file(&path).unwrap();
-        let (emotion, acted) = (report.answers.emotion.unwrap().label, name.split('_').nth(2).unwrap().to_lowercase());
+        let report = engine.infer(Recording::file(&path)).unwrap();
+        let (emotion, acted) = (emotion(&report), name.split('_').nth(2).unwrap().to_lowercase());
         if !emotion.starts_with(&acted) {
             wrong.push(format!("{name}: {emotion}"));
         }
@@ -174,10 +182,14 @@ fn the_default_hears_what_was_acted_in_real_recordings() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-fn from_features(system: &System, features: &[f32], frames: usize) -> (String, Vec<f64>, f64) {
-    let output = system.forward(features, frames, &mut system.workspace()).unwrap();
+fn from_features(system: &Model, features: &[f32], frames: usize) -> (String, Vec<f64>, f64) {
+    let output = system.forward(features, frames, &mut Workspace::default()).unwrap();
     let (emotion, gender) = (output.emotion.unwrap().probabilities, output.gender.unwrap().probabilities);
     let best = (0..6).max_by(|&a, &b| emotion[a].total_cmp(&emotion[b])).unwrap();
     let both = emotion.iter().chain(&gender).map(|&p| f64::from(p)).collect();
-    (system.manifest().heads.emotion.labels[best].clone(), both, f64::from(output.age_years.unwrap()))
+    (
+        system.require_classifier().unwrap().heads.emotion.labels[best].clone(),
+        both,
+        f64::from(output.age_years.unwrap()),
+    )
 }

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use persona_engine::models::{Precision, System};
+use persona_engine::models::{LoadOptions, Model, Precision, Workspace};
 use persona_engine::nn::{
     Activation, Conv1d, Conv1dOptions, FrameConv, FrameConvOptions, Linear, Loader, MaxPool1d, Norm, Scratch,
     StatisticsPooling, Variance, Weights, softmax,
@@ -150,7 +150,7 @@ fn compare(system: &Path, outputs: &Path) -> Vec<(String, f64)> {
 
 /// Every golden tensor of the outputs of a model, with the values of this engine.
 fn pairs(system: &Path, outputs: &Path, precision: Precision) -> Vec<Pair> {
-    let system = System::open_in(system, Some(precision)).unwrap();
+    let system = Model::open(system, LoadOptions::default().with_precision(Some(precision))).unwrap();
     let bytes = fs::read(outputs).unwrap();
     let golden = Weights::from_bytes(&bytes).unwrap();
     let remake = "the golden outputs belong to another file: run tools/golden/networks.py again";
@@ -160,7 +160,7 @@ fn pairs(system: &Path, outputs: &Path, precision: Precision) -> Vec<Pair> {
     let mut seen = Vec::new();
     let mut observer =
         |name: &str, shape: &[usize], values: &[f32]| seen.push((name.to_owned(), shape.to_vec(), values.to_vec()));
-    let output = system.forward_layers(&features, shape[0], &mut system.workspace(), &mut observer).unwrap();
+    let output = system.forward_layers(&features, shape[0], &mut Workspace::default(), &mut observer).unwrap();
     seen.push(("emotion.probabilities".into(), vec![6], output.emotion.unwrap().probabilities.to_vec()));
     seen.push(("gender.probabilities".into(), vec![2], output.gender.unwrap().probabilities.to_vec()));
     seen.push(("age.years".into(), vec![1], vec![output.age_years.unwrap()]));
@@ -268,17 +268,21 @@ fn a_used_workspace_changes_nothing() {
     let all =
         [("tiny-cnn", 15), ("tiny-campplus", 13), ("tiny-mfcc", 15), ("tiny-wavlm-base", 1), ("tiny-wavlm-large", 1)];
     for ((name, bands), precision) in all.iter().flat_map(|one| [Precision::F32, Precision::Int8].map(|p| (*one, p))) {
-        let system = System::open_in(&folder().join(format!("{name}.safetensors")), Some(precision)).unwrap();
+        let system = Model::open(
+            folder().join(format!("{name}.safetensors")),
+            LoadOptions::default().with_precision(Some(precision)),
+        )
+        .unwrap();
         let features =
             |frames: usize| -> Vec<f32> { (0..frames * bands).map(|i| -40.0 + 39.0 * (i as f32).sin()).collect() };
-        let mut used = system.workspace();
+        let mut used = Workspace::default();
         used.set_threads(3);
         let overflow: Vec<f32> = (0..50 * bands).map(|i| if i % 3 == 0 { f32::MAX } else { -f32::MAX }).collect();
         // an overflow in most networks; whether it is one does not matter here
         drop(system.forward(&overflow, 50, &mut used));
         let frames = [40, 15, 23, 188, 16, 40].map(|frames| if bands == 1 { 1_000 * frames } else { frames });
         for frames in frames {
-            let fresh = system.forward(&features(frames), frames, &mut system.workspace()).unwrap();
+            let fresh = system.forward(&features(frames), frames, &mut Workspace::default()).unwrap();
             assert_eq!(system.forward(&features(frames), frames, &mut used).unwrap(), fresh, "{name}: {frames} frames");
         }
     }
@@ -289,21 +293,21 @@ fn each_network_takes_its_fewest_frames_and_not_one_less() {
     for (name, frames, bands) in
         [("tiny-campplus", 3, 13), ("tiny-campplus-block1", 3, 13), ("tiny-mfcc", 1, 15), ("tiny-wavlm-base", 400, 1)]
     {
-        let system = System::open(&folder().join(format!("{name}.safetensors"))).unwrap();
+        let system = Model::open(folder().join(format!("{name}.safetensors")), LoadOptions::default()).unwrap();
         assert_eq!(system.min_frames(), frames, "{name}");
         let features: Vec<f32> = (0..frames * bands).map(|i| (i as f32).sin()).collect();
-        system.forward(&features, frames, &mut system.workspace()).unwrap();
+        system.forward(&features, frames, &mut Workspace::default()).unwrap();
         let fewer = &features[..(frames - 1) * bands];
-        let message = system.forward(fewer, frames - 1, &mut system.workspace()).unwrap_err().to_string();
+        let message = system.forward(fewer, frames - 1, &mut Workspace::default()).unwrap_err().to_string();
         assert!(message.contains(&format!("at least {frames}")), "{message}");
     }
 }
 
 #[test]
 fn features_of_a_wrong_size_or_non_finite_are_refused() {
-    let system = System::open(&folder().join("tiny-fcn.safetensors")).unwrap();
+    let system = Model::open(folder().join("tiny-fcn.safetensors"), LoadOptions::default()).unwrap();
     assert_eq!(system.min_frames(), 15);
-    let mut workspace = system.workspace();
+    let mut workspace = Workspace::default();
     let mut message =
         |values: &[f32], frames: usize| system.forward(values, frames, &mut workspace).unwrap_err().to_string();
     assert_eq!(message(&[-40.0; 14 * 15], 14), "14 frames: the network needs at least 15");

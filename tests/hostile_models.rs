@@ -8,21 +8,21 @@ use std::fs;
 use std::path::Path;
 
 use persona_engine::Error;
-use persona_engine::models::System;
+use persona_engine::models::{LoadOptions, Model};
 use persona_engine::nn::Precision;
 use serde_json::{Value, json};
 
 use common::model_file::{Parts, file, good_bytes, header_length, with_header};
 
 fn refusal(bytes: &[u8]) -> Error {
-    System::from_bytes(bytes).map(|system| system.manifest().name.clone()).unwrap_err()
+    Model::from_bytes(bytes, LoadOptions::default()).map(|system| system.manifest().name.clone()).unwrap_err()
 }
 
 #[test]
 fn taken_apart_and_joined_again_it_is_still_good() {
-    System::from_bytes(&good_bytes()).unwrap();
-    System::from_bytes(&Parts::good().unsigned()).unwrap();
-    System::from_bytes(&Parts::good().signed()).unwrap();
+    Model::from_bytes(&good_bytes(), LoadOptions::default()).unwrap();
+    Model::from_bytes(&Parts::good().unsigned(), LoadOptions::default()).unwrap();
+    Model::from_bytes(&Parts::good().signed(), LoadOptions::default()).unwrap();
 }
 
 /// Breaks one tensor (or two) and names the one that the error must name.
@@ -277,7 +277,7 @@ fn a_recipe_whose_activations_outgrow_memory_is_refused() {
     let mut parts = Parts::named("tiny-campplus");
     parts.set("/frontend/window_s", json!(60.0));
     parts.set("/frontend/frame_opts/frame_shift_ms", json!(1.0));
-    System::from_bytes(&parts.signed()).unwrap();
+    Model::from_bytes(&parts.signed(), LoadOptions::default()).unwrap();
     let mut parts = Parts::named("tiny-mfcc");
     parts.set("/frontend/window_s", json!(60.0));
     parts.set("/frontend/sample_rate_hz", json!(384_000));
@@ -306,11 +306,11 @@ fn data_and_scores_may_say_what_they_like() {
         json!([{"system": "xvector-cnn", "protocol": "fold_clip", "folds": [0], "groups": {"female": {}},
             "emotion_accuracy": {"mean": 65.5, "std": 0.0}, "age_rmse": {"mean": 7.5}}]),
     );
-    let system = System::from_bytes(&parts.signed()).unwrap();
+    let system = Model::from_bytes(&parts.signed(), LoadOptions::default()).unwrap();
     let manifest = system.manifest();
     assert_eq!(manifest.data["clips"], 7442);
-    assert_eq!(manifest.scores[0].emotion_accuracy.unwrap().mean, 65.5);
-    assert!(manifest.scores[0].more.contains_key("groups") && manifest.scores[0].gender_accuracy.is_none());
+    assert_eq!(manifest.scores()[0].emotion_accuracy.unwrap().mean, 65.5);
+    assert!(manifest.scores()[0].more.contains_key("groups") && manifest.scores()[0].gender_accuracy.is_none());
 }
 
 #[test]
@@ -321,8 +321,10 @@ fn the_precision_that_a_file_asks_for_is_one_that_there_is() {
         parts.signed()
     };
     for (name, precision) in [("int8", Precision::Int8), ("f32", Precision::F32)] {
-        assert_eq!(System::from_bytes(&asking(json!(name))).unwrap().precision(), precision);
-        let other = System::from_bytes_in(&asking(json!(name)), Some(Precision::F32)).unwrap();
+        assert_eq!(Model::from_bytes(&asking(json!(name)), LoadOptions::default()).unwrap().precision(), precision);
+        let other =
+            Model::from_bytes(&asking(json!(name)), LoadOptions::default().with_precision(Some(Precision::F32)))
+                .unwrap();
         assert_eq!(other.precision(), Precision::F32, "who asks is given");
     }
     for wrong in [json!("int4"), json!(8), Value::Null] {
@@ -425,7 +427,7 @@ fn no_changed_byte_of_the_header_panics() {
         for change in [0x01, 0x10, 0x80] {
             let mut bytes = good.clone();
             bytes[at] ^= change;
-            refused += usize::from(System::from_bytes(&bytes).is_err());
+            refused += usize::from(Model::from_bytes(&bytes, LoadOptions::default()).is_err());
         }
     }
     assert!(refused > header_length(&good), "most changes are seen: {refused}");
@@ -434,13 +436,13 @@ fn no_changed_byte_of_the_header_panics() {
 #[test]
 fn paths_are_named_in_errors() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let error = System::open(&folder).unwrap_err();
+    let error = Model::open(&folder, LoadOptions::default()).unwrap_err();
     assert!(matches!(&error, Error::InFile { path, .. } if *path == folder), "{error}");
     assert!(error.to_string().contains("a directory; a model is one file"), "{error}");
     let missing = folder.join("none.safetensors");
-    let error = System::open(&missing).unwrap_err().to_string();
+    let error = Model::open(&missing, LoadOptions::default()).unwrap_err().to_string();
     assert!(error.starts_with(&format!("{}: cannot read", missing.display())), "{error}");
     let outputs = folder.join("layers.safetensors");
-    let error = System::open(&outputs).unwrap_err().to_string();
+    let error = Model::open(&outputs, LoadOptions::default()).unwrap_err().to_string();
     assert!(error.starts_with(&outputs.display().to_string()) && error.contains("`persona`"), "{error}");
 }

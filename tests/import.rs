@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use persona_engine::Error;
 use persona_engine::import::torch::{Checkpoint, Item};
 use persona_engine::import::{ImportedNetwork, Kind, model_file, state_dict, write_model};
-use persona_engine::models::{Embedder, EmbedderWorkspace, Model, System};
+use persona_engine::models::{LoadOptions, Model, Workspace};
 use persona_engine::nn::{Precision, Weights};
 
 fn golden(name: &str) -> PathBuf {
@@ -42,7 +42,7 @@ fn expected(file: &str, name: &str) -> Vec<f32> {
     weights.take(name, &shape).unwrap().into_values()
 }
 
-fn imported(kind: Kind, files: &[&str]) -> Embedder {
+fn imported(kind: Kind, files: &[&str]) -> Model {
     embedder(kind, &import(kind, files))
 }
 
@@ -51,12 +51,11 @@ fn import(kind: Kind, files: &[&str]) -> ImportedNetwork {
     kind.read(&files).unwrap()
 }
 
-fn embedder(kind: Kind, import: &ImportedNetwork) -> Embedder {
+fn embedder(kind: Kind, import: &ImportedNetwork) -> Model {
     let bytes = model_file(kind, import).unwrap();
-    match Model::from_bytes_in(&bytes, Some(Precision::F32)).unwrap() {
-        Model::Embedder(embedder) => *embedder,
-        Model::System(_) => panic!("an import has no heads"),
-    }
+    let model = Model::from_bytes(&bytes, LoadOptions::default().with_precision(Precision::F32)).unwrap();
+    assert!(model.manifest().classifier.is_none());
+    model
 }
 
 fn assert_close(name: &str, got: &[f32], want: &[f32], tolerance: f32) {
@@ -96,7 +95,7 @@ fn plain_values_of_a_checkpoint_can_be_read() {
 fn campplus_embeds_as_in_torch() {
     let network = imported(Kind::CamPlusPlus, &["campplus.pt"]);
     let features = expected("campplus.safetensors", "features");
-    let got = network.embed(&features, features.len() / 80, &mut EmbedderWorkspace::default()).unwrap();
+    let got = network.embed(&features, features.len() / 80, &mut Workspace::default()).unwrap();
     assert_close("campplus", &got, &expected("campplus.safetensors", "embedding"), 1e-4);
 }
 
@@ -111,7 +110,7 @@ fn speechbrain_embeds_as_in_speechbrain() {
             assert_close(name, values, &expected("speechbrain.safetensors", name), 1e-4);
         }
     };
-    let got = network.embed_layers(&features, frames, &mut EmbedderWorkspace::default(), &mut observer).unwrap();
+    let got = network.embed_layers(&features, frames, &mut Workspace::default(), &mut observer).unwrap();
     assert_close("speechbrain", &got, &expected("speechbrain.safetensors", "embedding"), 1e-4);
 }
 
@@ -123,7 +122,7 @@ fn kaldi_binary_and_text_files_embed_as_defined() {
         let network = import(Kind::KaldiXVector, &[file, "mfcc.conf"]).without_vad().unwrap();
         let network = embedder(Kind::KaldiXVector, &network);
         assert_eq!((network.dim(), network.min_frames(), network.manifest().frontend.sample_rate_hz()), (6, 15, 8000));
-        let got = network.embed(&features, features.len() / 5, &mut EmbedderWorkspace::default()).unwrap();
+        let got = network.embed(&features, features.len() / 5, &mut Workspace::default()).unwrap();
         assert_close(file, &got, &expected("nnet3.safetensors", "embedding"), 1e-4);
     }
 }
@@ -140,8 +139,8 @@ fn the_kaldi_recipe_drops_frames_without_speech() {
         let network = imported(Kind::KaldiXVector, &files);
         let frames = network.manifest().frontend.extractor().unwrap().run(&samples, &mut features);
         assert_close("MFCC", &features, &of("features"), 1e-3);
-        let mut workspace = EmbedderWorkspace::default();
-        let seen = network.frames_seen(&features, frames, &mut workspace).unwrap();
+        let mut workspace = Workspace::default();
+        let seen = network.prepare(&features, frames, &mut workspace).unwrap().frames_kept();
         assert_eq!(seen as f32, of(embedding.replace("embedding", "seen").as_str())[0]);
         assert!(seen < frames && seen > 100, "{seen} of {frames}");
         let got = network.embed(&features, frames, &mut workspace).unwrap();
@@ -154,8 +153,8 @@ fn silence_has_no_embedding() {
     let network = imported(Kind::KaldiXVector, &["final.raw", "mfcc.conf"]);
     let mut features = Vec::new();
     let frames = network.manifest().frontend.extractor().unwrap().run(&[0.0; 4_000], &mut features);
-    let message = network.embed(&features, frames, &mut EmbedderWorkspace::default()).unwrap_err().to_string();
-    assert!(message.contains("0 of 50 frames hold speech"), "{message}");
+    let message = network.embed(&features, frames, &mut Workspace::default()).unwrap_err().to_string();
+    assert!(message.contains("0 of 50 frames contain speech"), "{message}");
 }
 
 #[test]
@@ -268,7 +267,8 @@ fn the_wrong_kind_is_refused_with_the_missing_tensor() {
 #[test]
 fn a_network_without_heads_is_refused_where_heads_are_needed() {
     let bytes = model_file(Kind::CamPlusPlus, &Kind::CamPlusPlus.read(&[golden("campplus.pt")]).unwrap()).unwrap();
-    let message = System::from_bytes(&bytes).unwrap_err().to_string();
+    let model = Model::from_bytes(&bytes, LoadOptions::default()).unwrap();
+    let message = model.require_classifier().unwrap_err().to_string();
     assert!(
         message.contains("`campplus.pt`") && message.contains("embed") && message.contains("train_heads.py"),
         "{message}"

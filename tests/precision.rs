@@ -7,20 +7,23 @@
 mod common;
 
 use common::{fixture, probabilities};
-use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Engine, Options, Precision, Report};
+use persona_engine::{
+    Catalogue, DEFAULT_MODEL, Engine, LoadOptions, Options, Precision, Predictions, Recording, Report,
+};
 
 fn answer(name: &str, precision: Option<Precision>, threads: usize) -> Report {
-    let system = Catalogue::of(&[]).in_precision(precision).system(name).unwrap();
+    let system = Catalogue::of(&[]).load(name, LoadOptions::default().with_precision(precision)).unwrap();
     let engine = Engine::new(system, Options { threads, ..Options::default() }).unwrap();
-    engine.infer_file(&fixture("speech.wav")).unwrap()
+    engine.infer(Recording::file(fixture("speech.wav"))).unwrap()
 }
 
 /// The recording is a synthetic voice, unlike the training data, so int8 changes its predictions more
 /// than those of human voices (see `docs/speed.md`).
 #[test]
 fn int8_changes_predictions_little_and_keeps_the_labels() {
-    for name in [DEFAULT_SYSTEM, "xvector-cnn"] {
-        let [float, int8] = [Precision::F32, Precision::Int8].map(|precision| answer(name, Some(precision), 1).answers);
+    for name in [DEFAULT_MODEL, "xvector-cnn"] {
+        let [float, int8] =
+            [Precision::F32, Precision::Int8].map(|precision| predictions(&answer(name, Some(precision), 1)));
         let both = probabilities_of(name, Precision::F32).into_iter().zip(probabilities_of(name, Precision::Int8));
         let largest = both.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         println!("{name}: {largest:.4} between a probability in f32 and in int8");
@@ -32,6 +35,10 @@ fn int8_changes_predictions_little_and_keeps_the_labels() {
     }
 }
 
+fn predictions(report: &Report) -> Predictions {
+    report.voices[0].predictions.clone()
+}
+
 fn probabilities_of(name: &str, precision: Precision) -> Vec<f64> {
     probabilities(&answer(name, Some(precision), 1))
 }
@@ -39,15 +46,15 @@ fn probabilities_of(name: &str, precision: Precision) -> Vec<f64> {
 #[test]
 fn the_number_of_threads_changes_nothing_in_either_precision() {
     for precision in [Precision::F32, Precision::Int8] {
-        let [one, three] = [1, 3].map(|threads| answer(DEFAULT_SYSTEM, Some(precision), threads));
+        let [one, three] = [1, 3].map(|threads| answer(DEFAULT_MODEL, Some(precision), threads));
         assert_eq!(probabilities(&one), probabilities(&three), "{precision:?}");
     }
 }
 
 #[test]
 fn the_default_precision_is_that_of_the_file() {
-    assert_eq!(answer(DEFAULT_SYSTEM, None, 1).precision, "f32");
-    assert_eq!(answer(DEFAULT_SYSTEM, Some(Precision::Int8), 1).precision, "int8");
-    assert_eq!(answer("xvector-cnn", None, 1).precision, "int8");
-    assert_eq!(answer("xvector-cnn", Some(Precision::F32), 1).precision, "f32");
+    assert_eq!(answer(DEFAULT_MODEL, None, 1).model.precision.name(), "f32");
+    assert_eq!(answer(DEFAULT_MODEL, Some(Precision::Int8), 1).model.precision.name(), "int8");
+    assert_eq!(answer("xvector-cnn", None, 1).model.precision.name(), "int8");
+    assert_eq!(answer("xvector-cnn", Some(Precision::F32), 1).model.precision.name(), "f32");
 }

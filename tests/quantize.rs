@@ -4,15 +4,15 @@
 use std::fs;
 use std::path::Path;
 
-use persona_engine::models::{System, quantised};
+use persona_engine::models::{LoadOptions, Model, Workspace, quantised};
 use persona_engine::nn::{Precision, Weights};
 
 fn read(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
 
-fn load(bytes: &[u8], precision: Option<Precision>) -> System {
-    System::from_bytes_in(bytes, precision).unwrap()
+fn load(bytes: &[u8], precision: Option<Precision>) -> Model {
+    Model::from_bytes(bytes, LoadOptions::default().with_precision(precision)).unwrap()
 }
 
 /// Pseudo-random values in ±1.
@@ -21,13 +21,13 @@ fn noise(n: usize) -> Vec<f32> {
 }
 
 /// Every layer's values for the same features.
-fn layers(system: &System) -> Vec<(String, Vec<f32>)> {
+fn layers(system: &Model) -> Vec<(String, Vec<f32>)> {
     let bands = system.manifest().frontend.bands();
     let frames = system.min_frames() + if bands == 1 { 4_000 } else { 40 };
     let features: Vec<f32> = noise(frames * bands).iter().map(|x| 9.0 * x - 9.0).collect();
     let mut seen = Vec::new();
     let mut observer = |name: &str, _: &[usize], values: &[f32]| seen.push((name.to_owned(), values.to_vec()));
-    system.forward_layers(&features, frames, &mut system.workspace(), &mut observer).unwrap();
+    system.forward_layers(&features, frames, &mut Workspace::default(), &mut observer).unwrap();
     seen
 }
 
@@ -79,7 +79,7 @@ fn the_file_is_smaller_and_names_its_source() {
     let (source, manifest) = (source.manifest(), manifest.manifest());
     assert_eq!(manifest.data["quantized_from_sha256"], source.sha256.as_str());
     assert_ne!(manifest.sha256, source.sha256);
-    assert_eq!((&manifest.name, &manifest.scores), (&source.name, &source.scores));
+    assert_eq!((&manifest.name, manifest.scores()), (&source.name, source.scores()));
     assert!(manifest.data["quantized"].as_str().unwrap().contains("8-bit codes"));
 }
 
@@ -100,5 +100,5 @@ fn a_damaged_weight_is_detected() {
     Weights::from_bytes(&after).unwrap();
     let last = after.len() - 1;
     after[last] ^= 1;
-    assert!(System::from_bytes(&after).unwrap_err().to_string().contains("checksum"));
+    assert!(Model::from_bytes(&after, LoadOptions::default()).unwrap_err().to_string().contains("checksum"));
 }

@@ -8,8 +8,8 @@ use std::fs;
 
 use common::fixture;
 use common::server::{Response, Server, form, posted};
-use persona_engine::engine::{Catalogue, Engine, NoControl, Options, Recording};
 use persona_engine::server::{Limits, Settings};
+use persona_engine::{Catalogue, Engine, LoadOptions, Options, Recording};
 use serde_json::Value;
 
 fn speech() -> Vec<u8> {
@@ -24,8 +24,8 @@ fn without_timings(mut report: Value) -> Value {
 
 /// The engine's report of a file.
 fn engine_report(name: &str, options: Options) -> Value {
-    let engine = Engine::new(Catalogue::of(&[]).system("xvector-cnn").unwrap(), options).unwrap();
-    let report = engine.infer_reader(fs::File::open(fixture(name)).unwrap(), name).unwrap();
+    let engine = Engine::new(Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap(), options).unwrap();
+    let report = engine.infer(Recording::reader(fs::File::open(fixture(name)).unwrap()).named(name)).unwrap();
     without_timings(serde_json::to_value(report).unwrap())
 }
 
@@ -90,9 +90,11 @@ fn timelines_and_separate_channels_are_options() {
 
 #[test]
 fn embeddings_are_the_engines() {
-    let engine = Engine::new(Catalogue::of(&[]).system("xvector-cnn").unwrap(), Options::default()).unwrap();
-    let recording = Recording::stream(fs::File::open(fixture("speech.wav")).unwrap(), "speech.wav");
-    let expected = engine.embed(recording, &mut NoControl).unwrap();
+    let engine =
+        Engine::new(Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap(), Options::default())
+            .unwrap();
+    let recording = Recording::reader(fs::File::open(fixture("speech.wav")).unwrap()).named("speech.wav");
+    let expected = engine.embed(recording).unwrap();
     let server = Server::limited(Limits::default());
     let kind = "multipart/form-data; boundary=xYz";
     let response = server.post("/v1/embed", kind, &form(&[("file", Some("speech.wav"), &speech())]));

@@ -4,13 +4,12 @@
 
 mod common;
 
-use std::io::Cursor;
-
 use common::{buzz, float32, wav};
-use persona_engine::engine::{
-    Catalogue, Engine, NoAnswer, NoControl, NullObserver, Observer, Options, Recording, Segment, Smoothing, Timeline,
+use persona_engine::engine::{NoControl, NullObserver};
+use persona_engine::{
+    Catalogue, Engine, Error, LoadOptions, NoAnswer, Observer, Options, Recording, Report, Result, Segment, Smoothing,
+    Timeline,
 };
-use persona_engine::{Error, Result};
 use serde_json::Value;
 
 const RATE: usize = 16_000;
@@ -26,14 +25,19 @@ fn talk() -> Vec<f32> {
 
 fn engine(timeline: Option<Timeline>, threads: usize) -> Engine {
     let options = Options { timeline, threads, ..Options::default() };
-    Engine::new(Catalogue::of(&[]).system("xvector-cnn").unwrap(), options).unwrap()
+    Engine::new(Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap(), options).unwrap()
+}
+
+/// The same engine for the channels apart.
+fn per_channel(engine: &Engine) -> Engine {
+    engine.with_options(Options { per_channel: true, ..engine.options().clone() }).unwrap()
 }
 
 /// A float WAV with these channels, so that no bit is lost.
 fn recording(channels: &[&[f32]], rate: u32) -> Recording {
     let frames = channels[0].len();
     let interleaved: Vec<f32> = (0..frames).flat_map(|t| channels.iter().map(move |channel| channel[t])).collect();
-    Recording::stream(Cursor::new(wav(3, channels.len() as u16, rate, 32, &float32(&interleaved))), "talk.wav")
+    Recording::bytes(wav(3, channels.len() as u16, rate, 32, &float32(&interleaved))).named("talk.wav")
 }
 
 /// JSON without the times.
@@ -43,9 +47,9 @@ fn json(report: &impl serde::Serialize) -> Value {
     object
 }
 
-fn mono(engine: &Engine) -> persona_engine::engine::Report {
+fn mono(engine: &Engine) -> Report {
     let bytes = wav(3, 1, RATE as u32, 32, &float32(&talk()));
-    engine.infer_reader(Cursor::new(bytes), "talk.wav").unwrap()
+    engine.infer(Recording::bytes(bytes).named("talk.wav")).unwrap()
 }
 
 #[test]
@@ -64,13 +68,13 @@ fn the_recordings_answer_is_the_same_with_a_timeline_and_without() {
 #[test]
 fn pauses_have_no_answer_and_the_summary_adds_up() {
     let report = mono(&engine(Some(Timeline::default()), 1));
-    let timeline = report.timeline.unwrap();
+    let timeline = report.voices[0].timeline.clone().unwrap();
     assert_eq!((timeline.len(), timeline.last().unwrap().end_s), (9, 9.3));
     let answered: Vec<bool> = timeline.iter().map(|segment| segment.no_answer.is_none()).collect();
     assert_eq!(answered, [true, true, true, true, false, false, true, true, false]);
     assert_eq!(timeline[5].no_answer, Some(NoAnswer::Silence));
     assert!(timeline[5].speech_share.is_some_and(|share| share < 0.1));
-    let summary = report.summary.unwrap();
+    let summary = report.voices[0].summary.clone().unwrap();
     let unanswered: f64 = summary.unanswered_s.iter().map(|(_, seconds)| seconds).sum();
     assert_eq!(summary.answered_s, 6.0);
     approx::assert_abs_diff_eq!(summary.answered_s + unanswered, 9.3, epsilon = 1e-9);
@@ -84,15 +88,15 @@ fn pauses_have_no_answer_and_the_summary_adds_up() {
 fn stretches_of_a_windows_length_are_windows() {
     let timeline = Timeline { hop_s: 3.0, smoothing: Smoothing::None };
     let engine = Engine::new(
-        Catalogue::of(&[]).system("xvector-cnn").unwrap(),
+        Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap(),
         Options { timeline: Some(timeline), activity: false, ..Options::default() },
     )
     .unwrap();
     let samples = buzz(9 * RATE, RATE as f32);
-    let report = engine.infer_reader(Cursor::new(wav(3, 1, RATE as u32, 32, &float32(&samples))), "buzz").unwrap();
-    let segments = report.timeline.unwrap();
-    let of = |segment: &Segment| segment.answers.emotion.as_ref().unwrap().probabilities[0].1;
-    let whole = report.answers.emotion.unwrap().probabilities[0].1;
+    let report = engine.infer(Recording::samples(samples, RATE as u32, 1)).unwrap();
+    let segments = report.voices[0].timeline.clone().unwrap();
+    let of = |segment: &Segment| segment.predictions.emotion.as_ref().unwrap().probabilities[0].1;
+    let whole = report.voices[0].predictions.emotion.as_ref().unwrap().probabilities[0].1;
     approx::assert_abs_diff_eq!(segments.iter().map(of).sum::<f64>() / 3.0, whole, epsilon = 2e-6);
     assert!(segments.iter().all(|segment| segment.speech_share.is_none()));
 }
@@ -102,7 +106,7 @@ fn the_number_of_threads_changes_no_bit() {
     let (left, right) = (talk(), talk().into_iter().rev().collect::<Vec<_>>());
     let answers = [1, 2, 3].map(|threads| {
         let engine = engine(Some(Timeline { hop_s: 0.5, ..Timeline::default() }), threads);
-        json(&engine.infer_channels(recording(&[&left, &right], 16_000), &mut NoControl).unwrap())
+        json(&per_channel(&engine).infer(recording(&[&left, &right], 16_000)).unwrap())
     });
     assert_eq!(answers[1], answers[0]);
     assert_eq!(answers[2], answers[0]);
@@ -114,10 +118,10 @@ fn a_channel_is_answered_as_if_it_were_alone() {
     let right = buzz(talk().len(), 12_000.0);
     for rate in [16_000, 8_000] {
         let engine = engine(Some(Timeline::default()), 1);
-        let both = json(&engine.infer_channels(recording(&[&talk(), &right], rate), &mut NoControl).unwrap());
+        let both = json(&per_channel(&engine).infer(recording(&[&talk(), &right], rate)).unwrap());
         assert!(both.get("emotion").is_none() && both.get("timeline").is_none());
         for (index, channel) in [&talk(), &right].into_iter().enumerate() {
-            let alone = json(&engine.infer_channels(recording(&[channel], rate), &mut NoControl).unwrap());
+            let alone = json(&per_channel(&engine).infer(recording(&[channel], rate)).unwrap());
             let mut expected = alone["per_channel"][0].clone();
             expected["channel"] = (index + 1).into();
             assert_eq!(both["per_channel"][index], expected);
@@ -132,12 +136,12 @@ fn a_channel_is_answered_as_if_it_were_alone() {
 
 /// One channel through the way of the mean.
 trait OfSamples {
-    fn infer_reader_of(&self, samples: &[f32], rate: u32) -> persona_engine::engine::Report;
+    fn infer_reader_of(&self, samples: &[f32], rate: u32) -> Report;
 }
 
 impl OfSamples for Engine {
-    fn infer_reader_of(&self, samples: &[f32], rate: u32) -> persona_engine::engine::Report {
-        self.infer_reader(Cursor::new(wav(3, 1, rate, 32, &float32(samples))), "talk.wav").unwrap()
+    fn infer_reader_of(&self, samples: &[f32], rate: u32) -> Report {
+        self.infer(Recording::bytes(wav(3, 1, rate, 32, &float32(samples))).named("talk.wav")).unwrap()
     }
 }
 
@@ -151,9 +155,9 @@ struct Notes {
 }
 
 impl Observer for Notes {
-    fn begins(&mut self, sample_rate_hz: u32, lanes: u16) -> Result<()> {
+    fn begins(&mut self, sample_rate_hz: u32, voices: u16) -> Result<()> {
         self.rate_hz = sample_rate_hz;
-        self.samples.resize(usize::from(lanes), Vec::new());
+        self.samples.resize(usize::from(voices), Vec::new());
         Ok(())
     }
 
@@ -165,7 +169,7 @@ impl Observer for Notes {
     fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
         self.segments.push((channel, segment.clone()));
         match self.enough {
-            Some(enough) if self.segments.len() > enough => Err(Error::Config("that is enough".into())),
+            Some(enough) if self.segments.len() > enough => Err(Error::usage("that is enough")),
             _ => Ok(()),
         }
     }
@@ -176,15 +180,16 @@ fn a_listener_hears_all_samples_and_stretches_and_may_stop() {
     let (left, right) = (talk(), vec![0.25; talk().len()]);
     let engine = engine(Some(Timeline::default()), 1);
     let mut notes = Notes::default();
-    let report = engine.listen_to_channels(recording(&[&left, &right], 16_000), &mut NoControl, &mut notes).unwrap();
-    assert!(report.per_channel.iter().all(|channel| channel.timeline.is_none() && channel.summary.is_some()));
+    let report =
+        per_channel(&engine).infer_observed(recording(&[&left, &right], 16_000), &mut NoControl, &mut notes).unwrap();
+    assert!(report.voices.iter().all(|voice| voice.timeline.is_none() && voice.summary.is_some()));
     assert_eq!((notes.rate_hz, &notes.samples), (16_000, &vec![left.clone(), right.clone()]));
     for channel in [1, 2] {
         let own: Vec<_> = notes.segments.iter().filter(|(of, _)| *of == channel).collect();
         assert_eq!((own.len(), own[0].1.start_s, own[8].1.end_s), (9, 0.0, 9.3));
     }
     let mut notes = Notes { enough: Some(3), ..Notes::default() };
-    let stopped = engine.listen_to_channels(recording(&[&left, &right], 16_000), &mut NoControl, &mut notes);
+    let stopped = per_channel(&engine).infer_observed(recording(&[&left, &right], 16_000), &mut NoControl, &mut notes);
     assert!(stopped.unwrap_err().to_string().contains("that is enough"));
     assert_eq!(notes.segments.len(), 4);
 }
@@ -192,14 +197,12 @@ fn a_listener_hears_all_samples_and_stretches_and_may_stop() {
 #[test]
 fn a_recording_that_is_too_short_has_a_timeline_too() {
     let engine = engine(Some(Timeline::default()), 1);
-    let report = engine.infer_channels(recording(&[&[0.1; 1000]], 16_000), &mut NoControl).unwrap();
-    let channel = &report.per_channel[0];
+    let report = per_channel(&engine).infer(recording(&[&[0.1; 1000]], 16_000)).unwrap();
+    let channel = &report.voices[0];
     assert_eq!(channel.no_answer, Some(NoAnswer::TooShort));
     assert_eq!(channel.timeline.as_ref().unwrap()[0].no_answer, Some(NoAnswer::TooShort));
     assert!(
-        engine
-            .listen(recording(&[&[0.1; 1000]], 16_000), &mut NoControl, &mut NullObserver)
-            .unwrap()
+        engine.infer_observed(recording(&[&[0.1; 1000]], 16_000), &mut NoControl, &mut NullObserver).unwrap().voices[0]
             .timeline
             .is_none()
     );

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use persona_engine::engine::{
-    ActiveHeads, Catalogue, DEFAULT_SYSTEM, Limits, Model, Options, Precision, RawFormat, System,
+    ActiveHeads, Catalogue, DEFAULT_MODEL, Limits, LoadOptions, Model, Options, Precision, RawFormat,
 };
 use persona_engine::{Error, Result};
 
@@ -221,7 +221,8 @@ impl AnswerArgs {
 impl InferArgs {
     /// The engine's options.
     pub(super) fn options(&self) -> Result<Options> {
-        Ok(Options { threads: usize::from(self.threads), timeline: self.timeline.wanted(), ..self.answer.options()? })
+        let (threads, per_channel) = (usize::from(self.threads), self.timeline.per_channel);
+        Ok(Options { threads, per_channel, timeline: self.timeline.wanted(), ..self.answer.options()? })
     }
 
     /// Refuses what no parser sees: standard input can be read only once.
@@ -256,6 +257,11 @@ pub(super) fn model_variable() -> Option<OsString> {
 #[derive(Clone, Copy)]
 pub(super) struct PrecisionArg(pub(super) Option<Precision>);
 
+impl PrecisionArg {
+    /// The arithmetic that other implementations are compared with.
+    pub(super) const F32: Self = Self(Some(Precision::F32));
+}
+
 impl FromStr for PrecisionArg {
     type Err = String;
 
@@ -269,31 +275,23 @@ impl FromStr for PrecisionArg {
     }
 }
 
-/// As [`system_in`] in the default precision.
-#[cfg(feature = "serve")]
-pub(super) fn system(asked: Option<&OsStr>) -> Result<System> {
-    system_in(asked, PrecisionArg(None))
+/// Loads the model that the arguments request, else that of [`MODEL_VARIABLE`], else the default, for predictions.
+pub(super) fn classifier(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<Model> {
+    let model = model(asked, precision)?;
+    model.require_classifier()?;
+    Ok(model)
 }
 
-/// The system that the arguments ask for, else the one that [`MODEL_VARIABLE`] asks for, else the default, in the precision asked for.
-pub(super) fn system_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<System> {
-    model_in(asked, precision)?.into_system()
-}
-
-/// As [`model_in`], in f32: what is held against another implementation's values is what that computes.
-pub(super) fn model(asked: Option<&OsStr>) -> Result<Model> {
-    model_in(asked, PrecisionArg(Some(Precision::F32)))
-}
-
-/// As [`system_in`], with or without heads.
-pub(super) fn model_in(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<Model> {
-    let catalogue = Catalogue::installed().in_precision(precision.0);
+/// As [`classifier`], for embeddings: with or without heads.
+pub(super) fn model(asked: Option<&OsStr>, precision: PrecisionArg) -> Result<Model> {
+    let options = LoadOptions::default().with_precision(precision.0);
+    let catalogue = Catalogue::installed();
     match (asked, model_variable()) {
-        (Some(asked), _) => catalogue.asked_model(asked),
+        (Some(asked), _) => catalogue.load(asked, options),
         (None, Some(asked)) => catalogue
-            .asked_model(&asked)
-            .map_err(|error| Error::Config(format!("the variable {MODEL_VARIABLE} asks for a system: {error}"))),
-        (None, None) => catalogue.asked_model(DEFAULT_SYSTEM.as_ref()),
+            .load(asked, options)
+            .map_err(|error| Error::usage(format!("the variable {MODEL_VARIABLE} asks for a model: {error}"))),
+        (None, None) => catalogue.load(DEFAULT_MODEL, options),
     }
 }
 

@@ -41,24 +41,12 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn of<T: Answered>(answer: &Result<T>) -> Self {
+    fn of(answer: &Result<Report>) -> Self {
         match answer {
-            Ok(told) if told.answered() => Self::Answered,
+            Ok(report) if report.has_predictions() => Self::Answered,
             Ok(_) => Self::NoAnswer,
             Err(_) => Self::Failed,
         }
-    }
-}
-
-/// What was told of an input.
-pub(super) trait Answered {
-    /// Whether there is an answer in it.
-    fn answered(&self) -> bool;
-}
-
-impl Answered for Report {
-    fn answered(&self) -> bool {
-        self.no_answer.is_none()
     }
 }
 
@@ -82,8 +70,8 @@ impl Audit {
 }
 
 /// The line for one input, now.
-pub(super) fn entry<T: Answered>(engine: &Engine, file: &str, heard: &Heard<T>) -> String {
-    let manifest = engine.system().manifest();
+pub(super) fn entry(engine: &Engine, file: &str, heard: &Heard) -> String {
+    let manifest = engine.model().manifest();
     let entry = Entry {
         schema: 1,
         time: utc(SystemTime::now()),

@@ -9,7 +9,7 @@ use persona_engine::Result;
 use persona_engine::engine::{LayerCheck, check};
 
 use super::Stop;
-use super::args::model;
+use super::args::{PrecisionArg, model};
 
 #[derive(Args)]
 #[command(after_help = WHAT)]
@@ -39,8 +39,8 @@ Exit codes: 0 all agree, 1 one differs (the first is named), 2 usage or set-up."
 
 /// Compares, prints. Returns whether all agree.
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
-    let checked =
-        model(Some(&args.model)).and_then(|model| check(&model, &args.inputs, &args.expect)).map_err(Stop::SetUp)?;
+    let model = model(Some(&args.model), PrecisionArg::F32).map_err(Stop::SetUp)?;
+    let checked = check(&model, &args.inputs, &args.expect).map_err(Stop::SetUp)?;
     for name in &checked.unknown {
         writeln!(err, "persona-engine: warning: `{}` is no result of this network: not compared", name.escape_debug())?;
     }
@@ -63,7 +63,7 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write, err: &mut dyn Write) ->
 }
 
 fn line(layer: &LayerCheck, tolerance: f64) -> String {
-    let LayerCheck { layer: name, shape, expected_shape, difference, largest } = layer;
+    let LayerCheck { layer: name, shape, expected_shape, difference, largest, .. } = layer;
     if let Some(expected) = expected_shape {
         return format!("{name}  shape {shape:?}, expected {expected:?}");
     }

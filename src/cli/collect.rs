@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use persona_engine::engine::{Collector, Observer, Segment};
-use persona_engine::export::{Audio, MergedSegments, PageCollector, TextGrid, write_channels_page, write_page};
+use persona_engine::engine::{Collector, Observer, Report, Segment};
+use persona_engine::export::{Audio, MergedSegments, PageCollector, TextGrid, write_page};
 use persona_engine::{Error, Result};
 
 use super::args::InferArgs;
-use super::form::{Form, Told};
+use super::form::Form;
 use super::output::written;
 use super::timeline_args::output_of;
 
@@ -36,32 +36,23 @@ impl<'f, 'o> Collected<'f, 'o> {
     }
 
     /// Puts the timelines that were kept into the report.
-    pub(super) fn complete(&mut self, told: &mut Told) {
+    pub(super) fn complete(&mut self, report: &mut Report) {
         let Some(kept) = self.kept.take() else {
             return;
         };
         let mut timelines = kept.timelines.into_iter();
-        match told {
-            Told::Mean(report) => report.timeline = timelines.next(),
-            Told::Channels(report) => {
-                report.per_channel.iter_mut().for_each(|channel| channel.timeline = timelines.next());
-            }
-        }
+        report.voices.iter_mut().for_each(|voice| voice.timeline = timelines.next());
     }
 
     /// Writes the files that were asked for.
-    pub(super) fn write_files(&self, args: &InferArgs, recording: &Path, told: &Told) -> Result<()> {
+    pub(super) fn write_files(&self, args: &InferArgs, recording: &Path, report: &Report) -> Result<()> {
         if let (Some(asked), Some(grid)) = (&args.timeline.textgrid, &self.grid) {
             written(&output_of(asked, recording, "TextGrid"), |to| Ok(grid.write(to)?))?;
         }
         if let (Some(asked), Some(sketch)) = (&args.timeline.html, &self.sketch) {
             let audio = args.timeline.embed_audio.then(|| Audio::of(recording)).transpose()?;
             written(&output_of(asked, recording, "html"), |to| {
-                match told {
-                    Told::Mean(report) => write_page(to, report, sketch, audio.as_ref()),
-                    Told::Channels(report) => write_channels_page(to, report, sketch, audio.as_ref()),
-                }
-                .map_err(Error::from)
+                write_page(to, report, sketch, audio.as_ref()).map_err(Error::from)
             })?;
         }
         Ok(())
@@ -69,11 +60,11 @@ impl<'f, 'o> Collected<'f, 'o> {
 }
 
 impl Observer for Collected<'_, '_> {
-    fn begins(&mut self, sample_rate_hz: u32, lanes: u16) -> Result<()> {
+    fn begins(&mut self, sample_rate_hz: u32, voices: u16) -> Result<()> {
         if let Some(kept) = &mut self.kept {
-            kept.begins(sample_rate_hz, lanes)?;
+            kept.begins(sample_rate_hz, voices)?;
         }
-        self.sketch.as_mut().map_or(Ok(()), |sketch| sketch.begins(sample_rate_hz, lanes))
+        self.sketch.as_mut().map_or(Ok(()), |sketch| sketch.begins(sample_rate_hz, voices))
     }
 
     fn samples(&mut self, channel: u16, samples: &[f32]) -> Result<()> {

@@ -6,12 +6,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use persona_engine::engine::{EmbedOptions, Embedding, EmbeddingEngine, Failure, RawFormat, SCHEMA};
+use persona_engine::engine::{
+    EmbedOptions, Embedding, Engine, Failure, NoControl, Options, RawFormat, Recording, SCHEMA,
+};
 use persona_engine::{Error, Result};
 use serde_json::json;
 
 use super::Stop;
-use super::args::{PrecisionArg, is_stdin, model_in, one_stdin};
+use super::args::{PrecisionArg, is_stdin, model, one_stdin};
 use super::array::{Array, Format, write_safetensors};
 
 /// What both commands ask for.
@@ -75,10 +77,14 @@ their vectors are averaged, each weighted by the samples that are new in it. Sil
 Exit codes: 0 all embedded, 1 some input failed, 2 usage or set-up.";
 
 impl NetworkArgs {
-    fn engine(&self) -> Result<EmbeddingEngine> {
-        let (layer, raw, threads) = (self.layer.clone(), self.raw.clone(), usize::from(self.threads));
-        let options = EmbedOptions { layer, raw, threads, ..EmbedOptions::default() };
-        EmbeddingEngine::new(model_in(self.model.as_deref(), self.precision)?, options)
+    fn engine(&self) -> Result<Engine> {
+        let options = Options { raw: self.raw.clone(), threads: usize::from(self.threads), ..Options::default() };
+        Engine::new(model(self.model.as_deref(), self.precision)?, options)
+    }
+
+    fn embed(&self, engine: &Engine, file: &Path) -> Result<Embedding> {
+        let recording = if is_stdin(file) { Recording::reader(io::stdin()).named("-") } else { Recording::file(file) };
+        engine.embed_with(recording, &EmbedOptions { layer: self.layer.clone() }, &mut NoControl)
     }
 }
 
@@ -89,7 +95,7 @@ pub(super) fn run(args: &EmbedArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     let engine = args.network.engine().map_err(Stop::SetUp)?;
     let (mut all, mut done) = (true, Vec::new());
     for file in &args.files {
-        match embed(&engine, file) {
+        match args.network.embed(&engine, file) {
             Ok(embedding) => {
                 let told = if args.quiet { &[][..] } else { &embedding.warnings };
                 told.iter()
@@ -114,15 +120,10 @@ pub(super) fn run(args: &EmbedArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     Ok(all)
 }
 
-fn embed(engine: &EmbeddingEngine, file: &Path) -> Result<Embedding> {
-    if is_stdin(file) { engine.embed_reader(io::stdin(), "-") } else { engine.embed_file(file) }
-}
-
 /// A matrix whose rows are the files' needs all of them; names can do without some.
 fn write_file(path: &Path, format: Format, embeddings: &[Embedding], all: bool) -> Result<()> {
     if format == Format::Safetensors {
-        let named =
-            |e: &Embedding| (e.file.clone(), Array { shape: vec![e.embedding.len()], values: e.embedding.clone() });
+        let named = |e: &Embedding| (e.file.clone(), Array { shape: vec![e.vector.len()], values: e.vector.clone() });
         return write_safetensors(path, &embeddings.iter().map(named).collect::<BTreeMap<_, _>>());
     }
     if !all {
@@ -131,8 +132,8 @@ fn write_file(path: &Path, format: Format, embeddings: &[Embedding], all: bool) 
             path.display()
         )));
     }
-    let columns = embeddings.first().map_or(0, |e| e.embedding.len());
-    let values = embeddings.iter().flat_map(|e| e.embedding.iter().copied()).collect();
+    let columns = embeddings.first().map_or(0, |e| e.vector.len());
+    let values = embeddings.iter().flat_map(|e| e.vector.iter().copied()).collect();
     Array { shape: vec![embeddings.len(), columns], values }.write(path, "embeddings")
 }
 
@@ -148,7 +149,7 @@ pub(super) fn run_similarity(args: &SimilarityArgs, out: &mut dyn Write) -> Resu
     let compare = || {
         one_stdin(&[&args.a, &args.b])?;
         let engine = args.network.engine()?;
-        let (a, b) = (embed(&engine, &args.a)?, embed(&engine, &args.b)?);
+        let (a, b) = (args.network.embed(&engine, &args.a)?, args.network.embed(&engine, &args.b)?);
         Ok((a.cosine(&b)?, a, b))
     };
     let (cosine, a, b) = compare().map_err(Stop::SetUp)?;

@@ -10,7 +10,7 @@ use persona_engine::eval::{self, Bootstrap, Evaluation, Request, RowFilter, Sele
 use persona_engine::{Error, Result};
 
 use super::Stop;
-use super::args::{PrecisionArg, system_in};
+use super::args::{PrecisionArg, classifier};
 use super::output::written;
 
 #[derive(Args)]
@@ -79,8 +79,8 @@ Exit codes: 0 all measured, 1 some of the table was left out (--keep-going), 2 n
 /// Measures, prints, writes what was asked for. Returns whether nothing was left out.
 pub(super) fn run(args: &EvalArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     let request = args.request().map_err(Stop::SetUp)?;
-    let system = system_in(args.model.as_deref(), args.precision).map_err(Stop::SetUp)?;
-    let engine = Engine::new(system, args.options()).map_err(Stop::SetUp)?;
+    let model = classifier(args.model.as_deref(), args.precision).map_err(Stop::SetUp)?;
+    let engine = Engine::new(model, args.options()).map_err(Stop::SetUp)?;
     let shows_progress = !args.quiet && io::stderr().is_terminal();
     let progress = |done: usize, all: usize| {
         if shows_progress && (done.is_multiple_of(10) || done == all) {
@@ -136,7 +136,7 @@ impl EvalArgs {
             written(path, |to| Ok(eval::write_html(to, evaluation)?))?;
         }
         if let Some(path) = &self.predictions {
-            written(path, |to| eval::write_predictions(to, &evaluation.clips, engine.system().manifest()))?;
+            written(path, |to| eval::write_predictions(to, &evaluation.clips, engine.model().manifest()))?;
         }
         Ok(())
     }

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use persona_engine::engine::{Frontend, Limits, RawFormat, features};
+use persona_engine::engine::{Frontend, Limits, RawFormat, Recording, features};
 use persona_engine::{Error, Result};
 
 use super::Stop;
-use super::args::model;
+use super::args::{PrecisionArg, model};
 use super::array::Array;
 
 #[derive(Args)]
@@ -68,9 +68,14 @@ impl FeaturesArgs {
             Some(kind) => {
                 Frontend::with_options(kind, &self.knobs.iter().map(|text| knob(text)).collect::<Result<Vec<_>>>()?)?
             }
-            None => model(self.model.as_deref())?.embedder().manifest().frontend.clone(),
+            None => model(self.model.as_deref(), PrecisionArg::F32)?.manifest().frontend.clone(),
         };
-        let (values, frames) = features(&self.file, &frontend, self.raw.as_ref(), &Limits::default())?;
+        let recording = Recording::file(&self.file);
+        let recording = match &self.raw {
+            None => recording,
+            Some(format) => recording.raw(format.clone()),
+        };
+        let (values, frames) = features(recording, &frontend, &Limits::default())?;
         Ok(Array { shape: vec![frames, frontend.bands()], values })
     }
 }

@@ -3,46 +3,14 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use persona_engine::engine::{
-    ChannelsReport, Engine, Failure, Manifest, NoAnswer, Observer, Predictions, Report, Segment,
-};
+use persona_engine::engine::{Engine, Failure, Manifest, Observer, Report, Segment};
 use persona_engine::export::{CsvRows, JsonLines, MergedSegments};
 use persona_engine::{Error, Result};
 use serde::Serialize;
 
 use super::Stop;
 use super::args::InferArgs;
-use super::audit::Answered;
 use super::table;
-
-/// What a recording came to.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(super) enum Told {
-    /// As the mean of its channels.
-    Mean(Box<Report>),
-    /// Channel by channel.
-    Channels(ChannelsReport),
-}
-
-impl Told {
-    /// The recording's name, and what to know before believing the answer.
-    pub(super) fn warnings(&self) -> (&str, &[String]) {
-        match self {
-            Self::Mean(report) => (&report.file, &report.warnings),
-            Self::Channels(report) => (&report.file, &report.warnings),
-        }
-    }
-}
-
-impl Answered for Told {
-    fn answered(&self) -> bool {
-        match self {
-            Self::Mean(report) => report.answered(),
-            Self::Channels(report) => report.per_channel.iter().any(|channel| channel.no_answer.is_none()),
-        }
-    }
-}
 
 /// A form, and what it needs to be written.
 pub(super) enum Form<'o> {
@@ -82,25 +50,30 @@ impl<'o> Form<'o> {
     }
 
     /// Its answer; with runs of its timeline if they are to be shown.
-    pub(super) fn end(&mut self, told: &Told, runs: Option<&MergedSegments>, manifest: &Manifest) -> Result<(), Stop> {
+    pub(super) fn end(
+        &mut self,
+        report: &Report,
+        runs: Option<&MergedSegments>,
+        manifest: &Manifest,
+    ) -> Result<(), Stop> {
         match self {
             Self::Table { out, first } => {
                 if !std::mem::take(first) {
                     writeln!(out)?;
                 }
-                match told {
-                    Told::Mean(report) => table::write(*out, report, runs, manifest)?,
-                    Told::Channels(report) => table::write_channels(*out, report, runs, manifest)?,
-                }
+                table::write(*out, report, runs, manifest)?;
             }
-            Self::Json(out) => write_json(*out, told)?,
+            Self::Json(out) => write_json(*out, report)?,
             Self::Lines(lines) => {
-                let written = lines.end("report", told);
+                let written = lines.end("report", report);
                 self.written(written)?;
             }
             Self::Rows { timeline: true, .. } => {}
             Self::Rows { rows, .. } => {
-                let written = whole(told).iter().try_for_each(|(channel, whole)| rows.segment(*channel, whole));
+                let written = report.voices.iter().try_for_each(|voice| {
+                    let whole = voice.to_segment(report.recording.duration_s);
+                    rows.segment(voice.channel.unwrap_or(0), &whole)
+                });
                 self.written(written)?;
             }
         }
@@ -142,28 +115,6 @@ impl Observer for Form<'_> {
             Self::Lines(lines) => lines.segment(channel, segment),
             Self::Rows { rows, timeline: true } => rows.segment(channel, segment),
             Self::Rows { .. } | Self::Table { .. } | Self::Json(_) => Ok(()),
-        }
-    }
-}
-
-/// A recording, or each of its channels, as one segment.
-fn whole(told: &Told) -> Vec<(u16, Segment)> {
-    let segment = |answers: &Predictions, speech_s: Option<f64>, no_answer: Option<NoAnswer>, end_s: f64| Segment {
-        start_s: 0.0,
-        end_s,
-        speech_share: speech_s.map(|speech_s| (1e3 * (speech_s / end_s).min(1.0)).round() / 1e3),
-        answers: answers.clone(),
-        withheld: Vec::new(),
-        no_answer,
-    };
-    match told {
-        Told::Mean(report) => vec![(0, segment(&report.answers, report.speech_s, report.no_answer, report.duration_s))],
-        Told::Channels(report) => {
-            let of = |channel: &persona_engine::engine::ChannelReport| {
-                let segment = segment(&channel.answers, channel.speech_s, channel.no_answer, report.duration_s);
-                (channel.channel, segment)
-            };
-            report.per_channel.iter().map(of).collect()
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use persona_engine::engine::Recording;
+use persona_engine::engine::{Recording, Report};
 use persona_engine::{Error, Result};
 use sha2::{Digest, Sha256};
 
@@ -14,13 +14,13 @@ const CHUNK: usize = 64 << 10;
 
 /// What became of an input, and SHA-256 of its bytes: nothing if they were not hashed or could not be read.
 #[derive(Debug)]
-pub(super) struct Heard<T> {
-    pub(super) answer: Result<T>,
+pub(super) struct Heard {
+    pub(super) answer: Result<Report>,
     pub(super) sha256: Option<String>,
 }
 
 /// Predicts a file. One that can be read only once, such as a pipe, is hashed on its way.
-pub(super) fn file<T>(path: &Path, hashed: bool, answer: impl FnOnce(Recording) -> Result<T>) -> Heard<T> {
+pub(super) fn file(path: &Path, hashed: bool, answer: impl FnOnce(Recording) -> Result<Report>) -> Heard {
     if !hashed {
         return Heard { answer: answer(Recording::file(path)), sha256: None };
     }
@@ -35,20 +35,20 @@ pub(super) fn file<T>(path: &Path, hashed: bool, answer: impl FnOnce(Recording) 
 }
 
 /// Predicts what comes on standard input, which is named `-`.
-pub(super) fn stdin<T>(hashed: bool, answer: impl FnOnce(Recording) -> Result<T>) -> Heard<T> {
+pub(super) fn stdin(hashed: bool, answer: impl FnOnce(Recording) -> Result<Report>) -> Heard {
     if hashed {
         return hashed_stream(io::stdin(), "-", answer);
     }
-    Heard { answer: answer(Recording::stream(io::stdin(), "-")), sha256: None }
+    Heard { answer: answer(Recording::reader(io::stdin()).named("-")), sha256: None }
 }
 
-fn hashed_stream<T>(
+fn hashed_stream(
     stream: impl Read + Send + Sync + 'static,
     name: &str,
-    answer: impl FnOnce(Recording) -> Result<T>,
-) -> Heard<T> {
+    answer: impl FnOnce(Recording) -> Result<Report>,
+) -> Heard {
     let hashing = Hashing::new(stream);
-    let answer = answer(Recording::stream(hashing.clone(), name));
+    let answer = answer(Recording::reader(hashing.clone()).named(name));
     Heard { answer, sha256: hashing.finish() }
 }
 

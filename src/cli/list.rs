@@ -3,9 +3,7 @@
 use std::io::{self, Write};
 
 use persona_engine::Result;
-use persona_engine::engine::{
-    AnyManifest, Catalogue, DEFAULT_SYSTEM, Entry, Measure, ModelHeader, Place, SCHEMA, Score,
-};
+use persona_engine::engine::{Catalogue, DEFAULT_MODEL, Entry, Measure, ModelHeader, Place, SCHEMA, Score};
 use serde_json::{Value, json};
 
 use super::Stop;
@@ -19,7 +17,7 @@ pub(super) fn run(args: &ListArgs, out: &mut dyn Write, err: &mut dyn Write) -> 
     }
     if args.json {
         let systems: Vec<Value> = catalogue.entries().iter().map(as_json).collect();
-        writeln!(out, "{}", json!({"schema": SCHEMA, "default": DEFAULT_SYSTEM, "systems": systems}))?;
+        writeln!(out, "{}", json!({"schema": SCHEMA, "default": DEFAULT_MODEL, "systems": systems}))?;
     } else {
         write_table(out, &catalogue)?;
     }
@@ -40,9 +38,9 @@ fn as_json(entry: &Entry) -> Value {
         "place": if path.is_some() { "file" } else { "inside" },
         "path": path,
         "bytes": header.map(|h| h.bytes),
-        "model": header.map(|h| h.manifest.name()),
-        "sha256": header.map(|h| h.manifest.sha256()),
-        "answers": header.map(|h| matches!(h.manifest, AnyManifest::System(_))),
+        "model": header.map(|h| &h.manifest.name),
+        "sha256": header.map(|h| &h.manifest.sha256),
+        "answers": header.map(|h| h.manifest.classifier.is_some()),
         "scores": header.and_then(headline).map(Score::headline),
         "error": error,
     })
@@ -73,10 +71,10 @@ fn row(header: &ModelHeader, entry: &Entry) -> String {
     };
     let (emotion, gender, age) = (cell(|s| s.emotion_accuracy), cell(|s| s.gender_accuracy), cell(|s| s.age_rmse));
     let megabytes = format!("{:.1} MB", header.bytes as f64 / 1e6);
-    let sha256: String = header.manifest.sha256().chars().take(16).collect();
-    let scores = match header.manifest {
-        AnyManifest::System(_) => format!("{emotion:>9}  {gender:>8}  {age:>8}"),
-        AnyManifest::Representation(_) => format!("{:>29}", "no heads: for embed"),
+    let sha256: String = header.manifest.sha256.chars().take(16).collect();
+    let scores = match &header.manifest.classifier {
+        Some(_) => format!("{emotion:>9}  {gender:>8}  {age:>8}"),
+        None => format!("{:>29}", "no heads: for embed"),
     };
     format!("{scores}  {megabytes:>8}  {sha256:<16}  {}", place(entry))
 }
@@ -95,7 +93,7 @@ fn headline(header: &ModelHeader) -> Option<&Score> {
 }
 
 fn is_default(entry: &Entry) -> bool {
-    entry.name == DEFAULT_SYSTEM && !entry.hidden
+    entry.name == DEFAULT_MODEL && !entry.hidden
 }
 
 /// A file may have any name and say anything of itself: nothing of it steers the terminal.
@@ -115,7 +113,7 @@ mod tests {
     #[test]
     fn a_hidden_entry_is_told_and_is_no_default() {
         let entry =
-            |hidden| Entry { name: DEFAULT_SYSTEM.into(), place: Place::File("/m/x.safetensors".into()), hidden };
+            |hidden| Entry { name: DEFAULT_MODEL.into(), place: Place::File("/m/x.safetensors".into()), hidden };
         assert!(place(&entry(true)).starts_with("/m/x.safetensors (hidden") && !is_default(&entry(true)));
         assert_eq!(place(&entry(false)), "/m/x.safetensors");
         assert!(is_default(&entry(false)));

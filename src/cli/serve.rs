@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use persona_engine::engine::{Catalogue, DEFAULT_SYSTEM, Engine, Options, Place};
+use persona_engine::engine::{Catalogue, DEFAULT_MODEL, Engine, LoadOptions, Options, Place};
 use persona_engine::server::{self, Limits, Log, Service, Settings};
 use persona_engine::{Error, Result};
 
 use super::Stop;
-use super::args::{HeadArgs, model_variable, system};
+use super::args::{HeadArgs, PrecisionArg, classifier, model_variable};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -148,18 +148,19 @@ impl ServeArgs {
 
     fn engines(&self) -> Result<Vec<Engine>> {
         let options = Options { heads: self.heads.active()?, ..Options::default() };
-        let of = |system| Engine::new(system, options.clone());
+        let of = |model| Engine::new(model, options.clone());
+        let requested = |name| classifier(name, PrecisionArg(None));
         if !self.models.is_empty() {
-            return self.models.iter().map(|name| system(Some(name)).and_then(of)).collect();
+            return self.models.iter().map(|name| requested(Some(name)).and_then(of)).collect();
         }
         if model_variable().is_some() {
-            return Ok(vec![of(system(None)?)?]);
+            return Ok(vec![of(requested(None)?)?]);
         }
         let catalogue = Catalogue::installed();
-        let mut engines = vec![of(catalogue.system(DEFAULT_SYSTEM)?)?];
-        for entry in catalogue.entries().iter().filter(|entry| entry.name != DEFAULT_SYSTEM) {
+        let mut engines = vec![of(catalogue.load(DEFAULT_MODEL, LoadOptions::default())?)?];
+        for entry in catalogue.entries().iter().filter(|entry| entry.name != DEFAULT_MODEL) {
             if let Place::Inside(_) = entry.place {
-                engines.push(of(entry.model()?.into_system()?)?);
+                engines.push(of(entry.load(LoadOptions::default())?)?);
             }
         }
         Ok(engines)

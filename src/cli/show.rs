@@ -4,13 +4,12 @@ use std::io::{self, Write};
 
 use persona_engine::Result;
 use persona_engine::engine::{
-    Embedder, Frontend, Manifest, Measure, Model, Precision, RepresentationManifest, RepresentationRecipe, Score,
-    TrunkRecipe,
+    ClassifierManifest, Frontend, Manifest, Measure, Model, Precision, RepresentationRecipe, Score, TrunkRecipe,
 };
 use serde_json::Value;
 
 use super::Stop;
-use super::args::{ShowArgs, model};
+use super::args::{PrecisionArg, ShowArgs, model};
 use super::table::percent_asked as percent;
 
 /// What holds for every system of this engine.
@@ -21,43 +20,42 @@ ages and microphones from those of the training. In the EU, inferring emotions a
 
 /// Prints what a model file says of itself. Always returns true: there is no input that could fail.
 pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<bool, Stop> {
-    match model(args.model.as_deref()).map_err(Stop::SetUp)? {
-        Model::System(system) => write(out, system.manifest())?,
-        Model::Embedder(embedder) => write_embedder(out, &embedder)?,
+    let model = model(args.model.as_deref(), PrecisionArg::F32).map_err(Stop::SetUp)?;
+    write_origin(out, model.manifest())?;
+    match &model.manifest().classifier {
+        Some(classifier) => write_classifier(out, model.manifest(), classifier)?,
+        None => write_embedder(out, &model)?,
     }
     Ok(true)
 }
 
-fn write(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
-    write_origin(out, &manifest.to_representation())?;
-    writeln!(out, "  network       {}", network(manifest))?;
-    writeln!(out, "  emotions      {}", manifest.heads.emotion.labels.join(", "))?;
-    writeln!(out, "  genders       {}", manifest.heads.gender.labels.join(", "))?;
-    writeln!(out, "  calibration   {}", calibration(manifest))?;
+fn write_classifier(out: &mut dyn Write, manifest: &Manifest, classifier: &ClassifierManifest) -> io::Result<()> {
+    writeln!(out, "  network       {}", network(manifest, classifier))?;
+    writeln!(out, "  emotions      {}", classifier.heads.emotion.labels.join(", "))?;
+    writeln!(out, "  genders       {}", classifier.heads.gender.labels.join(", "))?;
+    writeln!(out, "  calibration   {}", calibration(classifier))?;
     writeln!(out, "  precision     {} unless asked", manifest.precision.unwrap_or(Precision::F32).name())?;
-    if !manifest.scores.is_empty() {
+    if !classifier.scores.is_empty() {
         writeln!(out)?;
-        write_scores(out, &manifest.scores)?;
+        write_scores(out, &classifier.scores)?;
     }
     writeln!(out)?;
     LIMITS.lines().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
 /// A network without heads.
-fn write_embedder(out: &mut dyn Write, embedder: &Embedder) -> io::Result<()> {
-    let manifest = embedder.manifest();
-    write_origin(out, manifest)?;
-    writeln!(out, "  network       {}, no heads", representation(&manifest.representation))?;
+fn write_embedder(out: &mut dyn Write, model: &Model) -> io::Result<()> {
+    writeln!(out, "  network       {}, no heads", representation(&model.manifest().representation))?;
     writeln!(out)?;
     writeln!(
         out,
         "  An embedding of {} values, for `embed` and `similarity`; tools/train/train_heads.py makes a system of it.",
-        embedder.dim()
+        model.dim()
     )
 }
 
 /// What both kinds of file say.
-fn write_origin(out: &mut dyn Write, manifest: &RepresentationManifest) -> io::Result<()> {
+fn write_origin(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
     writeln!(out, "{}", manifest.name)?;
     writeln!(out)?;
     writeln!(out, "  sha256        {}", manifest.sha256)?;
@@ -76,8 +74,8 @@ fn frontend(frontend: &Frontend) -> String {
     format!("{} at {rate_hz} Hz, windows of {seconds} s{seen}", frontend.summary())
 }
 
-fn network(manifest: &Manifest) -> String {
-    let trunk = match &manifest.trunk {
+fn network(manifest: &Manifest, classifier: &ClassifierManifest) -> String {
+    let trunk = match &classifier.trunk {
         TrunkRecipe::Fcn { .. } => "FCN",
         TrunkRecipe::Cnn { .. } => "CNN",
     };
@@ -108,8 +106,8 @@ fn representation(recipe: &RepresentationRecipe) -> String {
     }
 }
 
-fn calibration(manifest: &Manifest) -> String {
-    let heads = &manifest.heads;
+fn calibration(classifier: &ClassifierManifest) -> String {
+    let heads = &classifier.heads;
     let age = match &heads.age.interval {
         Some(interval) => format!("age with an interval for {} %", percent(interval.coverage())),
         None => "no interval for age".to_owned(),

@@ -3,10 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use persona_engine::engine::{
-    Age, ChannelReport, ChannelsReport, Classification, Head, Interval, Manifest, NoAnswer, Predictions, Report,
-    Withheld,
-};
+use persona_engine::engine::{Age, Classification, Head, Interval, Manifest, RecordingInfo, Report, Voice, Withheld};
 use persona_engine::export::MergedSegments;
 
 use super::timeline_table;
@@ -14,66 +11,42 @@ use super::timeline_table;
 /// Width of a bar that means 100 %.
 const BAR: usize = 32;
 
-/// What a table says of one voice.
-struct Voice<'a> {
-    answers: &'a Predictions,
-    withheld: &'a [Withheld],
-    no_answer: Option<NoAnswer>,
-}
-
-/// Writes one report, with its timeline if there is one.
+/// Writes one report, with its timelines if there are any.
 pub(super) fn write(
     out: &mut dyn Write,
     report: &Report,
     runs: Option<&MergedSegments>,
     manifest: &Manifest,
 ) -> io::Result<()> {
-    let file = (report.duration_s, report.sample_rate_hz, report.channels);
-    writeln!(out, "{}\n", heading(&report.file, file))?;
-    let Report { answers, withheld, no_answer, .. } = report;
-    write_voice(out, &Voice { answers, withheld, no_answer: *no_answer }, manifest)?;
-    if let Some(runs) = runs {
+    writeln!(out, "{}", heading(&report.recording))?;
+    for voice in &report.voices {
+        if let Some(channel) = voice.channel {
+            writeln!(out, "\n  channel {channel}")?;
+        }
         writeln!(out)?;
-        timeline_table::write(out, runs.of(0))?;
-    }
-    write_foot(out, report.windows, report.timings_ms.total, &report.model)
-}
-
-/// Writes one report channel by channel.
-pub(super) fn write_channels(
-    out: &mut dyn Write,
-    report: &ChannelsReport,
-    runs: Option<&MergedSegments>,
-    manifest: &Manifest,
-) -> io::Result<()> {
-    let file = (report.duration_s, report.sample_rate_hz, report.channels);
-    writeln!(out, "{}", heading(&report.file, file))?;
-    for of_channel in &report.per_channel {
-        let ChannelReport { channel, answers, withheld, no_answer, .. } = of_channel;
-        writeln!(out, "\n  channel {channel}\n")?;
-        write_voice(out, &Voice { answers, withheld, no_answer: *no_answer }, manifest)?;
+        write_voice(out, voice, manifest)?;
         if let Some(runs) = runs {
             writeln!(out)?;
-            timeline_table::write(out, runs.of(*channel))?;
+            timeline_table::write(out, runs.of(voice.channel.unwrap_or(0)))?;
         }
     }
-    let windows = report.per_channel.iter().map(|channel| channel.windows).sum();
-    write_foot(out, windows, report.timings_ms.total, &report.model)
+    let chunks = report.voices.iter().map(|voice| voice.chunks).sum();
+    write_foot(out, chunks, report.timings_ms.total, &report.model.name)
 }
 
-fn write_voice(out: &mut dyn Write, voice: &Voice<'_>, manifest: &Manifest) -> io::Result<()> {
+fn write_voice(out: &mut dyn Write, voice: &Voice, manifest: &Manifest) -> io::Result<()> {
     if let Some(reason) = voice.no_answer {
         writeln!(out, "  no answer: {}", reason.explain())?;
     }
-    if let Some(emotion) = &voice.answers.emotion {
+    if let Some(emotion) = &voice.predictions.emotion {
         write_emotion(out, emotion)?;
     }
-    write_withheld(out, voice.withheld, Head::Emotion)?;
-    if let Some(gender) = &voice.answers.gender {
+    write_withheld(out, &voice.withheld, Head::Emotion)?;
+    if let Some(gender) = &voice.predictions.gender {
         writeln!(out, "  gender   {:<10} {:>7}", gender.label, percent(gender.probability()))?;
     }
-    write_withheld(out, voice.withheld, Head::Gender)?;
-    if let Some(age) = &voice.answers.age {
+    write_withheld(out, &voice.withheld, Head::Gender)?;
+    if let Some(age) = &voice.predictions.age {
         writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(age, manifest))?;
     }
     Ok(())
@@ -85,16 +58,17 @@ fn write_foot(out: &mut dyn Write, windows: usize, total_ms: f64, model: &str) -
 }
 
 /// `speech.wav   4.16 s, 16 kHz, mono`
-fn heading(file: &str, (duration_s, sample_rate_hz, channels): (f64, u32, u16)) -> String {
-    let name = if file == "-" { "standard input" } else { file };
+fn heading(recording: &RecordingInfo) -> String {
+    let RecordingInfo { file, duration_s, sample_rate_hz, channels, .. } = recording;
+    let name = if file == "-" { "standard input" } else { file.as_str() };
     let name = Path::new(name).file_name().map_or_else(|| name.to_owned(), |n| n.to_string_lossy().into_owned());
     let channels = match channels {
         1 => "mono".to_owned(),
         2 => "stereo".to_owned(),
         n => format!("{n} channels"),
     };
-    let khz = f64::from(sample_rate_hz) / 1000.0;
-    format!("{name}   {}, {khz} kHz, {channels}", length(duration_s))
+    let khz = f64::from(*sample_rate_hz) / 1000.0;
+    format!("{name}   {}, {khz} kHz, {channels}", length(*duration_s))
 }
 
 /// `4.16 s`, `12:05`, `2:00:00`: seconds as people say them.
@@ -124,10 +98,7 @@ fn write_withheld(out: &mut dyn Write, withheld: &[Withheld], head: Head) -> io:
 
 /// `emotion  no answer: confidence 41.0 % is below the 60 % asked for`. The confidence is cut, not rounded, so that it reads as below.
 fn reason_in_words(withheld: &Withheld) -> String {
-    let head = match withheld.head {
-        Head::Emotion => "emotion",
-        Head::Gender => "gender",
-    };
+    let head = withheld.head.name();
     let (confidence, asked) =
         (((1e6 * withheld.confidence).round() / 1e3).floor() / 10.0, percent_asked(withheld.asked));
     format!("  {head:<7}  no answer: confidence {confidence:.1} % is below the {asked} % asked for")
@@ -156,10 +127,10 @@ fn bar(probability: f64) -> String {
 
 /// What an age is worth: its interval, or else the mean error on voices that the system was not trained on, if its file says either.
 fn error_of_age(age: &Age, manifest: &Manifest) -> String {
-    if let Some(Interval { low_years, high_years, coverage }) = age.interval {
+    if let Some(Interval { low_years, high_years, coverage, .. }) = age.interval {
         return format!(" ({} % interval {low_years:.0} to {high_years:.0})", percent_asked(coverage));
     }
-    let unknown_voices = manifest.scores.iter().find(|row| row.protocol == "fold_actor");
+    let unknown_voices = manifest.scores().iter().find(|row| row.protocol == "fold_actor");
     match unknown_voices.and_then(|row| row.age_mae) {
         Some(error) => format!("   (off by {:.0} in the mean for a voice not heard before)", error.mean),
         None => String::new(),
@@ -172,10 +143,7 @@ mod tests {
 
     #[test]
     fn a_confidence_below_the_threshold_reads_as_below() {
-        let text = |confidence, asked| {
-            let reason = persona_engine::engine::WithheldReason::LowConfidence;
-            reason_in_words(&Withheld { head: Head::Emotion, reason, confidence, asked })
-        };
+        let text = |confidence, asked| reason_in_words(&Withheld::low_confidence(Head::Emotion, confidence, asked));
         assert_eq!(text(0.41, 0.6), "  emotion  no answer: confidence 41.0 % is below the 60 % asked for");
         assert!(text(0.599_999, 0.6).contains("confidence 59.9 % is below the 60 % asked"));
         assert!(text(0.5, 0.123_456_789).contains("12.345679 % asked"));

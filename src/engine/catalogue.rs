@@ -1,4 +1,4 @@
-//! The systems that can be asked for by name: those inside the program, then those that are installed.
+//! Catalogue: models by name, embedded in the binary or installed in folders.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -6,83 +6,77 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::models::{AnyManifest, Manifest, Model, Precision, System};
+use crate::models::{LoadOptions, Manifest, Model};
 use crate::nn::weights::Header;
 
+use super::embedded::EMBEDDED;
 use super::folders::{self, is_path};
 use super::nearest::nearest;
 
-#[cfg(feature = "embedded-weights")]
-use super::embedded::EMBEDDED;
-#[cfg(not(feature = "embedded-weights"))]
-const EMBEDDED: &[(&str, &[u8])] = &[];
-
-/// Name of the system that answers when none is asked for.
-pub const DEFAULT_SYSTEM: &str = "campplus-fcn";
-
-const ENDING: &str = ".safetensors";
-/// Entries of one folder that are looked at.
+const EXTENSION: &str = ".safetensors";
+/// Limit on the entries of one folder.
 const MAX_FOLDER_ENTRIES: usize = 10_000;
 
-/// Systems by name. A file's name without `.safetensors` is its system's name; where two have the same name, the first one has it: those inside
-/// the program come first, then the folders in their order.
+/// Models by name. A model's name is its file's name without `.safetensors`; of several with the
+/// same name the first one is found: embedded models come first, then the folders in their order.
 ///
 /// ```no_run
-/// use persona_engine::engine::Catalogue;
+/// use persona_engine::{Catalogue, LoadOptions};
 ///
 /// let catalogue = Catalogue::installed();
 /// for entry in catalogue.entries() {
 ///     match entry.header() {
-///         Ok(header) => println!("{}: {} bytes, sha256 {}", entry.name, header.bytes, header.manifest.sha256()),
+///         Ok(header) => println!("{}: {} bytes", entry.name, header.bytes),
 ///         Err(error) => println!("{}: broken: {error}", entry.name),
 ///     }
 /// }
-/// let system = catalogue.asked("xvector-cnn".as_ref())?;
+/// let model = catalogue.load("xvector-cnn", LoadOptions::default())?;
 /// # Ok::<(), persona_engine::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Catalogue {
     entries: Vec<Entry>,
     unread: Vec<Error>,
-    precision: Option<Precision>,
 }
 
-/// One system of a [`Catalogue`]. Nothing of it has been read yet.
+/// One model of a [`Catalogue`]. Nothing of it has been read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is asked for by.
+    /// The model's name.
     pub name: String,
     /// Where it is.
     pub place: Place,
-    /// Whether an earlier entry has the same name: then this one is asked for by its path.
+    /// Whether an earlier entry has the same name: then this one is found only by its path.
     pub hidden: bool,
 }
 
-/// Where a system is.
+/// Where a model is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// Inside the program; its bytes.
+    /// Embedded in the binary; its bytes.
     Inside(&'static [u8]),
     /// A file.
     File(PathBuf),
 }
 
-/// What a model file says of itself.
+/// The header of a model file.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ModelHeader {
-    /// The recipe and the scores.
-    pub manifest: AnyManifest,
-    /// Length of the file.
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Length of the file, bytes.
     pub bytes: u64,
 }
 
 impl Catalogue {
-    /// What is inside the program and what is installed, see [`installed_folders`](super::installed_folders).
+    /// Embedded and installed models, see [`installed_folders`](super::installed_folders).
     pub fn installed() -> Self {
         Self::of(&folders::installed())
     }
 
-    /// What is inside the program and what lies in these folders. Folders that cannot be read are kept as [`Catalogue::unread`].
+    /// Embedded models and those in these folders. Folders that cannot be read are reported by
+    /// [`Catalogue::unread`].
     pub fn of(folders: &[PathBuf]) -> Self {
         let inside = |(name, bytes): &(&str, &'static [u8])| ((*name).to_owned(), Place::Inside(bytes));
         let mut places: Vec<(String, Place)> = EMBEDDED.iter().map(inside).collect();
@@ -98,87 +92,69 @@ impl Catalogue {
         }
         let mut names = BTreeSet::new();
         let entry = |(name, place): (String, Place)| Entry { hidden: !names.insert(name.clone()), name, place };
-        Self { entries: places.into_iter().map(entry).collect(), unread, precision: None }
+        Self { entries: places.into_iter().map(entry).collect(), unread }
     }
 
-    /// Systems are loaded in this precision; without one, see [`Model::from_bytes_in`].
-    #[must_use]
-    pub fn in_precision(mut self, precision: Option<Precision>) -> Self {
-        self.precision = precision;
-        self
-    }
-
-    /// All systems, in the order in which names are looked up, hidden ones included.
+    /// All models, in the order in which names are looked up, including hidden ones.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The folders that could not be read, and why.
+    /// The errors of folders that could not be read.
     pub fn unread(&self) -> &[Error] {
         &self.unread
     }
 
-    /// The entry that has a name.
+    /// Finds a model by a name or a path; see [`is_path`](super::is_path) for which of them a text
+    /// is. The file at a path is not read.
     ///
     /// # Errors
-    /// [`Error::Config`] with the names that there are and the one that was probably meant.
-    pub fn find(&self, name: &str) -> Result<&Entry> {
-        self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| self.unknown(name))
+    /// [`Error::Usage`] for an unknown name, with the available names and the nearest one.
+    pub fn find(&self, name_or_path: impl AsRef<OsStr>) -> Result<Entry> {
+        let text = name_or_path.as_ref();
+        if is_path(text) {
+            let path = PathBuf::from(text);
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            return Ok(Entry { name, place: Place::File(path), hidden: false });
+        }
+        let name = text.to_string_lossy();
+        self.entries.iter().find(|entry| entry.name == name).cloned().ok_or_else(|| self.unknown(&name))
     }
 
-    /// The system that has a name.
-    ///
-    /// # Errors
-    /// Those of [`Catalogue::find`] and of [`System::open`].
-    pub fn system(&self, name: &str) -> Result<System> {
-        self.find(name)?.model_in(self.precision)?.into_system()
-    }
-
-    /// The system that a user asks for, by a path or by a name; see [`is_path`](super::is_path) for which of them it is.
-    ///
-    /// # Errors
-    /// Those of [`Catalogue::find`] and of [`System::open`].
-    pub fn asked(&self, name_or_path: &OsStr) -> Result<System> {
-        self.asked_model(name_or_path)?.into_system()
-    }
-
-    /// As [`Self::asked`], with or without heads.
+    /// Finds and loads a model by a name or a path.
     ///
     /// # Errors
     /// Those of [`Catalogue::find`] and of [`Model::open`].
-    pub fn asked_model(&self, name_or_path: &OsStr) -> Result<Model> {
-        if is_path(name_or_path) {
-            return Model::open_in(Path::new(name_or_path), self.precision);
-        }
-        self.find(&name_or_path.to_string_lossy())?.model_in(self.precision)
+    pub fn load(&self, name_or_path: impl AsRef<OsStr>, options: LoadOptions) -> Result<Model> {
+        self.find(name_or_path)?.load(options)
     }
 
     fn unknown(&self, name: &str) -> Error {
         let names: BTreeSet<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
         let meant =
             nearest(name, names.iter().copied()).map(|near| format!(" Was `{near}` meant?")).unwrap_or_default();
-        let there_are = if names.is_empty() {
-            "none is inside this build (feature `embedded-weights`), and none is installed".to_owned()
+        let available = if names.is_empty() {
+            "none is embedded in this build (feature `embedded-weights`), and none is installed".to_owned()
         } else {
             let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            format!("there is {}", quoted.join(", "))
+            format!("available: {}", quoted.join(", "))
         };
         let unread: Vec<String> = self.unread.iter().map(|error| format!(" Not searched: {error}.")).collect();
         let unread = unread.concat();
-        Error::Config(format!(
-            "no system has the name `{name}`; {there_are}.{meant} A file is named by a path, such as ./{name}{ENDING}.{unread}"
+        Error::usage(format!(
+            "there is no model `{name}`; {available}.{meant} To name a file, use a path such as ./{name}{EXTENSION}.{unread}"
         ))
     }
 }
 
 impl Entry {
-    /// What it says of itself. Reads the header alone: of a damaged tensor [`Entry::model`] would tell.
+    /// Reads the header only, so damaged tensors are found by [`Entry::load`] alone.
     ///
     /// # Errors
-    /// Those of [`Header::open`] and of [`AnyManifest::parse`], naming the file.
+    /// Those of [`Header::open`] and of [`Manifest::parse`], with the file.
     pub fn header(&self) -> Result<ModelHeader> {
         let read = |header: Header| {
-            let manifest = AnyManifest::of_header(header.text(Manifest::KEY))?;
+            let manifest = Manifest::from_header(header.text(Manifest::KEY))?;
             Ok(ModelHeader { manifest, bytes: header.file_bytes() })
         };
         match &self.place {
@@ -187,27 +163,20 @@ impl Entry {
         }
     }
 
-    /// Loads it.
+    /// Loads the model.
     ///
     /// # Errors
     /// Those of [`Model::open`].
-    pub fn model(&self) -> Result<Model> {
-        self.model_in(None)
-    }
-
-    /// Loads it in a precision: see [`Model::from_bytes_in`].
-    ///
-    /// # Errors
-    /// Those of [`Model::open`].
-    pub fn model_in(&self, precision: Option<Precision>) -> Result<Model> {
+    pub fn load(&self, options: LoadOptions) -> Result<Model> {
         match &self.place {
-            Place::Inside(bytes) => Model::from_own_bytes(bytes, precision),
-            Place::File(path) => Model::open_in(path, precision),
+            Place::Inside(bytes) => Model::from_embedded_bytes(bytes, options),
+            Place::File(path) => Model::open(path, options),
         }
     }
 }
 
-/// Name and path of each model file of a folder, in the order of the names. What begins with a dot is no model.
+/// Name and path of each model file of a folder, in the order of the names. Hidden files are no
+/// models.
 fn model_files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     for (index, entry) in fs::read_dir(folder)?.enumerate() {
@@ -217,7 +186,7 @@ fn model_files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
         }
         let path = entry?.path();
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        if let Some(name) = file.strip_suffix(ENDING).filter(|_| !file.starts_with('.')) {
+        if let Some(name) = file.strip_suffix(EXTENSION).filter(|_| !file.starts_with('.')) {
             files.push((name.to_owned(), path));
         }
     }
@@ -228,12 +197,13 @@ fn model_files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::embedded::DEFAULT_MODEL;
 
     fn repository(path: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
     }
 
-    /// A folder of its own in the system's folder for such, gone when the test ends.
+    /// A temporary folder, removed when the test ends.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -268,41 +238,41 @@ mod tests {
     fn the_default_is_the_one_of_the_results() {
         let results = fs::read_to_string(repository("weights/results.json")).unwrap();
         let results: serde_json::Value = serde_json::from_str(&results).unwrap();
-        assert_eq!(results["default"], DEFAULT_SYSTEM);
+        assert_eq!(results["default"], DEFAULT_MODEL);
     }
 
     #[cfg(feature = "embedded-weights")]
     #[test]
-    fn each_system_inside_has_the_name_that_its_file_says() {
+    fn each_embedded_model_has_the_name_of_its_manifest() {
         let catalogue = Catalogue::of(&[]);
-        assert!(catalogue.find(DEFAULT_SYSTEM).is_ok());
+        assert!(catalogue.find(DEFAULT_MODEL).is_ok());
         for entry in catalogue.entries() {
             let header = entry.header().unwrap();
             let Place::Inside(bytes) = entry.place else { panic!("{} is a file", entry.name) };
-            assert_eq!((header.manifest.name(), header.bytes), (entry.name.as_str(), bytes.len() as u64));
-            let system = entry.model().unwrap().into_system().unwrap();
-            assert_eq!(AnyManifest::System(Box::new(system.manifest().clone())), header.manifest);
-            // the one place where the checksum of what is inside is computed
-            System::from_bytes(bytes).unwrap();
+            assert_eq!((header.manifest.name.as_str(), header.bytes), (entry.name.as_str(), bytes.len() as u64));
+            let model = entry.load(LoadOptions::default()).unwrap();
+            assert_eq!(*model.manifest(), header.manifest);
+            // the one place where the checksum of an embedded model is computed
+            Model::from_bytes(bytes, LoadOptions::default()).unwrap();
         }
     }
 
     #[test]
-    fn the_first_of_a_name_has_it() {
+    fn of_equal_names_the_first_is_found() {
         let first = Scratch::new("first").with("b.safetensors", &tiny()).with("a.safetensors", &tiny());
         let second = Scratch::new("second").with("b.safetensors", b"").with("c.safetensors", &tiny());
         let second = second.with(".b.safetensors", b"").with("c.txt", b"").with(".safetensors", b"");
         let catalogue = Catalogue::of(&[first.0.clone(), second.0.clone(), first.0.join("../").join(&first.0)]);
         assert_eq!(installed(&catalogue), [("a", false), ("b", false), ("b", true), ("c", false)]);
         assert_eq!(catalogue.find("b").unwrap().place, Place::File(first.0.join("b.safetensors")));
-        assert_eq!(catalogue.system("c").unwrap().manifest().name, "tiny-cnn");
-        assert_eq!(catalogue.asked("b".as_ref()).unwrap().manifest().name, "tiny-cnn");
         let path = second.0.join("c.safetensors");
-        assert_eq!(catalogue.asked(path.as_os_str()).unwrap().manifest().name, "tiny-cnn");
+        for found in ["b".as_ref(), "c".as_ref(), path.as_os_str()] {
+            assert_eq!(catalogue.load(found, LoadOptions::default()).unwrap().manifest().name, "tiny-cnn");
+        }
     }
 
     #[test]
-    fn a_broken_file_is_listed_and_its_reason_names_it() {
+    fn a_broken_file_is_listed_and_its_error_names_it() {
         let folder = Scratch::new("broken").with("cut.safetensors", &tiny()[..999]).with("whole.safetensors", &tiny());
         fs::create_dir(folder.0.join("folder.safetensors")).unwrap();
         let catalogue = Catalogue::of(std::slice::from_ref(&folder.0));
@@ -316,13 +286,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_lists_those_that_there_are() {
+    fn an_unknown_name_lists_the_available_ones() {
         let folder = Scratch::new("unknown").with("campplus-fcn.safetensors", b"");
         let catalogue = Catalogue::of(&[folder.0.clone(), "/nowhere/at all".into()]);
         assert!(matches!(catalogue.unread(), [Error::InFile { path, .. }] if *path == *"/nowhere/at all"));
-        let message = catalogue.asked("camplus-fcn".as_ref()).unwrap_err().to_string();
+        let message = catalogue.find("camplus-fcn").unwrap_err().to_string();
         for word in
-            ["`camplus-fcn`", "there is `campplus-fcn`", "Was `campplus-fcn` meant?", "./camplus-fcn.safetensors"]
+            ["`camplus-fcn`", "available: `campplus-fcn`", "Was `campplus-fcn` meant?", "./camplus-fcn.safetensors"]
         {
             assert!(message.contains(word), "{word} is missing: {message}");
         }
@@ -331,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_too_many_files_is_told() {
+    fn a_folder_with_too_many_files_is_reported() {
         let folder = Scratch::new("many");
         (0..=MAX_FOLDER_ENTRIES).for_each(|k| drop(fs::File::create(folder.0.join(k.to_string())).unwrap()));
         let catalogue = Catalogue::of(std::slice::from_ref(&folder.0));

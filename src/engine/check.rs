@@ -1,28 +1,30 @@
-//! A model held against values that another implementation computed, layer by layer.
+//! Model check: a model's layers compared with the values of another implementation.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::models::{Embedder, EmbedderWorkspace, Model};
+use crate::models::{Model, Workspace};
 use crate::nn::weights::{Weights, read_file};
 
-/// How far a layer is from what was expected.
+/// Difference of one layer from its expected values.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LayerCheck {
-    /// Name of the result, as the network states it.
+    /// The layer's name.
     pub layer: String,
-    /// Its shape here.
+    /// Its shape in this engine.
     pub shape: Vec<usize>,
-    /// The shape that was expected, if it is another.
+    /// The expected shape, if it differs.
     pub expected_shape: Option<Vec<usize>>,
-    /// Largest difference of a value.
+    /// Largest absolute difference of a value.
     pub difference: f64,
-    /// Largest value expected.
+    /// Largest absolute expected value.
     pub largest: f64,
 }
 
-/// All layers that were compared, in the order of the network.
+/// All compared layers, in the order of the network.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ModelCheck {
     /// The comparisons.
     pub layers: Vec<LayerCheck>,
@@ -31,7 +33,8 @@ pub struct ModelCheck {
 }
 
 impl LayerCheck {
-    /// Whether it agrees: the same shape, and no value off by more than `tolerance` times the largest expected value or 1.
+    /// Whether the shapes are equal and no value differs by more than `tolerance` times the largest
+    /// expected value or 1.
     pub fn agrees(&self, tolerance: f64) -> bool {
         self.expected_shape.is_none() && self.difference <= tolerance * self.largest.max(1.0)
     }
@@ -44,15 +47,19 @@ impl ModelCheck {
     }
 }
 
-/// Runs a model on the tensor `features` (`[frames, bands]`, before normalisation) or `samples` (`[n]`, at the model's rate) of `inputs` and
-/// holds the tensors of `expect` against the results of their names. `embedding` stands for the representation, whatever its kind.
+/// Runs a model on the tensor `features` (`[frames, bands]`, before normalisation) or `samples`
+/// (`[n]`, at the model's rate) of the file `inputs` and compares its layers with the tensors of
+/// the same names in the file `expect`. `embedding` is the name of the representation, whatever its
+/// kind.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] where the inputs hold neither, or `expect` nothing that the network has; those of [`Weights`] and of the network.
-pub fn check(model: &Model, inputs: &Path, expect: &Path) -> Result<ModelCheck> {
-    let features = features(model.embedder(), inputs).map_err(|error| error.in_file(inputs))?;
-    let frames = features.len() / model.embedder().manifest().frontend.bands().max(1);
+/// [`Error::Usage`] where the inputs contain neither, or `expect` no layer of the network; those of
+/// [`Weights`] and of the network.
+pub fn check(model: &Model, inputs: impl AsRef<Path>, expect: impl AsRef<Path>) -> Result<ModelCheck> {
+    let (inputs, expect) = (inputs.as_ref(), expect.as_ref());
+    let features = features(model, inputs).map_err(|error| error.in_file(inputs))?;
+    let frames = features.len() / model.manifest().frontend.bands().max(1);
     let bytes = read_file(expect)?;
     let mut expected = Weights::from_bytes(&bytes).map_err(|error| error.in_file(expect))?;
     let (mut layers, mut failed) = (Vec::new(), None);
@@ -60,11 +67,11 @@ pub fn check(model: &Model, inputs: &Path, expect: &Path) -> Result<ModelCheck> 
         Ok(compared) => layers.extend(compared),
         Err(error) => failed = failed.take().or(Some(error)),
     };
-    let embedding =
-        model.embedder().embed_layers(&features, frames, &mut EmbedderWorkspace::default(), &mut observer)?;
+    let mut workspace = Workspace::default();
+    let embedding = model.embed_layers(&features, frames, &mut workspace, &mut observer)?;
     observer("embedding", &[embedding.len()], &embedding);
-    if let Model::System(system) = model {
-        system.forward_layers(&features, frames, &mut system.workspace(), &mut observer)?;
+    if model.manifest().classifier.is_some() {
+        model.forward_layers(&features, frames, &mut workspace, &mut observer)?;
     }
     if let Some(error) = failed {
         return Err(error.in_file(expect));
@@ -72,15 +79,15 @@ pub fn check(model: &Model, inputs: &Path, expect: &Path) -> Result<ModelCheck> 
     let unknown: Vec<String> = expected.names().filter(|name| !INPUTS.contains(name)).map(str::to_owned).collect();
     if layers.is_empty() {
         let names = unknown.join("`, `");
-        return Err(Error::Config(format!("{}: it holds no result of this network, but `{names}`", expect.display())));
+        return Err(Error::usage(format!("it contains no layer of this network, but `{names}`")).in_file(expect));
     }
     Ok(ModelCheck { layers, unknown })
 }
 
-/// Tensors that are inputs, where one file holds inputs and results.
+/// Tensors that are inputs, where one file contains inputs and results.
 const INPUTS: [&str; 2] = ["features", "samples"];
 
-fn features(embedder: &Embedder, path: &Path) -> Result<Vec<f32>> {
+fn features(model: &Model, path: &Path) -> Result<Vec<f32>> {
     let bytes = read_file(path)?;
     let mut weights = Weights::from_bytes(&bytes)?;
     let mut take = |name: &str| {
@@ -90,13 +97,14 @@ fn features(embedder: &Embedder, path: &Path) -> Result<Vec<f32>> {
     if let Some(features) = take("features")? {
         return Ok(features.into_values());
     }
-    let samples = take("samples")?.ok_or_else(|| Error::Config("it holds neither `features` nor `samples`".into()))?;
+    let samples = take("samples")?.ok_or_else(|| Error::usage("it contains neither `features` nor `samples`"))?;
     let mut features = Vec::new();
-    embedder.manifest().frontend.extractor()?.run(samples.values(), &mut features);
+    model.manifest().frontend.extractor()?.run(samples.values(), &mut features);
     Ok(features)
 }
 
-/// Nothing where nothing is expected under this name; then it stays to be told.
+/// `None` where nothing is expected under this name. Expected tensors that are not taken are the
+/// unknown ones.
 fn compare(expected: &mut Weights<'_>, name: &str, shape: &[usize], values: &[f32]) -> Result<Option<LayerCheck>> {
     let Some(expected_shape) = expected.shape(name).map(<[usize]>::to_vec) else { return Ok(None) };
     let want = expected.take(name, &expected_shape)?;

@@ -1,23 +1,18 @@
-//! The systems inside the binary, so that one copied file is all that a machine needs.
+//! Models embedded in the binary (feature `embedded-weights`), so that one file is a complete
+//! installation.
 
-use crate::error::Result;
-use crate::models::System;
+/// Name of the default model.
+pub const DEFAULT_MODEL: &str = "campplus-fcn";
 
-use super::catalogue::DEFAULT_SYSTEM;
-
-macro_rules! weights {
+#[cfg(feature = "embedded-weights")]
+macro_rules! model {
     ($name:literal) => {
         ($name, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/", $name, ".safetensors")))
     };
 }
 
 /// Name and bytes of each.
-pub(super) const EMBEDDED: &[(&str, &[u8])] = &[weights!("campplus-fcn"), weights!("xvector-cnn")];
-
-/// The default system, [`DEFAULT_SYSTEM`].
-///
-/// # Errors
-/// Those of [`System::from_bytes`]: only if the file was damaged before the binary was built.
-pub fn embedded_system() -> Result<System> {
-    super::Catalogue::of(&[]).system(DEFAULT_SYSTEM)
-}
+#[cfg(feature = "embedded-weights")]
+pub(super) const EMBEDDED: &[(&str, &[u8])] = &[model!("campplus-fcn"), model!("xvector-cnn")];
+#[cfg(not(feature = "embedded-weights"))]
+pub(super) const EMBEDDED: &[(&str, &[u8])] = &[];

@@ -1,31 +1,24 @@
-//! A whole recording's features, as a front-end gives them.
+//! Features of a whole recording.
 
-use std::path::Path;
-
-use super::stream::{SignalStream, Split};
-use crate::audio::{Decoder, Limits, RawFormat};
+use super::recording::Recording;
+use super::stream::{ChannelMode, SignalStream};
+use crate::audio::Limits;
 use crate::error::Result;
 use crate::models::Frontend;
 
-/// `[frames, bands]` of a recording, its mean over time taken off if the recipe says so. The recording is taken as one segment, however long: memory
-/// follows its length.
+/// Computes the features `[frames, bands]` of a recording and returns them with the number of
+/// frames; their mean over time is subtracted if the recipe says so. The recording is processed as
+/// one piece, so memory grows with its duration.
 ///
 /// # Errors
 ///
-/// What is wrong with the file, naming it; [`crate::Error::Config`] names the knob that the signal processing refuses.
-pub fn features(
-    path: &Path,
-    frontend: &Frontend,
-    raw: Option<&RawFormat>,
-    limits: &Limits,
-) -> Result<(Vec<f32>, usize)> {
-    let decoder = match raw {
-        None => Decoder::open(path, limits),
-        Some(format) => Decoder::open_raw(path, format, limits),
-    }?;
+/// What is wrong with the recording, with its name; [`crate::Error::Manifest`] with the front-end's
+/// invalid parameter.
+pub fn features(recording: Recording, frontend: &Frontend, limits: &Limits) -> Result<(Vec<f32>, usize)> {
+    let (source, name) = recording.open(None, limits)?;
     let run = || {
         let mut extractor = frontend.extractor()?;
-        let mut stream = SignalStream::new(decoder, Split::Mean, frontend.sample_rate_hz())?;
+        let mut stream = SignalStream::new(source, ChannelMode::Mean, frontend.sample_rate_hz())?;
         let (mut samples, mut features) = (Vec::new(), Vec::new());
         while stream.next()? {
             samples.extend_from_slice(stream.block(0).1);
@@ -34,5 +27,5 @@ pub fn features(
         frontend.normalisation.apply(&mut features, frontend.bands());
         Ok((features, frames))
     };
-    run().map_err(|error: crate::Error| error.in_file(path))
+    run().map_err(|error: crate::Error| error.in_file(name))
 }

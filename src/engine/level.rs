@@ -1,9 +1,10 @@
-//! Sums over samples, and the level of a segment of them.
+//! Signal level: sums over samples, and a level that is robust to clicks and offsets.
 
-/// Samples of a block whose level is taken: 20 ms at 16 kHz, a period of the lowest voices and more.
+/// Samples of a block: 20 ms at 16 kHz, more than a period of the lowest voices.
 const BLOCK: usize = 320;
 
-/// `Σ f(x)` in f64. Eight sums side by side, added up at the end, so that none waits for another; the order depends on the length alone.
+/// `Σ f(x)` in f64. Eight independent sums, added at the end, so that no addition waits for
+/// another; their order depends on the length alone.
 pub(super) fn sum(samples: &[f32], f: impl Fn(f64) -> f64) -> f64 {
     let (blocks, rest) = samples.as_chunks::<8>();
     let mut sums = [0.0; 8];
@@ -13,10 +14,11 @@ pub(super) fn sum(samples: &[f32], f: impl Fn(f64) -> f64) -> f64 {
     sums.iter().sum()
 }
 
-/// The level that a tenth of the segment passes, in dB below full scale; −∞ for a constant.
+/// The level that a tenth of the blocks exceed, in dB below full scale; −∞ for a constant.
 ///
-/// Of each block it is the root mean square around the block's own mean: a constant offset is as silent as zeros. The loudest tenth is left
-/// out because a click, or the edge where an offset begins and the resampler rings, is no voice either.
+/// The level of a block is the root mean square around its own mean, so that a constant offset is
+/// silent. The loudest tenth is left out because a click, or the edge where an offset begins and
+/// the resampler rings, is no voice either.
 pub(super) fn level_dbfs(samples: &[f32]) -> f64 {
     let mut variances: Vec<f64> = samples.chunks(BLOCK).map(variance).collect();
     variances.sort_by(|a, b| b.total_cmp(a));
@@ -35,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_hold_all_of_any_length() {
+    fn sums_include_every_sample() {
         for n in [0, 1, 7, 8, 9, 100] {
             let samples: Vec<f32> = (1..=n).map(|i| i as f32).collect();
             assert_eq!(sum(&samples, |x| 2.0 * x), f64::from(n * (n + 1)));
@@ -54,12 +56,12 @@ mod tests {
 
     #[test]
     fn a_tenth_of_the_blocks_decides() {
-        let with_blocks_of_sound = |blocks: usize| {
+        let level_with_sound = |blocks: usize| {
             let sounds = |i: usize| i < blocks * BLOCK;
             let samples: Vec<f32> = (0..48_000).map(|i| if sounds(i) { (i as f32).sin() } else { 0.1 }).collect();
             level_dbfs(&samples)
         };
-        assert_eq!(with_blocks_of_sound(16), f64::NEG_INFINITY);
-        assert!(with_blocks_of_sound(17) > -10.0);
+        assert_eq!(level_with_sound(16), f64::NEG_INFINITY);
+        assert!(level_with_sound(17) > -10.0);
     }
 }

@@ -1,88 +1,100 @@
-//! Where audio, signal processing and models meet: a recording in, a [`Report`] out.
+//! Layer `engine`: where audio, signal processing and models meet. A [`Recording`] in, a [`Report`]
+//! out.
 //!
 //! | file | concept |
 //! |---|---|
-//! | `options` | what a caller may choose |
-//! | `pipeline` | the main job: stream → windows → answers → report |
-//! | `control` | who has a say between two steps of a recording |
-//! | `recording` | where a recording comes from |
-//! | `stream` | a recording as signals at the network's rate, as they come |
-//! | `lane` | one signal that is answered apart: a channel, or the mean of all |
+//! | **output** | |
+//! | `predictions` | emotion, gender and age of one voice |
+//! | `no_answer` | reasons for missing predictions |
+//! | `texts` | texts for people: reasons for missing predictions, the legal notice |
+//! | `signal_quality` | clipping, bandwidth, offset and noise of an input |
+//! | `timeline` | options of a timeline, and one segment of it |
+//! | `summary` | share of speech by label over a timeline |
+//! | `report` | the report and its JSON |
+//! | `round` | rounding of reported numbers |
+//! | **input** | |
+//! | `options` | options of an engine |
+//! | `recording` | file, bytes, reader or samples |
+//! | `audio_source` | a decoder, or samples in memory |
+//! | `control`, `observer` | the caller's checkpoints, and the receiver of samples and segments |
+//! | **run** | |
+//! | `engine` | the engine: stream → chunks → predictions → report |
+//! | `stream` | a recording as signals at the network's rate, block by block |
+//! | `chunker` | signals to chunks of 3 s |
+//! | `chunk_worker`, `chunk_output` | one chunk: speech detection, features, network |
+//! | `pool` | threads that process chunks |
+//! | `voice_pipeline` | chunker, aggregate and smoother of one signal |
+//! | `aggregate`, `mean` | chunks to the predictions of the recording |
+//! | `smoother` | overlapping chunks to consecutive segments |
+//! | `decision` | probabilities to labels; low confidence withheld |
+//! | `report_builder` | results of a run to the report |
 //! | `level` | sums over samples, and their level |
-//! | `input` | facts about the recording: clipping, bandwidth, offset, noise |
-//! | `windows` | cutting a signal of unknown length into windows of 3 s |
-//! | `pool` | the threads that answer windows |
-//! | `timeline` | how a recording changes: what is asked for, and a segment of the answer |
-//! | `smoother` | windows that overlap to segments that follow each other |
-//! | `summary` | what a timeline adds up to |
-//! | `observer` | who wants to know of a recording while it is being answered |
-//! | `from_features` | the way from stored features on, for those who measure |
-//! | `answer` | one window's answer; the recording's as their weighted mean |
-//! | `verdict` | what is said of the recording: labels, an interval, and what is withheld |
-//! | `report` | the answer and its JSON |
-//! | `texts` | texts for people: reasons for no prediction, the legal notice |
-//! | `assemble` | reports, from what signals came to |
-//! | `embed` | a recording's vector, by any model file |
+//! | `embed` | a recording's embedding |
 //! | `features` | a recording's features |
-//! | `check` | a model against another implementation's values, layer by layer |
-//! | `embedded` | the systems inside the binary (feature `embedded-weights`) |
-//! | `folders` | where installed systems lie |
-//! | `catalogue` | all systems by name |
+//! | **models** | |
+//! | `catalogue` | models by name |
+//! | `embedded` | the models in the binary (feature `embedded-weights`) |
+//! | `folders` | folders of installed models |
 //! | `nearest` | the name that was probably meant |
+//! | `check` | a model compared with another implementation, layer by layer |
 
-mod answer;
-mod assemble;
+mod aggregate;
+mod audio_source;
 mod catalogue;
 mod check;
+mod chunk_output;
+mod chunk_worker;
+mod chunker;
 mod control;
+mod decision;
 mod embed;
-#[cfg(feature = "embedded-weights")]
 mod embedded;
+#[expect(clippy::module_inception, reason = "the file of the type `Engine`")]
+mod engine;
 mod features;
 mod folders;
-mod from_features;
-mod input;
-mod lane;
 mod level;
+mod mean;
 mod nearest;
+mod no_answer;
 mod observer;
 mod options;
-mod pipeline;
 mod pool;
+mod predictions;
 mod recording;
 mod report;
+mod report_builder;
+mod round;
+mod signal_quality;
 mod smoother;
 mod stream;
 mod summary;
 mod texts;
 mod timeline;
-mod verdict;
-mod windows;
+mod voice_pipeline;
 
-pub use catalogue::{Catalogue, DEFAULT_SYSTEM, Entry, ModelHeader, Place};
+pub use catalogue::{Catalogue, Entry, ModelHeader, Place};
 pub use check::{LayerCheck, ModelCheck, check};
 pub use control::{Control, NoControl, Progress};
-pub use embed::{EmbedOptions, Embedding, EmbeddingEngine};
-#[cfg(feature = "embedded-weights")]
-pub use embedded::embedded_system;
+pub use embed::{EmbedOptions, Embedding};
+pub use embedded::DEFAULT_MODEL;
+pub use engine::Engine;
 pub use features::features;
 pub use folders::{installed as installed_folders, is_path};
-pub use input::InputFacts;
+pub use no_answer::{Head, NoAnswer, Withheld, WithheldReason};
 pub use observer::{Collector, NullObserver, Observer};
 pub use options::Options;
-pub use pipeline::Engine;
+pub use predictions::{Age, Classification, Interval, Predictions};
 pub use recording::Recording;
-pub use report::{
-    Age, ChannelReport, ChannelsReport, Classification, Failure, Head, Interval, NoAnswer, Predictions, Report, SCHEMA,
-    Timings, Withheld, WithheldReason,
-};
+pub use report::{Failure, ModelInfo, RecordingInfo, Report, SCHEMA, Timings, Voice};
+pub use signal_quality::SignalQuality;
 pub use summary::Summary;
 pub use texts::{LEGAL_NOTICE, ReasonTexts, reasons_json};
 pub use timeline::{Segment, Smoothing, Timeline};
 
 pub use crate::audio::{Limits, RawFormat, needs_whole_file};
 pub use crate::models::age_interval::AgeInterval;
-pub use crate::models::manifest::{AnyManifest, Manifest, Measure, RepresentationManifest, Score};
+pub use crate::models::manifest::{ClassifierManifest, Manifest, Measure, Score};
 pub use crate::models::representation::RepresentationRecipe;
 pub use crate::models::trunk::TrunkRecipe;
-pub use crate::models::{ActiveHeads, Embedder, Frontend, Model, Precision, System};
+pub use crate::models::{ActiveHeads, Frontend, LoadOptions, Model, Precision};

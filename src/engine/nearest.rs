@@ -1,6 +1,7 @@
-//! Which of some names was probably meant.
+//! Nearest name by edit distance, for suggestions in error messages.
 
-/// The name that the fewest changes of a letter make out of `asked`, or nothing if none is near: more than a third of the letters would change.
+/// The name with the smallest edit distance to `asked`, or `None` if more than a third of the
+/// letters would change.
 pub(super) fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distances = names.map(|name| (distance(asked, name), name));
     let (changes, name) = distances.min_by_key(|(changes, _)| *changes)?;
@@ -8,7 +9,7 @@ pub(super) fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> 
     (3 * changes <= letters).then_some(name)
 }
 
-/// Letters to add, drop or replace (Levenshtein 1966), row by row:
+/// Edit distance (Levenshtein 1966): insertions, deletions and substitutions, row by row:
 ///
 /// ```text
 /// d[i][j] = min(d[i−1][j] + 1, d[i][j−1] + 1, d[i−1][j−1] + (a[i] ≠ b[j]))
@@ -39,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_near_is_suggested() {
+    fn only_near_names_are_suggested() {
         let names = ["xvector-cnn", "xvector-fcn", "campplus-fcn"];
         let nearest = |asked| nearest(asked, names.into_iter());
         assert_eq!(nearest("xvectro-cnn"), Some("xvector-cnn"));

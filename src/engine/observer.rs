@@ -1,17 +1,18 @@
-//! Who wants to know of a recording while it is being answered.
+//! Observer: receives samples and segments of a recording while it is processed.
 
 use crate::error::Result;
 
 use super::timeline::Segment;
 
-/// Told of a recording as it comes. Every method does nothing unless it is written; an error from any of them ends the recording.
+/// Receives a recording's samples and segments as they come. Every method does nothing by default;
+/// an error from any of them ends the run.
 ///
-/// What comes in which order does not depend on the number of threads for segments alone: first samples, then, some windows later, the
-/// segments that lie in them. Nothing is kept after it was told, so what a recording needs of memory is up to the observer.
+/// The order of a channel's segments does not depend on the number of threads. Samples come first;
+/// the segments that contain them follow some chunks later. The engine keeps nothing that it has
+/// passed on, so the memory of a run is up to the observer.
 ///
 /// ```
-/// use persona_engine::Result;
-/// use persona_engine::engine::{Observer, Segment};
+/// use persona_engine::{Observer, Result, Segment};
 ///
 /// /// The longest pause, in segments.
 /// #[derive(Default)]
@@ -26,15 +27,17 @@ use super::timeline::Segment;
 /// }
 /// ```
 pub trait Observer {
-    /// What the headers say, before anything else. `lanes` is the number of signals that are answered apart: 1 for the mean of the channels.
+    /// Called first, with what the header says. `voices`: number of signals that are processed
+    /// separately, 1 for the mean of the channels.
     ///
     /// # Errors
     /// The observer's own.
-    fn begins(&mut self, _sample_rate_hz: u32, _lanes: u16) -> Result<()> {
+    fn begins(&mut self, _sample_rate_hz: u32, _voices: u16) -> Result<()> {
         Ok(())
     }
 
-    /// The next samples of a channel, counted from 1; 0 is the mean of all channels. At the recording's own rate, full scale 1.
+    /// The next samples of a channel, counted from 1; 0 is the mean of all channels. At the
+    /// recording's own rate, full scale 1.
     ///
     /// # Errors
     /// The observer's own.
@@ -42,31 +45,32 @@ pub trait Observer {
         Ok(())
     }
 
-    /// The next segment of a channel's timeline, if one was asked for ([`Options::timeline`](super::Options::timeline)).
+    /// The next segment of a channel's timeline, if one is computed
+    /// ([`Options::timeline`](crate::Options::timeline)).
     ///
     /// # Errors
     /// The observer's own.
-    fn segment(&mut self, _channel: u16, _stretch: &Segment) -> Result<()> {
+    fn segment(&mut self, _channel: u16, _segment: &Segment) -> Result<()> {
         Ok(())
     }
 }
 
-/// Wants to know nothing.
+/// Ignores everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NullObserver;
 
 impl Observer for NullObserver {}
 
-/// Keeps the timelines, about 1 kB a segment: for those who need them whole.
+/// Keeps whole timelines, about 1 kB a segment.
 #[derive(Debug, Default)]
 pub struct Collector {
-    /// One for each signal that is answered apart, in the order of channels.
+    /// One for each voice, in the order of channels.
     pub timelines: Vec<Vec<Segment>>,
 }
 
 impl Observer for Collector {
-    fn begins(&mut self, _: u32, lanes: u16) -> Result<()> {
-        self.timelines.resize(usize::from(lanes), Vec::new());
+    fn begins(&mut self, _: u32, voices: u16) -> Result<()> {
+        self.timelines.resize(usize::from(voices), Vec::new());
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! What a caller may choose.
+//! Options of an engine.
 
 use crate::audio::{Limits, RawFormat};
 use crate::error::{Error, Result};
@@ -6,38 +6,52 @@ use crate::models::ActiveHeads;
 
 use super::timeline::Timeline;
 
-/// Options of an [`Engine`](super::Engine). The default is the program's.
+/// Options of an [`Engine`](crate::Engine). The defaults are those of the program.
+///
+/// Fields may be added in later versions: construct it with `..Options::default()`.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Which answers are computed at all. Default all three.
+    /// The heads to compute. Default all three.
     pub heads: ActiveHeads,
-    /// Threads that run the front-end and the network. Default 1. Predictions are the same bytes for any number.
+    /// Threads that run the front-end and the network. Default 1. The predictions are the same
+    /// bytes for any number.
     pub threads: usize,
-    /// What an input may be at most; see [`Limits`].
+    /// Process each channel as a voice of its own. Default false: the mean of the channels is one
+    /// voice.
+    pub per_channel: bool,
+    /// Limits of the input; see [`Limits`].
     pub limits: Limits,
-    /// What inputs without a header hold: then no input is looked at for a header. Default nothing: headers tell.
+    /// Format of inputs without a header. If set, no input is probed for a header. Default `None`.
+    /// A recording's own format ([`Recording::raw`](crate::Recording::raw)) takes precedence.
     pub raw: Option<RawFormat>,
-    /// Inputs with less audio than this, in seconds, get [`NoAnswer::TooShort`](super::NoAnswer::TooShort). Default 0.3 s: less than
-    /// a syllable, and about what the network's 15 frames of context need.
+    /// Minimum duration in seconds; a shorter recording is
+    /// [`NoAnswer::TooShort`](crate::NoAnswer::TooShort). Default 0.3 s: less than a syllable, and
+    /// about the 15 frames of context that the network needs.
     pub min_duration_s: f64,
-    /// A window of which nine tenths stay under this level, in dB below full scale (root mean square of blocks of 20 ms around their mean),
-    /// gets no answer. Default −80: three steps of a 16-bit recording, where the spectrogram would show the recorder and nobody's voice.
+    /// Level of silence in dB below full scale. A chunk is silent where nine tenths of its 20 ms
+    /// blocks have a lower root mean square around their mean. Default −80: three steps of a 16-bit
+    /// recording, where the spectrogram would show the recorder's noise and no voice.
     pub silence_dbfs: f64,
-    /// Whether windows without speech, with clipped or with drowned speech are told and left unanswered. Default true; without, every window
-    /// that is not silent is answered, as researchers may want.
+    /// Reject chunks without speech, clipped, or below `min_snr_db`. Default true; if false, every
+    /// chunk that is not silent is predicted.
     pub activity: bool,
-    /// A window of which this share or more lies at 0.98 of full scale or beyond gets [`NoAnswer::Clipped`](super::NoAnswer::Clipped).
-    /// Default 0.1: the gain is about 15 dB too high, and what is heard is the amplifier.
+    /// Share of clipped samples (0.98 of full scale or more) from which on a chunk is
+    /// [`NoAnswer::Clipped`](crate::NoAnswer::Clipped). Default 0.1: the recording level is about
+    /// 15 dB too high.
     pub max_clipped_share: f64,
-    /// A window whose speech has a lower estimated signal-to-noise ratio than this, in dB, gets
-    /// [`NoAnswer::TooNoisy`](super::NoAnswer::TooNoisy). Default 0: the noise is as loud as the voice.
+    /// Minimum estimated signal-to-noise ratio of a chunk's speech in dB; a lower one is
+    /// [`NoAnswer::TooNoisy`](crate::NoAnswer::TooNoisy). Default 0: the noise is as loud as the
+    /// voice.
     pub min_snr_db: f64,
-    /// Emotion and gender are withheld, each on its own, where the calibrated probability of their best label is below this. 0 to 1;
-    /// default 0, which withholds nothing. Of two genders one always has a half, so gender is withheld from above 0.5 on. If both are withheld,
-    /// or the one of them whose head is on, the report is [`NoAnswer::LowConfidence`](super::NoAnswer::LowConfidence), age included. For age
-    /// alone there is no probability to go by, so asking for one is refused.
+    /// Minimum confidence, 0 to 1. Emotion and gender are withheld, each on its own, where the
+    /// calibrated probability of the best label is lower. Default 0, which withholds nothing. One
+    /// of two genders always has a probability of a half, so gender is withheld only above 0.5. If
+    /// both are withheld, or the one of them whose head is on, the voice is
+    /// [`NoAnswer::LowConfidence`](crate::NoAnswer::LowConfidence), age included. Age alone has no
+    /// probability to compare, so a minimum is refused where only that head is on.
     pub min_confidence: f64,
-    /// Whether to tell how a recording changes, and how finely. Default nothing. The recording's own answer is the same with it and without.
+    /// Compute a timeline. Default `None`. The predictions for the whole recording are the same
+    /// with and without one.
     pub timeline: Option<Timeline>,
 }
 
@@ -46,6 +60,7 @@ impl Default for Options {
         Self {
             heads: ActiveHeads::ALL,
             threads: 1,
+            per_channel: false,
             limits: Limits::default(),
             raw: None,
             min_duration_s: 0.3,
@@ -60,38 +75,36 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Checks every field once.
+    /// Checks every field.
     ///
     /// # Errors
-    /// [`Error::Config`] that names the field and its value.
+    /// [`Error::Usage`] with the field and its value.
     pub(super) fn check(&self) -> Result<()> {
         if self.threads == 0 || self.threads > 1024 {
-            return Err(Error::Config(format!("threads: {} is not between 1 and 1024", self.threads)));
+            return Err(Error::usage(format!("threads: {} is not between 1 and 1024", self.threads)));
         }
         if !self.min_duration_s.is_finite() || self.min_duration_s < 0.0 {
-            return Err(Error::Config(format!("min_duration_s: {} is no duration", self.min_duration_s)));
+            return Err(Error::usage(format!("min_duration_s: {} is not a duration", self.min_duration_s)));
         }
         if self.silence_dbfs.is_nan() {
-            return Err(Error::Config("silence_dbfs: not a number".into()));
+            return Err(Error::usage("silence_dbfs: not a number"));
         }
         if self.max_clipped_share.is_nan() {
-            return Err(Error::Config("max_clipped_share: not a number".into()));
+            return Err(Error::usage("max_clipped_share: not a number"));
         }
         if self.min_snr_db.is_nan() {
-            return Err(Error::Config("min_snr_db: not a number".into()));
+            return Err(Error::usage("min_snr_db: not a number"));
         }
         if !(0.0..=1.0).contains(&self.min_confidence) {
-            return Err(Error::Config(format!("min_confidence: {} is not between 0 and 1", self.min_confidence)));
+            return Err(Error::usage(format!("min_confidence: {} is not between 0 and 1", self.min_confidence)));
         }
         let ActiveHeads { emotion, gender, age } = self.heads;
         if !(emotion || gender || age) {
-            return Err(Error::Config(
-                "heads: emotion, gender and age are all off, so nothing is left to answer".into(),
-            ));
+            return Err(Error::usage("heads: emotion, gender and age are all off, so nothing is left to predict"));
         }
         if !(emotion || gender) && self.min_confidence > 0.0 {
-            let why = "with emotion and gender off there is only age, which has no probability to be compared";
-            return Err(Error::Config(format!("min_confidence: {}, but {why}", self.min_confidence)));
+            let why = "with emotion and gender off only age is left, which has no probability to compare";
+            return Err(Error::usage(format!("min_confidence: {}, but {why}", self.min_confidence)));
         }
         Ok(())
     }
@@ -101,11 +114,11 @@ impl Options {
 mod tests {
     use super::*;
 
-    /// What the message begins with, and the field spoilt.
+    /// Start of the message, and the change that makes the options invalid.
     type Case = (&'static str, fn(&mut Options));
 
     #[test]
-    fn each_wrong_option_is_named_with_its_value() {
+    fn each_invalid_option_is_reported_with_its_value() {
         Options::default().check().unwrap();
         let cases: &[Case] = &[
             ("threads: 0", |o| o.threads = 0),
@@ -125,9 +138,9 @@ mod tests {
                 (o.min_confidence, o.heads) = (0.6, ActiveHeads { emotion: false, gender: false, age: true });
             }),
         ];
-        for (what, spoil) in cases {
+        for (what, change) in cases {
             let mut options = Options::default();
-            spoil(&mut options);
+            change(&mut options);
             let message = options.check().unwrap_err().to_string();
             assert!(message.starts_with(what), "{what}: {message}");
         }

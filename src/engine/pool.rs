@@ -1,77 +1,102 @@
-//! The threads that answer windows.
+//! Worker pool: threads that process chunks.
 //!
-//! Windows are shared out in runs and their answers handed on in the order of the windows, so the number of threads changes no bit of the result.
-//! A window that is alone has all threads, as far as its network can use them.
+//! Chunks are distributed in contiguous runs and their outputs are returned in the order of the
+//! chunks, so the number of threads changes no bit of the result. A chunk that is alone gets all
+//! threads, as far as its network can use them.
 
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::models::Model;
 
-use super::answer::{Answer, Scratch, Worker};
+use super::chunk_output::ChunkOutput;
+use super::chunk_worker::{ChunkContext, ChunkWorker, Scratch};
+use super::chunker::Chunk;
 use super::control::{Control, Progress};
-use super::pipeline::Engine;
-use super::windows::Window;
 
-/// Windows that a thread is given at a time if there are several: enough to make the hand-over cheap, and 1.5 MB of samples.
-const WINDOWS_PER_THREAD: usize = 8;
+/// Chunks for a thread at a time if there are several: enough to make the hand-over cheap, and 1.5
+/// MB of samples.
+const CHUNKS_PER_THREAD: usize = 8;
 
-/// A window, and the index of the signal that it belongs to.
-pub(super) type Task = (usize, Window);
+/// A chunk, and the index of the signal that it belongs to.
+pub(super) type Task = (usize, Chunk);
 
-/// Is given the answers of each signal's windows.
-pub(super) type Take<'a> = dyn FnMut(usize, Answer) -> Result<()> + 'a;
+/// Receives the outputs of each signal's chunks.
+pub(super) type Take<'a> = dyn FnMut(usize, ChunkOutput) -> Result<()> + 'a;
 
-impl Engine {
-    /// How many windows are worth being answered together.
-    pub(super) fn batch(&self) -> usize {
-        if self.options.threads == 1 { 1 } else { self.options.threads * WINDOWS_PER_THREAD }
+/// Work spaces that are not in use; at most as many as there ever were threads at one time.
+#[derive(Debug, Default)]
+pub(super) struct WorkerPool {
+    idle: Mutex<Vec<Scratch>>,
+}
+
+/// Number of chunks to process together.
+pub(super) fn batch(threads: usize) -> usize {
+    if threads == 1 { 1 } else { threads * CHUNKS_PER_THREAD }
+}
+
+impl WorkerPool {
+    /// With one work space, which checks that the model's front-end can be built.
+    pub(super) fn new(model: &Model) -> Result<Self> {
+        Ok(Self { idle: Mutex::new(vec![Scratch::new(model)?]) })
     }
 
-    /// Predictions `ready` and empties it.
-    pub(super) fn answer(
+    /// Processes `ready` and empties it.
+    pub(super) fn run(
         &self,
+        context: ChunkContext<'_>,
         ready: &mut Vec<Task>,
         control: &mut dyn Control,
         progress: &Progress,
         take: &mut Take<'_>,
     ) -> Result<()> {
-        if self.options.threads == 1 || ready.len() == 1 {
+        let threads = context.options.threads;
+        if threads == 1 || ready.len() == 1 {
             for task in ready.drain(..) {
                 control.step(progress)?;
-                self.answer_run(&[task], self.options.threads)?
+                self.run_on_this_thread(context, &[task], threads)?
                     .into_iter()
-                    .try_for_each(|(signal, answer)| take(signal, answer))?;
+                    .try_for_each(|(signal, output)| take(signal, output))?;
             }
             return Ok(());
         }
         control.step(progress)?;
-        for run in self.answer_together(ready) {
-            run?.into_iter().try_for_each(|(signal, answer)| take(signal, answer))?;
+        for outputs in self.run_on_threads(context, ready) {
+            outputs?.into_iter().try_for_each(|(signal, output)| take(signal, output))?;
         }
         ready.clear();
         Ok(())
     }
 
-    fn answer_together(&self, ready: &[Task]) -> Vec<Result<Vec<(usize, Answer)>>> {
-        let share = ready.len().div_ceil(self.options.threads).max(1);
+    fn run_on_threads(&self, context: ChunkContext<'_>, ready: &[Task]) -> Vec<Result<Vec<(usize, ChunkOutput)>>> {
+        let share = ready.len().div_ceil(context.options.threads).max(1);
         std::thread::scope(|scope| {
-            let started: Vec<_> = ready.chunks(share).map(|run| scope.spawn(move || self.answer_run(run, 1))).collect();
-            let crashed = |_| Err(Error::Config("a worker thread ended early".into()));
+            let started: Vec<_> = ready
+                .chunks(share)
+                .map(|tasks| scope.spawn(move || self.run_on_this_thread(context, tasks, 1)))
+                .collect();
+            let crashed = |_| Err(Error::Internal("a worker thread ended early; please report it".into()));
             started.into_iter().map(|thread| thread.join().unwrap_or_else(crashed)).collect()
         })
     }
 
-    /// Predicts windows one after the other, each on so many threads, in scratch that lay idle or in new.
-    fn answer_run(&self, run: &[Task], threads: usize) -> Result<Vec<(usize, Answer)>> {
-        // No result depends on what scratch holds, so one left by a thread that crashed is as good.
+    /// Processes chunks one after the other, each on `threads` threads, in an idle work space or a
+    /// new one.
+    fn run_on_this_thread(
+        &self,
+        context: ChunkContext<'_>,
+        tasks: &[Task],
+        threads: usize,
+    ) -> Result<Vec<(usize, ChunkOutput)>> {
+        // Results do not depend on a work space's contents, so one left by a thread that crashed is
+        // as good.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle().pop();
-        let mut scratch = taken.map_or_else(|| Scratch::new(&self.system), Ok)?;
+        let mut scratch = taken.map_or_else(|| Scratch::new(context.model), Ok)?;
         scratch.set_threads(threads);
-        let (system, options, hop) = (&*self.system, &self.options, self.hop());
-        let mut worker = Worker { system, options, hop, scratch: &mut scratch };
-        let answers = run.iter().map(|(signal, window)| Ok((*signal, worker.answer(window)?))).collect();
+        let mut worker = ChunkWorker { context, scratch: &mut scratch };
+        let outputs = tasks.iter().map(|(signal, chunk)| Ok((*signal, worker.run(chunk)?))).collect();
         idle().push(scratch);
-        answers
+        outputs
     }
 }

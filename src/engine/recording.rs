@@ -1,37 +1,84 @@
-//! A recording to be answered: a file, or a stream of bytes that somebody names.
+//! Recording: an input of the engine, from a file, bytes, a reader or samples.
 
+use std::fmt;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::audio::{Decoder, Limits, RawFormat};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// Where a recording comes from, and what it is called in reports and errors.
+use super::audio_source::{AudioSource, SampleBlocks};
+
+/// A recording to process: where its audio comes from, and its name in reports and errors.
+///
+/// Nothing is read before an engine processes it, so all errors come from the engine.
+///
+/// ```
+/// use persona_engine::Recording;
+///
+/// let file = Recording::file("call.wav");
+/// let upload = Recording::bytes(vec![0; 44]).named("upload.wav");
+/// let pipe = Recording::reader(std::io::stdin()).named("-");
+/// let telephone = Recording::reader(std::io::stdin()).raw("mulaw:8000:1".parse()?);
+/// let microphone = Recording::samples(vec![0.0; 44_100], 44_100, 1);
+/// # let _ = (file, upload, pipe, telephone, microphone);
+/// # Ok::<(), persona_engine::Error>(())
+/// ```
 pub struct Recording {
-    bytes: Bytes,
+    input: Input,
     name: String,
+    raw: Option<RawFormat>,
 }
 
-enum Bytes {
+enum Input {
     File(PathBuf),
-    Stream(Box<dyn Read + Send + Sync>),
-    Memory(Vec<u8>),
+    Reader(Box<dyn Read + Send + Sync>),
+    Bytes(Vec<u8>),
+    Samples { samples: Vec<f32>, sample_rate_hz: u32, channels: u16 },
 }
 
 impl Recording {
-    /// A file, called by its path.
-    pub fn file(path: &Path) -> Self {
-        Self { bytes: Bytes::File(path.to_owned()), name: path.to_string_lossy().into_owned() }
+    /// A file. Its name is its path.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref();
+        Self::new(Input::File(path.to_owned()), path.to_string_lossy().into_owned())
     }
 
-    /// The bytes of a file, a pipe or a socket, called `name`.
-    pub fn stream(reader: impl Read + Send + Sync + 'static, name: &str) -> Self {
-        Self { bytes: Bytes::Stream(Box::new(reader)), name: name.to_owned() }
+    /// The bytes of a file in memory. Also supports an M4A whose index comes after its audio.
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new(Input::Bytes(bytes.into()), "bytes")
     }
 
-    /// The bytes of a file in memory, called `name`: an M4A whose index lies behind its sound can be answered so.
-    pub fn bytes(bytes: Vec<u8>, name: &str) -> Self {
-        Self { bytes: Bytes::Memory(bytes), name: name.to_owned() }
+    /// The bytes of a file from a reader, such as a pipe or a socket. They are decoded as they
+    /// come.
+    pub fn reader(reader: impl Read + Send + Sync + 'static) -> Self {
+        Self::new(Input::Reader(Box::new(reader)), "reader")
+    }
+
+    /// Samples in memory: interleaved, full scale from −1 to 1.
+    ///
+    /// The engine refuses a rate or a number of channels outside of its [`Limits`], an incomplete
+    /// last frame, and samples that are not finite.
+    pub fn samples(samples: impl Into<Vec<f32>>, sample_rate_hz: u32, channels: u16) -> Self {
+        Self::new(Input::Samples { samples: samples.into(), sample_rate_hz, channels }, "samples")
+    }
+
+    fn new(input: Input, name: impl Into<String>) -> Self {
+        Self { input, name: name.into(), raw: None }
+    }
+
+    /// Sets the name. Default the file's path, else `bytes`, `reader` or `samples`.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The bytes are raw PCM of this format, without a header. No effect on [`Recording::samples`].
+    #[must_use]
+    pub fn raw(mut self, format: RawFormat) -> Self {
+        self.raw = Some(format);
+        self
     }
 
     /// The name.
@@ -39,17 +86,34 @@ impl Recording {
         &self.name
     }
 
-    /// The decoder, and the name; `raw` says what bytes without a header hold.
-    pub(super) fn open(self, raw: Option<&RawFormat>, limits: &Limits) -> Result<(Decoder, String)> {
-        let Self { bytes, name } = self;
-        let decoder = match (bytes, raw) {
-            (Bytes::File(path), None) => Decoder::open(&path, limits),
-            (Bytes::File(path), Some(format)) => Decoder::open_raw(&path, format, limits),
-            (Bytes::Stream(reader), None) => Decoder::new(reader, limits),
-            (Bytes::Memory(bytes), None) => Decoder::from_bytes(bytes, limits),
-            (Bytes::Memory(bytes), Some(format)) => Decoder::raw(Cursor::new(bytes), format, limits),
-            (Bytes::Stream(reader), Some(format)) => Decoder::raw(reader, format, limits),
+    /// Opens the source. `raw`: format of bytes without a header where the recording has none of
+    /// its own.
+    pub(super) fn open(self, raw: Option<&RawFormat>, limits: &Limits) -> Result<(AudioSource, String)> {
+        let Self { input, name, raw: own } = self;
+        let source = match (input, own.as_ref().or(raw)) {
+            (Input::File(path), None) => decoded(Decoder::open(&path, limits)),
+            (Input::File(path), Some(format)) => decoded(Decoder::open_raw(&path, format, limits)),
+            (Input::Reader(reader), None) => decoded(Decoder::new(reader, limits)),
+            (Input::Reader(reader), Some(format)) => decoded(Decoder::raw(reader, format, limits)),
+            (Input::Bytes(bytes), None) => decoded(Decoder::from_bytes(bytes, limits)),
+            (Input::Bytes(bytes), Some(format)) => decoded(Decoder::raw(Cursor::new(bytes), format, limits)),
+            (Input::Samples { samples, sample_rate_hz, channels }, _) => {
+                SampleBlocks::new(samples, sample_rate_hz, channels, limits).map(AudioSource::Samples)
+            }
         };
-        decoder.map(|decoder| (decoder, name.clone())).map_err(|error: Error| error.in_file(&name))
+        match source {
+            Ok(source) => Ok((source, name)),
+            Err(error) => Err(error.in_file(name)),
+        }
     }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn decoded(decoder: Result<Decoder>) -> Result<AudioSource> {
+    decoder.map(|decoder| AudioSource::Decoder(Box::new(decoder)))
 }

@@ -1,39 +1,42 @@
-//! A recording as signals at the network's rate, as they come: decode, mean of the channels or each channel, resample.
+//! Signal stream: a recording as signals at the network's rate, block by block (decode, mix or
+//! split channels, resample).
 
 use std::time::{Duration, Instant};
 
-use crate::audio::{Decoder, Downmix};
+use crate::audio::Downmix;
 use crate::dsp::Resampler;
 use crate::error::Result;
 
+use super::audio_source::AudioSource;
 use super::control::Progress;
-use super::input::{InputFacts, InputMeter};
+use super::signal_quality::{SignalMeter, SignalQuality};
 
-/// What becomes of the channels.
+/// How channels become signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Split {
+pub(super) enum ChannelMode {
     /// Their mean is one signal.
     Mean,
-    /// Each is one.
+    /// Each is a signal.
     Each,
 }
 
-/// What is said of the recording itself in a [`Report`](super::Report).
-pub(super) struct Heard {
+/// Facts about a recording that its report contains.
+pub(super) struct StreamInfo {
     pub(super) duration_s: f64,
     pub(super) sample_rate_hz: u32,
     pub(super) channels: u16,
     pub(super) warnings: Vec<String>,
-    /// Of each signal, without the noise, which the windows tell; nothing where there was no audio.
-    pub(super) inputs: Vec<InputFacts>,
+    /// Of each signal, without the signal-to-noise ratio, which the chunks provide; empty where
+    /// there was no audio.
+    pub(super) quality: Vec<SignalQuality>,
     pub(super) decode_time: Duration,
     pub(super) resample_time: Duration,
 }
 
-/// Holds one block of each stage for each signal, whatever the recording's length.
+/// Holds one block of each stage for each signal, whatever the length of the recording.
 pub(super) struct SignalStream {
-    decoder: Decoder,
-    /// Nothing if each channel is a signal.
+    source: AudioSource,
+    /// `None` if each channel is a signal.
     downmix: Option<Downmix>,
     signals: Vec<Signal>,
     block: Vec<f32>,
@@ -43,31 +46,31 @@ pub(super) struct SignalStream {
     resample_time: Duration,
 }
 
-/// One signal on its way.
+/// Buffers and state of one signal.
 struct Signal {
     resampler: Resampler,
-    meter: InputMeter,
+    meter: SignalMeter,
     samples: Vec<f32>,
     resampled: Vec<f32>,
 }
 
 impl SignalStream {
-    /// Plans the way from the recording's rate to `rate_hz`.
-    pub(super) fn new(decoder: Decoder, split: Split, rate_hz: u32) -> Result<Self> {
-        let spec = decoder.spec();
-        let resampler = Resampler::new(spec.sample_rate_hz, rate_hz)?;
-        let meter = InputMeter::new(spec.sample_rate_hz);
+    /// Plans the conversion from the recording's rate to `rate_hz`.
+    pub(super) fn new(source: AudioSource, mode: ChannelMode, rate_hz: u32) -> Result<Self> {
+        let (sample_rate_hz, channels) = (source.sample_rate_hz(), source.channels());
+        let resampler = Resampler::new(sample_rate_hz, rate_hz)?;
+        let meter = SignalMeter::new(sample_rate_hz);
         let signal = || Signal {
             resampler: resampler.clone(),
             meter: meter.clone(),
             samples: Vec::new(),
             resampled: Vec::new(),
         };
-        let signals = if split == Split::Mean { 1 } else { spec.channels.max(1) };
+        let signals = if mode == ChannelMode::Mean { 1 } else { channels.max(1) };
         Ok(Self {
-            downmix: (split == Split::Mean).then(|| Downmix::new(spec.channels)),
+            downmix: (mode == ChannelMode::Mean).then(|| Downmix::new(channels)),
             signals: (0..signals).map(|_| signal()).collect(),
-            decoder,
+            source,
             block: Vec::new(),
             frames: 0,
             ended: false,
@@ -78,26 +81,26 @@ impl SignalStream {
 
     /// The recording's own rate, Hz.
     pub(super) fn sample_rate_hz(&self) -> u32 {
-        self.decoder.spec().sample_rate_hz
+        self.source.sample_rate_hz()
     }
 
-    /// How many signals there are.
+    /// Number of signals.
     pub(super) fn signals(&self) -> usize {
         self.signals.len()
     }
 
-    /// The last block of a signal: as decoded, and what came out at the network's rate (at times nothing yet).
+    /// The last block of a signal: as decoded, and the resampler's output (sometimes empty).
     pub(super) fn block(&self, signal: usize) -> (&[f32], &[f32]) {
         self.signals.get(signal).map_or((&[], &[]), |signal| (&signal.samples, &signal.resampled))
     }
 
-    /// Goes on by one block of each signal; false after the last.
+    /// Advances by one block of each signal; false after the last.
     pub(super) fn next(&mut self) -> Result<bool> {
         if self.ended {
             return Ok(false);
         }
         let began = Instant::now();
-        let frames = self.decoder.read_block(&mut self.block)?;
+        let frames = self.source.read_block(&mut self.block)?;
         self.frames += frames as u64;
         self.ended = frames == 0;
         self.split();
@@ -110,9 +113,9 @@ impl SignalStream {
         Ok(true)
     }
 
-    /// The block's signals at the recording's rate.
+    /// Computes the block's signals at the recording's rate.
     fn split(&mut self) {
-        let channels = usize::from(self.decoder.spec().channels.max(1));
+        let channels = usize::from(self.source.channels().max(1));
         let Some(downmix) = &mut self.downmix else {
             for (channel, signal) in self.signals.iter_mut().enumerate() {
                 signal.samples.clear();
@@ -127,25 +130,23 @@ impl SignalStream {
         }
     }
 
-    /// How far the decoder is.
+    /// The decoder's position.
     pub(super) fn progress(&self) -> Progress {
-        let spec = self.decoder.spec();
         Progress {
-            seconds: self.frames as f64 / f64::from(spec.sample_rate_hz),
-            samples: self.frames.saturating_mul(spec.channels.into()),
+            seconds: self.frames as f64 / f64::from(self.source.sample_rate_hz()),
+            samples: self.frames.saturating_mul(self.source.channels().into()),
         }
     }
 
-    /// What is known of the recording. Complete after the last samples.
-    pub(super) fn heard(&self) -> Heard {
-        let spec = self.decoder.spec();
-        let cancel = self.downmix.as_ref().and_then(Downmix::warning);
-        Heard {
-            duration_s: self.frames as f64 / f64::from(spec.sample_rate_hz),
-            sample_rate_hz: spec.sample_rate_hz,
-            channels: spec.channels,
-            warnings: self.decoder.warnings().iter().cloned().chain(cancel).collect(),
-            inputs: self.signals.iter().map(|signal| signal.meter.facts()).collect(),
+    /// Facts about the recording. Complete after the last block.
+    pub(super) fn info(&self) -> StreamInfo {
+        let cancellation = self.downmix.as_ref().and_then(Downmix::warning);
+        StreamInfo {
+            duration_s: self.frames as f64 / f64::from(self.source.sample_rate_hz()),
+            sample_rate_hz: self.source.sample_rate_hz(),
+            channels: self.source.channels(),
+            warnings: self.source.warnings().iter().cloned().chain(cancellation).collect(),
+            quality: self.signals.iter().map(|signal| signal.meter.quality()).collect(),
             decode_time: self.decode_time,
             resample_time: self.resample_time,
         }

@@ -1,4 +1,4 @@
-//! A timeline in a few numbers: how long each label held.
+//! Summary of a timeline: share of speech by label.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,28 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::models::ActiveHeads;
 use crate::models::heads::HeadsRecipe;
 
-use super::report::{Classification, NoAnswer};
+use super::no_answer::NoAnswer;
+use super::predictions::Classification;
+use super::round::rounded;
 use super::timeline::Segment;
-use super::verdict::rounded;
 
-/// What a timeline adds up to.
+/// Summary of a timeline.
 ///
-/// A label's share is the share of the speech in which it was the most probable one, counted over the segments whose answer was given. (The
-/// recording's own probabilities are means, in which every label has a part of every segment.) The shares of a head sum to 1, or are all 0 where
-/// it gave no answer.
+/// A label's share is the share of the speech in which it was the most probable one, counted over
+/// the segments that have a prediction. (The recording's own probabilities are means, in which
+/// every label has a part of every segment.) The shares of a head sum to 1, or are all 0 where it
+/// has no prediction.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Summary {
-    /// Seconds of speech; nothing if the detector is off. As in the report, and so nothing is counted twice.
+    /// Seconds of speech, as in the report, so that overlapping chunks are not counted twice.
+    /// `None` if the detector is off.
     pub speech_s: Option<f64>,
-    /// Length of the segments that were answered, seconds.
+    /// Length of the segments that have predictions, seconds.
     pub answered_s: f64,
-    /// Length of the others by their reason, seconds.
+    /// Length of the others by reason, seconds.
     pub unanswered_s: Vec<(NoAnswer, f64)>,
-    /// Share of speech by emotion; nothing, and no key in JSON, if the head is off.
+    /// Share of speech by emotion; `None`, and no key in JSON, if the head is off.
     pub emotion_shares: Option<Vec<(String, f64)>>,
     /// Share of speech by gender, likewise.
     pub gender_shares: Option<Vec<(String, f64)>>,
@@ -54,7 +58,7 @@ impl Serialize for Pairs<'_> {
     }
 }
 
-/// Adds up seconds of segments as they come.
+/// Running sums of segment lengths, seconds.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     answered: f64,
@@ -69,16 +73,16 @@ impl Tally {
             None => self.answered += segment.length_s(),
             Some(reason) => *self.unanswered.entry(reason).or_default() += segment.length_s(),
         }
-        let count = |choice: &Option<Classification>, seconds: &mut BTreeMap<String, f64>| {
-            if let Some(choice) = choice {
-                *seconds.entry(choice.label.clone()).or_default() += segment.speech_s();
+        let count = |prediction: &Option<Classification>, seconds: &mut BTreeMap<String, f64>| {
+            if let Some(prediction) = prediction {
+                *seconds.entry(prediction.label.clone()).or_default() += segment.speech_s();
             }
         };
-        count(&segment.answers.emotion, &mut self.emotion);
-        count(&segment.answers.gender, &mut self.gender);
+        count(&segment.predictions.emotion, &mut self.emotion);
+        count(&segment.predictions.gender, &mut self.gender);
     }
 
-    /// The summary, with the seconds of speech that the report tells.
+    /// The summary, with the report's seconds of speech.
     pub(super) fn summary(&self, speech_s: Option<f64>, heads: &HeadsRecipe, active: ActiveHeads) -> Summary {
         Summary {
             speech_s,
@@ -90,7 +94,7 @@ impl Tally {
     }
 }
 
-/// Every label in the system's order with its share of the whole.
+/// Every label in the model's order with its share of the whole.
 fn shares(labels: &[String], seconds: &BTreeMap<String, f64>) -> Vec<(String, f64)> {
     let whole: f64 = seconds.values().sum();
     let share = |label: &String| match seconds.get(label) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::report::NoAnswer;
+use super::no_answer::NoAnswer;
 
 /// What the EU AI Act asks of whoever uses the predictions. Lines of at most 80 columns, each ended
 /// by a newline.

@@ -1,19 +1,20 @@
-//! How a recording changes: what is asked for, and one segment of the answer.
+//! Timeline of a recording: its options, and one segment of the output.
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::models::ActiveHeads;
 
-use super::report::{NoAnswer, Predictions, Withheld};
+use super::no_answer::{NoAnswer, Withheld};
+use super::predictions::Predictions;
 
-/// The shortest hop, seconds: each second of sound is then heard thirty times.
+/// Minimum hop in seconds; with 3 s chunks each second is processed 30 times.
 const MIN_HOP_S: f64 = 0.1;
 
-/// A timeline: the recording in segments of one hop, each answered by the windows around it.
+/// Options of a timeline: the recording in segments of one hop, each predicted from the chunks
+/// around it.
 ///
 /// ```
-/// use persona_engine::engine::{Options, Smoothing, Timeline};
+/// use persona_engine::{Options, Smoothing, Timeline};
 ///
 /// let every_half_second = Timeline { hop_s: 0.5, ..Timeline::default() };
 /// let options = Options { timeline: Some(every_half_second), ..Options::default() };
@@ -22,10 +23,11 @@ const MIN_HOP_S: f64 = 0.1;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timeline {
-    /// Seconds from one window to the next, and the length of a segment. Default 1; 0.1 to the window's length (3 s). At that length
-    /// windows do not overlap and segments are windows. The time that an answer takes grows as the hop shrinks: at 1 s it is threefold.
+    /// Seconds from the start of one chunk to the next, and the length of a segment. Default 1; 0.1
+    /// to the chunk length (3 s). At the chunk length, chunks do not overlap and segments are
+    /// chunks. The processing time is inversely proportional to the hop: at 1 s it is threefold.
     pub hop_s: f64,
-    /// What a segment takes from the windows around it.
+    /// How the predictions of overlapping chunks are combined.
     pub smoothing: Smoothing,
 }
 
@@ -35,34 +37,37 @@ impl Default for Timeline {
     }
 }
 
-/// What a segment takes from the windows around it.
+/// How a segment's predictions are computed from the chunks that overlap it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Smoothing {
-    /// The mean of the probabilities and ages of all answered windows that overlap it, weighted by a triangle:
+    /// The mean of the probabilities and ages of all predicted chunks that overlap the segment,
+    /// with triangular weights:
     ///
     /// ```text
-    /// weight = 1 − 2 · |middle of the window − middle of the segment| / (length of the window + length of the segment)
+    /// weight = 1 − 2 · |centre(chunk) − centre(segment)| / (length(chunk) + length(segment))
     /// ```
     ///
-    /// That is 1 for the window which has the segment in its middle and falls to 0 where they no longer overlap: with a hop of 1 s
-    /// 1/2, 1, 1/2 for the three windows that hold the segment.
+    /// The weight is 1 for the chunk that is centred on the segment and falls to 0 where they no
+    /// longer overlap: with a hop of 1 s it is 1/2, 1, 1/2 for the three chunks that contain the
+    /// segment.
     #[default]
     Overlap,
-    /// The answer of the one window whose middle is nearest, as it came from the network.
+    /// The prediction of the one chunk whose centre is nearest, unsmoothed.
     None,
 }
 
 impl Timeline {
-    /// Whether the hop makes sense for a network that hears `window_s` seconds at a time.
+    /// Checks the hop for a network with chunks of `chunk_s` seconds.
     ///
     /// # Errors
-    /// [`Error::Config`] that names the hop and what it may be.
-    pub(super) fn check(&self, window_s: f64) -> Result<()> {
-        if (MIN_HOP_S..=window_s).contains(&self.hop_s) {
+    /// [`Error::Usage`] with the hop and its valid range.
+    pub(super) fn check(&self, chunk_s: f64) -> Result<()> {
+        if (MIN_HOP_S..=chunk_s).contains(&self.hop_s) {
             return Ok(());
         }
-        let what = format!("is not between {MIN_HOP_S} and {window_s} seconds, the length of a window");
-        Err(Error::Config(format!("hop_s: {} {what}", self.hop_s)))
+        let what = format!("is not between {MIN_HOP_S} and {chunk_s} seconds, the length of a chunk");
+        Err(Error::usage(format!("hop_s: {} {what}", self.hop_s)))
     }
 
     /// The hop in samples.
@@ -71,39 +76,35 @@ impl Timeline {
     }
 }
 
-/// One segment of a timeline. Stretches follow each other without gaps from 0 to the end of the recording, each of one hop; the last one has half a
-/// hop to one and a half.
+/// One segment of a timeline. Segments follow each other without gaps from 0 to the end of the
+/// recording, each of one hop; the last one is half a hop to one and a half long.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Segment {
-    /// Where it begins, seconds.
+    /// Start, seconds.
     pub start_s: f64,
-    /// Where it ends, seconds.
+    /// End, seconds.
     pub end_s: f64,
-    /// The share of it that is speech, 0 to 1; nothing if the detector is off.
+    /// Share of the segment that is speech, 0 to 1; `None` if the detector is off.
     pub speech_share: Option<f64>,
-    /// Emotion, gender and age, or those of them that were asked for.
+    /// Predictions of the active heads.
     #[serde(flatten)]
-    pub answers: Predictions,
-    /// What was withheld because the system is less sure of it than asked.
+    pub predictions: Predictions,
+    /// Predictions below the minimum confidence.
     pub withheld: Vec<Withheld>,
-    /// Why there is no answer.
+    /// Reason for missing predictions. `Some` if and only if every head is `None`.
     pub no_answer: Option<NoAnswer>,
 }
 
 impl Segment {
-    /// Its length, seconds.
+    /// Length, seconds.
     pub fn length_s(&self) -> f64 {
         self.end_s - self.start_s
     }
 
-    /// Seconds of it that are speech; all of it if the detector is off.
+    /// Seconds of speech; the whole length if the detector is off.
     pub fn speech_s(&self) -> f64 {
         self.speech_share.unwrap_or(1.0) * self.length_s()
-    }
-
-    /// The heads that were asked.
-    pub fn heads(&self) -> ActiveHeads {
-        self.answers.heads
     }
 }
 
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hop_that_makes_no_sense_is_named_with_its_bounds() {
+    fn an_invalid_hop_is_reported_with_its_range() {
         for hop_s in [0.1, 1.0, 3.0] {
             Timeline { hop_s, ..Timeline::default() }.check(3.0).unwrap();
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::engine::{Engine, Report};
+use crate::engine::{Engine, Recording, Report};
 use crate::error::{Error, Result};
 
 use super::features::{ClipReader, FeatureFile};
@@ -31,7 +31,7 @@ impl Source {
     /// Audio relative to the table, or the given features file.
     pub(super) fn open(table: &Path, features: Option<&Path>, engine: &Engine) -> Result<Self> {
         match features {
-            Some(path) => Ok(Self::Features(FeatureFile::open(path, engine.system().manifest())?)),
+            Some(path) => Ok(Self::Features(FeatureFile::open(path, engine.model().manifest())?)),
             None => Ok(Self::Audio(table.parent().unwrap_or(Path::new("")).to_owned())),
         }
     }
@@ -82,7 +82,7 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn predict(&mut self, clip: &str) -> Result<Report> {
         match &mut self.clips {
-            Clips::Audio(folder) => self.engine.infer_file(&folder.join(clip)),
+            Clips::Audio(folder) => self.engine.infer(Recording::file(folder.join(clip))),
             Clips::Features(reader) => {
                 let frames = reader.read(clip, &mut self.decibels)?;
                 self.engine.infer_features(&self.decibels, frames, clip)

@@ -69,7 +69,7 @@ pub struct Evaluation {
 /// be used. [`crate::Error::Usage`] for invalid options. An error also if no clip is left.
 pub fn evaluate(engine: &Engine, request: &Request, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Evaluation> {
     request.bootstrap.check()?;
-    let manifest = engine.system().manifest();
+    let manifest = engine.model().manifest();
     let aliases = HeadAliases::new(manifest, &request.selection.aliases)?;
     let source = Source::open(&request.table, request.features.as_deref(), engine)?;
     let column = source.clip_column();
@@ -122,7 +122,7 @@ fn report(
     problems: Vec<Problem>,
     labels: [&[String]; 2],
 ) -> Result<EvalReport> {
-    let manifest = engine.system().manifest();
+    let manifest = engine.model().manifest();
     let rows: Vec<&Row> = clips.iter().map(|clip| &clip.row).collect();
     let (groupings, mut warnings) = groupings(table, &rows, labels, &request.group_by)?;
     let names = speakers(rows.iter().copied());

@@ -221,9 +221,14 @@ mod tests {
     }
 
     #[cfg(feature = "embedded-weights")]
+    fn xvector_cnn() -> crate::engine::Model {
+        crate::engine::Catalogue::of(&[]).load("xvector-cnn", crate::engine::LoadOptions::default()).unwrap()
+    }
+
+    #[cfg(feature = "embedded-weights")]
     #[test]
     fn a_model_with_another_front_end_is_an_error() {
-        let mut manifest = crate::engine::Catalogue::of(&[]).system("xvector-cnn").unwrap().manifest().clone();
+        let mut manifest = xvector_cnn().manifest().clone();
         check_frontend(&manifest.frontend).unwrap();
         let FrontendKind::LogMel(recipe) = &mut manifest.frontend.kind else { panic!("{:?}", manifest.frontend) };
         recipe.n_mels = 64;

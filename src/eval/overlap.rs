@@ -54,11 +54,12 @@ fn trained_on(manifest: &Manifest) -> BTreeSet<String> {
 #[cfg(all(test, feature = "embedded-weights"))]
 mod tests {
     use super::*;
-    use crate::engine::embedded_system;
+    use crate::engine::{Engine, Options};
 
     #[test]
     fn training_speakers_are_found_by_name() {
-        let mut manifest = embedded_system().unwrap().manifest().clone();
+        let engine = Engine::with_default_model(Options::default()).unwrap();
+        let mut manifest = engine.model().manifest().clone();
         manifest.data.insert("actors".into(), serde_json::json!(["1001", 1002]));
         let overlap = |names: &[&str]| TrainingOverlap::find(&manifest, &names.iter().copied().collect());
         assert_eq!(overlap(&["1001", "1002", "7"]).speakers, ["1001", "1002"]);

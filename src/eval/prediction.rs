@@ -27,14 +27,15 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// Extracts the numbers of a report.
+    /// Extracts the numbers of a report's first voice.
     pub fn from_report(report: &Report) -> Self {
+        let voice = &report.voices[0];
         Self {
-            emotion: report.answers.emotion.as_ref().map(class_prediction),
-            gender: report.answers.gender.as_ref().map(class_prediction),
-            years: report.answers.age.map(|age| age.years),
-            interval: report.answers.age.and_then(|age| age.interval),
-            no_answer: report.no_answer,
+            emotion: voice.predictions.emotion.as_ref().map(class_prediction),
+            gender: voice.predictions.gender.as_ref().map(class_prediction),
+            years: voice.predictions.age.map(|age| age.years),
+            interval: voice.predictions.age.and_then(|age| age.interval),
+            no_answer: voice.no_answer,
         }
     }
 }

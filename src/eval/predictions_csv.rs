@@ -16,7 +16,8 @@ use super::prediction::ClassPrediction;
 /// [`Error::Write`] if `out` fails.
 pub fn write(out: impl Write, clips: &[EvaluatedClip], manifest: &Manifest) -> Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    let (emotions, genders) = (&manifest.heads.emotion.labels, &manifest.heads.gender.labels);
+    let heads = &manifest.require_classifier()?.heads;
+    let (emotions, genders) = (&heads.emotion.labels, &heads.gender.labels);
     csv.write_record(header(emotions, genders)).map_err(not_written)?;
     for clip in clips {
         csv.write_record(row(clip, emotions, genders)).map_err(not_written)?;

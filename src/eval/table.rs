@@ -82,8 +82,9 @@ pub(super) struct HeadAliases {
 
 impl HeadAliases {
     pub(super) fn new(manifest: &Manifest, own: &[(String, String)]) -> Result<Self> {
-        let emotion = LabelAliases::new(&manifest.heads.emotion.labels, own);
-        let gender = LabelAliases::new(&manifest.heads.gender.labels, own);
+        let heads = &manifest.require_classifier()?.heads;
+        let emotion = LabelAliases::new(&heads.emotion.labels, own);
+        let gender = LabelAliases::new(&heads.gender.labels, own);
         check_aliases(own, &[&emotion, &gender])?;
         Ok(Self { emotion, gender })
     }

@@ -32,7 +32,7 @@ impl<'a> CsvRows<'a> {
     /// [`Error::Write`].
     pub fn new(out: &'a mut dyn Write, engine: &Engine) -> Result<Self> {
         let active = engine.options().heads;
-        let heads = &engine.system().manifest().heads;
+        let heads = &engine.model().require_classifier()?.heads;
         let mut rows = Self {
             out: LineWriter::new(out),
             file: String::new(),
@@ -87,7 +87,7 @@ impl Observer for CsvRows<'_> {
         let channel = if channel > 0 { channel.to_string() } else { String::new() };
         let (start, end) = (segment.start_s.to_string(), segment.end_s.to_string());
         let mut fields = vec![self.file.clone(), channel, start, end, number(segment.speech_share)];
-        let answers = &segment.answers;
+        let answers = &segment.predictions;
         for (labels, choice) in [(&self.emotions, &answers.emotion), (&self.genders, &answers.gender)] {
             if let Some(labels) = labels {
                 push_classification(&mut fields, labels.len(), choice.as_ref());

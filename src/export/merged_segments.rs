@@ -72,9 +72,9 @@ impl MergedSegment {
             start_s: segment.start_s,
             end_s: segment.end_s,
             speech_s: segment.speech_s(),
-            emotion: best(&segment.answers.emotion),
-            gender: best(&segment.answers.gender),
-            age_years: segment.answers.age.map(|age| age.years),
+            emotion: best(&segment.predictions.emotion),
+            gender: best(&segment.predictions.gender),
+            age_years: segment.predictions.age.map(|age| age.years),
             no_answer: segment.no_answer,
         }
     }

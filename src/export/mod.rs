@@ -23,5 +23,5 @@ pub use csv_rows::CsvRows;
 pub use format::{clock, percent};
 pub use json_lines::JsonLines;
 pub use merged_segments::{MergedSegment, MergedSegments};
-pub use page::{Audio, MAX_AUDIO_BYTES, PageCollector, write_channels_page, write_page};
+pub use page::{Audio, MAX_AUDIO_BYTES, PageCollector, write_page};
 pub use textgrid::TextGrid;

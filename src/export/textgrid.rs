@@ -52,18 +52,18 @@ impl TextGrid {
 
 impl Observer for TextGrid {
     fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
-        let heads = segment.heads();
+        let heads = segment.predictions.heads;
         let label =
             |choice: &Option<Classification>| choice.as_ref().map_or_else(String::new, |choice| choice.label.clone());
         let end = segment.end_s;
         if heads.emotion {
-            self.push(channel, "emotion", end, label(&segment.answers.emotion));
+            self.push(channel, "emotion", end, label(&segment.predictions.emotion));
         }
         if heads.gender {
-            self.push(channel, "gender", end, label(&segment.answers.gender));
+            self.push(channel, "gender", end, label(&segment.predictions.gender));
         }
         if heads.age {
-            let years = segment.answers.age.map_or_else(String::new, |age| format!("{:.0}", age.years));
+            let years = segment.predictions.age.map_or_else(String::new, |age| format!("{:.0}", age.years));
             self.push(channel, "age", end, years);
         }
         self.push(channel, "no answer", end, segment.no_answer.map_or("", NoAnswer::code).to_owned());
@@ -111,9 +111,9 @@ mod tests {
     fn segment(start_s: f64, label: Option<&str>) -> Segment {
         let choice =
             label.map(|label| Classification { label: label.into(), probabilities: vec![(label.into(), 1.0)] });
-        let answers = Predictions { emotion: choice, ..Predictions::default() };
+        let predictions = Predictions { emotion: choice, ..Predictions::default() };
         let no_answer = label.is_none().then_some(NoAnswer::Silence);
-        Segment { start_s, end_s: start_s + 0.5, speech_share: None, answers, withheld: Vec::new(), no_answer }
+        Segment { start_s, end_s: start_s + 0.5, speech_share: None, predictions, withheld: Vec::new(), no_answer }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::network::ImportedNetwork;
 use crate::error::{Error, Result};
 use crate::models::manifest::FORMAT;
 use crate::models::quantised;
-use crate::models::{Manifest, Model};
+use crate::models::{LoadOptions, Manifest, Model};
 use crate::nn::Tensor;
 use crate::nn::weights::{read_file, tensors_sha256};
 
@@ -26,7 +26,7 @@ use crate::nn::weights::{read_file, tensors_sha256};
 pub fn model_file(kind: Kind, network: &ImportedNetwork) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     write(kind, network, &mut bytes)?;
-    Model::from_bytes(&bytes)?;
+    Model::from_bytes(&bytes, LoadOptions::default())?;
     Ok(bytes)
 }
 
@@ -41,7 +41,7 @@ pub fn write_model(kind: Kind, network: ImportedNetwork, path: &Path) -> Result<
     let pending = PendingFile::create(path)?;
     let length = pending.fill(|mut out| write(kind, &network, &mut out))?;
     drop(network);
-    Model::open(pending.temporary_path()).map_err(Error::without_file)?;
+    Model::open(pending.temporary_path(), LoadOptions::default()).map_err(Error::without_file)?;
     pending.commit()?;
     Ok(length)
 }

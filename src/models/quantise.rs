@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::models::manifest::Manifest;
-use crate::models::system::Model;
+use crate::models::model::{LoadOptions, Model};
 use crate::nn::quantisation::{BIAS_CORRECTION, LARGEST};
 use crate::nn::weights::StoredTensor;
 use crate::nn::{Precision, QuantisedTensor, Weights};
@@ -33,9 +33,9 @@ pub fn quantised(bytes: &[u8]) -> Result<Vec<u8>> {
     if weights.is_quantised() {
         return Err(Error::Unsupported("its weights are 8-bit integers already".into()));
     }
-    let model = Model::from_bytes_in(bytes, Some(Precision::Int8))?;
+    let model = Model::from_bytes(bytes, LoadOptions::default().with_precision(Precision::Int8))?;
     let tensors: BTreeMap<_, _> =
-        model.embedder().int8_tensors().into_iter().map(|tensor| (&tensor.name, &tensor.bias_correction)).collect();
+        model.int8_tensors().into_iter().map(|tensor| (&tensor.name, &tensor.bias_correction)).collect();
     if tensors.is_empty() {
         return Err(Error::Unsupported(
             "it has no layers that compute in int8, so quantisation would not change it".into(),
@@ -55,7 +55,7 @@ pub fn quantised(bytes: &[u8]) -> Result<Vec<u8>> {
     let sha256 = serialised(&parts, None).and_then(|file| Weights::from_bytes(&file)?.sha256())?;
     let manifest = quantised_manifest(&manifest, &sha256, tensors.len())?;
     let file = serialised(&parts, Some(HashMap::from([(Manifest::KEY.to_owned(), manifest)])))?;
-    Model::from_bytes(&file)?;
+    Model::from_bytes(&file, LoadOptions::default())?;
     Ok(file)
 }
 

@@ -2,7 +2,6 @@
 //! predictions as at start-up.
 
 use std::f64::consts::TAU;
-use std::io::Cursor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
 use super::scheduler::Scheduler;
-use crate::engine::{Engine, Options, RawFormat};
+use crate::engine::{Engine, Options, Recording};
 use crate::error::{Error, Result};
 
 /// A result is reused for this long: anyone may call `/healthz`, and each test computes a chunk.
@@ -33,9 +32,8 @@ impl Golden {
     /// # Errors
     /// Errors of the engine; [`Error::Internal`] if the model makes no prediction.
     pub(super) fn new(engine: &Engine) -> Result<Arc<Self>> {
-        let raw: RawFormat = "s16le:16000:1".parse()?;
         // The synthetic sound is not speech: the speech detector would reject it.
-        let options = Options { raw: Some(raw), activity: false, ..Options::default() };
+        let options = Options { activity: false, ..Options::default() };
         let engine = engine.with_options(options)?;
         let expected = predict(&engine)?;
         Ok(Arc::new(Self { engine, expected, last: Mutex::new(None) }))
@@ -43,7 +41,7 @@ impl Golden {
 
     /// Name of the tested model.
     pub(super) fn model(&self) -> &str {
-        &self.engine.system().manifest().name
+        &self.engine.model().manifest().name
     }
 
     /// Runs the test, one at a time, and returns whether the predictions are unchanged.
@@ -66,19 +64,21 @@ impl Golden {
 
 /// Predictions for the synthetic sound, as JSON.
 fn predict(engine: &Engine) -> Result<String> {
-    let report = engine.infer_reader(Cursor::new(synthetic_sound()), "golden")?;
-    if let Some(reason) = report.no_answer {
+    let report = engine.infer(Recording::samples(synthetic_sound(), 16_000, 1).named("golden"))?;
+    let voice = &report.voices[0];
+    if let Some(reason) = voice.no_answer {
         return Err(Error::Internal(format!("self-test: no prediction for a synthetic sound: {}", reason.explain())));
     }
-    Ok(json!(report.answers).to_string())
+    Ok(json!(voice.predictions).to_string())
 }
 
-/// One second of 20 harmonics of 120 Hz, amplitude-modulated at 2 Hz; 16-bit PCM, 16 kHz.
-fn synthetic_sound() -> Vec<u8> {
+/// One second of 20 harmonics of 120 Hz, amplitude-modulated at 2 Hz; 16 kHz, in
+/// 16-bit steps.
+fn synthetic_sound() -> Vec<f32> {
     let sample = |n: u32| {
         let t = f64::from(n) / 16_000.0;
         let harmonics: f64 = (1..=20).map(|k| (TAU * 120.0 * f64::from(k) * t).sin() / f64::from(k)).sum();
-        (6_000.0 * harmonics * (TAU * 2.0 * t).sin().abs()) as i16
+        (6_000.0 * harmonics * (TAU * 2.0 * t).sin().abs()).trunc() as f32 / 32_768.0
     };
-    (0..16_000).flat_map(|n| sample(n).to_le_bytes()).collect()
+    (0..16_000).map(sample).collect()
 }

@@ -13,15 +13,13 @@ use super::pipe::{PipeReader, PipeWriter, pipe};
 use super::problem::Problem;
 use super::scheduler::SharedPermit;
 use super::service::Service;
-use crate::engine::{ChannelsReport, Embedding, Engine, NoAnswer, Recording, Report, needs_whole_file};
+use crate::engine::{EmbedOptions, Embedding, Engine, NoAnswer, Recording, Report, needs_whole_file};
 use crate::error::{Error, Result};
 
 /// What to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     Predict,
-    /// Each channel on its own.
-    PredictChannels,
     Embed,
 }
 
@@ -30,19 +28,17 @@ pub(super) enum Work {
 #[serde(untagged)]
 pub(super) enum Output {
     Report(Box<Report>),
-    Channels(Box<ChannelsReport>),
     Embedding(Box<Embedding>),
 }
 
 impl Output {
     /// Reasons for missing predictions of the recording or its channels.
     fn no_answers(&self) -> impl Iterator<Item = NoAnswer> + '_ {
-        let (whole, channels) = match self {
-            Self::Report(report) => (report.no_answer, &[][..]),
-            Self::Channels(report) => (None, report.per_channel.as_slice()),
-            Self::Embedding(_) => (None, &[][..]),
+        let voices = match self {
+            Self::Report(report) => report.voices.as_slice(),
+            Self::Embedding(_) => &[],
         };
-        whole.into_iter().chain(channels.iter().filter_map(|channel| channel.no_answer))
+        voices.iter().filter_map(|voice| voice.no_answer)
     }
 }
 
@@ -126,9 +122,8 @@ impl Task<'_> {
         let output = output.map_err(|error| self.problem(error))?;
         let metrics = &self.service.metrics;
         match &output {
-            Output::Report(report) => metrics.record_prediction(report.duration_s, &report.timings_ms, permit.waited()),
-            Output::Channels(report) => {
-                metrics.record_prediction(report.duration_s, &report.timings_ms, permit.waited());
+            Output::Report(report) => {
+                metrics.record_prediction(report.recording.duration_s, &report.timings_ms, permit.waited());
             }
             Output::Embedding(embedding) => metrics.record_embedding(embedding.duration_s, permit.waited()),
         }
@@ -138,21 +133,15 @@ impl Task<'_> {
 
     fn compute(&self, recording: Recording, control: &mut JobControl) -> Result<Output> {
         Ok(match self.work {
-            Work::Predict => Output::Report(Box::new(self.engine.infer(recording, control)?)),
-            Work::PredictChannels => Output::Channels(Box::new(self.engine.infer_channels(recording, control)?)),
-            Work::Embed => Output::Embedding(Box::new(self.engine.embed(recording, control)?)),
+            Work::Predict => Output::Report(Box::new(self.engine.infer_with(recording, control)?)),
+            Work::Embed => {
+                Output::Embedding(Box::new(self.engine.embed_with(recording, &EmbedOptions::default(), control)?))
+            }
         })
     }
 
-    /// The problem of an engine's error. An embedding cannot be "too short" but by an error, which
-    /// was [`Error::Config`] once.
     fn problem(&self, error: Error) -> Problem {
-        let error = error.in_file(self.name);
-        let is_config = matches!(&error, Error::InFile { source, .. } if matches!(**source, Error::Config(_)));
-        if self.work == Work::Embed && is_config {
-            return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_short", error.to_string());
-        }
-        error.into()
+        error.in_file(self.name).into()
     }
 }
 
@@ -162,12 +151,12 @@ fn recording(mut reader: PipeReader, name: &str, held_bytes: u64) -> Result<Reco
     let mut held = Vec::new();
     reader.by_ref().take(8).read_to_end(&mut held)?;
     if !needs_whole_file(&held) {
-        return Ok(Recording::stream(Cursor::new(held).chain(reader), name));
+        return Ok(Recording::reader(Cursor::new(held).chain(reader)).named(name));
     }
     let limit = held_bytes.saturating_sub(held.len() as u64);
     let read = reader.by_ref().take(limit).read_to_end(&mut held)?;
     if (read as u64) < limit {
-        return Ok(Recording::bytes(held, name));
+        return Ok(Recording::bytes(held).named(name));
     }
-    Ok(Recording::stream(Cursor::new(held).chain(reader), name))
+    Ok(Recording::reader(Cursor::new(held).chain(reader)).named(name))
 }

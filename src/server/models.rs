@@ -16,9 +16,10 @@ pub(super) async fn models(State(service): State<Arc<Service>>) -> Json<Value> {
 }
 
 fn as_json(engine: &Engine) -> Value {
-    let manifest = engine.system().manifest();
-    let heads = &manifest.heads;
-    let scores: Vec<Value> = manifest.scores.iter().map(Score::headline).collect();
+    let manifest = engine.model().manifest();
+    let classifier = manifest.classifier.as_ref();
+    let heads = classifier.map(|classifier| &classifier.heads);
+    let scores: Vec<Value> = manifest.scores().iter().map(Score::headline).collect();
     json!({
         "name": manifest.name,
         "sha256": manifest.sha256,
@@ -26,9 +27,9 @@ fn as_json(engine: &Engine) -> Value {
         "licence": manifest.licence,
         "data": manifest.data,
         "sample_rate_hz": manifest.frontend.sample_rate_hz(),
-        "emotions": heads.emotion.labels,
-        "genders": heads.gender.labels,
-        "age_interval_coverage": heads.age.interval.as_ref().map(AgeInterval::coverage),
+        "emotions": heads.map(|heads| &heads.emotion.labels),
+        "genders": heads.map(|heads| &heads.gender.labels),
+        "age_interval_coverage": heads.and_then(|heads| heads.age.interval.as_ref()).map(AgeInterval::coverage),
         "scores": scores,
     })
 }

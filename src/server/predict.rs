@@ -37,7 +37,6 @@ async fn compute(service: &Arc<Service>, work: Work, request: Request) -> Result
     let engine = service.engine(upload.options.model.as_deref())?;
     let options = upload.options.apply(engine.options())?;
     let engine = engine.with_options(options)?;
-    let work = if work == Work::Predict && upload.options.per_channel() { Work::PredictChannels } else { work };
     let (mut job, writer) = Job::new(service, admitted, engine, work, upload.name.clone());
     let output = pump_and_wait(&mut upload, writer, &mut job).await;
     service.metrics.record_received(upload.bytes());

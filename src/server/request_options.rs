@@ -56,11 +56,6 @@ impl RequestOptions {
         }
     }
 
-    /// Whether each channel is predicted on its own.
-    pub(super) fn per_channel(&self) -> bool {
-        self.per_channel == Some(true)
-    }
-
     /// The engine's options, with those of the request in their place.
     ///
     /// # Errors
@@ -72,6 +67,7 @@ impl RequestOptions {
             return Err(bad_option(format!("`heads` contains {off}, which is switched off on this server")));
         }
         options.min_confidence = self.min_confidence.unwrap_or(options.min_confidence);
+        options.per_channel = self.per_channel.unwrap_or(options.per_channel);
         options.timeline = (self.timeline == Some(true)).then(Timeline::default);
         options.activity = self.activity.unwrap_or(options.activity);
         options.limits.accept_truncated = self.accept_truncated.unwrap_or(options.limits.accept_truncated);
@@ -140,7 +136,7 @@ mod tests {
         let request =
             parse("timeline=true&per_channel=&model=xvector-cnn&min_confidence=0.6&activity=false&accept_truncated")
                 .unwrap();
-        assert_eq!((request.model.as_deref(), request.per_channel()), (Some("xvector-cnn"), true));
+        assert_eq!((request.model.as_deref(), request.per_channel), (Some("xvector-cnn"), Some(true)));
         let options = request.apply(&Options::default()).unwrap();
         assert_eq!((options.min_confidence, options.activity, options.limits.accept_truncated), (0.6, false, true));
         assert_eq!(options.timeline, Some(Timeline::default()));

@@ -18,11 +18,11 @@ use super::{access_log, cors, headers, health, models, openapi, predict, token};
 /// The router, for tests and programs that have sockets of their own.
 ///
 /// ```no_run
-/// use persona_engine::engine::{Catalogue, Engine, Options};
+/// use persona_engine::{Catalogue, Engine, LoadOptions, Options};
 /// use persona_engine::server::{Service, Settings, app};
 ///
-/// let system = Catalogue::installed().system("xvector-cnn")?;
-/// let service = Service::new(vec![Engine::new(system, Options::default())?], Settings::default())?;
+/// let model = Catalogue::installed().load("xvector-cnn", LoadOptions::default())?;
+/// let service = Service::new(vec![Engine::new(model, Options::default())?], Settings::default())?;
 /// let router = app(&service);
 /// # Ok::<(), persona_engine::Error>(())
 /// ```

@@ -116,5 +116,5 @@ impl Service {
 
 /// Name of an engine's model.
 pub(super) fn name_of(engine: &Engine) -> &str {
-    &engine.system().manifest().name
+    &engine.model().manifest().name
 }

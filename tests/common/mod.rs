@@ -88,6 +88,7 @@ pub(crate) fn buzz(samples: usize, rate: f32) -> Vec<f32> {
 
 /// Emotion's probabilities, then gender's.
 pub(crate) fn probabilities(report: &Report) -> Vec<f64> {
-    let heads = [report.answers.emotion.as_ref().unwrap(), report.answers.gender.as_ref().unwrap()];
+    let heads =
+        [report.voices[0].predictions.emotion.as_ref().unwrap(), report.voices[0].predictions.gender.as_ref().unwrap()];
     heads.iter().flat_map(|head| head.probabilities.iter().map(|(_, p)| *p)).collect()
 }

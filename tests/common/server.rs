@@ -5,8 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use persona_engine::engine::{Catalogue, Engine, Options};
 use persona_engine::server::{Limits, Service, Settings, serve};
+use persona_engine::{Catalogue, Engine, LoadOptions, Options};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -24,7 +24,7 @@ impl Server {
     }
 
     pub(crate) fn new(settings: Settings) -> Self {
-        let system = Catalogue::of(&[]).system("xvector-cnn").unwrap();
+        let system = Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap();
         let service = Service::new(vec![Engine::new(system, Options::default()).unwrap()], settings).unwrap();
         let (sender, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();

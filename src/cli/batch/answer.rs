@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use persona_engine::Error;
-use persona_engine::engine::{Engine, Failure, NoControl, Report, Timings};
+use persona_engine::engine::{Engine, Failure, Timings};
 use serde::Serialize;
 
 use super::inputs::Input;
@@ -56,16 +56,14 @@ impl Answerer<'_> {
     }
 
     /// A fault of the program in one file must not cost the thousands after it.
-    fn hear(&self, input: &Input) -> Heard<Report> {
+    fn hear(&self, input: &Input) -> Heard {
         let failed = |error: Error| Heard { answer: Err(error.in_file(&*input.file)), sha256: None };
         if let Some(why) = input.refused {
             return failed(Error::Unsupported(why.into()));
         }
         let broke_down = |_| failed(Error::Config("a fault of the program: please report it with this file".into()));
-        catch_unwind(AssertUnwindSafe(|| {
-            hear::file(&input.file, self.audit, |recording| self.engine.infer(recording, &mut NoControl))
-        }))
-        .unwrap_or_else(broke_down)
+        catch_unwind(AssertUnwindSafe(|| hear::file(&input.file, self.audit, |recording| self.engine.infer(recording))))
+            .unwrap_or_else(broke_down)
     }
 }
 

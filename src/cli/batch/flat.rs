@@ -13,7 +13,7 @@
 
 use std::io::{self, BufRead, Write};
 
-use persona_engine::engine::{ActiveHeads, Manifest};
+use persona_engine::engine::{ActiveHeads, ClassifierManifest};
 use serde_json::Value;
 
 /// Writes lines as rows.
@@ -44,8 +44,8 @@ const BETWEEN: &str = "; ";
 
 impl Flat {
     /// The columns that a system with these heads on fills, behind the file the own ones.
-    pub(super) fn new(system: &Manifest, heads: ActiveHeads, own: &[String]) -> Self {
-        let behind = behind(system, heads);
+    pub(super) fn new(classifier: &ClassifierManifest, heads: ActiveHeads, own: &[String]) -> Self {
+        let behind = behind(classifier, heads);
         let mut columns = vec![place("file", &["file"])];
         for own in own.iter().filter(|name| *name != "file") {
             let mut name = own.clone();
@@ -82,7 +82,7 @@ impl Flat {
 }
 
 /// The columns behind the file and the own ones.
-fn behind(system: &Manifest, heads: ActiveHeads) -> Vec<Column> {
+fn behind(classifier: &ClassifierManifest, heads: ActiveHeads) -> Vec<Column> {
     let mut columns = vec![
         place("error", &["error"]),
         place("error_reason", &["reason"]),
@@ -90,8 +90,8 @@ fn behind(system: &Manifest, heads: ActiveHeads) -> Vec<Column> {
         Column { name: "withheld".into(), from: From::Withheld },
     ];
     for (on, head, labels) in [
-        (heads.emotion, "emotion", &system.heads.emotion.labels),
-        (heads.gender, "gender", &system.heads.gender.labels),
+        (heads.emotion, "emotion", &classifier.heads.emotion.labels),
+        (heads.gender, "gender", &classifier.heads.gender.labels),
     ] {
         if on {
             columns.push(place(head, &[head, "label"]));
@@ -150,11 +150,11 @@ fn write_row(to: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use persona_engine::engine::System;
+    use persona_engine::{LoadOptions, Model};
 
-    fn manifest() -> Manifest {
+    fn classifier() -> ClassifierManifest {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tiny-cnn.safetensors");
-        System::open(path.as_ref()).unwrap().manifest().clone()
+        Model::open(path, LoadOptions::default()).unwrap().require_classifier().unwrap().clone()
     }
 
     fn rows(flat: &Flat, lines: &str) -> (Vec<String>, Vec<Vec<String>>) {
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_line_is_a_row_and_what_is_missing_is_empty() {
         let own = ["call", "file", "emotion", "note"].map(str::to_owned);
-        let flat = Flat::new(&manifest(), ActiveHeads { gender: false, ..ActiveHeads::ALL }, &own);
+        let flat = Flat::new(&classifier(), ActiveHeads { gender: false, ..ActiveHeads::ALL }, &own);
         let lines = concat!(
             r#"{"file":"a,1.wav","emotion":{"label":"anger","probabilities":{"anger":0.75}},"age":{"years":31.5,"interval":null},"#,
             r#""withheld":[{"head":"gender"}],"no_answer":null,"warnings":["x","y"],"manifest":{"call":"007","note":"a\nb \"c\""}}"#,
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn every_row_has_the_header_s_columns_and_names_are_distinct() {
-        let flat = Flat::new(&manifest(), ActiveHeads::ALL, &[]);
+        let flat = Flat::new(&classifier(), ActiveHeads::ALL, &[]);
         let (header, rows) = rows(&flat, "{}\n{\"file\":\"x\"}\n");
         assert!(rows.iter().all(|row| row.len() == header.len()));
         let distinct: std::collections::BTreeSet<_> = header.iter().collect();

@@ -34,7 +34,7 @@ use persona_engine::engine::Engine;
 use serde_json::{Map, Value, json};
 
 use super::Stop;
-use super::args::system_in;
+use super::args::classifier;
 use super::audit::Audit;
 use answer::{Answerer, Made};
 pub(super) use args::BatchArgs;
@@ -50,8 +50,8 @@ pub(super) fn run(args: &BatchArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     let options = args.answer.options().map_err(Stop::SetUp)?;
     let reading = Reading { file_column: args.file_column.as_deref(), raw: options.raw.is_some() };
     let inputs = Inputs::expand(&args.inputs, reading, &mut io::stdin()).map_err(Stop::SetUp)?;
-    let system = system_in(args.answer.model.as_deref(), args.answer.precision).map_err(Stop::SetUp)?;
-    let engine = Engine::new(system, options).map_err(Stop::SetUp)?;
+    let model = classifier(args.answer.model.as_deref(), args.answer.precision).map_err(Stop::SetUp)?;
+    let engine = Engine::new(model, options).map_err(Stop::SetUp)?;
     let batch = Batch { args, inputs: &inputs, engine: &engine };
     let tally = match &args.output {
         Some(whole) => batch.to_file(whole, err)?,
@@ -137,18 +137,18 @@ impl Batch<'_> {
     }
 
     fn flat(&self) -> Option<Flat> {
-        let manifest = self.engine.system().manifest();
-        self.args.flat.then(|| Flat::new(manifest, self.engine.options().heads, &self.inputs.columns))
+        let classifier = self.engine.model().manifest().classifier.as_ref()?;
+        self.args.flat.then(|| Flat::new(classifier, self.engine.options().heads, &self.inputs.columns))
     }
 
     /// All that decides the output's bytes.
     fn settings(&self) -> Map<String, Value> {
-        let (manifest, options) = (self.engine.system().manifest(), self.engine.options());
+        let (manifest, options) = (self.engine.model().manifest(), self.engine.options());
         let settings = json!({
             "program": concat!("persona-engine ", env!("CARGO_PKG_VERSION")),
             "model": manifest.name,
             "model_sha256": manifest.sha256,
-            "precision": self.engine.system().precision().name(),
+            "precision": self.engine.model().precision().name(),
             "heads": options.heads.names().collect::<Vec<_>>(),
             "min_confidence": options.min_confidence,
             "raw": options.raw.as_ref().map(ToString::to_string),

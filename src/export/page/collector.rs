@@ -43,8 +43,8 @@ impl Observer for PageCollector {
     }
 
     fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
-        set_labels(&mut self.emotions, segment.answers.emotion.as_ref());
-        set_labels(&mut self.genders, segment.answers.gender.as_ref());
+        set_labels(&mut self.emotions, segment.predictions.emotion.as_ref());
+        set_labels(&mut self.genders, segment.predictions.gender.as_ref());
         if let Some(voice) = self.voice(channel) {
             voice.segments.push(segment);
         }

@@ -24,7 +24,12 @@ struct Data<'a> {
 }
 
 /// Writes the `<script>` element with the data. `<` is escaped, so no label can end the element.
-pub(super) fn write(out: &mut dyn Write, collected: &PageCollector, names: &[&str], duration_s: f64) -> io::Result<()> {
+pub(super) fn write(
+    out: &mut dyn Write,
+    collected: &PageCollector,
+    names: &[String],
+    duration_s: f64,
+) -> io::Result<()> {
     let voices = collected.voices.iter().zip(names).map(|(voice, name)| voice_json(voice, name)).collect();
     let data = Data { duration_s, emotions: &collected.emotions, genders: &collected.genders, voices };
     let text = serde_json::to_string(&data)?.replace('<', "\\u003c");

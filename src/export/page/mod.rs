@@ -28,26 +28,13 @@ pub use collector::PageCollector;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::engine::{ChannelsReport, LEGAL_NOTICE, Report, reasons_json};
+use crate::engine::{LEGAL_NOTICE, RecordingInfo, Report, reasons_json};
 use crate::html::svg::escaped;
 use crate::html::{self, timeline};
 
 use super::format::clock;
 
-use tables::Voice;
-
-/// The parts of a report that the page shows.
-struct Content<'a> {
-    file: &'a str,
-    duration_s: f64,
-    sample_rate_hz: u32,
-    channels: u16,
-    model: String,
-    warnings: &'a [String],
-    voices: Vec<Voice<'a>>,
-}
-
-/// Writes the page of a recording whose channels were averaged.
+/// Writes the page of a recording.
 ///
 /// # Errors
 /// Those of `out`, and of reading the audio.
@@ -57,66 +44,13 @@ pub fn write_page(
     collected: &PageCollector,
     audio: Option<&Audio>,
 ) -> io::Result<()> {
-    let voice = Voice {
-        name: "all channels".to_owned(),
-        answers: &report.answers,
-        no_answer: report.no_answer,
-        speech_s: report.speech_s,
-        summary: report.summary.as_ref(),
-    };
-    let content = Content {
-        file: &report.file,
-        duration_s: report.duration_s,
-        sample_rate_hz: report.sample_rate_hz,
-        channels: report.channels,
-        model: format!("{} ({})", report.model, report.model_sha256),
-        warnings: &report.warnings,
-        voices: vec![voice],
-    };
-    write(out, &content, collected, audio)
-}
-
-/// Writes the page of a recording whose channels were predicted separately.
-///
-/// # Errors
-/// Those of `out`, and of reading the audio.
-pub fn write_channels_page(
-    out: &mut dyn Write,
-    report: &ChannelsReport,
-    collected: &PageCollector,
-    audio: Option<&Audio>,
-) -> io::Result<()> {
-    let voices = report.per_channel.iter().map(|channel| Voice {
-        name: format!("channel {}", channel.channel),
-        answers: &channel.answers,
-        no_answer: channel.no_answer,
-        speech_s: channel.speech_s,
-        summary: channel.summary.as_ref(),
-    });
-    let content = Content {
-        file: &report.file,
-        duration_s: report.duration_s,
-        sample_rate_hz: report.sample_rate_hz,
-        channels: report.channels,
-        model: format!("{} ({})", report.model, report.model_sha256),
-        warnings: &report.warnings,
-        voices: voices.collect(),
-    };
-    write(out, &content, collected, audio)
-}
-
-fn write(
-    out: &mut dyn Write,
-    content: &Content<'_>,
-    collected: &PageCollector,
-    audio: Option<&Audio>,
-) -> io::Result<()> {
+    let recording = &report.recording;
     let style = [timeline::STYLE, include_str!("page.css")].concat();
-    html::begin(out, &title(content.file), &style)?;
-    writeln!(out, "<p class=\"soft\">{}</p>\n</header>\n<main>", escaped(&facts(content)))?;
-    content.warnings.iter().try_for_each(|warning| html::write_warning(out, warning))?;
+    html::begin(out, &title(&recording.file), &style)?;
+    writeln!(out, "<p class=\"soft\">{}</p>\n</header>\n<main>", escaped(&facts(report)))?;
+    report.warnings.iter().try_for_each(|warning| html::write_warning(out, warning))?;
     writeln!(out, "<section>\n<h2>Summary</h2>")?;
-    tables::write_summary(out, &content.voices)?;
+    tables::write_summary(out, &report.voices)?;
     writeln!(
         out,
         "<p class=\"soft\">The percentage beside an emotion is the share of the speech in which it was the most probable \
@@ -129,8 +63,8 @@ fn write(
          <footer class=\"soft\"><p>Created by persona-engine {}.</p></footer>",
         env!("CARGO_PKG_VERSION")
     )?;
-    let names: Vec<&str> = content.voices.iter().map(|voice| voice.name.as_str()).collect();
-    data::write(out, collected, &names, content.duration_s)?;
+    let names: Vec<String> = report.voices.iter().map(tables::voice_name).collect();
+    data::write(out, collected, &names, recording.duration_s)?;
     let script = timeline::inline_script(&reasons_json(), include_str!("page.js"));
     writeln!(out, "<script type=\"module\">\n{script}</script>\n</body>\n</html>")
 }
@@ -171,8 +105,10 @@ fn title(file: &str) -> String {
 }
 
 /// `1:02:03.0, 8 kHz, 2 channels; predicted by campplus-fcn (8f5cee89f3b55976)`
-fn facts(content: &Content<'_>) -> String {
-    let channels = if content.channels == 1 { "mono".to_owned() } else { format!("{} channels", content.channels) };
-    let khz = f64::from(content.sample_rate_hz) / 1000.0;
-    format!("{}, {khz} kHz, {channels}; predicted by {}", clock(content.duration_s), content.model)
+fn facts(report: &Report) -> String {
+    let RecordingInfo { duration_s, sample_rate_hz, channels, .. } = report.recording;
+    let channels = if channels == 1 { "mono".to_owned() } else { format!("{channels} channels") };
+    let khz = f64::from(sample_rate_hz) / 1000.0;
+    let (model, sha256) = (&report.model.name, &report.model.sha256);
+    format!("{}, {khz} kHz, {channels}; predicted by {model} ({sha256})", clock(duration_s))
 }

@@ -71,9 +71,9 @@ impl PageSegment {
             end_s: segment.end_s,
             speech_s: segment.speech_s(),
             weight: if has_prediction { segment.speech_s().max(1e-6) } else { 0.0 },
-            emotion: numbers(&segment.answers.emotion),
-            gender: numbers(&segment.answers.gender),
-            years: segment.answers.age.map(|age| age.years as f32),
+            emotion: numbers(&segment.predictions.emotion),
+            gender: numbers(&segment.predictions.gender),
+            years: segment.predictions.age.map(|age| age.years as f32),
             no_answer: segment.no_answer,
         }
     }
@@ -139,7 +139,7 @@ mod tests {
             start_s: k as f64,
             end_s: k as f64 + 1.0,
             speech_share: Some(if p.is_some() { 0.5 } else { 0.0 }),
-            answers: Predictions { emotion, ..Predictions::default() },
+            predictions: Predictions { emotion, ..Predictions::default() },
             withheld: Vec::new(),
             no_answer: p.is_none().then_some(NoAnswer::Silence),
         }

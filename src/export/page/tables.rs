@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::engine::{Classification, NoAnswer, Predictions, Summary};
+use crate::engine::{Classification, Voice};
 use crate::export::format::{clock, percent};
 use crate::html::svg::escaped;
 
@@ -14,30 +14,21 @@ const MAX_ROWS: usize = 1000;
 /// A table of more rows is not printed.
 const MAX_PRINTED_ROWS: usize = 60;
 
-/// The predictions of one voice: a channel, or the mean of all.
-pub(super) struct Voice<'a> {
-    pub(super) name: String,
-    pub(super) answers: &'a Predictions,
-    pub(super) no_answer: Option<NoAnswer>,
-    pub(super) speech_s: Option<f64>,
-    pub(super) summary: Option<&'a Summary>,
-}
-
 /// Writes the summary: one column per voice.
-pub(super) fn write_summary(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Result<()> {
+pub(super) fn write_summary(out: &mut dyn Write, voices: &[Voice]) -> io::Result<()> {
     writeln!(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Summary\">")?;
     writeln!(out, "<table class=\"summary\">\n<thead><tr><td></td>")?;
     voices
         .iter()
-        .try_for_each(|voice| writeln!(out, "<th class=\"left\" scope=\"col\">{}</th>", escaped(&voice.name)))?;
+        .try_for_each(|voice| writeln!(out, "<th class=\"left\" scope=\"col\">{}</th>", escaped(&voice_name(voice))))?;
     writeln!(out, "</tr></thead>\n<tbody>")?;
     write_row(out, "speech", voices, |voice| voice.speech_s.map_or_else(|| "–".into(), clock))?;
     write_row(out, "prediction", voices, |voice| {
         voice.no_answer.map_or_else(|| "yes".into(), |reason| format!("none: {}", reason.brief()))
     })?;
-    let heads = voices.first().map(|voice| voice.answers.heads).unwrap_or_default();
+    let heads = voices.first().map(|voice| voice.predictions.heads).unwrap_or_default();
     if heads.gender {
-        write_row(out, "gender", voices, |voice| classification(voice.answers.gender.as_ref()))?;
+        write_row(out, "gender", voices, |voice| classification(voice.predictions.gender.as_ref()))?;
     }
     if heads.age {
         write_row(out, "age", voices, age)?;
@@ -46,12 +37,12 @@ pub(super) fn write_summary(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Re
     writeln!(out, "</tbody></table></div>")
 }
 
-fn write_row(
-    out: &mut dyn Write,
-    name: &str,
-    voices: &[Voice<'_>],
-    cell: impl Fn(&Voice<'_>) -> String,
-) -> io::Result<()> {
+/// `channel 2`, or `all channels` for their mean.
+pub(super) fn voice_name(voice: &Voice) -> String {
+    voice.channel.map_or_else(|| "all channels".to_owned(), |channel| format!("channel {channel}"))
+}
+
+fn write_row(out: &mut dyn Write, name: &str, voices: &[Voice], cell: impl Fn(&Voice) -> String) -> io::Result<()> {
     write!(out, "<tr><th scope=\"row\">{}</th>", escaped(name))?;
     voices.iter().try_for_each(|voice| write!(out, "<td class=\"left\">{}</td>", escaped(&cell(voice))))?;
     writeln!(out, "</tr>")
@@ -59,9 +50,9 @@ fn write_row(
 
 /// Writes a row per emotion: the share of the speech in which it was the most probable one, with a
 /// bar.
-fn write_emotion_shares(out: &mut dyn Write, voices: &[Voice<'_>]) -> io::Result<()> {
+fn write_emotion_shares(out: &mut dyn Write, voices: &[Voice]) -> io::Result<()> {
     let shares =
-        |voice: &Voice<'_>| voice.summary.and_then(|summary| summary.emotion_shares.clone()).unwrap_or_default();
+        |voice: &Voice| voice.summary.as_ref().and_then(|summary| summary.emotion_shares.clone()).unwrap_or_default();
     let by_voice: Vec<Vec<(String, f64)>> = voices.iter().map(shares).collect();
     let labels = by_voice.first().map_or(&[][..], |first| first);
     for (k, (label, _)) in labels.iter().enumerate() {
@@ -80,8 +71,8 @@ fn classification(classification: Option<&Classification>) -> String {
     classification.map_or_else(|| "–".into(), |best| format!("{} {}", best.label, percent(best.probability())))
 }
 
-fn age(voice: &Voice<'_>) -> String {
-    let Some(age) = voice.answers.age else {
+fn age(voice: &Voice) -> String {
+    let Some(age) = voice.predictions.age else {
         return "–".into();
     };
     let interval = age

@@ -1,0 +1,117 @@
+//! Reasons for missing predictions. Their texts for people are in [`texts`](super::texts).
+
+use serde::{Deserialize, Serialize};
+
+/// Reason why a voice, a segment or a chunk has no predictions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NoAnswer {
+    /// Less audio than [`Options::min_duration_s`](crate::Options::min_duration_s).
+    TooShort,
+    /// No chunk is louder than [`Options::silence_dbfs`](crate::Options::silence_dbfs).
+    Silence,
+    /// There is sound, but no speech ([`Activity`](crate::dsp::Activity)): noise, music, tones, an
+    /// animal, a whisper.
+    NoSpeech,
+    /// Too many samples are clipped:
+    /// [`Options::max_clipped_share`](crate::Options::max_clipped_share).
+    Clipped,
+    /// The signal-to-noise ratio is too low: [`Options::min_snr_db`](crate::Options::min_snr_db).
+    TooNoisy,
+    /// Emotion and gender, or the one of them whose head is on, are withheld for low confidence:
+    /// [`Options::min_confidence`](crate::Options::min_confidence).
+    LowConfidence,
+}
+
+impl NoAnswer {
+    /// The reason code of the JSON output, such as `no_speech`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TooShort => "too_short",
+            Self::Silence => "silence",
+            Self::NoSpeech => "no_speech",
+            Self::Clipped => "clipped",
+            Self::TooNoisy => "too_noisy",
+            Self::LowConfidence => "low_confidence",
+        }
+    }
+
+    /// The reason as a predicate about several chunks, for warnings.
+    pub(super) fn of_chunks(self) -> &'static str {
+        match self {
+            Self::TooShort => "are too short",
+            Self::Silence => "are silent",
+            Self::NoSpeech => "contain no speech",
+            Self::Clipped => "are clipped",
+            Self::TooNoisy => "are too noisy",
+            Self::LowConfidence => "have low confidence",
+        }
+    }
+}
+
+/// One prediction that was computed and withheld.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Withheld {
+    /// The prediction's head.
+    pub head: Head,
+    /// Why it was withheld.
+    pub reason: WithheldReason,
+    /// The calibrated probability of the best label.
+    pub confidence: f64,
+    /// The minimum that was requested.
+    pub asked: f64,
+}
+
+impl Withheld {
+    /// A prediction whose confidence is below the requested minimum.
+    pub fn low_confidence(head: Head, confidence: f64, asked: f64) -> Self {
+        Self { head, reason: WithheldReason::LowConfidence, confidence, asked }
+    }
+}
+
+/// A head whose predictions can be withheld: a classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Head {
+    /// Emotion.
+    Emotion,
+    /// Gender.
+    Gender,
+}
+
+impl Head {
+    /// `emotion` or `gender`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Emotion => "emotion",
+            Self::Gender => "gender",
+        }
+    }
+}
+
+/// Why a prediction is withheld.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WithheldReason {
+    /// The best label's probability is below
+    /// [`Options::min_confidence`](crate::Options::min_confidence).
+    LowConfidence,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_the_json() {
+        for reason in NoAnswer::ALL {
+            let json = serde_json::to_value(reason).unwrap();
+            assert_eq!(json, serde_json::json!({"reason": reason.code()}));
+            assert_eq!(serde_json::from_value::<NoAnswer>(json).unwrap(), reason);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Report builder: voices and report from the results of a run.
+
+use std::time::{Duration, Instant};
+
+use crate::models::Model;
+use crate::models::manifest::ClassifierManifest;
+
+use super::aggregate::Aggregate;
+use super::decision::Decision;
+use super::options::Options;
+use super::report::{ModelInfo, RecordingInfo, Report, Timings, Voice};
+use super::round::rounded;
+use super::signal_quality::SignalQuality;
+use super::stream::StreamInfo;
+use super::voice_pipeline::VoiceResult;
+
+/// What the reports of one engine have in common.
+pub(super) struct ReportBuilder<'a> {
+    pub(super) model: &'a Model,
+    pub(super) classifier: &'a ClassifierManifest,
+    pub(super) options: &'a Options,
+}
+
+impl ReportBuilder<'_> {
+    /// The report of a recording. `channel`: number of a voice's channel from its index, `None` for
+    /// the mean of all.
+    pub(super) fn report(
+        &self,
+        file: String,
+        info: &StreamInfo,
+        results: &[VoiceResult],
+        channel: fn(usize) -> Option<u16>,
+        began: Instant,
+    ) -> Report {
+        let mut warnings = info.warnings.clone();
+        let mut voices = Vec::with_capacity(results.len());
+        for (index, result) in results.iter().enumerate() {
+            let channel = channel(index);
+            let of_voice = self.warnings(info, index, result);
+            warnings.extend(of_voice.into_iter().map(|warning| match channel {
+                None => warning,
+                Some(channel) => format!("channel {channel}: {warning}"),
+            }));
+            voices.push(self.voice(info, index, channel, result));
+        }
+        let manifest = self.model.manifest();
+        Report {
+            recording: RecordingInfo {
+                file,
+                duration_s: rounded(info.duration_s, 6),
+                sample_rate_hz: info.sample_rate_hz,
+                channels: info.channels,
+            },
+            voices,
+            model: ModelInfo {
+                name: manifest.name.clone(),
+                sha256: manifest.sha256.chars().take(16).collect(),
+                precision: self.model.precision(),
+            },
+            timings_ms: timings(info, results, began),
+            warnings,
+        }
+    }
+
+    fn voice(&self, info: &StreamInfo, index: usize, channel: Option<u16>, result: &VoiceResult) -> Voice {
+        let heads = &self.classifier.heads;
+        let aggregate = &result.aggregate;
+        let decision = match aggregate.mean() {
+            None => Decision::none(self.options.heads, result.no_answer),
+            Some(mean) => Decision::new(&mean, heads, self.options),
+        };
+        let quality = quality(info, index, aggregate);
+        let detected = self.options.activity && quality.is_some();
+        let speech_s = detected.then(|| rounded(aggregate.speech as f64 / f64::from(self.network_hz()), 3));
+        Voice {
+            channel,
+            predictions: decision.predictions,
+            withheld: decision.withheld,
+            speech_s,
+            quality: quality.map(SignalQuality::rounded),
+            no_answer: decision.no_answer,
+            chunks: aggregate.predicted,
+            timeline: None,
+            summary: result.tally.as_ref().map(|tally| tally.summary(speech_s, heads, self.options.heads)),
+        }
+    }
+
+    fn warnings(&self, info: &StreamInfo, index: usize, result: &VoiceResult) -> Vec<String> {
+        let quality = quality(info, index, &result.aggregate);
+        let of_input = quality.iter().flat_map(|quality| quality.warnings(info.sample_rate_hz, self.network_hz()));
+        of_input.chain(result.aggregate.warnings()).collect()
+    }
+
+    fn network_hz(&self) -> u32 {
+        self.model.manifest().frontend.sample_rate_hz()
+    }
+}
+
+fn quality(info: &StreamInfo, index: usize, aggregate: &Aggregate) -> Option<SignalQuality> {
+    info.quality.get(index).map(|&quality| SignalQuality { snr_db: aggregate.snr_db(), ..quality })
+}
+
+fn timings(info: &StreamInfo, results: &[VoiceResult], began: Instant) -> Timings {
+    let sum = |time: fn(&Aggregate) -> Duration| milliseconds(results.iter().map(|r| time(&r.aggregate)).sum());
+    Timings {
+        decode: milliseconds(info.decode_time),
+        resample: milliseconds(info.resample_time),
+        activity: sum(|aggregate| aggregate.activity_time),
+        features: sum(|aggregate| aggregate.features_time),
+        network: sum(|aggregate| aggregate.network_time),
+        total: milliseconds(began.elapsed()),
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    rounded(1e3 * time.as_secs_f64(), 3)
+}
