@@ -78,30 +78,7 @@ const PASSED_ON: &[(&str, &[&str])] = &[
 ];
 
 /// Circles of files that remain, relative to `src`, sorted.
-const CIRCLES: &[&[&str]] = &[
-    &[
-        "cli/args.rs",
-        "cli/batch/args.rs",
-        "cli/batch/mod.rs",
-        "cli/check.rs",
-        "cli/collect.rs",
-        "cli/embed.rs",
-        "cli/eval.rs",
-        "cli/features.rs",
-        "cli/form.rs",
-        "cli/generate.rs",
-        "cli/import.rs",
-        "cli/infer.rs",
-        "cli/list.rs",
-        "cli/mod.rs",
-        "cli/quantize.rs",
-        "cli/serve.rs",
-        "cli/show.rs",
-        "cli/timeline_args.rs",
-    ],
-    &["cli/batch/inputs.rs", "cli/batch/list.rs", "cli/batch/manifest.rs", "cli/batch/scp.rs"],
-    &["cli/table.rs", "cli/timeline_table.rs"],
-];
+const CIRCLES: &[&[&str]] = &[];
 
 /// `lib.rs` and `main.rs` belong to no layer.
 fn is_root(layer: &str) -> bool {

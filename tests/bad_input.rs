@@ -9,12 +9,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::program::Said;
+use common::program::ProgramOutput;
 use common::{buzz, fixture, float32, folder, pcm16, wav, wav_claiming};
 
 /// Runs the program with a limited address space, if the system supports it: allocation by a
 /// header's claim would abort it.
-fn run_limited(arguments: &[&str]) -> Said {
+fn run_limited(arguments: &[&str]) -> ProgramOutput {
     let script = "ulimit -v 400000 2>/dev/null; exec \"$0\" \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_persona-engine")]).args(arguments);

@@ -1,4 +1,4 @@
-//! `persona-engine batch` as people use it: what it takes, what it writes, and that it survives being killed.
+//! `persona-engine batch`: its inputs, its outputs, and resuming an interrupted run.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -8,14 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::program::{Said, run, run_with_input};
+use common::program::{ProgramOutput, run, run_with_input};
 use common::{buzz, fixture, folder, pcm16, wav};
 use serde_json::Value;
 
-/// A small system: what is tested is the way, not the answers.
+/// A small model: these tests do not depend on the predictions.
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tiny-cnn.safetensors");
 
-/// So many clips, each unlike the others, and every seventh is broken in one of three ways.
+/// Writes `count` different clips, every seventh unusable in one of three ways.
 fn clips(at: &Path, count: usize) -> Vec<PathBuf> {
     let voice = buzz(32_000, 16_000.0);
     let clip = |number: usize| {
@@ -32,12 +32,12 @@ fn clips(at: &Path, count: usize) -> Vec<PathBuf> {
     (0..count).map(clip).collect()
 }
 
-fn batch(arguments: &[&str]) -> Said {
+fn batch(arguments: &[&str]) -> ProgramOutput {
     run([&["batch", "--model", MODEL], arguments].concat())
 }
 
-/// The same with a list on standard input.
-fn batch_of(list: &str, arguments: &[&str]) -> Said {
+/// Runs `batch` with a list of files on standard input.
+fn batch_of(list: &str, arguments: &[&str]) -> ProgramOutput {
     run_with_input([&["batch", "--model", MODEL, "-"], arguments].concat(), list.as_bytes())
 }
 
@@ -50,7 +50,7 @@ fn list_of(paths: &[PathBuf]) -> String {
 }
 
 #[test]
-fn one_line_an_input_in_their_order_for_any_number_of_jobs() {
+fn one_line_per_input_in_order_for_any_number_of_jobs() {
     let at = folder("batch_order");
     let mut paths = clips(&at, 42);
     paths.rotate_left(17);
@@ -67,7 +67,7 @@ fn one_line_an_input_in_their_order_for_any_number_of_jobs() {
         assert_eq!(line["reason"].as_str(), reason.map(|(_, reason)| reason), "{line}");
         assert_eq!(line.get("emotion").is_some(), reason.is_none(), "{line}");
     }
-    assert!(one.err.contains("42 inputs: 36 answered, 0 without an answer, 6 failed"), "{}", one.err);
+    assert!(one.err.contains("42 inputs: 36 with a prediction, 0 without, 6 failed"), "{}", one.err);
     assert!(one.err.contains("malformed 2, not_found 2, unsupported 2"), "{}", one.err);
     for jobs in ["2", "7"] {
         assert_eq!(batch_of(&list_of(&paths), &["--jobs", jobs]).out, one.out, "{jobs} jobs");
@@ -75,12 +75,12 @@ fn one_line_an_input_in_their_order_for_any_number_of_jobs() {
     let alone = run(["infer", "--json", "--model", MODEL, paths[0].to_str().unwrap()]);
     let mut alone: Value = serde_json::from_str(&alone.out).unwrap();
     alone.as_object_mut().unwrap().remove("timings_ms").unwrap();
-    assert_eq!(lines[0], alone, "as infer answers it");
+    assert_eq!(lines[0], alone, "the report of `infer`");
 }
 
-/// Killed whenever it has written some lines more, and taken up each time: the same bytes in the end.
+/// Killed several times and resumed each time, a run writes the same bytes.
 #[test]
-fn killed_and_taken_up_it_writes_the_same() {
+fn a_killed_run_can_be_resumed() {
     let at = folder("batch_killed");
     let paths = clips(&at, 84);
     let list = at.join("list.scp");
@@ -91,21 +91,21 @@ fn killed_and_taken_up_it_writes_the_same() {
     let killed = at.join("killed.jsonl");
     let arguments = ["batch", "--model", MODEL, list, "--jobs", "2", "--resume", "--output", killed.to_str().unwrap()];
     let kills = (1..=5).filter(|nth| kill_at(&arguments, &killed, nth * 12)).count();
-    assert!(kills >= 2, "it was too fast to be killed");
-    assert!(!killed.exists(), "an unfinished output has not its name");
+    assert!(kills >= 2, "the run finished before it could be killed");
+    assert!(!killed.exists(), "an incomplete output must not have the final name");
     let last = run(arguments);
     assert_eq!(last.code, Some(1), "{}", last.err);
-    assert!(last.err.contains("taken up after"), "{}", last.err);
+    assert!(last.err.contains("resuming after"), "{}", last.err);
     assert_eq!(fs::read(&killed).unwrap(), fs::read(&whole).unwrap());
     for beside in ["killed.jsonl.part", "killed.jsonl.tmp", "killed.jsonl.run.json.tmp"] {
         assert!(!at.join(beside).exists(), "{beside}");
     }
     let again = run(arguments);
-    assert!(again.code == Some(1) && again.err.contains("is whole already"), "{}", again.err);
-    assert!(again.err.contains("84 inputs: 72 answered"), "{}", again.err);
+    assert!(again.code == Some(1) && again.err.contains("is already complete"), "{}", again.err);
+    assert!(again.err.contains("84 inputs: 72 with a prediction"), "{}", again.err);
 }
 
-/// Runs the program until its unfinished output has so many lines, and kills it. Returns whether it was still running.
+/// Runs the program and kills it when its journal has `lines` lines. Returns whether it was still running.
 fn kill_at(arguments: &[&str], output: &Path, lines: usize) -> bool {
     let mut child = Command::new(env!("CARGO_BIN_EXE_persona-engine"))
         .args(arguments)
@@ -117,7 +117,7 @@ fn kill_at(arguments: &[&str], output: &Path, lines: usize) -> bool {
     loop {
         let written = fs::read_to_string(&part).unwrap_or_default().lines().count();
         if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.code().is_some(), "it ended by itself");
+            assert!(status.code().is_some(), "it must not end by a signal");
             return false;
         }
         if written >= lines {
@@ -129,7 +129,7 @@ fn kill_at(arguments: &[&str], output: &Path, lines: usize) -> bool {
 }
 
 #[test]
-fn another_run_s_output_is_not_taken_up_nor_replaced_unasked() {
+fn the_output_of_another_run_is_neither_resumed_nor_replaced() {
     let at = folder("batch_other");
     let paths = clips(&at, 3);
     let (first, second) = (paths[0].to_str().unwrap(), paths[1].to_str().unwrap());
@@ -144,9 +144,9 @@ fn another_run_s_output_is_not_taken_up_nor_replaced_unasked() {
         (&[first, "--resume", "--no-age"], r#"heads was ["emotion","gender","age"], now ["emotion","gender"]"#),
         (&[first, "--resume", "--min-confidence", "0.5"], "min_confidence was 0.0, now 0.5"),
     ] {
-        let said = batch(&[more, &to[..]].concat());
-        assert_eq!(said.code, Some(2), "{more:?}");
-        assert!(said.err.contains(words) && said.err.contains("out.jsonl"), "{more:?}: {}", said.err);
+        let output = batch(&[more, &to[..]].concat());
+        assert_eq!(output.code, Some(2), "{more:?}");
+        assert!(output.err.contains(words) && output.err.contains("out.jsonl"), "{more:?}: {}", output.err);
     }
     assert_eq!(fs::read(&output).unwrap(), before);
     assert_eq!(batch(&[&[second, "--overwrite"], &to[..]].concat()).code, Some(0));
@@ -154,30 +154,34 @@ fn another_run_s_output_is_not_taken_up_nor_replaced_unasked() {
 }
 
 #[test]
-fn a_manifest_s_columns_are_kept_and_flat_is_a_table() {
+fn manifest_columns_are_copied_and_flat_is_csv() {
     let at = folder("batch_manifest");
     clips(&at, 7);
     let table = at.join("calls.csv");
     let rows = "call,file,emotion,note\n7,clip-000.wav,angry,\"a, \"\"b\"\"\"\n008,clip-006.wav,,\n";
     fs::write(&table, rows).unwrap();
-    let said = batch(&[table.to_str().unwrap()]);
+    let output = batch(&[table.to_str().unwrap()]);
     assert!(
-        said.out.contains(r#","manifest":{"call":"7","file":"clip-000.wav","emotion":"angry","note":"a, \"b\""}}"#)
+        output.out.contains(r#","manifest":{"call":"7","file":"clip-000.wav","emotion":"angry","note":"a, \"b\""}}"#)
     );
-    assert_eq!(objects(&said.out)[1]["manifest"]["call"], "008");
-    let output = at.join("flat.csv");
-    let said = batch(&[table.to_str().unwrap(), "--flat", "--no-gender", "-o", output.to_str().unwrap()]);
-    assert_eq!(said.code, Some(1), "{}", said.err);
-    let text = fs::read_to_string(&output).unwrap();
+    assert_eq!(objects(&output.out)[1]["manifest"]["call"], "008");
+    let csv = at.join("flat.csv");
+    let output = batch(&[table.to_str().unwrap(), "--flat", "--no-gender", "-o", csv.to_str().unwrap()]);
+    assert_eq!(output.code, Some(1), "{}", output.err);
+    let text = fs::read_to_string(&csv).unwrap();
     let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
     assert_eq!(header[..5], ["file", "call", "manifest_emotion", "note", "error"], "{text}");
     assert!(header.contains(&"age_years") && !text.contains("gender"), "{text}");
     assert_eq!(text.lines().count(), 3);
-    assert_eq!(batch(&[table.to_str().unwrap(), "--flat", "--no-gender"]).out, text, "to standard output the same");
+    assert_eq!(
+        batch(&[table.to_str().unwrap(), "--flat", "--no-gender"]).out,
+        text,
+        "standard output must get the same table"
+    );
 }
 
 #[test]
-fn folders_patterns_and_lists_name_the_same_files() {
+fn folders_patterns_and_scripts_are_expanded() {
     let at = folder("batch_places");
     let sub = at.join("b");
     fs::create_dir(&sub).unwrap();
@@ -185,25 +189,25 @@ fn folders_patterns_and_lists_name_the_same_files() {
         fs::copy(fixture(from), at.join(to)).unwrap();
     }
     fs::write(at.join("notes.txt"), "not taken").unwrap();
-    let names = |said: &Said| -> Vec<String> {
+    let names = |output: &ProgramOutput| -> Vec<String> {
         let file = |line: Value| line["file"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-        objects(&said.out).into_iter().map(file).collect()
+        objects(&output.out).into_iter().map(file).collect()
     };
     let whole = batch(&[at.to_str().unwrap()]);
     assert_eq!(names(&whole), ["a.wav", "c.MP3", "d.wav"]);
     let pattern = at.join("**/*.[mw]*").to_str().unwrap().to_owned();
-    assert_eq!(names(&batch(&[&pattern])), ["a.wav", "d.wav"], "patterns tell case apart");
+    assert_eq!(names(&batch(&[&pattern])), ["a.wav", "d.wav"], "patterns are case-sensitive");
     let command = at.join("wav.scp");
     fs::write(&command, format!("u1 touch {}/ran |\nu2 {}/a.wav\n", at.display(), at.display())).unwrap();
-    let said = batch(&[command.to_str().unwrap()]);
-    let lines = objects(&said.out);
-    assert!(lines[0]["error"].as_str().unwrap().contains("commands are never run"), "{}", lines[0]);
-    assert_eq!((&lines[1]["manifest"]["id"], said.code), (&"u2".into(), Some(1)));
+    let output = batch(&[command.to_str().unwrap()]);
+    let lines = objects(&output.out);
+    assert!(lines[0]["error"].as_str().unwrap().contains("commands are never executed"), "{}", lines[0]);
+    assert_eq!((&lines[1]["manifest"]["id"], output.code), (&"u2".into(), Some(1)));
     assert!(!at.join("ran").exists());
 }
 
 #[test]
-fn what_cannot_begin_ends_with_2() {
+fn a_run_that_cannot_start_exits_with_2() {
     let at = folder("batch_usage");
     let empty = at.to_str().unwrap();
     for (arguments, words) in [
@@ -218,15 +222,15 @@ fn what_cannot_begin_ends_with_2() {
         (&["a.wav", "--jobs", "0"], "1..=1024"),
         (&["a.wav", "--audit", "/nowhere/log.jsonl"], "/nowhere/log.jsonl"),
     ] {
-        let said = batch(arguments);
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{arguments:?}: {}", said.err);
-        assert!(said.err.contains(words), "{arguments:?}: {}", said.err);
+        let output = batch(arguments);
+        assert_eq!((output.code, output.out.as_str()), (Some(2), ""), "{arguments:?}: {}", output.err);
+        assert!(output.err.contains(words), "{arguments:?}: {}", output.err);
     }
 }
 
-/// Each input has its line before it has its answer, by `infer` and by `batch` alike; the log only grows.
+/// `infer` and `batch` append one line per input to the log.
 #[test]
-fn the_audit_log_names_what_was_heard() {
+fn the_audit_log_has_a_line_per_input() {
     let at = folder("batch_audit");
     let speech = fixture("speech.wav");
     let (speech, log) = (speech.to_str().unwrap(), at.join("log.jsonl"));

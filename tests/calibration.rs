@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 
 use common::model_file::Parts;
-use common::program::{Said, run};
+use common::program::{ProgramOutput, run};
 use common::{buzz, folder, pcm16, probabilities, wav};
 use persona_engine::{Engine, LoadOptions, Model, Options, Recording, Report};
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ impl Case {
         Self { model: model.to_str().unwrap().to_owned(), sound: sound.to_str().unwrap().to_owned() }
     }
 
-    fn infer(&self, more: &[&str]) -> Said {
+    fn infer(&self, more: &[&str]) -> ProgramOutput {
         let said = run([&["infer", "--model", &self.model, &self.sound], more].concat());
         assert_eq!(said.code, Some(0), "{}", said.err);
         said

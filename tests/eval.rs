@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::model_file::Parts;
-use common::program::{Said, run};
+use common::program::{ProgramOutput, run};
 use common::{buzz, fixture, folder, pcm16, wav};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
@@ -36,7 +36,7 @@ const LABELLED: &str = "file,emotion,sex,age,speaker,race\n\
     silence.wav,NEU,M,33,a,x\n";
 
 /// Writes a table into a folder and evaluates it.
-fn eval(folder: &Path, table: impl AsRef<[u8]>, more: &[&str]) -> Said {
+fn eval(folder: &Path, table: impl AsRef<[u8]>, more: &[&str]) -> ProgramOutput {
     let path = folder.join("clips.csv");
     fs::write(&path, table).unwrap();
     run([&["eval", path.to_str().unwrap()], more].concat())

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::model_file::{Parts, good_bytes};
-use common::program::{Said, run, run_with};
+use common::program::{ProgramOutput, run, run_with};
 use common::{buzz, pcm16, wav};
 use serde_json::{Value, json};
 
@@ -32,11 +32,11 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// The program with a folder of models.
-fn with(folder: &Path, arguments: &[&str]) -> Said {
+fn with(folder: &Path, arguments: &[&str]) -> ProgramOutput {
     run_with(&[("PERSONA_MODELS", &folder)], arguments)
 }
 
-fn listed(said: &Said) -> Vec<Value> {
+fn listed(said: &ProgramOutput) -> Vec<Value> {
     assert_eq!(said.code, Some(0), "{}", said.err);
     let list: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((&list["schema"], &list["default"]), (&json!(1), &json!("campplus-fcn")));
@@ -44,7 +44,7 @@ fn listed(said: &Said) -> Vec<Value> {
 }
 
 /// Which system answered.
-fn model(said: &Said) -> String {
+fn model(said: &ProgramOutput) -> String {
     assert_eq!(said.code, Some(0), "{}", said.err);
     let report: Value = serde_json::from_str(&said.out).unwrap();
     report["model"].as_str().unwrap().to_owned()
@@ -171,7 +171,7 @@ fn folders_next_to_the_program_and_of_the_user_are_searched() {
     }
     let mut command = Command::new(program);
     command.args(["model", "list", "--json"]).env_remove("PERSONA_MODELS").env("XDG_DATA_HOME", folder.join("data"));
-    let systems = listed(&Said::from(command.output().unwrap()));
+    let systems = listed(&ProgramOutput::from(command.output().unwrap()));
     let names: Vec<&Value> = systems.iter().filter(|s| s["place"] == "file").map(|s| &s["name"]).collect();
     assert_eq!(names[..3], ["one", "two", "three"]);
 }

@@ -1,4 +1,4 @@
-//! The program as people and scripts use it: what it prints where, and how it ends.
+//! The program as people and scripts use it: standard output, standard error, exit codes.
 #![cfg(all(feature = "cli", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -15,7 +15,7 @@ fn speech() -> String {
     fixture("speech.wav").to_str().unwrap().to_owned()
 }
 
-/// The lines of `--json`, each an object, without the time that it took.
+/// The objects of `--json` without their timings.
 fn objects(text: &str) -> Vec<Value> {
     let parse = |line: &str| {
         let mut object: Value = serde_json::from_str(line).unwrap();
@@ -26,20 +26,20 @@ fn objects(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_recording_gives_a_table() {
-    let said = run(["infer", &speech()]);
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    for word in ["speech.wav", "4.16 s", "16 kHz", "mono", "anger", "sadness", "gender", "age", "years", "2 windows"] {
-        assert!(said.out.contains(word), "{word} is missing:\n{}", said.out);
+fn the_default_output_is_a_table() {
+    let output = run(["infer", &speech()]);
+    assert_eq!((output.code, output.err.as_str()), (Some(0), ""));
+    for word in ["speech.wav", "4.16 s", "16 kHz", "mono", "anger", "sadness", "gender", "age", "years", "2 chunks"] {
+        assert!(output.out.contains(word), "{word} is missing:\n{}", output.out);
     }
-    assert!(said.out.lines().all(|line| line.chars().count() <= 80), "wider than a terminal:\n{}", said.out);
+    assert!(output.out.lines().all(|line| line.chars().count() <= 80), "wider than a terminal:\n{}", output.out);
 }
 
 #[test]
-fn json_is_one_object_a_file_with_all_its_keys() {
-    let said = run(["infer", "--json", &speech(), &speech()]);
-    assert_eq!((said.code, said.out.lines().count()), (Some(0), 2));
-    let report: Value = serde_json::from_str(said.out.lines().next().unwrap()).unwrap();
+fn json_is_one_object_per_file_with_all_keys() {
+    let output = run(["infer", "--json", &speech(), &speech()]);
+    assert_eq!((output.code, output.out.lines().count()), (Some(0), 2));
+    let report: Value = serde_json::from_str(output.out.lines().next().unwrap()).unwrap();
     assert_eq!(report["schema"], 1);
     assert_eq!(
         (&report["sample_rate_hz"], &report["channels"], &report["windows"]),
@@ -65,7 +65,7 @@ fn json_is_one_object_a_file_with_all_its_keys() {
 }
 
 #[test]
-fn standard_input_is_answered_like_the_file() {
+fn standard_input_gives_the_same_report_as_the_file() {
     let file = &objects(&run(["infer", "--json", &speech()]).out)[0];
     let piped = run_with_input(["infer", "--json", "-"], &fs::read(fixture("speech.wav")).unwrap());
     assert_eq!(piped.code, Some(0));
@@ -76,33 +76,33 @@ fn standard_input_is_answered_like_the_file() {
 }
 
 #[test]
-fn any_number_of_threads_gives_the_same_bytes() {
+fn any_number_of_threads_gives_the_same_report() {
     let folder = folder("threads");
     let long = folder.join("long.wav");
     fs::write(&long, wav(1, 1, 8000, 16, &pcm16(&buzz(8000 * 100, 8000.0)))).unwrap();
-    let answer = |n: &str| objects(&run(["infer", "--json", "--threads", n, long.to_str().unwrap()]).out);
-    let one = answer("1");
+    let report = |n: &str| objects(&run(["infer", "--json", "--threads", n, long.to_str().unwrap()]).out);
+    let one = report("1");
     assert_eq!(one[0]["windows"], 34);
     for n in ["2", "3", "7"] {
-        assert_eq!(answer(n), one, "{n} threads");
+        assert_eq!(report(n), one, "{n} threads");
     }
 }
 
 #[test]
 fn one_bad_file_does_not_stop_the_others() {
-    let said = run(["infer", "--json", &speech(), "/nowhere/at all.wav", &speech()]);
-    assert_eq!(said.code, Some(1));
-    let lines = objects(&said.out);
+    let output = run(["infer", "--json", &speech(), "/nowhere/at all.wav", &speech()]);
+    assert_eq!(output.code, Some(1));
+    let lines = objects(&output.out);
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0], lines[2]);
     assert_eq!((&lines[1]["schema"], &lines[1]["file"]), (&1.into(), &"/nowhere/at all.wav".into()));
     assert!(lines[1]["error"].as_str().unwrap().contains("/nowhere/at all.wav"));
-    assert_eq!(said.err.lines().count(), 1);
-    assert!(said.err.contains("/nowhere/at all.wav"), "{}", said.err);
+    assert_eq!(output.err.lines().count(), 1);
+    assert!(output.err.contains("/nowhere/at all.wav"), "{}", output.err);
 }
 
 #[test]
-fn silence_and_snippets_get_no_answer_and_a_reason() {
+fn silence_and_short_recordings_give_a_reason_instead_of_predictions() {
     let folder = folder("no_answer");
     let cases = [
         ("silence.wav", wav(1, 1, 16_000, 16, &pcm16(&vec![0.0; 32_000])), "silence"),
@@ -114,9 +114,9 @@ fn silence_and_snippets_get_no_answer_and_a_reason() {
     for (name, bytes, reason) in cases {
         let path = folder.join(name);
         fs::write(&path, bytes).unwrap();
-        let said = run(["infer", "--json", path.to_str().unwrap()]);
-        assert_eq!(said.code, Some(0), "{name}: {}", said.err);
-        let report = &objects(&said.out)[0];
+        let output = run(["infer", "--json", path.to_str().unwrap()]);
+        assert_eq!(output.code, Some(0), "{name}: {}", output.err);
+        let report = &objects(&output.out)[0];
         assert_eq!(report["no_answer"]["reason"], reason, "{name}");
         assert!(report["emotion"].is_null() && report["gender"].is_null() && report["age"].is_null(), "{name}");
         let table = run(["infer", path.to_str().unwrap()]);
@@ -125,7 +125,7 @@ fn silence_and_snippets_get_no_answer_and_a_reason() {
 }
 
 #[test]
-fn silent_windows_are_left_out_and_told() {
+fn silent_chunks_are_skipped_with_a_warning() {
     let folder = folder("half_silent");
     let mut samples = buzz(16_000 * 3, 16_000.0);
     let alone = folder.join("alone.wav");
@@ -133,80 +133,78 @@ fn silent_windows_are_left_out_and_told() {
     samples.resize(16_000 * 9, 0.0);
     let followed = folder.join("followed.wav");
     fs::write(&followed, wav(1, 1, 16_000, 16, &pcm16(&samples))).unwrap();
-    let said = run(["infer", "--json", alone.to_str().unwrap(), followed.to_str().unwrap()]);
-    let lines = objects(&said.out);
+    let output = run(["infer", "--json", alone.to_str().unwrap(), followed.to_str().unwrap()]);
+    let lines = objects(&output.out);
     assert_eq!(lines[0]["emotion"], lines[1]["emotion"]);
     assert_eq!(lines[1]["windows"], 1);
     let warnings = lines[1]["warnings"].to_string();
-    assert!(warnings.contains("2 of 3 windows are silent"), "{warnings}");
+    assert!(warnings.contains("2 of 3 chunks are silent"), "{warnings}");
 }
 
 #[test]
-fn a_telephone_recording_is_answered_with_a_warning() {
+fn a_telephone_recording_has_a_warning() {
     let report = &objects(&run(["infer", "--json", fixture("clip-alaw-8k.wav").to_str().unwrap()]).out)[0];
     assert_eq!(report["sample_rate_hz"], 8000);
     assert!(report["warnings"][0].as_str().unwrap().contains("4000 Hz"), "{report}");
 }
 
 #[test]
-fn channels_that_cancel_are_told_unless_quiet() {
+fn channels_that_cancel_give_a_warning_unless_quiet() {
     let path = folder("cancel").join("opposite.wav");
     let both: Vec<f32> = buzz(16_000, 16_000.0).iter().flat_map(|&x| [x, -x]).collect();
     fs::write(&path, wav(1, 2, 16_000, 16, &pcm16(&both))).unwrap();
-    let said = run(["infer", path.to_str().unwrap()]);
-    assert!(said.err.contains("warning") && said.err.contains("cancel"), "{}", said.err);
+    let output = run(["infer", path.to_str().unwrap()]);
+    assert!(output.err.contains("warning") && output.err.contains("cancel"), "{}", output.err);
     assert_eq!(run(["infer", "--quiet", path.to_str().unwrap()]).err, "");
 }
 
 #[test]
-fn a_cut_recording_is_answered_when_asked() {
+fn accept_truncated_uses_a_truncated_recording() {
     let path = folder("cut").join("cut.wav");
     let whole = fs::read(fixture("speech.wav")).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     assert_eq!(run(["infer", path.to_str().unwrap()]).code, Some(1));
-    let said = run(["infer", "--json", "--accept-truncated", path.to_str().unwrap()]);
-    assert_eq!(said.code, Some(0));
-    assert!(said.err.contains("warning"), "{}", said.err);
-    assert!((objects(&said.out)[0]["duration_s"].as_f64().unwrap() - 2.08).abs() < 0.01);
+    let output = run(["infer", "--json", "--accept-truncated", path.to_str().unwrap()]);
+    assert_eq!(output.code, Some(0));
+    assert!(output.err.contains("warning"), "{}", output.err);
+    assert!((objects(&output.out)[0]["duration_s"].as_f64().unwrap() - 2.08).abs() < 0.01);
 }
 
 #[test]
-fn a_model_file_answers_like_the_one_inside() {
+fn a_model_file_gives_the_same_report_as_the_embedded_model() {
     let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/campplus-fcn.safetensors");
     let inside = objects(&run(["infer", "--json", &speech()]).out);
     assert_eq!(objects(&run(["infer", "--json", "--model", weights, &speech()]).out), inside);
     let (inside, file) = (run(["model", "show"]), run(["model", "show", weights]));
     assert_eq!((inside.code, &inside.out), (Some(0), &file.out));
-    for word in
-        ["campplus-fcn", "CREMA-D", "ODbL", "voices not heard before", "female", "age 60-74", "Article", "5(1)(f)"]
-    {
+    for word in ["campplus-fcn", "CREMA-D", "ODbL", "unseen speakers", "female", "age 60-74", "Article", "5(1)(f)"] {
         assert!(file.out.to_lowercase().contains(&word.to_lowercase()), "{word} is missing:\n{}", file.out);
     }
 }
 
-/// What is switched off is neither printed nor a key, not even one that is null; the rest is as it was.
+/// A disabled head is neither printed nor a key, not even with the value null; everything else is unchanged.
 #[test]
-fn a_head_that_is_off_leaves_no_trace() {
+fn a_disabled_head_leaves_no_trace() {
     let all = &objects(&run(["infer", "--json", &speech()]).out)[0];
     let words =
         [("--no-emotion", "emotion", "happiness"), ("--no-gender", "gender", "male"), ("--no-age", "age", "years")];
     for (switch, key, word) in words {
-        let said = run(["infer", "--json", switch, &speech()]);
-        assert_eq!(said.code, Some(0), "{switch}: {}", said.err);
+        let output = run(["infer", "--json", switch, &speech()]);
+        assert_eq!(output.code, Some(0), "{switch}: {}", output.err);
         let mut expected = all.clone();
         expected.as_object_mut().unwrap().remove(key).unwrap();
-        assert_eq!(objects(&said.out)[0], expected, "{switch}");
+        assert_eq!(objects(&output.out)[0], expected, "{switch}");
         let table = run(["infer", switch, &speech()]).out;
-        assert!(!table.contains(key) && !table.contains(word) && table.contains("2 windows"), "{switch}: {table}");
+        assert!(!table.contains(key) && !table.contains(word) && table.contains("2 chunks"), "{switch}: {table}");
     }
-    let said = run(["infer", "--json", "--no-gender", "--no-age", "--min-confidence", "1", &speech()]);
-    let report = &objects(&said.out)[0];
+    let output = run(["infer", "--json", "--no-gender", "--no-age", "--min-confidence", "1", &speech()]);
+    let report = &objects(&output.out)[0];
     assert_eq!((&report["no_answer"]["reason"], &report["emotion"]), (&"low_confidence".into(), &Value::Null));
     assert!(report.get("gender").is_none() && report.get("age").is_none(), "{report}");
 }
 
 #[test]
-fn the_people_concerned_are_told_of_what_is_on() {
+fn the_notice_covers_the_enabled_heads() {
     let all = run(["--notice"]);
     assert_eq!(all.code, Some(0));
     assert!(all.out.contains("EMOTION, GENDER AND AGE") && all.err.contains("article 50(3)"), "{}{}", all.out, all.err);
@@ -214,7 +212,7 @@ fn the_people_concerned_are_told_of_what_is_on() {
     assert!(less.contains("GENDER AND AGE") && !less.to_lowercase().contains("emotion"), "{less}");
 }
 
-/// As bash itself would ask: what may stand where the last word begins.
+/// Completes the last word as bash does.
 #[test]
 fn bash_completes_commands_and_their_options() {
     let script = folder("completions").join("persona-engine.bash");
@@ -232,11 +230,11 @@ fn bash_completes_commands_and_their_options() {
             script.display(),
             before.rsplit(' ').next().unwrap()
         );
-        let Ok(said) = Command::new("bash").args(["-c", &ask]).output() else {
+        let Ok(output) = Command::new("bash").args(["-c", &ask]).output() else {
             println!("bash_completes_commands_and_their_options: skipped, there is no bash");
             return;
         };
-        assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), expected, "{words}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected, "{words}");
     }
 }
 
@@ -259,7 +257,7 @@ fn the_manual_and_the_completions_name_every_command() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_says_what_is_meant() {
+fn wrong_usage_exits_with_2_and_a_helpful_message() {
     for (arguments, words) in [
         (&["infer"][..], "FILE"),
         (&["infr", "a.wav"], "infer"),
@@ -270,25 +268,25 @@ fn wrong_usage_ends_with_2_and_says_what_is_meant() {
         (&["infer", "--min-confidence", "-0.1", "a.wav"], "min-confidence"),
         (&["infer", "--min-confidence", "1.01", "a.wav"], "not between 0 and 1"),
         (&["infer", "--min-confidence", "60%", "a.wav"], "a number from 0 to 1"),
-        (&["infer", "--no-emotion", "--no-gender", "--no-age", "a.wav"], "leave nothing to answer"),
+        (&["infer", "--no-emotion", "--no-gender", "--no-age", "a.wav"], "leave nothing to predict"),
         (
             &["infer", "--no-emotion", "--no-gender", "--min-confidence", "0.6", "a.wav"],
-            "age, which has no probability",
+            "only age is left, which has no probability",
         ),
         (&["infer", "--model", "xvectro-cnn", "a.wav"], "Was `xvector-cnn` meant?"),
-        (&["infer", "--model", "", "a.wav"], "no system has the name ``"),
-        (&["model", "show", "wavlm"], "there is `campplus-fcn`"),
+        (&["infer", "--model", "", "a.wav"], "there is no model ``"),
+        (&["model", "show", "wavlm"], "available: `campplus-fcn`"),
         (&["infer", "--model", "/nowhere.safetensors", "a.wav"], "/nowhere.safetensors"),
         (&["model", "show", "/"], "directory"),
         (&[], "Usage"),
     ] {
-        let said = run(arguments);
-        assert_eq!(said.code, Some(2), "{arguments:?}");
-        assert!(said.out.is_empty() && said.err.contains(words), "{arguments:?}: {}", said.err);
+        let output = run(arguments);
+        assert_eq!(output.code, Some(2), "{arguments:?}");
+        assert!(output.out.is_empty() && output.err.contains(words), "{arguments:?}: {}", output.err);
     }
 }
 
-/// `head -1` is content after one line and closes the pipe.
+/// A reader such as `head -1` closes the pipe after one line.
 #[test]
 fn a_closed_pipe_is_no_error() {
     let files = vec![speech(); 400];

@@ -1,4 +1,4 @@
-//! Timelines as the program prints and writes them.
+//! Timelines of `infer`: JSON, JSON lines, CSV, the table, pages and TextGrid files.
 #![cfg(all(feature = "cli", feature = "embedded-weights"))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -11,10 +11,10 @@ use common::program::{run, run_with_input};
 use common::{buzz, folder, pcm16, wav};
 use serde_json::Value;
 
-/// The fast system, so that the tests are.
+/// The fast model, for fast tests.
 const MODEL: [&str; 3] = ["infer", "--model", "xvector-cnn"];
 
-/// A stereo call of 6.2 s: the left channel talks, then listens; the right one the other way round.
+/// A stereo call of 6.2 s: the left channel speaks first, the right one after it.
 fn call(test: &str, name: &str) -> PathBuf {
     let mut left = buzz(3 * 8000, 8000.0);
     left.resize(8000 * 62 / 10, 0.0);
@@ -35,12 +35,12 @@ fn objects(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn json_has_a_timeline_for_each_channel_when_asked() {
+fn json_has_a_timeline_per_channel() {
     let path = call("timeline_json", "call.wav");
     let path = path.to_str().unwrap();
-    let said = run(with(&["--json", "--timeline", "--per-channel", path]));
-    assert_eq!(said.code, Some(0), "{}", said.err);
-    let report = &objects(&said.out)[0];
+    let output = run(with(&["--json", "--timeline", "--per-channel", path]));
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    let report = &objects(&output.out)[0];
     assert!(report.get("emotion").is_none() && report.get("windows").is_none());
     for (index, channel) in report["per_channel"].as_array().unwrap().iter().enumerate() {
         assert_eq!(channel["channel"], index + 1);
@@ -57,7 +57,7 @@ fn json_has_a_timeline_for_each_channel_when_asked() {
 }
 
 #[test]
-fn lines_and_rows_say_the_same_and_do_not_depend_on_threads() {
+fn json_lines_and_csv_agree_for_any_number_of_threads() {
     let path = call("timeline_lines", "call, \"one\".wav");
     let path = path.to_str().unwrap();
     let forms = |threads| {
@@ -91,21 +91,21 @@ fn lines_and_rows_say_the_same_and_do_not_depend_on_threads() {
 }
 
 #[test]
-fn a_bad_file_is_an_object_among_the_lines() {
-    let said = run_with_input(with(&["--jsonl", "-"]), b"no audio at all");
-    assert_eq!(said.code, Some(1));
-    let lines = objects(&said.out);
+fn a_failed_file_is_an_object_of_type_error() {
+    let output = run_with_input(with(&["--jsonl", "-"]), b"no audio at all");
+    assert_eq!(output.code, Some(1));
+    let lines = objects(&output.out);
     assert_eq!((lines.len(), &lines[0]["type"], &lines[0]["schema"]), (1, &"error".into(), &1.into()));
 }
 
 #[test]
-fn the_table_joins_what_says_the_same() {
+fn the_table_shows_channels_and_runs() {
     let path = call("timeline_table", "call.wav");
-    let said = run(with(&["--timeline", "--per-channel", path.to_str().unwrap()]));
+    let output = run(with(&["--timeline", "--per-channel", path.to_str().unwrap()]));
     for words in ["channel 1", "channel 2", "– silence", "0:00.0"] {
-        assert!(said.out.contains(words), "{words} is missing:\n{}", said.out);
+        assert!(output.out.contains(words), "{words} is missing:\n{}", output.out);
     }
-    assert!(said.out.lines().all(|line| line.chars().count() <= 80), "wider than a terminal:\n{}", said.out);
+    assert!(output.out.lines().all(|line| line.chars().count() <= 80), "wider than a terminal:\n{}", output.out);
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn a_page_is_self_contained_and_escapes_names() {
     let path = call("timeline_page", "<script>alert(1)</script>.wav".replace('/', "|").as_str());
     let page = path.with_file_name("page.html");
     let html = ["--html", page.to_str().unwrap(), "--embed-audio", "--per-channel"];
-    let said = run(with(&[&html[..], &[path.to_str().unwrap()]].concat()));
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    let output = run(with(&[&html[..], &[path.to_str().unwrap()]].concat()));
+    assert_eq!(output.code, Some(0), "{}", output.err);
     let text = fs::read_to_string(page).unwrap();
     assert!(text.starts_with("<!DOCTYPE html>") && text.ends_with("</html>\n"));
     assert!(!text.contains("<script>alert") && text.contains("&lt;script&gt;alert"));
@@ -136,12 +136,12 @@ fn a_page_is_self_contained_and_escapes_names() {
 }
 
 #[test]
-fn tiers_for_praat_have_no_gaps() {
+fn text_grid_tiers_have_no_gaps() {
     let path = call("timeline_textgrid", "call.wav");
     let grid = path.with_file_name("call.TextGrid");
     let folder = path.parent().unwrap().to_str().unwrap();
-    let said = run(with(&["--textgrid", folder, "--per-channel", path.to_str().unwrap()]));
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    let output = run(with(&["--textgrid", folder, "--per-channel", path.to_str().unwrap()]));
+    assert_eq!(output.code, Some(0), "{}", output.err);
     let text = fs::read_to_string(grid).unwrap();
     assert_eq!(text.matches("class = \"IntervalTier\"").count(), 8);
     let number = |line: &str| line.split_once(" = ").unwrap().1.parse::<f64>().unwrap();
@@ -168,19 +168,19 @@ fn tiers_for_praat_have_no_gaps() {
 }
 
 #[test]
-fn wrong_usage_says_what_is_meant() {
+fn wrong_usage_exits_with_2_and_a_helpful_message() {
     let path = call("timeline_usage", "call.wav");
     let path = path.to_str().unwrap();
     for (arguments, words) in [
         (&["--timeline", "--hop", "4", path][..], "not between 0.1 and 3"),
         (&["--timeline", "--hop", "nan", path], "hop_s: NaN"),
         (&["--json", "--csv", path], "cannot be used with"),
-        (&["--html", "/nowhere.html", path, path], "must be a folder"),
-        (&["--html", "/tmp/x.html", "--embed-audio", "-"], "standard input is gone"),
+        (&["--html", "/nowhere.html", path, path], "must be an existing folder"),
+        (&["--html", "/tmp/x.html", "--embed-audio", "-"], "standard input cannot be read twice"),
         (&["--embed-audio", path], "--html"),
     ] {
-        let said = run(with(arguments));
-        assert_eq!(said.code, Some(2), "{arguments:?}");
-        assert!(said.out.is_empty() && said.err.contains(words), "{arguments:?}: {}", said.err);
+        let output = run(with(arguments));
+        assert_eq!(output.code, Some(2), "{arguments:?}");
+        assert!(output.out.is_empty() && output.err.contains(words), "{arguments:?}: {}", output.err);
     }
 }

@@ -1,23 +1,22 @@
-//! The audit log: one line of JSON for each input that was heard, and never the audio.
+//! The audit log: one JSON line for each processed input, never the audio.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use persona_engine::engine::{Engine, Report};
 use persona_engine::{Error, Result};
 use serde::Serialize;
 
-use super::hear::Heard;
-
-/// A log that lines are appended to. Several runs may share one.
+/// A log that lines are appended to. Several processes may share one.
 #[derive(Debug)]
 pub(super) struct Audit {
+    path: String,
     file: File,
 }
 
-/// One input that was heard.
+/// One processed input.
 #[derive(Debug, Serialize)]
 struct Entry<'a> {
     schema: u32,
@@ -31,7 +30,7 @@ struct Entry<'a> {
     program: &'static str,
 }
 
-/// What came of an input.
+/// Outcome of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
@@ -41,8 +40,8 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn of(answer: &Result<Report>) -> Self {
-        match answer {
+    fn of(result: &Result<Report>) -> Self {
+        match result {
             Ok(report) if report.has_predictions() => Self::Answered,
             Ok(_) => Self::NoAnswer,
             Err(_) => Self::Failed,
@@ -51,93 +50,60 @@ impl Outcome {
 }
 
 impl Audit {
-    /// Opens a log, or begins one.
+    /// Opens a log, or creates one.
     ///
     /// # Errors
-    /// [`Error::Config`] that names a file that cannot be written.
+    /// [`Error::Write`] names a file that cannot be written.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        let refused = |error| Error::Config(format!("{}: the audit log cannot be written: {error}", path.display()));
-        Ok(Self { file: file.map_err(refused)? })
+        let name = path.display().to_string();
+        match OpenOptions::new().append(true).create(true).open(path) {
+            Ok(file) => Ok(Self { path: name, file }),
+            Err(error) => Err(Error::write(name, error)),
+        }
     }
 
-    /// Appends lines in one piece, and returns when they are on the disk. They come before the answers that they are about, so that no answer is
-    /// without its line.
-    pub(super) fn append(&mut self, lines: &str) -> io::Result<()> {
-        self.file.write_all(lines.as_bytes())?;
-        self.file.sync_data()
+    /// Appends a line in one piece and waits until it is on the disk. Called before the result is
+    /// written, so that no result is without its line.
+    ///
+    /// # Errors
+    /// [`Error::Write`] names the log.
+    pub(super) fn append(&mut self, line: &str) -> Result<()> {
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        written.map_err(|error| Error::write(&*self.path, error))
     }
 }
 
-/// The line for one input, now.
-pub(super) fn entry(engine: &Engine, file: &str, heard: &Heard) -> String {
+/// The line for one input, stamped with the current time.
+pub(super) fn entry(engine: &Engine, file: &str, sha256: Option<&str>, result: &Result<Report>) -> String {
     let manifest = engine.model().manifest();
     let entry = Entry {
         schema: 1,
-        time: utc(SystemTime::now()),
+        time: rfc_3339(SystemTime::now()),
         file,
-        input_sha256: heard.sha256.as_deref(),
+        input_sha256: sha256,
         model: &manifest.name,
         model_sha256: &manifest.sha256,
         heads: engine.options().heads.names().collect(),
-        outcome: Outcome::of(&heard.answer),
+        outcome: Outcome::of(result),
         program: concat!("persona-engine ", env!("CARGO_PKG_VERSION")),
     };
-    // Texts and numbers alone: nothing in it can fail.
+    // Strings and numbers alone: serialising them cannot fail.
     serde_json::to_string(&entry).map(|line| line + "\n").unwrap_or_default()
 }
 
-/// `2026-11-23T12:56:07.250Z` (RFC 3339, UTC, without leap seconds). A clock before 1970 reads as 1970.
-fn utc(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
-}
-
-/// Days since 1970-01-01 as year, month and day of the Gregorian calendar.
-///
-/// Counted from the 1st of March of a year that 400 divides, so that a leap day is the last of its year (Hinnant 2013, "chrono-compatible
-/// low-level date algorithms", `civil_from_days`): 146,097 days are 400 years, and the months from March on begin at day `(153 m + 2) / 5`.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468; // from 0000-03-01
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day_of_year - (153 * from_march + 2) / 5 + 1)
+/// `2026-11-23T12:56:07.250Z` (RFC 3339, UTC). A clock set before 1970 gives 1970.
+fn rfc_3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time.max(UNIX_EPOCH)).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
-    fn days_by_the_calendar() {
-        let length = |year: u64, month: u64| match month {
-            2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
-            2 => 28,
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        };
-        let mut days = 0;
-        for year in 1970..2405 {
-            for month in 1..=12 {
-                for day in 1..=length(year, month) {
-                    assert_eq!(civil(days), (year, month, day));
-                    days += 1;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn times_as_rfc_3339_has_them() {
-        let at = |seconds, millis: u32| utc(UNIX_EPOCH + Duration::new(seconds, millis * 1_000_000));
-        assert_eq!(at(0, 0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(at(951_827_696, 7), "2000-02-29T12:34:56.007Z");
+    fn times_have_milliseconds_and_never_panic() {
+        assert_eq!(rfc_3339(UNIX_EPOCH - Duration::from_secs(9)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc_3339(UNIX_EPOCH + Duration::from_millis(951_827_696_007)), "2000-02-29T12:34:56.007Z");
     }
 }

@@ -1,21 +1,21 @@
-//! `persona-engine completions SHELL` and `persona-engine man`: made from the definitions that parse the arguments, so they cannot disagree.
+//! `persona-engine completions SHELL` and `persona-engine man`: generated from the definitions that
+//! parse the arguments.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use persona_engine::{Error, Result};
+use persona_engine::Error;
 
-use super::Stop;
-use super::args::Arguments;
+use super::stop::Stop;
 
 #[derive(Args)]
 #[command(after_help = INSTALL)]
 pub(super) struct CompletionsArgs {
-    /// The shell that completes.
+    /// Shell to generate the script for.
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
@@ -30,10 +30,10 @@ Install:
 #[derive(Args)]
 #[command(after_help = READ)]
 pub(super) struct ManArgs {
-    /// The page of this command, such as `infer` or `model list` [default: the program's].
+    /// Command to print the page of, such as `infer` or `model list` [default: the program].
     #[arg(value_name = "COMMAND", conflicts_with = "output")]
     command: Vec<String>,
-    /// Write the pages of all commands into this folder.
+    /// Write the pages of all commands to this folder.
     #[arg(long, short, value_name = "FOLDER")]
     output: Option<PathBuf>,
 }
@@ -44,43 +44,39 @@ Examples:
   persona-engine man batch | man -l -
   persona-engine man --output ~/.local/share/man/man1";
 
-/// The whole command line, with the commands' full names.
-fn command() -> Command {
-    let mut command = Arguments::command();
-    command.build();
-    command
-}
-
-/// Prints a shell's completions.
-pub(super) fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<bool, Stop> {
+/// Prints a shell's completion script for `program`. Always returns true.
+pub(super) fn completions(args: &CompletionsArgs, mut program: Command, out: &mut dyn Write) -> Result<bool, Stop> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Arguments::command(), "persona-engine", &mut script);
-    // For bash, clap_complete 4.6.11 names a command `persona__engine__subcmd__batch` where it is found and `persona__subcmd__engine__subcmd__batch`
-    // where its options are listed, because of the hyphen in the program's name: no option of a command would be completed.
+    clap_complete::generate(args.shell, &mut program, "persona-engine", &mut script);
+    // For bash, clap_complete 4.6.11 names a command `persona__engine__subcmd__batch` where it is
+    // looked up and `persona__subcmd__engine__subcmd__batch` where its options are listed, because
+    // of the hyphen in the program's name. Without this replacement no option of a command would be
+    // completed.
     let script = String::from_utf8_lossy(&script).replace("persona__subcmd__engine", "persona__engine");
     out.write_all(script.as_bytes())?;
     Ok(true)
 }
 
-/// Prints a page, or writes them all.
-pub(super) fn man(args: &ManArgs, out: &mut dyn Write) -> Result<bool, Stop> {
-    let all = command();
+/// Prints the manual page of one command of `program`, or writes all pages to a folder. Always
+/// returns true.
+pub(super) fn man(args: &ManArgs, mut program: Command, out: &mut dyn Write) -> Result<bool, Stop> {
+    program.build();
     if let Some(folder) = &args.output {
-        let refused = |error: io::Error| Error::Config(format!("{}: not written: {error}", folder.display()));
         fs::create_dir_all(folder)
-            .and_then(|()| write_pages(&all, folder))
-            .map_err(|error| Stop::SetUp(refused(error)))?;
+            .and_then(|()| write_pages(&program, folder))
+            .map_err(|error| Error::write(folder.display().to_string(), error))?;
         return Ok(true);
     }
-    let page = args.command.iter().try_fold(&all, |command, name| {
-        let unknown = || Error::Config(format!("there is no command `{name}`; {}", names(command)));
-        command.find_subcommand(name).ok_or_else(unknown)
-    });
-    write_page(page.map_err(Stop::SetUp)?, out)?;
+    let mut page = &program;
+    for name in &args.command {
+        let unknown = || Error::usage(format!("no command `{name}`; {}", subcommands(page)));
+        page = page.find_subcommand(name).ok_or_else(unknown)?;
+    }
+    write_page(page, out)?;
     Ok(true)
 }
 
-/// The pages of a command and of all below it.
+/// Writes the pages of a command and of all its subcommands.
 fn write_pages(command: &Command, folder: &Path) -> io::Result<()> {
     let mut page = Vec::new();
     write_page(command, &mut page)?;
@@ -91,7 +87,8 @@ fn write_pages(command: &Command, folder: &Path) -> io::Result<()> {
         .try_for_each(|below| write_pages(below, folder))
 }
 
-/// One page, in roff. The generator leaves out what stands before the help: the examples.
+/// Writes one page in roff, with a section of examples: clap_mangen leaves out the text before the
+/// help.
 fn write_page(command: &Command, out: &mut dyn Write) -> io::Result<()> {
     Man::new(command.clone()).render(out)?;
     let Some(examples) = command.get_before_help() else { return Ok(()) };
@@ -102,17 +99,8 @@ fn write_page(command: &Command, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, ".fi")
 }
 
-fn names(command: &Command) -> String {
+/// Lists the subcommands of a command, for an error.
+fn subcommands(command: &Command) -> String {
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    if names.is_empty() { "it has none".to_owned() } else { format!("there are {}", names.join(", ")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_definitions_are_sound() {
-        Arguments::command().debug_assert();
-    }
+    if names.is_empty() { "it has no subcommands".to_owned() } else { format!("available: {}", names.join(", ")) }
 }

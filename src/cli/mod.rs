@@ -1,59 +1,52 @@
-//! The command line: arguments in, text or JSON out, exit codes that scripts can trust.
+//! The command line program: parses the arguments, runs one command, returns an exit code.
 //!
-//! | code | meaning |
+//! | files | concept |
 //! |---|---|
-//! | 0 | every input was handled (an explicit "no answer" is an answer) |
-//! | 1 | some input failed; the others were answered |
-//! | 2 | usage or set-up: arguments, the model file, or an output that cannot be written |
+//! | `arguments` | the tree of commands; each command's arguments stand beside the command |
+//! | `infer`, `batch`, `embed`, `eval`, `features`, `serve`, `model` | the commands |
+//! | `generate`, `notice` | completions and manual pages; the notice for data subjects |
+//! | `prediction_args`, `model_choice`, `input`, `help` | arguments that several commands share |
+//! | `hashing`, `audit` | checksums of inputs, and the audit log |
+//! | `array`, `numbers`, `output` | what commands write |
+//! | `stop` | errors that end a command, and exit codes |
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | every input was processed (an explicit "no answer" counts as a result) |
+//! | 1 | some input failed; the others have results |
+//! | 2 | wrong usage or set-up: arguments, the model file, or an output that cannot be written |
 
-mod args;
+mod arguments;
 mod array;
 mod audit;
 mod batch;
-mod check;
-mod collect;
 mod embed;
 mod eval;
 mod features;
-mod form;
 mod generate;
-mod hear;
-mod import;
+mod hashing;
+mod help;
 mod infer;
-mod list;
+mod input;
+mod model;
+mod model_choice;
 mod notice;
+mod numbers;
 mod output;
-mod quantize;
+mod prediction_args;
 #[cfg(feature = "serve")]
 mod serve;
-mod show;
-mod table;
-mod timeline_args;
-mod timeline_table;
+mod stop;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use persona_engine::engine::ActiveHeads;
 use persona_engine::kernels::memory::prefer_large_pages;
-use persona_engine::{Error, Result};
 
-use args::{Arguments, Command, InferArgs, ModelCommand};
-
-/// Why a command ended before its inputs did.
-enum Stop {
-    /// The model file or an option: nothing could be answered.
-    SetUp(Error),
-    /// Results could not be written.
-    Output(io::Error),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
+use arguments::{Arguments, Command};
+use stop::Stop;
 
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
@@ -62,14 +55,18 @@ pub(crate) fn run() -> ExitCode {
         prefer_large_pages();
     }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
-    let done = match &arguments.command {
-        None => tell(ActiveHeads::ALL, &mut out, &mut err),
+    let result = match &arguments.command {
+        None => print_notice(ActiveHeads::ALL, &mut out, &mut err),
         Some(command) => run_command(command, &mut out, &mut err),
     };
-    ended(done.and_then(|all_answered| out.flush().map(|()| all_answered).map_err(Stop::from)), &mut err)
+    let result = result.and_then(|all_succeeded| {
+        out.flush()?;
+        Ok(all_succeeded)
+    });
+    stop::exit_code(result, &mut err)
 }
 
-/// Whether memory that is not needed any more should go back to the system.
+/// Whether unused memory should be returned to the system.
 fn runs_for_long(arguments: &Arguments) -> bool {
     match arguments.command {
         #[cfg(feature = "serve")]
@@ -78,51 +75,28 @@ fn runs_for_long(arguments: &Arguments) -> bool {
     }
 }
 
+/// Runs a command. Returns whether all its inputs succeeded.
 fn run_command(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     match command {
-        Command::Infer(InferArgs { answer, .. }) if answer.notice => {
-            tell(answer.heads.active().map_err(Stop::SetUp)?, out, err)
-        }
-        Command::Batch(args) if args.answer.notice => tell(args.answer.heads.active().map_err(Stop::SetUp)?, out, err),
+        Command::Infer(args) if args.prediction.notice => print_notice(args.prediction.heads.active()?, out, err),
+        Command::Batch(args) if args.prediction.notice => print_notice(args.prediction.heads.active()?, out, err),
         Command::Infer(args) => infer::run(args, out, err),
         Command::Batch(args) => batch::run(args, out, err),
         Command::Eval(args) => eval::run(args, out, err),
         Command::Embed(args) => embed::run(args, out, err),
         Command::Similarity(args) => embed::run_similarity(args, out),
         Command::Features(args) => features::run(args, out),
-        Command::Model(ModelCommand::Check(args)) => check::run(args, out, err),
-        Command::Model(ModelCommand::Import(args)) => import::run(args, err),
-        Command::Model(ModelCommand::Quantize(args)) => quantize::run(args, err),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, err),
-        Command::Model(ModelCommand::List(args)) => list::run(args, out, err),
-        Command::Model(ModelCommand::Show(args)) => show::run(args, out),
-        Command::Completions(args) => generate::completions(args, out),
-        Command::Man(args) => generate::man(args, out),
+        Command::Model(command) => model::run(command, out, err),
+        Command::Completions(args) => generate::completions(args, Arguments::command(), out),
+        Command::Man(args) => generate::man(args, Arguments::command(), out),
     }
 }
 
-/// The text for the people concerned on `out`, a word to the operator on `err`.
-fn tell(heads: ActiveHeads, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
+/// The notice on `out`, legal advice to the operator on `err`.
+fn print_notice(heads: ActiveHeads, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     notice::write(out, heads)?;
-    writeln!(err, "{}", notice::TO_THE_OPERATOR)?;
+    writeln!(err, "{}", notice::OPERATOR_ADVICE)?;
     Ok(true)
-}
-
-/// The exit code, and the reason if nothing came of it.
-fn ended(done: Result<bool, Stop>, err: &mut dyn Write) -> ExitCode {
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(Stop::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(stop) => {
-            let reason = match stop {
-                Stop::SetUp(error) => error.to_string(),
-                Stop::Output(error) => format!("cannot write the results: {error}"),
-            };
-            // Nobody is left to be told if this fails too.
-            let _ = writeln!(err, "persona-engine: {reason}");
-            ExitCode::from(2)
-        }
-    }
 }

@@ -1,17 +1,18 @@
-//! Files that a command writes beside what it prints.
+//! Output that several commands write: JSON lines and warnings.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
-use persona_engine::{Error, Result};
+use serde::Serialize;
 
-/// Writes a file whole, or says which could not be written.
-pub(super) fn written(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
-    let all = || {
-        let mut to = BufWriter::new(File::create(path)?);
-        write(&mut to)?;
-        Ok(to.flush()?)
-    };
-    all().map_err(|error: Error| Error::Config(format!("{}: not written: {error}", path.display())))
+/// Writes one object as one line and flushes it, so that the next program in a pipe need not wait
+/// for the last file.
+pub(super) fn write_json_line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, object)?;
+    writeln!(out)?;
+    out.flush()
+}
+
+/// Writes the warnings about one input.
+pub(super) fn write_warnings(err: &mut dyn Write, file: &str, warnings: &[String]) -> io::Result<()> {
+    warnings.iter().try_for_each(|warning| writeln!(err, "persona-engine: {file}: warning: {warning}"))
 }

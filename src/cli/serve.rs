@@ -3,41 +3,45 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use persona_engine::engine::{Catalogue, DEFAULT_MODEL, Engine, LoadOptions, Options, Place};
+use persona_engine::engine::{Catalogue, DEFAULT_MODEL, Engine, LoadOptions, Model, Options, Place};
 use persona_engine::server::{self, Limits, Log, Service, Settings};
 use persona_engine::{Error, Result};
 
-use super::Stop;
-use super::args::{HeadArgs, PrecisionArg, classifier, model_variable};
+use super::model_choice::{self, model_variable};
+use super::prediction_args::HeadArgs;
+use super::stop::Stop;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ServeArgs {
-    /// Where to listen. Port 0 takes a free one. Others than this machine can reach it only at an address that is not 127.0.0.1.
+    /// Address to listen on; port 0 takes a free one. Use a non-loopback address to accept remote
+    /// clients.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     bind: SocketAddr,
-    /// A system to serve, again for more; the first one answers where a request names none [default: $PERSONA_MODEL, else those inside the
-    /// program].
+    /// Model to serve; repeat for more. The first one is used for requests that name none [default:
+    /// $PERSONA_MODEL, else the models inside the program].
     #[arg(long = "model", value_name = "NAME|FILE")]
     models: Vec<OsString>,
-    /// The token that requests must bring (Authorization: Bearer TOKEN). Other users of the machine can see it in the list of processes.
+    /// Token that requests must send (Authorization: Bearer TOKEN). Other users of this machine can
+    /// see it in the process list.
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
     token: Option<String>,
-    /// A file that holds the token.
+    /// File that contains the token.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Another web page's origin whose scripts may ask, such as https://example.org. Again for more.
+    /// Accept requests from scripts of web pages of this origin, such as https://example.org. May
+    /// be repeated.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     origins: Vec<String>,
     #[command(flatten)]
     heads: HeadArgs,
-    /// How requests are logged, on standard error.
+    /// Format of the request log, on standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
     #[command(flatten)]
@@ -47,57 +51,59 @@ pub(super) struct ServeArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
-    /// Recordings computed at one time [default: one a CPU].
+    /// Recordings processed at a time [default: one per CPU].
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// Requests taken in beyond those; past them 429.
+    /// Requests that may wait for a worker; further ones get 429.
     #[arg(long, value_name = "N", default_value_t = Limits::default().queue)]
     queue: usize,
-    /// Open connections; past them 503.
+    /// Open connections; further ones get 503.
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
     max_connections: usize,
-    /// Bytes of a request's body, in MB (10^6); past them 413.
+    /// Size of a request body, MB (10^6 bytes); larger ones get 413.
     #[arg(long, value_name = "MB", default_value_t = Limits::default().body_bytes / 1_000_000)]
     max_body: u64,
-    /// An M4A up to this, in MB, may have its index behind its sound, as telephones write it; longer ones need it in front.
+    /// Size up to which an M4A may have its index after the audio, as phones write it, MB; larger
+    /// ones need it in front.
     #[arg(long, value_name = "MB", default_value_t = Limits::default().held_bytes / 1_000_000)]
     max_held: u64,
-    /// Length of a recording, in seconds; past it 413.
+    /// Length of a recording, seconds; longer ones get 413.
     #[arg(long, value_name = "S", default_value_t = Limits::default().audio_seconds)]
     max_audio: f64,
-    /// Samples of a recording, of all channels, in millions; past them 413.
+    /// Samples of a recording, all channels together, millions; more get 413.
     #[arg(long, value_name = "M", default_value_t = Limits::default().decoded_samples / 1_000_000)]
     max_samples: u64,
-    /// Time for one request, in seconds; past it 503.
+    /// Time for one request, seconds; then 503.
     #[arg(long, value_name = "S", default_value_t = Limits::default().request_time.as_secs())]
     max_time: u64,
-    /// Bytes of a request's header; past them 431.
+    /// Size of a request header, bytes; larger ones get 431.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().header_bytes)]
     max_header: usize,
-    /// Parts of a form; past them 413.
+    /// Parts of a multipart form; more get 413.
     #[arg(long, value_name = "N", default_value_t = Limits::default().form_parts)]
     max_parts: usize,
-    /// Time for a header to come in, and for an idle connection, in seconds.
+    /// Time for receiving a header, and for an idle connection, seconds.
     #[arg(long, value_name = "S", default_value_t = Limits::default().header_time.as_secs())]
     header_time: u64,
-    /// How long a client may send nothing of a body or read nothing of an answer, in seconds; past it 408.
+    /// Time that a client may neither send a part of the body nor read a part of the response,
+    /// seconds; then 408.
     #[arg(long, value_name = "S", default_value_t = Limits::default().patience.as_secs())]
     patience: u64,
-    /// The slowest upload that is waited for, in bytes a second; past it 408.
+    /// Minimum upload rate, bytes per second; slower ones get 408.
     #[arg(long, value_name = "N", default_value_t = Limits::default().body_rate)]
     min_rate: u64,
-    /// After SIGTERM, how long what runs may take to finish, in seconds.
+    /// Time for running requests to finish after SIGTERM, seconds.
     #[arg(long, value_name = "S", default_value_t = Limits::default().grace.as_secs())]
     grace: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum LogFormat {
-    /// A line a request.
+    /// One line per request.
     Text,
-    /// A JSON object a request.
+    /// One JSON object per request.
     Json,
-    /// Nothing.
+    /// No log.
     Off,
 }
 
@@ -108,30 +114,29 @@ Examples:
   curl -F file=@call.wav http://127.0.0.1:8080/v1/predict
   curl --data-binary @call.mp3 -H 'Content-Type: audio/mpeg' 'http://127.0.0.1:8080/v1/predict?model=xvector-cnn'
 
-SIGTERM lets it finish what runs and refuse what comes.";
+After SIGTERM it finishes the running requests and refuses new ones.";
 
-/// Serves until a signal. Returns true: a server that was asked to stop has done its work.
+/// Serves until a signal. Always returns true.
 pub(super) fn run(args: &ServeArgs, err: &mut dyn Write) -> Result<bool, Stop> {
-    let service = args.service().map_err(Stop::SetUp)?;
-    let open_to_all = args.token.is_none() && args.token_file.is_none() && !is_local(args.bind.ip());
+    let service = args.service()?;
+    let is_open = args.token.is_none() && args.token_file.is_none() && !args.bind.ip().is_loopback();
     let log = match args.log {
         LogFormat::Text => Log::Text,
         LogFormat::Json => Log::Json,
         LogFormat::Off => Log::Off,
     };
     let listening = |address: SocketAddr| {
-        // A server without a standard error still serves.
+        // The server must start even if standard error cannot be written.
         let _ = writeln!(err, "persona-engine: listening on http://{address}/");
-        if open_to_all {
-            let _ = writeln!(err, "persona-engine: warning: whoever reaches this address may ask; set --token-file");
+        if is_open {
+            let _ = writeln!(
+                err,
+                "persona-engine: warning: open to every client that reaches this address; set --token-file"
+            );
         }
     };
-    server::run(&service, args.bind, log, listening).map_err(Stop::SetUp)?;
+    server::run(&service, args.bind, log, listening)?;
     Ok(true)
-}
-
-fn is_local(address: IpAddr) -> bool {
-    address.is_loopback()
 }
 
 impl ServeArgs {
@@ -146,21 +151,19 @@ impl ServeArgs {
         Service::new(self.engines()?, Settings { limits: self.limits.limits(), token, origins: self.origins.clone() })
     }
 
+    /// One engine per model, the default one first.
     fn engines(&self) -> Result<Vec<Engine>> {
         let options = Options { heads: self.heads.active()?, ..Options::default() };
-        let of = |model| Engine::new(model, options.clone());
-        let requested = |name| classifier(name, PrecisionArg(None));
+        let engine = |model: Model| Engine::new(model, options.clone());
         if !self.models.is_empty() {
-            return self.models.iter().map(|name| requested(Some(name)).and_then(of)).collect();
+            return self.models.iter().map(|name| engine(model_choice::open(Some(name), None)?)).collect();
         }
-        if model_variable().is_some() {
-            return Ok(vec![of(requested(None)?)?]);
-        }
-        let catalogue = Catalogue::installed();
-        let mut engines = vec![of(catalogue.load(DEFAULT_MODEL, LoadOptions::default())?)?];
-        for entry in catalogue.entries().iter().filter(|entry| entry.name != DEFAULT_MODEL) {
-            if let Place::Inside(_) = entry.place {
-                engines.push(of(entry.load(LoadOptions::default())?)?);
+        let mut engines = vec![engine(model_choice::open(None, None)?)?];
+        if model_variable().is_none() {
+            let catalogue = Catalogue::installed();
+            let others = catalogue.entries().iter().filter(|entry| entry.name != DEFAULT_MODEL);
+            for entry in others.filter(|entry| matches!(entry.place, Place::Inside(_))) {
+                engines.push(engine(entry.load(LoadOptions::default())?)?);
             }
         }
         Ok(engines)

@@ -1,4 +1,5 @@
-//! The lines as a table with one value a cell, ready for a data frame or for Parquet: each column has one type, and what is missing is empty.
+//! The results as CSV, for data frames and Parquet: one value per cell, one type per column, empty
+//! where a value is missing.
 //!
 //! | columns | type |
 //! |---|---|
@@ -7,138 +8,154 @@
 //! | `emotion_LABEL`, `gender_LABEL` | probability, 0 to 1 |
 //! | `age_years`, `age_low_years`, `age_high_years`, `age_coverage` | real |
 //! | `duration_s`, `speech_s`, `snr_db`, `clipped_share`, `bandwidth_hz`, `dc` | real |
-//! | `sample_rate_hz`, `channels`, `windows` | whole number |
+//! | `sample_rate_hz`, `channels`, `windows` | integer |
 //!
-//! A head that is off has no columns. A column of the manifest that has the name of one of these is `manifest_NAME`.
+//! A disabled head has no columns. A manifest column with the name of one of these is written as
+//! `manifest_NAME`.
 
 use std::io::{self, BufRead, Write};
 
 use persona_engine::engine::{ActiveHeads, ClassifierManifest};
-use serde_json::Value;
+use serde_json::Number;
 
-/// Writes lines as rows.
-#[derive(Debug)]
+use super::record::{Age, Facts, Interval, Probabilities, Record};
+
+/// Separates the items of a list in one cell.
+const SEPARATOR: &str = "; ";
+
+/// The columns of the table.
 pub(super) struct Flat {
     columns: Vec<Column>,
 }
 
-/// A column and where its values come from.
-#[derive(Debug)]
+/// A column: its name and how to extract its cells.
 struct Column {
     name: String,
-    from: From,
+    cell: Box<Cell>,
 }
 
-#[derive(Debug)]
-enum From {
-    /// The value at this place of the object.
-    Place(Vec<String>),
-    /// The list of texts at this key, joined.
-    List(&'static str),
-    /// The heads of the list `withheld`, joined.
-    Withheld,
-}
-
-/// What stands between the parts of a list in one cell.
-const BETWEEN: &str = "; ";
+/// Extracts a column's value from a record.
+type Cell = dyn Fn(&Record) -> Option<String>;
 
 impl Flat {
-    /// The columns that a system with these heads on fills, behind the file the own ones.
-    pub(super) fn new(classifier: &ClassifierManifest, heads: ActiveHeads, own: &[String]) -> Self {
-        let behind = behind(classifier, heads);
-        let mut columns = vec![place("file", &["file"])];
+    /// The columns for a model with these heads enabled: the file, the manifest's `own` columns,
+    /// then the results.
+    pub(super) fn new(model: &ClassifierManifest, heads: ActiveHeads, own: &[String]) -> Self {
+        let results = result_columns(model, heads);
+        let mut columns = vec![column("file", |record| Some(record.file.clone()))];
         for own in own.iter().filter(|name| *name != "file") {
             let mut name = own.clone();
-            while columns.iter().chain(&behind).any(|column| column.name == name) {
+            while columns.iter().chain(&results).any(|column| column.name == name) {
                 name.insert_str(0, "manifest_");
             }
-            columns.push(Column { name, from: From::Place(vec!["manifest".into(), own.clone()]) });
+            let own = own.clone();
+            columns.push(column(name, move |record| record.manifest.get(&own).cloned()));
         }
-        columns.extend(behind);
+        columns.extend(results);
         Self { columns }
     }
 
-    /// The header.
+    /// Writes the header.
     pub(super) fn write_header(&self, to: &mut dyn Write) -> io::Result<()> {
         write_row(to, self.columns.iter().map(|column| column.name.clone()))
     }
 
-    /// The row of one line.
-    pub(super) fn write_line(&self, line: &str, to: &mut dyn Write) -> io::Result<()> {
-        let object: Value = serde_json::from_str(line)?;
-        write_row(to, self.columns.iter().map(|column| column.from.cell(&object)))
+    /// Writes the row of one input.
+    pub(super) fn write_record(&self, record: &Record, to: &mut dyn Write) -> io::Result<()> {
+        write_row(to, self.columns.iter().map(|column| (column.cell)(record).unwrap_or_default()))
     }
 
-    /// All lines as a table.
-    pub(super) fn render(&self, from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {
+    /// Writes the whole table from JSON lines.
+    pub(super) fn convert(&self, from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {
         self.write_header(to)?;
-        let mut line = String::new();
-        while from.read_line(&mut line)? > 0 {
-            self.write_line(&line, to)?;
-            line.clear();
+        for line in from.lines() {
+            self.write_record(&serde_json::from_str(&line?)?, to)?;
         }
         Ok(())
     }
 }
 
-/// The columns behind the file and the own ones.
-fn behind(classifier: &ClassifierManifest, heads: ActiveHeads) -> Vec<Column> {
+/// The columns of the results.
+fn result_columns(model: &ClassifierManifest, heads: ActiveHeads) -> Vec<Column> {
     let mut columns = vec![
-        place("error", &["error"]),
-        place("error_reason", &["reason"]),
-        place("no_answer", &["no_answer", "reason"]),
-        Column { name: "withheld".into(), from: From::Withheld },
+        column("error", |record| record.error.clone()),
+        column("error_reason", |record| record.reason.clone()),
+        column("no_answer", |record| record.no_answer.map(|reason| reason.code().to_owned())),
+        column("withheld", |record| {
+            let heads: Vec<&str> = record.withheld.iter().map(|withheld| &*withheld.head).collect();
+            Some(heads.join(SEPARATOR))
+        }),
     ];
-    for (on, head, labels) in [
-        (heads.emotion, "emotion", &classifier.heads.emotion.labels),
-        (heads.gender, "gender", &classifier.heads.gender.labels),
-    ] {
-        if on {
-            columns.push(place(head, &[head, "label"]));
-            columns.extend(labels.iter().map(|l| place(&format!("{head}_{l}"), &[head, "probabilities", l])));
-        }
+    if heads.emotion {
+        columns.extend(class_columns("emotion", &model.heads.emotion.labels, |record| record.emotion.as_ref()));
+    }
+    if heads.gender {
+        columns.extend(class_columns("gender", &model.heads.gender.labels, |record| record.gender.as_ref()));
     }
     if heads.age {
-        columns.push(place("age_years", &["age", "years"]));
-        let interval = ["low_years", "high_years", "coverage"];
-        columns.extend(interval.map(|key| place(&format!("age_{key}"), &["age", "interval", key])));
+        columns.extend(age_columns());
     }
-    columns.extend(["duration_s", "sample_rate_hz", "channels", "speech_s"].map(|key| place(key, &[key])));
-    columns.extend(["snr_db", "clipped_share", "bandwidth_hz", "dc"].map(|key| place(key, &["input", key])));
-    columns.push(place("windows", &["windows"]));
-    columns.push(Column { name: "warnings".into(), from: From::List("warnings") });
-    columns.extend(["model", "model_sha256", "precision"].map(|key| place(key, &[key])));
+    columns.extend([
+        column("duration_s", |record| real(record.duration_s)),
+        column("sample_rate_hz", |record| integer(record.sample_rate_hz)),
+        column("channels", |record| integer(record.channels)),
+        column("speech_s", |record| real(record.speech_s)),
+    ]);
+    let fact = |name, value: fn(&Facts) -> Option<f64>| {
+        column(name, move |record| real(record.input.as_ref().and_then(value)))
+    };
+    columns.extend([
+        fact("snr_db", |facts| facts.snr_db),
+        fact("clipped_share", |facts| Some(facts.clipped_share)),
+        fact("bandwidth_hz", |facts| facts.bandwidth_hz),
+        fact("dc", |facts| Some(facts.dc)),
+    ]);
+    columns.extend([
+        column("windows", |record| integer(record.windows)),
+        column("warnings", |record| Some(record.warnings.join(SEPARATOR))),
+        column("model", |record| record.model.clone()),
+        column("model_sha256", |record| record.model_sha256.clone()),
+        column("precision", |record| record.precision.clone()),
+    ]);
     columns
 }
 
-fn place(name: &str, keys: &[&str]) -> Column {
-    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-    Column { name: name.to_owned(), from: From::Place(keys) }
-}
-
-impl From {
-    fn cell(&self, object: &Value) -> String {
-        match self {
-            Self::Place(keys) => {
-                keys.iter().try_fold(object, |value, key| value.get(key)).map(text).unwrap_or_default()
-            }
-            Self::List(key) => joined(object.get(key), Some),
-            Self::Withheld => joined(object.get("withheld"), |value| value.get("head")),
-        }
+/// The label of a head, and the probability of each label.
+fn class_columns(head: &str, labels: &[String], class: fn(&Record) -> Option<&Probabilities>) -> Vec<Column> {
+    let mut columns = vec![column(head, move |record| class(record).map(|class| class.label.clone()))];
+    for label in labels {
+        let key = label.clone();
+        let probability =
+            move |record: &Record| real(class(record).and_then(|class| class.probabilities.get(&key).copied()));
+        columns.push(column(format!("{head}_{label}"), probability));
     }
+    columns
 }
 
-fn joined<'v>(list: Option<&'v Value>, part: impl Fn(&'v Value) -> Option<&'v Value>) -> String {
-    let parts = list.and_then(Value::as_array).into_iter().flatten().filter_map(part).map(text);
-    parts.collect::<Vec<_>>().join(BETWEEN)
+fn age_columns() -> [Column; 4] {
+    let interval = |name, value: fn(&Interval) -> f64| {
+        let interval = |age: &Age| age.interval.clone();
+        column(name, move |record| real(record.age.as_ref().and_then(interval).as_ref().map(value)))
+    };
+    [
+        column("age_years", |record| real(record.age.as_ref().map(|age| age.years))),
+        interval("age_low_years", |interval| interval.low_years),
+        interval("age_high_years", |interval| interval.high_years),
+        interval("age_coverage", |interval| interval.coverage),
+    ]
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+fn column(name: impl Into<String>, cell: impl Fn(&Record) -> Option<String> + 'static) -> Column {
+    Column { name: name.into(), cell: Box::new(cell) }
+}
+
+/// A number as JSON has it, such as `1.0`.
+fn real(value: Option<f64>) -> Option<String> {
+    value.and_then(Number::from_f64).map(|number| number.to_string())
+}
+
+fn integer(value: Option<impl ToString>) -> Option<String> {
+    value.map(|value| value.to_string())
 }
 
 fn write_row(to: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
@@ -150,27 +167,27 @@ fn write_row(to: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use persona_engine::{LoadOptions, Model};
+    use persona_engine::engine::{LoadOptions, Model};
 
-    fn classifier() -> ClassifierManifest {
+    fn manifest() -> ClassifierManifest {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tiny-cnn.safetensors");
         Model::open(path, LoadOptions::default()).unwrap().require_classifier().unwrap().clone()
     }
 
     fn rows(flat: &Flat, lines: &str) -> (Vec<String>, Vec<Vec<String>>) {
         let mut table = Vec::new();
-        flat.render(&mut lines.as_bytes(), &mut table).unwrap();
+        flat.convert(&mut lines.as_bytes(), &mut table).unwrap();
         let mut reader = csv::Reader::from_reader(&table[..]);
         let header = reader.headers().unwrap().iter().map(str::to_owned).collect();
         (header, reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect())
     }
 
     #[test]
-    fn a_line_is_a_row_and_what_is_missing_is_empty() {
+    fn a_line_becomes_a_row_with_empty_cells_for_missing_values() {
         let own = ["call", "file", "emotion", "note"].map(str::to_owned);
-        let flat = Flat::new(&classifier(), ActiveHeads { gender: false, ..ActiveHeads::ALL }, &own);
+        let flat = Flat::new(&manifest(), ActiveHeads { gender: false, ..ActiveHeads::ALL }, &own);
         let lines = concat!(
-            r#"{"file":"a,1.wav","emotion":{"label":"anger","probabilities":{"anger":0.75}},"age":{"years":31.5,"interval":null},"#,
+            r#"{"file":"a,1.wav","emotion":{"label":"anger","probabilities":{"anger":0.75}},"age":{"years":31.0,"interval":null},"#,
             r#""withheld":[{"head":"gender"}],"no_answer":null,"warnings":["x","y"],"manifest":{"call":"007","note":"a\nb \"c\""}}"#,
             "\n",
             r#"{"file":"b","error":"b: no","reason":"not_found"}"#,
@@ -186,7 +203,7 @@ mod tests {
             ("note", "a\nb \"c\""),
             ("emotion", "anger"),
             ("emotion_anger", "0.75"),
-            ("age_years", "31.5"),
+            ("age_years", "31.0"),
             ("age_low_years", ""),
             ("withheld", "gender"),
             ("warnings", "x; y"),
@@ -198,8 +215,8 @@ mod tests {
     }
 
     #[test]
-    fn every_row_has_the_header_s_columns_and_names_are_distinct() {
-        let flat = Flat::new(&classifier(), ActiveHeads::ALL, &[]);
+    fn all_rows_have_all_columns_and_names_are_distinct() {
+        let flat = Flat::new(&manifest(), ActiveHeads::ALL, &[]);
         let (header, rows) = rows(&flat, "{}\n{\"file\":\"x\"}\n");
         assert!(rows.iter().all(|row| row.len() == header.len()));
         let distinct: std::collections::BTreeSet<_> = header.iter().collect();

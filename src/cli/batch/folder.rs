@@ -5,26 +5,28 @@ use std::path::{Path, PathBuf};
 
 use persona_engine::{Error, Result};
 
-/// Endings of the files that are taken, in any case.
+/// Extensions of the files that are taken, in any case.
 const RECORDINGS: &[&str] = &["wav", "wave", "mp3", "flac", "ogg", "oga", "m4a"];
-/// The same where recordings have no header.
+/// The same for audio without a header.
 const RAW_RECORDINGS: &[&str] = &["raw", "pcm"];
-/// Folders within folders that are entered.
+/// Maximum depth of nested folders.
 const MAX_DEPTH: usize = 64;
 
-/// All recordings below a folder. Within each folder names are in the order of their bytes, files and folders alike, and a folder's content
-/// stands where its name does. Names that begin with a dot are left out. Links to files are followed, links to folders are not: no loops.
+/// All recordings below a folder, depth first. The entries of each folder are sorted by the bytes
+/// of their names, files and folders alike. Names that begin with a dot are skipped. Links to files
+/// are followed; links to folders are not, so there are no loops.
 ///
 /// # Errors
-/// Naming the folder that cannot be read, or [`Error::Limit`] for one that lies too deep.
+/// [`Error::Read`] names a folder that cannot be read, [`Error::Limit`] one that is nested too
+/// deeply.
 pub(super) fn recordings(folder: &Path, raw: bool) -> Result<Vec<PathBuf>> {
-    let endings = if raw { RAW_RECORDINGS } else { RECORDINGS };
+    let extensions = if raw { RAW_RECORDINGS } else { RECORDINGS };
     let mut found = Vec::new();
-    walk(folder, endings, 0, &mut found)?;
+    walk(folder, extensions, 0, &mut found)?;
     Ok(found)
 }
 
-fn walk(folder: &Path, endings: &[&str], depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+fn walk(folder: &Path, extensions: &[&str], depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
     if depth > MAX_DEPTH {
         let limit = MAX_DEPTH as u64;
         return Err(Error::Limit { what: "depth of folders", actual: limit + 1, limit }.in_file(folder));
@@ -38,26 +40,26 @@ fn walk(folder: &Path, endings: &[&str], depth: usize, found: &mut Vec<PathBuf>)
         }
         let path = entry.path();
         if entry.file_type().map_err(named)?.is_dir() {
-            walk(&path, endings, depth + 1, found)?;
-        } else if has_ending(&path, endings) && !path.is_dir() {
+            walk(&path, extensions, depth + 1, found)?;
+        } else if has_extension(&path, extensions) && !path.is_dir() {
             found.push(path);
         }
     }
     Ok(())
 }
 
-fn has_ending(path: &Path, endings: &[&str]) -> bool {
-    path.extension().is_some_and(|ending| endings.iter().any(|taken| ending.eq_ignore_ascii_case(taken)))
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension().is_some_and(|extension| extensions.iter().any(|taken| extension.eq_ignore_ascii_case(taken)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::batch::testing::folder;
+    use crate::cli::batch::test_folder::test_folder;
 
     #[test]
-    fn names_in_their_order_folders_where_their_name_stands() {
-        let root = folder("recordings");
+    fn entries_are_sorted_and_folders_come_in_their_place() {
+        let root = test_folder("recordings");
         for name in [
             "b/2.MP3",
             "b/10.wav",
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn an_unreadable_folder_is_named() {
         let message = recordings("/nowhere/calls".as_ref(), false).unwrap_err().to_string();
         assert!(message.contains("/nowhere/calls"), "{message}");
     }

@@ -1,64 +1,41 @@
-//! Which inputs there are, and in which order: what the arguments name, one after the other.
+//! The inputs of a run: the arguments expanded in their order.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use persona_engine::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::{folder, list, manifest, scp};
+use super::input::{Input, MAX_INPUTS, Manifest};
+use super::{file_list, folder, manifest, scp};
 
-/// The most inputs of one run.
-pub(super) const MAX_INPUTS: usize = 10_000_000;
-
-/// One input: what is opened, and what its manifest says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Input {
-    /// The file, as it is opened and named in the output.
-    pub(super) file: Box<Path>,
-    /// The manifest's own columns as the text of a JSON object, in the manifest's order.
-    pub(super) own: Option<Box<str>>,
-    /// Why it must not be opened, if it must not.
-    pub(super) refused: Option<&'static str>,
-}
-
-impl Input {
-    /// A file of which nothing more is known.
-    pub(super) fn file(path: impl Into<PathBuf>) -> Self {
-        Self { file: path.into().into_boxed_path(), own: None, refused: None }
-    }
-
-    /// Its name in the output.
-    pub(super) fn name(&self) -> String {
-        self.file.to_string_lossy().into_owned()
-    }
-}
-
-/// All inputs of a run, in its order. Names and own columns are held, some hundred bytes an input.
+/// All inputs of a run in order. Names and manifest rows are in memory, some hundred bytes per
+/// input.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     pub(super) list: Vec<Input>,
-    /// Names of the manifests' own columns, each once, in the order in which they were first seen.
+    /// Names of the manifests' columns, each once, in the order of their first appearance.
     pub(super) columns: Vec<String>,
 }
 
-/// How the arguments are read.
+/// Options for expanding the arguments.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Reading<'a> {
-    /// The manifest's column that names the file, if it is not `file`.
+    /// The manifest column that names the file, if it is not `file`.
     pub(super) file_column: Option<&'a str>,
-    /// Whether recordings have no header: then a folder's are `.raw` and `.pcm`.
+    /// Whether recordings have no header; then a folder's `.raw` and `.pcm` files are taken.
     pub(super) raw: bool,
 }
 
 impl Inputs {
-    /// Expands the arguments in their order.
+    /// Expands the arguments.
     ///
     /// # Errors
-    /// A manifest, list or folder that cannot be read as it stands, a pattern that matches nothing, and no input at all.
+    /// A manifest, list or folder that cannot be read, a pattern that matches nothing, or no input
+    /// at all.
     pub(super) fn expand(arguments: &[OsString], reading: Reading<'_>, stdin: &mut dyn Read) -> Result<Self> {
         let mut inputs = Self::default();
         for argument in arguments {
@@ -69,7 +46,7 @@ impl Inputs {
             }
         }
         if inputs.list.is_empty() {
-            return Err(Error::Config("there is no input: what was named holds no recording".into()));
+            return Err(Error::usage("no input: the arguments name no recording"));
         }
         Ok(inputs)
     }
@@ -77,7 +54,7 @@ impl Inputs {
     fn add(&mut self, argument: &OsStr, reading: Reading<'_>, stdin: &mut dyn Read) -> Result<()> {
         let path = Path::new(argument);
         match kind(argument) {
-            Kind::Stdin => self.list.extend(list::read(stdin).map_err(|error| error.in_file("-"))?),
+            Kind::Stdin => self.list.extend(file_list::read(stdin).map_err(|error| error.in_file("-"))?),
             Kind::Folder => self.list.extend(folder::recordings(path, reading.raw)?.into_iter().map(Input::file)),
             Kind::Manifest => self.add_manifest(manifest::read(path, reading.file_column)?),
             Kind::Scp => self.add_manifest(scp::read(path)?),
@@ -87,15 +64,14 @@ impl Inputs {
         Ok(())
     }
 
-    fn add_manifest(&mut self, read: manifest::Manifest) {
+    fn add_manifest(&mut self, manifest: Manifest) {
         let known: BTreeSet<String> = self.columns.iter().cloned().collect();
-        self.columns.extend(read.columns.into_iter().filter(|column| !known.contains(column)));
-        self.list.extend(read.inputs);
+        self.columns.extend(manifest.columns.iter().filter(|column| !known.contains(*column)).cloned());
+        self.list.extend(manifest.inputs);
     }
 
     fn add_matches(&mut self, pattern: &str, raw: bool) -> Result<()> {
-        let none = |what: &str| Error::Config(format!("{pattern}: {what}"));
-        let matches = glob::glob(pattern).map_err(|error| none(&error.to_string()))?;
+        let matches = glob::glob(pattern).map_err(|error| Error::usage(format!("{pattern}: {error}")))?;
         let before = self.list.len();
         for found in matches {
             let found = found.map_err(|error| Error::Read(error.into()).in_file(pattern))?;
@@ -105,24 +81,29 @@ impl Inputs {
                 self.list.push(Input::file(found));
             }
         }
-        if self.list.len() == before { Err(none("no file matches this pattern")) } else { Ok(()) }
+        if self.list.len() == before {
+            return Err(Error::usage(format!("{pattern}: no file matches this pattern")));
+        }
+        Ok(())
     }
 
-    /// SHA-256 over all inputs, names and own columns, in their order: what tells one run's inputs from another's.
+    /// SHA-256 over names and manifest rows in order; tells the inputs of one run from those of
+    /// another.
     pub(super) fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         for input in &self.list {
-            for part in [input.file.as_os_str().as_encoded_bytes(), input.own.as_deref().unwrap_or_default().as_bytes()]
-            {
+            // Strings alone: serialising them cannot fail.
+            let row = input.row.as_ref().and_then(|row| serde_json::to_string(row).ok()).unwrap_or_default();
+            for part in [input.file.as_os_str().as_encoded_bytes(), row.as_bytes()] {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);
             }
         }
-        crate::cli::hear::hex(&hash.finalize())
+        hex::encode(hash.finalize())
     }
 }
 
-/// What an argument is.
+/// Kind of an argument.
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     Stdin,
@@ -133,7 +114,8 @@ enum Kind {
     File,
 }
 
-/// By what is there first, then by the name. A file that has a pattern's characters in its name is that file.
+/// The kind of an argument: by what exists, then by the name. An existing file is never a pattern,
+/// whatever its name.
 fn kind(argument: &OsStr) -> Kind {
     if argument == "-" {
         return Kind::Stdin;
@@ -155,6 +137,8 @@ fn kind(argument: &OsStr) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::batch::input::Row;
+    use std::sync::Arc;
 
     fn expand(arguments: &[&str], stdin: &str) -> Result<Inputs> {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
@@ -166,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_what_an_argument_is() {
+    fn kinds_of_arguments() {
         assert_eq!(kind("-".as_ref()), Kind::Stdin);
         assert_eq!(kind("/".as_ref()), Kind::Folder);
         assert_eq!(kind("calls.CSV".as_ref()), Kind::Manifest);
@@ -177,13 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn arguments_keep_their_order_and_a_file_named_twice_is_two_inputs() {
+    fn arguments_keep_their_order_and_repetitions() {
         let inputs = expand(&["b.wav", "-", "a.wav", "b.wav"], "x.wav\ny.wav\n").unwrap();
         assert_eq!(names(&inputs), ["b.wav", "x.wav", "y.wav", "a.wav", "b.wav"]);
     }
 
     #[test]
-    fn nothing_to_do_is_told() {
+    fn no_input_is_an_error() {
         for (arguments, words) in
             [(&["-"][..], "no input"), (&["/nowhere/*.wav"], "no file matches"), (&["/nowhere.csv"], "/nowhere.csv")]
         {
@@ -193,9 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_sees_names_columns_and_order() {
-        let of = |list: &[(&str, Option<&str>)]| {
-            let input = |(file, own): &(&str, Option<&str>)| Input { own: own.map(Into::into), ..Input::file(file) };
+    fn the_checksum_depends_on_names_rows_and_order() {
+        let columns: Arc<[String]> = ["c".to_owned()].into();
+        let checksum = |list: &[(&str, Option<&str>)]| {
+            let row = |value: &str| Row::new(&columns, [value].into_iter());
+            let input = |(file, value): &(&str, Option<&str>)| Input { row: value.map(row), ..Input::file(file) };
             Inputs { list: list.iter().map(input).collect(), columns: Vec::new() }.sha256()
         };
         let lists: [&[(&str, Option<&str>)]; 5] = [
@@ -203,9 +189,9 @@ mod tests {
             &[("b", None), ("a", None)],
             &[("ab", None)],
             &[("a", Some("b"))],
-            &[("a", None), ("b", Some("{}"))],
+            &[("a", None), ("b", Some(""))],
         ];
-        let distinct: BTreeSet<String> = lists.into_iter().map(of).collect();
+        let distinct: BTreeSet<String> = lists.into_iter().map(checksum).collect();
         assert_eq!(distinct.len(), lists.len());
     }
 }

@@ -1,9 +1,9 @@
-//! The output of a run that may be killed at any moment and taken up again.
+//! The output of a run that may be interrupted at any moment and resumed.
 //!
 //! ```text
-//! results.jsonl.part       the lines so far, one an input, in order; the last one may be torn
-//! results.jsonl.run.json   what decides these lines: system, options, inputs; at the end also the counts
-//! results.jsonl            the whole, and only ever the whole: `.part` is renamed when its last line is on the disk
+//! results.jsonl.part       the lines so far, one per input, in order; the last one may be incomplete
+//! results.jsonl.run.json   the settings of these lines: model, options, inputs; at the end also the counts
+//! results.jsonl            always complete: `.part` is renamed when its last line is on the disk
 //! ```
 
 use std::ffi::OsString;
@@ -12,26 +12,28 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use persona_engine::import::write_atomically;
 use persona_engine::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::inputs::Inputs;
-use super::tally::{Line, Tally};
+use super::record::Record;
+use super::tally::Tally;
 
-/// How long lines may be on their way to the disk. What a power cut takes is answered again.
+/// Interval of writing lines to the disk. Lines lost in a power cut are computed again.
 const SYNC_EVERY: Duration = Duration::from_secs(5);
-/// The longest line that is read back. Longer ones are none of ours.
+/// Maximum length of a line that is read back. No line of this program is longer.
 const MAX_LINE: u64 = 1 << 30;
 
-/// What to do with an output that is there already.
+/// What to do with an existing output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Existing {
-    /// Leave it alone and stop.
+    /// Leave it unchanged and stop.
     Refuse,
-    /// Take it up where it ends.
+    /// Continue where it ends.
     Resume,
-    /// Begin anew. What is there goes when the new one is whole.
+    /// Start again. The old one is replaced when the new one is complete.
     Overwrite,
 }
 
@@ -40,9 +42,9 @@ pub(super) enum Existing {
 pub(super) struct Run {
     /// Version of this file.
     pub(super) schema: u32,
-    /// All that decides the output's bytes, by name.
+    /// All settings that determine the bytes of the output, by name.
     pub(super) settings: Map<String, Value>,
-    /// The counts, once the output is whole.
+    /// The counts, once the output is complete.
     pub(super) finished: Option<Tally>,
 }
 
@@ -55,12 +57,12 @@ pub(super) struct Journal {
     synced: Instant,
 }
 
-/// An output that was opened.
+/// State of an output after opening.
 #[derive(Debug)]
 pub(super) enum Opened {
-    /// To be written from the line `done` on; `dropped` bytes at its end were torn.
+    /// `done` lines are complete; `dropped` bytes after them were removed.
     Unfinished { journal: Box<Journal>, done: usize, dropped: u64 },
-    /// Nothing is left to do.
+    /// The output is complete.
     Finished,
 }
 
@@ -81,17 +83,18 @@ impl Places {
         Self { whole: whole.to_owned(), part: beside(".part"), run: beside(".run.json") }
     }
 
-    fn refuse(&self, what: &str) -> Error {
-        Error::Config(what.to_owned()).in_file(&self.whole)
+    fn refuse(&self, reason: &str) -> Error {
+        Error::usage(reason).in_file(&self.whole)
     }
 }
 
 impl Journal {
-    /// Opens the output of a run, and counts the lines that it has.
+    /// Opens the output of a run, and counts its lines.
     ///
     /// # Errors
-    /// An output that is there and must not be touched, that another process is writing to, that belongs to another run (with the settings that
-    /// differ), or that cannot be written.
+    /// [`Error::Usage`] for an output that exists and must not be replaced, that another process is
+    /// writing, or that belongs to another run (with the settings that differ); [`Error::Write`]
+    /// for one that cannot be written.
     pub(super) fn open(
         whole: &Path,
         settings: Map<String, Value>,
@@ -105,16 +108,15 @@ impl Journal {
         let (has_whole, earlier) = (places.whole.exists(), read_run(&places.run)?);
         if existing == Existing::Refuse && (has_whole || has_part) {
             let what = if has_part {
-                "an unfinished run has begun to write it: --resume takes it up, --overwrite begins anew"
+                "an interrupted run has written a part of it; --resume continues, --overwrite starts again"
             } else {
-                "it is there already: give another name, or --overwrite"
+                "already exists; choose another name or --overwrite"
             };
             return Err(places.refuse(what));
         }
         if existing == Existing::Resume && (has_whole || has_part) {
             let Some(earlier) = earlier else {
-                let what =
-                    format!("{} is missing, which says what made it: --overwrite begins anew", places.run.display());
+                let what = format!("{} with its settings is missing; --overwrite starts again", places.run.display());
                 return Err(places.refuse(&what));
             };
             check_same(&earlier, &run).map_err(|what| places.refuse(&what))?;
@@ -123,11 +125,11 @@ impl Journal {
                 return Ok(Opened::Finished);
             }
         }
-        Self::begin(places, run, existing, inputs, tally)
+        Self::start(places, run, existing, inputs, tally)
     }
 
-    fn begin(places: Places, run: Run, existing: Existing, inputs: &Inputs, tally: &mut Tally) -> Result<Opened> {
-        let unwritable = |error: io::Error| Error::Config(format!("{}: not written: {error}", places.part.display()));
+    fn start(places: Places, run: Run, existing: Existing, inputs: &Inputs, tally: &mut Tally) -> Result<Opened> {
+        let unwritable = |error: io::Error| Error::write(places.part.display().to_string(), error);
         let mut part = OpenOptions::new()
             .read(true)
             .write(true)
@@ -136,7 +138,7 @@ impl Journal {
             .open(&places.part)
             .map_err(unwritable)?;
         if let Err(TryLockError::WouldBlock) = part.try_lock() {
-            return Err(places.refuse("another process is writing it"));
+            return Err(places.refuse("another process is writing this file"));
         }
         let (mut done, mut kept) = (0, 0);
         if existing == Existing::Resume {
@@ -144,14 +146,21 @@ impl Journal {
         }
         let length = part.metadata().map_err(unwritable)?.len();
         part.set_len(kept).and_then(|()| part.seek(SeekFrom::Start(kept))).map_err(unwritable)?;
-        write_run(&places.run, &run).map_err(unwritable)?;
+        write_run(&places.run, &run)?;
         let dropped = if existing == Existing::Resume { length - kept } else { 0 };
         Ok(Opened::Unfinished { journal: Box::new(Self { places, run, part, synced: Instant::now() }), done, dropped })
     }
 
-    /// Appends one line, which has no line break in it.
-    pub(super) fn write(&mut self, line: &str) -> io::Result<()> {
-        self.part.write_all(format!("{line}\n").as_bytes())?;
+    /// Appends one line, which contains no line break.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub(super) fn write(&mut self, line: &str) -> Result<()> {
+        let written = self.part.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.sync_if_due());
+        written.map_err(|error| Error::write(self.places.part.display().to_string(), error))
+    }
+
+    fn sync_if_due(&mut self) -> io::Result<()> {
         if self.synced.elapsed() >= SYNC_EVERY {
             self.part.sync_data()?;
             self.synced = Instant::now();
@@ -159,37 +168,41 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes the output whole: the lines as they are, or what `render` makes of them.
-    pub(super) fn finish(mut self, tally: &Tally, render: Option<&Render<'_>>) -> io::Result<()> {
-        self.part.sync_all()?;
+    /// Completes the output: with the lines as they are, or as `convert` converts them.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub(super) fn finish(mut self, tally: &Tally, convert: Option<&Convert<'_>>) -> Result<()> {
+        let Places { whole, part, run } = &self.places;
+        let failed = |error: io::Error| Error::write(whole.display().to_string(), error);
+        self.part.sync_all().map_err(failed)?;
         self.run.finished = Some(tally.clone());
-        write_run(&self.places.run, &self.run)?;
-        match render {
-            None => fs::rename(&self.places.part, &self.places.whole)?,
-            Some(render) => {
-                self.part.rewind()?;
-                replace(&self.places.whole, |to| render(&mut BufReader::new(&self.part), to))?;
-                fs::remove_file(&self.places.part)?;
+        write_run(run, &self.run)?;
+        match convert {
+            None => fs::rename(part, whole).and_then(|()| sync_folder(whole)).map_err(failed),
+            Some(convert) => {
+                self.part.rewind().map_err(failed)?;
+                write_atomically(whole, |to| Ok(convert(&mut BufReader::new(&self.part), to)?))?;
+                fs::remove_file(part).map_err(failed)
             }
         }
-        sync_folder(&self.places.whole)
     }
 }
 
-/// Turns the lines into another format.
-pub(super) type Render<'a> = dyn Fn(&mut dyn BufRead, &mut dyn Write) -> io::Result<()> + 'a;
+/// Converts the lines to another format.
+pub(super) type Convert<'a> = dyn Fn(&mut dyn BufRead, &mut dyn Write) -> io::Result<()> + 'a;
 
-/// Counts the lines that are whole and are those of the inputs, in their order. Returns how many, and how many bytes they have: what follows them
-/// is torn, or was lost by the disk.
+/// Counts the complete lines that belong to the inputs, in order. Returns their number and their
+/// bytes. Anything after them is an incomplete line, or damaged by a power cut.
 fn read_lines(part: &File, inputs: &Inputs, tally: &mut Tally) -> io::Result<(usize, u64)> {
     let mut reader = BufReader::new(part);
     let (mut done, mut kept, mut text) = (0, 0, Vec::new());
     for input in &inputs.list {
         text.clear();
         reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut text)?;
-        let line = text.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Line>(line).ok());
-        match line.filter(|line| line.file == input.name()) {
-            Some(line) => tally.add(&line),
+        let record = text.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Record>(line).ok());
+        match record.filter(|record| record.file == input.name()) {
+            Some(record) => tally.add(&record),
             None => break,
         }
         done += 1;
@@ -198,7 +211,7 @@ fn read_lines(part: &File, inputs: &Inputs, tally: &mut Tally) -> io::Result<(us
     Ok((done, kept))
 }
 
-/// Says what differs from the run that is to be taken up.
+/// Compares the settings with those of the run to resume; the error lists the differences.
 fn check_same(earlier: &Run, now: &Run) -> Result<(), String> {
     let names: std::collections::BTreeSet<&String> = earlier.settings.keys().chain(now.settings.keys()).collect();
     let text = |run: &Run, name: &str| run.settings.get(name).map_or_else(|| "nothing".to_owned(), Value::to_string);
@@ -211,10 +224,11 @@ fn check_same(earlier: &Run, now: &Run) -> Result<(), String> {
     if differences.is_empty() {
         return Ok(());
     }
-    Err(format!("it belongs to another run ({}): --overwrite begins anew", differences.join("; ")))
+    Err(format!("belongs to another run ({}); --overwrite starts again", differences.join("; ")))
 }
 
-/// Nothing if there is none, or none that can be read: it is written whole, so that is none of ours.
+/// Reads the settings of an earlier run. `None` if there are none, or if the file is not one of
+/// this program.
 fn read_run(path: &Path) -> Result<Option<Run>> {
     match fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
@@ -223,25 +237,15 @@ fn read_run(path: &Path) -> Result<Option<Run>> {
     }
 }
 
-fn write_run(path: &Path, run: &Run) -> io::Result<()> {
-    replace(path, |to| {
-        serde_json::to_writer_pretty(&mut *to, run)?;
-        to.write_all(b"\n")
-    })?;
-    sync_folder(path)
+fn write_run(path: &Path, run: &Run) -> Result<()> {
+    write_atomically(path, |to| {
+        serde_json::to_writer_pretty(&mut *to, run).map_err(io::Error::from)?;
+        Ok(to.write_all(b"\n")?)
+    })
 }
 
-/// Writes a file beside and renames it, so that whoever looks sees the old one or the new one, whole.
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut beside = OsString::from(path);
-    beside.push(".tmp");
-    let mut to = io::BufWriter::new(File::create(&beside)?);
-    write(&mut to)?;
-    to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&beside, path)
-}
-
-/// A rename is on the disk when its folder is. Systems that cannot open folders do that by themselves.
+/// Flushes a folder, which makes a rename in it durable. Not needed on systems where folders cannot
+/// be opened.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).map_or(Ok(()), |folder| folder.sync_all().or(Ok(())))
@@ -250,8 +254,8 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::batch::inputs::Input;
-    use crate::cli::batch::testing::folder;
+    use crate::cli::batch::input::Input;
+    use crate::cli::batch::test_folder::test_folder;
     use serde_json::json;
 
     fn inputs(names: &[&str]) -> Inputs {
@@ -274,11 +278,11 @@ mod tests {
         Ok((opened, tally))
     }
 
-    /// The journal and the lines that are done.
+    /// The journal, the number of lines done, the bytes dropped and the counts.
     fn unfinished(at: &Path, existing: Existing) -> (Journal, usize, u64, Tally) {
         match open(at, "m", existing).unwrap() {
             (Opened::Unfinished { journal, done, dropped }, tally) => (*journal, done, dropped, tally),
-            (Opened::Finished, _) => panic!("it is finished"),
+            (Opened::Finished, _) => panic!("already finished"),
         }
     }
 
@@ -286,32 +290,32 @@ mod tests {
         NAMES.map(|name| line(name) + "\n").concat()
     }
 
-    /// The output is killed at every byte, and taken up.
+    /// The output is cut off at every byte, and resumed.
     #[test]
-    fn whatever_byte_it_ends_at_it_is_taken_up() {
-        let at = folder("every_byte").join("out.jsonl");
+    fn a_run_can_be_resumed_at_every_byte() {
+        let at = test_folder("every_byte").join("out.jsonl");
         let places = Places::of(&at);
-        for killed in 0..=whole().len() {
+        for cut in 0..=whole().len() {
             drop(unfinished(&at, Existing::Overwrite));
-            fs::write(&places.part, &whole().as_bytes()[..killed]).unwrap();
+            fs::write(&places.part, &whole().as_bytes()[..cut]).unwrap();
             let (mut journal, done, dropped, mut tally) = unfinished(&at, Existing::Resume);
-            assert_eq!(done, whole()[..killed].matches('\n').count(), "at {killed}");
-            assert_eq!((done * whole().len() / 3) as u64 + dropped, killed as u64);
+            assert_eq!(done, whole()[..cut].matches('\n').count(), "at {cut}");
+            assert_eq!((done * whole().len() / 3) as u64 + dropped, cut as u64);
             assert_eq!(tally.answered, done as u64);
             for name in &NAMES[done..] {
                 journal.write(&line(name)).unwrap();
                 tally.answered += 1;
             }
             journal.finish(&tally, None).unwrap();
-            assert_eq!(fs::read_to_string(&at).unwrap(), whole(), "killed at {killed}");
+            assert_eq!(fs::read_to_string(&at).unwrap(), whole(), "cut at {cut}");
             assert!(!places.part.exists());
         }
         assert!(matches!(open(&at, "m", Existing::Resume).unwrap(), (Opened::Finished, tally) if tally.answered == 3));
     }
 
     #[test]
-    fn a_line_that_the_disk_lost_ends_what_is_kept() {
-        let at = folder("lost").join("out.jsonl");
+    fn lines_after_a_damaged_one_are_dropped() {
+        let at = test_folder("lost").join("out.jsonl");
         drop(unfinished(&at, Existing::Refuse));
         let zeros = [line("a"), "\0".repeat(40), line("c")].join("\n") + "\n";
         fs::write(Places::of(&at).part, &zeros).unwrap();
@@ -320,14 +324,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_left_alone_unless_asked() {
-        let at = folder("there").join("out.jsonl");
+    fn an_existing_output_is_refused_by_default() {
+        let at = test_folder("existing").join("out.jsonl");
         let refused = |model, existing| open(&at, model, existing).map(|_| ()).unwrap_err().to_string();
         let (mut journal, ..) = unfinished(&at, Existing::Refuse);
         assert!(refused("m", Existing::Resume).contains("another process") || cfg!(not(unix)));
         journal.write(&line("a")).unwrap();
         drop(journal);
-        assert!(refused("m", Existing::Refuse).contains("--resume takes it up"));
+        assert!(refused("m", Existing::Refuse).contains("--resume continues"));
         let other = refused("other", Existing::Resume);
         assert!(other.contains(r#"model was "m", now "other""#) && other.contains("out.jsonl"), "{other}");
         let (journal, done, ..) = unfinished(&at, Existing::Resume);
@@ -336,23 +340,23 @@ mod tests {
         assert!(refused("m", Existing::Refuse).contains("--overwrite"));
         assert!(refused("other", Existing::Resume).contains("another run"));
         fs::remove_file(Places::of(&at).run).unwrap();
-        assert!(refused("m", Existing::Resume).contains("run.json is missing"));
+        assert!(refused("m", Existing::Resume).contains("run.json with its settings is missing"));
     }
 
-    /// Begun anew, the old output stays until the new one is whole.
+    /// The old output stays until the new one is complete.
     #[test]
-    fn an_output_is_replaced_in_one_go() {
-        let at = folder("replaced").join("out.jsonl");
+    fn an_output_is_replaced_when_complete() {
+        let at = test_folder("replaced").join("out.jsonl");
         fs::write(&at, "old").unwrap();
         let (mut journal, ..) = unfinished(&at, Existing::Overwrite);
         journal.write(&line("a")).unwrap();
         assert_eq!(fs::read_to_string(&at).unwrap(), "old");
-        let render = |from: &mut dyn BufRead, to: &mut dyn Write| {
+        let convert = |from: &mut dyn BufRead, to: &mut dyn Write| {
             let mut text = String::new();
             from.read_to_string(&mut text)?;
             write!(to, "<{text}>")
         };
-        journal.finish(&Tally::default(), Some(&render)).unwrap();
+        journal.finish(&Tally::default(), Some(&convert)).unwrap();
         assert_eq!(fs::read_to_string(&at).unwrap(), format!("<{}\n>", line("a")));
     }
 }

@@ -3,58 +3,60 @@
 //! | file | concept |
 //! |---|---|
 //! | `args` | the arguments |
-//! | `inputs` | which inputs there are, in which order |
-//! | `folder`, `list`, `manifest`, `scp` | the places that name them |
-//! | `answer` | one input's line |
+//! | `inputs` | the arguments expanded to inputs, in order |
+//! | `folder`, `file_list`, `manifest`, `scp`, `lines` | where inputs come from |
+//! | `input`, `record` | one input; its output line |
+//! | `worker` | processes one input |
 //! | `order` | many workers, one order |
-//! | `journal` | an output that survives being killed |
-//! | `flat` | lines as a table |
-//! | `tally`, `progress` | what came of it, and how far it is |
+//! | `journal` | an output file that survives interruption |
+//! | `flat` | the results as CSV |
+//! | `tally`, `progress` | counts and progress |
 
-mod answer;
 mod args;
+mod file_list;
 mod flat;
 mod folder;
+mod input;
 mod inputs;
 mod journal;
-mod list;
+mod lines;
 mod manifest;
 mod order;
 mod progress;
+mod record;
 mod scp;
 mod tally;
 #[cfg(test)]
-mod testing;
+mod test_folder;
+mod worker;
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::path::Path;
 
-use persona_engine::Result;
 use persona_engine::engine::Engine;
 use serde_json::{Map, Value, json};
 
-use super::Stop;
-use super::args::classifier;
 use super::audit::Audit;
-use answer::{Answerer, Made};
+use super::numbers::clock;
+use super::stop::Stop;
 pub(super) use args::BatchArgs;
 use flat::Flat;
 use inputs::{Inputs, Reading};
 use journal::{Journal, Opened};
-use progress::{Progress, clock};
-use tally::{Line, Tally};
+use progress::Progress;
+use tally::Tally;
+use worker::{Output, Worker};
 
-/// Predicts all inputs. Returns whether none failed.
+/// Processes all inputs. Returns whether none failed.
 pub(super) fn run(args: &BatchArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
-    args.check().map_err(Stop::SetUp)?;
-    let options = args.answer.options().map_err(Stop::SetUp)?;
+    args.check()?;
+    let options = args.prediction.options()?;
     let reading = Reading { file_column: args.file_column.as_deref(), raw: options.raw.is_some() };
-    let inputs = Inputs::expand(&args.inputs, reading, &mut io::stdin()).map_err(Stop::SetUp)?;
-    let model = classifier(args.answer.model.as_deref(), args.answer.precision).map_err(Stop::SetUp)?;
-    let engine = Engine::new(model, options).map_err(Stop::SetUp)?;
+    let inputs = Inputs::expand(&args.inputs, reading, &mut io::stdin())?;
+    let engine = Engine::new(args.prediction.model.open_with_heads()?, options)?;
     let batch = Batch { args, inputs: &inputs, engine: &engine };
     let tally = match &args.output {
-        Some(whole) => batch.to_file(whole, err)?,
+        Some(path) => batch.to_file(path, err)?,
         None => batch.to_stream(out, err)?,
     };
     Ok(tally.failures() == 0)
@@ -67,81 +69,87 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    fn to_file(&self, whole: &Path, err: &mut dyn Write) -> Result<Tally, Stop> {
+    /// Writes to a file by way of its journal, which `--resume` continues.
+    fn to_file(&self, path: &Path, err: &mut dyn Write) -> Result<Tally, Stop> {
         let mut tally = Tally::default();
-        let opened = Journal::open(whole, self.settings(), self.args.existing(), self.inputs, &mut tally);
-        let (mut journal, done) = match opened.map_err(Stop::SetUp)? {
-            Opened::Unfinished { journal, done, dropped } => {
-                self.tell_taken_up(done, dropped, err)?;
-                (journal, done)
+        let (mut journal, done) =
+            match Journal::open(path, self.settings(), self.args.existing(), self.inputs, &mut tally)? {
+                Opened::Unfinished { journal, done, dropped } => {
+                    self.report_resumed(done, dropped, err)?;
+                    (journal, done)
+                }
+                Opened::Finished => {
+                    self.report(err, &format!("{} is already complete", path.display()))?;
+                    self.report_tally(&tally, err)?;
+                    return Ok(tally);
+                }
+            };
+        let speed = self.process(done, &mut tally, err, &mut |output| Ok(journal.write(&output.line)?))?;
+        match self.flat() {
+            None => journal.finish(&tally, None)?,
+            Some(flat) => {
+                let convert = |from: &mut dyn BufRead, to: &mut dyn Write| flat.convert(from, to);
+                journal.finish(&tally, Some(&convert))?;
             }
-            Opened::Finished => {
-                self.tell(err, &format!("{} is whole already", whole.display()))?;
-                return self.sum_up(tally, err);
-            }
-        };
-        let time = self.answer_from(done, &mut tally, err, &mut |line| journal.write(line))?;
-        let flat = self.flat();
-        let render =
-            flat.as_ref().map(|flat| move |from: &mut dyn io::BufRead, to: &mut dyn Write| flat.render(from, to));
-        journal.finish(&tally, render.as_ref().map(|render| render as &journal::Render<'_>))?;
-        let tally = self.sum_up(tally, err)?;
-        self.tell(err, &format!("{time}; {}", whole.display()))?;
+        }
+        self.report_tally(&tally, err)?;
+        self.report(err, &format!("{speed}; {}", path.display()))?;
         Ok(tally)
     }
 
+    /// Writes each result to `out` as soon as those before it are written.
     fn to_stream(&self, out: &mut dyn Write, err: &mut dyn Write) -> Result<Tally, Stop> {
         let mut tally = Tally::default();
         let flat = self.flat();
         if let Some(flat) = &flat {
             flat.write_header(out)?;
         }
-        let time = self.answer_from(0, &mut tally, err, &mut |line| {
+        let speed = self.process(0, &mut tally, err, &mut |output| {
             match &flat {
-                Some(flat) => flat.write_line(line, out)?,
-                None => writeln!(out, "{line}")?,
+                Some(flat) => flat.write_record(&output.record, out)?,
+                None => writeln!(out, "{}", output.line)?,
             }
-            out.flush()
+            Ok(out.flush()?)
         })?;
-        let tally = self.sum_up(tally, err)?;
-        self.tell(err, &time)?;
+        self.report_tally(&tally, err)?;
+        self.report(err, &speed)?;
         Ok(tally)
     }
 
-    /// Predicts the inputs from the one numbered `done` on, and counts them. Returns how fast it was, in words.
-    fn answer_from(
+    /// Processes the inputs from number `first` on, writes their outputs in order and counts them.
+    /// Returns the speed, as text.
+    fn process(
         &self,
-        done: usize,
+        first: usize,
         tally: &mut Tally,
         err: &mut dyn Write,
-        write: &mut dyn FnMut(&str) -> io::Result<()>,
+        write: &mut dyn FnMut(&Output) -> Result<(), Stop>,
     ) -> Result<String, Stop> {
-        let audit = self.args.answer.audit.as_deref().map(Audit::open).transpose().map_err(Stop::SetUp)?;
-        let answerer = Answerer { engine: self.engine, timings: self.args.timings, audit: audit.is_some() };
-        let mut progress = Progress::new(self.inputs.list.len(), done, self.args.answer.quiet);
-        let (mut audit, list) = (audit, &self.inputs.list);
-        let take = |_, made: Made| {
-            if let (Some(audit), Some(entry)) = (&mut audit, &made.audit) {
+        let mut audit = self.args.prediction.audit.as_deref().map(Audit::open).transpose()?;
+        let worker = Worker { engine: self.engine, timings: self.args.timings, audit: audit.is_some() };
+        let list = &self.inputs.list;
+        let mut progress = Progress::new(list.len(), first, self.args.prediction.quiet);
+        let consume = |output: Output| {
+            if let (Some(audit), Some(entry)) = (&mut audit, &output.audit) {
                 audit.append(entry)?;
             }
-            write(&made.line)?;
-            let line: Line = serde_json::from_str(&made.line)?;
-            tally.add(&line);
-            progress.step(line.duration_s, made.error.as_deref(), err)
+            write(&output)?;
+            tally.add(&output.record);
+            Ok(progress.step(output.record.duration_s.unwrap_or(0.0), output.record.error.as_deref(), err)?)
         };
-        let made = |number: usize| answerer.answer(&list[number]);
-        let answered = order::in_order(done..list.len(), self.args.jobs(), made, Made::bytes, take);
+        let work = |number: usize| worker.process(&list[number]);
+        let result = order::in_order(first..list.len(), self.args.jobs(), work, Output::bytes, consume);
         progress.end();
-        answered?;
-        Ok(format!("{} in {}", progress.speed(), clock(progress.elapsed())))
+        result.map(|()| format!("{} in {}", progress.speed(), clock(progress.elapsed().as_secs_f64())))
     }
 
+    /// The CSV, if it is wanted.
     fn flat(&self) -> Option<Flat> {
         let classifier = self.engine.model().manifest().classifier.as_ref()?;
         self.args.flat.then(|| Flat::new(classifier, self.engine.options().heads, &self.inputs.columns))
     }
 
-    /// All that decides the output's bytes.
+    /// All settings that determine the bytes of the output.
     fn settings(&self) -> Map<String, Value> {
         let (manifest, options) = (self.engine.model().manifest(), self.engine.options());
         let settings = json!({
@@ -162,23 +170,21 @@ impl Batch<'_> {
         settings.as_object().cloned().unwrap_or_default()
     }
 
-    fn tell_taken_up(&self, done: usize, dropped: u64, err: &mut dyn Write) -> io::Result<()> {
-        if done > 0 || dropped > 0 {
-            let all = self.inputs.list.len();
-            let torn = if dropped > 0 { format!(" ({dropped} bytes of a torn line left out)") } else { String::new() };
-            self.tell(err, &format!("taken up after {done} of {all} inputs{torn}"))?;
+    fn report_resumed(&self, done: usize, dropped: u64, err: &mut dyn Write) -> io::Result<()> {
+        if done == 0 && dropped == 0 {
+            return Ok(());
         }
-        Ok(())
+        let all = self.inputs.list.len();
+        let torn =
+            if dropped > 0 { format!(" ({dropped} bytes of an incomplete line dropped)") } else { String::new() };
+        self.report(err, &format!("resuming after {done} of {all} inputs{torn}"))
     }
 
-    fn sum_up(&self, tally: Tally, err: &mut dyn Write) -> Result<Tally, Stop> {
-        if !self.args.answer.quiet {
-            tally.write(err)?;
-        }
-        Ok(tally)
+    fn report_tally(&self, tally: &Tally, err: &mut dyn Write) -> io::Result<()> {
+        if self.args.prediction.quiet { Ok(()) } else { tally.write(err) }
     }
 
-    fn tell(&self, err: &mut dyn Write, what: &str) -> io::Result<()> {
-        if self.args.answer.quiet { Ok(()) } else { writeln!(err, "persona-engine: {what}") }
+    fn report(&self, err: &mut dyn Write, message: &str) -> io::Result<()> {
+        if self.args.prediction.quiet { Ok(()) } else { writeln!(err, "persona-engine: {message}") }
     }
 }

@@ -1,46 +1,50 @@
-//! Many workers, one order: what they make comes out in the order of the inputs, and little of it waits.
+//! A pool of workers whose outputs are consumed in the order of the inputs, with a bounded number
+//! of pending outputs.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Results that may wait for an earlier one: enough for short files to go on beside a long one.
+/// Maximum number of outputs that wait for an earlier one: enough for short files to continue
+/// beside a long one.
 const MAX_WAITING: usize = 1024;
-/// Bytes of results that may wait before no further input is begun.
+/// Total bytes of waiting outputs from which on no further input is started.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
-/// Makes something of each of the numbers `from..to` on `jobs` threads, and takes what was made in the order of the numbers, on this thread.
-/// `size` says how many bytes one result holds. At most [`MAX_WAITING`] results wait, and no input is begun while they hold
-/// [`MAX_WAITING_BYTES`] or more, but the one that all wait for.
+/// Calls `work` for the numbers in `numbers` on `jobs` threads, and `consume` with each output on
+/// this thread, in the order of the numbers. `size` returns the bytes of an output. At most
+/// [`MAX_WAITING`] outputs wait, and no input is started while they have [`MAX_WAITING_BYTES`] or
+/// more, except the one that all others wait for.
 ///
 /// # Errors
-/// What `take` returns: then no further input is begun.
-pub(super) fn in_order<T: Send>(
-    numbers: std::ops::Range<usize>,
+/// That of `consume`; no further input is started after it.
+///
+/// # Panics
+/// If `work` panics.
+pub(super) fn in_order<T: Send, E>(
+    numbers: Range<usize>,
     jobs: usize,
-    make: impl Fn(usize) -> T + Sync,
+    work: impl Fn(usize) -> T + Sync,
     size: impl Fn(&T) -> usize + Sync,
-    mut take: impl FnMut(usize, T) -> io::Result<()>,
-) -> io::Result<()> {
+    mut consume: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
     let queue = Queue::new(numbers.clone());
     thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, numbers.len().max(1)) {
             scope.spawn(|| {
-                let _end = EndOfWorker(&queue);
-                while let Some(number) = queue.begin() {
-                    let made = make(number);
-                    let bytes = size(&made);
-                    queue.done(number, made, bytes);
+                let _guard = StopOnPanic(&queue);
+                while let Some(number) = queue.start() {
+                    let output = work(number);
+                    let bytes = size(&output);
+                    queue.done(number, output, bytes);
                 }
             });
         }
-        let taken = numbers.into_iter().try_for_each(|number| match queue.wait_for(number) {
-            Some(made) => take(number, made),
-            None => Err(io::Error::other("a worker ended early: this is a fault of the program")),
-        });
+        // An output is missing only if a worker panicked; the scope then panics too.
+        let consumed = numbers.into_iter().map_while(|number| queue.wait_for(number)).try_for_each(&mut consume);
         queue.stop();
-        taken
+        consumed
     })
 }
 
@@ -50,10 +54,10 @@ struct Queue<T> {
 }
 
 struct State<T> {
-    /// The next number to begin.
+    /// The next number to start.
     next: usize,
     end: usize,
-    /// The number that is taken next: all before it are gone.
+    /// The number that is consumed next.
     due: usize,
     waiting: BTreeMap<usize, (T, usize)>,
     waiting_bytes: usize,
@@ -61,7 +65,8 @@ struct State<T> {
 }
 
 impl<T> State<T> {
-    /// Whether the next number must wait. The one that is due never does, so somebody always gets on.
+    /// Whether the next number must wait. The one that is due never does, so there is always
+    /// progress.
     fn is_full(&self) -> bool {
         let ahead = self.next - self.due;
         ahead > 0 && (ahead >= MAX_WAITING || self.waiting_bytes >= MAX_WAITING_BYTES)
@@ -69,7 +74,7 @@ impl<T> State<T> {
 }
 
 impl<T> Queue<T> {
-    fn new(numbers: std::ops::Range<usize>) -> Self {
+    fn new(numbers: Range<usize>) -> Self {
         let state = State {
             next: numbers.start,
             end: numbers.end,
@@ -81,13 +86,13 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// No code between lock and unlock can panic, so a poisoned state is as whole as any.
+    /// No code between lock and unlock can panic, so the state of a poisoned lock is consistent.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number to work on, or nothing when all are given out.
-    fn begin(&self) -> Option<usize> {
+    /// The next number to work on, or `None` if there are no more.
+    fn start(&self) -> Option<usize> {
         let mut state = self.lock();
         loop {
             if state.stopped || state.next >= state.end {
@@ -101,22 +106,22 @@ impl<T> Queue<T> {
         }
     }
 
-    fn done(&self, number: usize, made: T, bytes: usize) {
+    fn done(&self, number: usize, output: T, bytes: usize) {
         let mut state = self.lock();
         state.waiting_bytes += bytes;
-        state.waiting.insert(number, (made, bytes));
+        state.waiting.insert(number, (output, bytes));
         self.changed.notify_all();
     }
 
-    /// What was made of a number, when it is there; nothing if a worker broke down.
+    /// Waits for the output of a number. `None` if a worker panicked.
     fn wait_for(&self, number: usize) -> Option<T> {
         let mut state = self.lock();
         loop {
-            if let Some((made, bytes)) = state.waiting.remove(&number) {
+            if let Some((output, bytes)) = state.waiting.remove(&number) {
                 state.waiting_bytes -= bytes;
                 state.due = number + 1;
                 self.changed.notify_all();
-                return Some(made);
+                return Some(output);
             }
             if state.stopped {
                 return None;
@@ -131,10 +136,10 @@ impl<T> Queue<T> {
     }
 }
 
-/// Wakes the one who waits if a worker panics; otherwise he would wait for ever.
-struct EndOfWorker<'a, T>(&'a Queue<T>);
+/// Wakes the consumer if a worker panics; otherwise it would wait forever.
+struct StopOnPanic<'a, T>(&'a Queue<T>);
 
-impl<T> Drop for EndOfWorker<'_, T> {
+impl<T> Drop for StopOnPanic<'_, T> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.stop();
@@ -154,54 +159,58 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_that_of_the_numbers_for_any_jobs() {
+    fn outputs_come_in_order_for_any_number_of_jobs() {
         for (jobs, numbers) in [(1, 0..50), (2, 7..300), (9, 0..300), (100, 0..3), (4, 5..5), (0, 0..2)] {
             let mut taken = Vec::new();
-            let take = |number, made| {
-                taken.push((number, made));
-                Ok(())
+            let take = |output| {
+                taken.push(output);
+                Ok::<_, ()>(())
             };
             in_order(numbers.clone(), jobs, uneven, |_| 1, take).unwrap();
-            assert_eq!(taken, numbers.map(|n| (n, n * n)).collect::<Vec<_>>(), "{jobs} jobs");
+            assert_eq!(taken, numbers.map(|n| n * n).collect::<Vec<_>>(), "{jobs} jobs");
         }
     }
 
-    /// The first number is long in the making: no more than the bound is begun meanwhile, in number or in bytes.
+    /// The first number takes long: no more than the bound is started meanwhile, in number or in
+    /// bytes.
     #[test]
-    fn what_waits_is_bounded() {
+    fn waiting_outputs_are_bounded() {
         for (bytes, most) in [(1, MAX_WAITING), (MAX_WAITING_BYTES / 4, 4 + 3)] {
-            let (begun, ahead) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let (started, ahead) = (AtomicUsize::new(0), AtomicUsize::new(0));
             let make = |number| {
-                begun.fetch_add(1, Ordering::SeqCst);
-                while number == 0 && begun.load(Ordering::SeqCst) < most.min(4) {
+                started.fetch_add(1, Ordering::SeqCst);
+                while number == 0 && started.load(Ordering::SeqCst) < most.min(4) {
                     thread::yield_now();
                 }
                 if number == 0 {
                     thread::sleep(std::time::Duration::from_millis(30));
-                    ahead.store(begun.load(Ordering::SeqCst), Ordering::SeqCst);
+                    ahead.store(started.load(Ordering::SeqCst), Ordering::SeqCst);
                 }
             };
-            in_order(0..5000, 3, make, |()| bytes, |_, ()| Ok(())).unwrap();
+            in_order(0..5000, 3, make, |()| bytes, |()| Ok::<_, ()>(())).unwrap();
             assert!(ahead.load(Ordering::SeqCst) <= most, "{} of {most} with {bytes} bytes each", ahead.into_inner());
-            assert_eq!(begun.into_inner(), 5000);
+            assert_eq!(started.into_inner(), 5000);
         }
     }
 
     #[test]
-    fn a_full_disk_ends_it_early() {
-        let begun = AtomicUsize::new(0);
-        let make = |_| begun.fetch_add(1, Ordering::SeqCst);
-        let take = |number, _| if number < 10 { Ok(()) } else { Err(io::Error::from(io::ErrorKind::StorageFull)) };
-        let error = in_order(0..1_000_000, 2, make, |_| 1, take).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        assert!(begun.into_inner() <= 10 + 2 + MAX_WAITING);
+    fn an_error_of_the_consumer_ends_it_early() {
+        let started = AtomicUsize::new(0);
+        let make = |_| started.fetch_add(1, Ordering::SeqCst);
+        let mut taken = 0;
+        let take = |_| {
+            taken += 1;
+            if taken <= 10 { Ok(()) } else { Err("full") }
+        };
+        assert_eq!(in_order(0..1_000_000, 2, make, |_| 1, take), Err("full"));
+        assert!(started.into_inner() <= 10 + 2 + MAX_WAITING);
     }
 
     #[test]
-    fn nobody_waits_for_a_worker_that_broke_down() {
+    fn a_panic_of_a_worker_is_passed_on() {
         let run = std::panic::catch_unwind(|| {
-            in_order(0..100, 2, |number| assert!(number != 5, "meant to panic"), |()| 1, |_, ()| Ok(()))
+            in_order(0..100, 2, |number| assert!(number != 5, "meant to panic"), |()| 1, |()| Ok::<_, ()>(()))
         });
-        assert!(run.is_err(), "the scope passes the panic on");
+        assert!(run.is_err(), "the panic must reach the caller");
     }
 }

@@ -1,10 +1,10 @@
-//! What several tests of this folder need.
+//! Temporary folders for the tests of `batch`.
 
 use std::fs;
 use std::path::PathBuf;
 
-/// A folder of its own for one test, made anew.
-pub(super) fn folder(name: &str) -> PathBuf {
+/// An empty folder for one test.
+pub(super) fn test_folder(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("persona-engine-{}-{name}", std::process::id()));
     let _ = fs::remove_dir_all(&path);
     fs::create_dir_all(&path).unwrap();

@@ -1,10 +1,10 @@
-//! A timeline as rows for people: one for each run of segments that say the same.
+//! A timeline as rows of the table: one for each run of segments with the same labels.
 
 use std::io::{self, Write};
 
 use persona_engine::export::{MergedSegment, clock};
 
-use super::table::percent;
+use crate::cli::numbers::percent;
 
 /// Writes the rows of one channel.
 pub(super) fn write<'a>(out: &mut dyn Write, runs: impl Iterator<Item = &'a MergedSegment>) -> io::Result<()> {
@@ -17,11 +17,12 @@ fn row(run: &MergedSegment) -> String {
     if let Some(reason) = run.no_answer {
         return format!("{time}  – {}", reason.brief());
     }
-    let choice = |choice: &Option<(String, f64)>, width: usize| {
-        choice.as_ref().map_or_else(String::new, |(label, p)| format!("  {label:<width$} {:>7}", percent(*p)))
+    let class = |class: &Option<(String, f64)>, width: usize| match class {
+        Some((label, probability)) => format!("  {label:<width$} {:>7}", percent(*probability)),
+        None => String::new(),
     };
     let age = run.age_years.map_or_else(String::new, |years| format!("  {years:.0} years"));
-    format!("{time}{}{}{age}", choice(&run.emotion, 9), choice(&run.gender, 6))
+    format!("{time}{}{}{age}", class(&run.emotion, 9), class(&run.gender, 6))
 }
 
 #[cfg(test)]

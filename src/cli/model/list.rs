@@ -2,26 +2,42 @@
 
 use std::io::{self, Write};
 
-use persona_engine::Result;
+use clap::Args;
 use persona_engine::engine::{Catalogue, DEFAULT_MODEL, Entry, Measure, ModelHeader, Place, SCHEMA, Score};
 use serde_json::{Value, json};
 
-use super::Stop;
-use super::args::{ListArgs, MODEL_VARIABLE, model_variable};
+use crate::cli::model_choice::{MODEL_VARIABLE, model_variable};
+use crate::cli::stop::Stop;
 
-/// Prints all systems, broken ones with their reason. Always returns true: a broken file that nobody asked for is no failure.
-pub(super) fn run(args: &ListArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
+#[derive(Args)]
+#[command(after_help = FOLDERS)]
+pub(crate) struct ListArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+const FOLDERS: &str = "\
+Installed models are files *.safetensors in
+  the folders of $PERSONA_MODELS (separated as in $PATH)
+  persona-engine-models/ and weights/ next to the program
+  $XDG_DATA_HOME/persona-engine (~/.local/share/persona-engine)
+  /usr/share/persona-engine
+If several have the same name, the first one is used.";
+
+/// Prints all models. A broken file is listed with its error, which does not fail the command.
+pub(super) fn run(args: &ListArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Stop> {
     let catalogue = Catalogue::installed();
     for error in catalogue.unread() {
         writeln!(err, "persona-engine: warning: {error}")?;
     }
     if args.json {
-        let systems: Vec<Value> = catalogue.entries().iter().map(as_json).collect();
-        writeln!(out, "{}", json!({"schema": SCHEMA, "default": DEFAULT_MODEL, "systems": systems}))?;
+        let models: Vec<Value> = catalogue.entries().iter().map(as_json).collect();
+        writeln!(out, "{}", json!({"schema": SCHEMA, "default": DEFAULT_MODEL, "systems": models}))?;
     } else {
         write_table(out, &catalogue)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 fn as_json(entry: &Entry) -> Value {
@@ -48,22 +64,22 @@ fn as_json(entry: &Entry) -> Value {
 
 fn write_table(out: &mut dyn Write, catalogue: &Catalogue) -> io::Result<()> {
     let entries = catalogue.entries();
-    let width = entries.iter().map(|entry| shown(&entry.name).chars().count()).fold(8, usize::max);
+    let width = entries.iter().map(|entry| printable(&entry.name).chars().count()).fold(8, usize::max);
     writeln!(out, "  {:<width$}  emotion %  gender %  age RMSE      size  sha256            where", "name")?;
     for entry in entries {
         let mark = if is_default(entry) { '▸' } else { ' ' };
         let row = entry.header().map_or_else(|error| format!("broken: {error}"), |header| row(&header, entry));
-        writeln!(out, "{mark} {:<width$}  {}", shown(&entry.name), shown(&row))?;
+        writeln!(out, "{mark} {:<width$}  {}", printable(&entry.name), printable(&row))?;
     }
     writeln!(out)?;
-    writeln!(out, "  ▸ answers when no --model is given. Scores: voices not heard before, mean over folds.")?;
+    writeln!(out, "  ▸ is used if no --model is given. Scores: unseen speakers, mean over folds.")?;
     match model_variable() {
-        Some(asked) => writeln!(out, "  {MODEL_VARIABLE} is set and asks for {}.", shown(&asked.to_string_lossy())),
+        Some(name) => writeln!(out, "  The variable {MODEL_VARIABLE} selects {}.", printable(&name.to_string_lossy())),
         None => Ok(()),
     }
 }
 
-/// Scores, size, checksum and place of a sound file.
+/// Scores, size, checksum and location of a valid model file.
 fn row(header: &ModelHeader, entry: &Entry) -> String {
     let score = headline(header);
     let cell = |measure: fn(&Score) -> Option<Measure>| {
@@ -72,9 +88,9 @@ fn row(header: &ModelHeader, entry: &Entry) -> String {
     let (emotion, gender, age) = (cell(|s| s.emotion_accuracy), cell(|s| s.gender_accuracy), cell(|s| s.age_rmse));
     let megabytes = format!("{:.1} MB", header.bytes as f64 / 1e6);
     let sha256: String = header.manifest.sha256.chars().take(16).collect();
-    let scores = match &header.manifest.classifier {
+    let scores = match header.manifest.classifier {
         Some(_) => format!("{emotion:>9}  {gender:>8}  {age:>8}"),
-        None => format!("{:>29}", "no heads: for embed"),
+        None => format!("{:>29}", "no heads, for `embed`"),
     };
     format!("{scores}  {megabytes:>8}  {sha256:<16}  {}", place(entry))
 }
@@ -84,10 +100,10 @@ fn place(entry: &Entry) -> String {
         Place::Inside(_) => "inside the program".to_owned(),
         Place::File(path) => path.display().to_string(),
     };
-    if entry.hidden { format!("{place} (hidden by the one above: ask for it by this path)") } else { place }
+    if entry.hidden { format!("{place} (hidden by the one above; use its path)") } else { place }
 }
 
-/// The row to compare systems by: voices that the system was not trained on.
+/// The score to compare models by: on unseen speakers.
 fn headline(header: &ModelHeader) -> Option<&Score> {
     header.manifest.scores().iter().find(|score| score.protocol == "fold_actor")
 }
@@ -96,8 +112,9 @@ fn is_default(entry: &Entry) -> bool {
     entry.name == DEFAULT_MODEL && !entry.hidden
 }
 
-/// A file may have any name and say anything of itself: nothing of it steers the terminal.
-fn shown(text: &str) -> String {
+/// Replaces control characters: a file may have any name and contain any text, and none may steer
+/// the terminal.
+fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -106,12 +123,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_do_not_steer_the_terminal() {
-        assert_eq!(shown("a\u{1b}[2Jb\nc\té"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}é");
+    fn control_characters_are_replaced() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc\té"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}é");
     }
 
     #[test]
-    fn a_hidden_entry_is_told_and_is_no_default() {
+    fn a_hidden_entry_is_marked_and_is_not_the_default() {
         let entry =
             |hidden| Entry { name: DEFAULT_MODEL.into(), place: Place::File("/m/x.safetensors".into()), hidden };
         assert!(place(&entry(true)).starts_with("/m/x.safetensors (hidden") && !is_default(&entry(true)));

@@ -1,60 +1,65 @@
 //! `persona-engine model show [NAME|FILE]`
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 
-use persona_engine::Result;
+use clap::Args;
 use persona_engine::engine::{
-    ClassifierManifest, Frontend, Manifest, Measure, Model, Precision, RepresentationRecipe, Score, TrunkRecipe,
+    ClassifierManifest, Frontend, LEGAL_NOTICE, Manifest, Measure, Model, Precision, RepresentationRecipe, Score,
+    TrunkRecipe,
 };
 use serde_json::Value;
 
-use super::Stop;
-use super::args::{PrecisionArg, ShowArgs, model};
-use super::table::percent_asked as percent;
+use crate::cli::model_choice;
+use crate::cli::numbers::exact_percent;
+use crate::cli::stop::Stop;
 
-/// What holds for every system of this engine.
-const LIMITS: &str = "\
-An estimate, not a finding about a person: do not decide on anybody by it. Acted speech differs from speech as it happens, other languages,
-ages and microphones from those of the training. In the EU, inferring emotions at work or in education is prohibited (AI Act, article
-5(1)(f)); elsewhere the people concerned must be told that it is done (article 50(3)).";
+#[derive(Args)]
+pub(crate) struct ShowArgs {
+    /// Model: a name of `model list`, or the path of a model file [default: $PERSONA_MODEL, else
+    /// the default model].
+    #[arg(value_name = "NAME|FILE")]
+    model: Option<OsString>,
+}
 
-/// Prints what a model file says of itself. Always returns true: there is no input that could fail.
-pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<bool, Stop> {
-    let model = model(args.model.as_deref(), PrecisionArg::F32).map_err(Stop::SetUp)?;
+/// Prints the contents of a model file's manifest.
+pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Stop> {
+    let model = model_choice::open(args.model.as_deref(), Some(Precision::F32))?;
     write_origin(out, model.manifest())?;
     match &model.manifest().classifier {
         Some(classifier) => write_classifier(out, model.manifest(), classifier)?,
         None => write_embedder(out, &model)?,
     }
-    Ok(true)
+    Ok(())
 }
 
+/// Writes the properties of a model with heads.
 fn write_classifier(out: &mut dyn Write, manifest: &Manifest, classifier: &ClassifierManifest) -> io::Result<()> {
     writeln!(out, "  network       {}", network(manifest, classifier))?;
     writeln!(out, "  emotions      {}", classifier.heads.emotion.labels.join(", "))?;
     writeln!(out, "  genders       {}", classifier.heads.gender.labels.join(", "))?;
     writeln!(out, "  calibration   {}", calibration(classifier))?;
-    writeln!(out, "  precision     {} unless asked", manifest.precision.unwrap_or(Precision::F32).name())?;
+    writeln!(out, "  precision     {} by default", manifest.precision.unwrap_or(Precision::F32).name())?;
     if !classifier.scores.is_empty() {
         writeln!(out)?;
         write_scores(out, &classifier.scores)?;
     }
     writeln!(out)?;
-    LIMITS.lines().try_for_each(|line| writeln!(out, "  {line}"))
+    LEGAL_NOTICE.lines().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-/// A network without heads.
+/// Writes the properties of a model without heads.
 fn write_embedder(out: &mut dyn Write, model: &Model) -> io::Result<()> {
     writeln!(out, "  network       {}, no heads", representation(&model.manifest().representation))?;
     writeln!(out)?;
     writeln!(
         out,
-        "  An embedding of {} values, for `embed` and `similarity`; tools/train/train_heads.py makes a system of it.",
+        "  An embedding of {} values, for `embed` and `similarity`; tools/train/train_heads.py adds heads.",
         model.dim()
     )
 }
 
-/// What both kinds of file say.
+/// Writes what all models have: origin and front-end.
 fn write_origin(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
     writeln!(out, "{}", manifest.name)?;
     writeln!(out)?;
@@ -68,10 +73,10 @@ fn write_origin(out: &mut dyn Write, manifest: &Manifest) -> io::Result<()> {
 }
 
 fn frontend(frontend: &Frontend) -> String {
-    let seconds = frontend.chunk_samples() as f64 / f64::from(frontend.sample_rate_hz());
     let rate_hz = frontend.sample_rate_hz();
-    let seen = if frontend.vad.is_some() { ", frames with speech alone" } else { "" };
-    format!("{} at {rate_hz} Hz, windows of {seconds} s{seen}", frontend.summary())
+    let seconds = frontend.chunk_samples() as f64 / f64::from(rate_hz);
+    let vad = if frontend.vad.is_some() { ", speech frames only" } else { "" };
+    format!("{} at {rate_hz} Hz, chunks of {seconds} s{vad}", frontend.summary())
 }
 
 fn network(manifest: &Manifest, classifier: &ClassifierManifest) -> String {
@@ -95,7 +100,7 @@ fn representation(recipe: &RepresentationRecipe) -> String {
             format!("CAM++ (dense blocks {blocks}, from {taps})")
         }
         RepresentationRecipe::MfccStats(mfcc) => {
-            let deltas = ["", ", deltas", ", deltas of two orders"];
+            let deltas = ["", ", deltas", ", deltas and delta-deltas"];
             let deltas = deltas.get(mfcc.delta_orders).copied().unwrap_or_default();
             format!("statistics of MFCC ({} coefficients{deltas})", mfcc.coefficients)
         }
@@ -109,8 +114,8 @@ fn representation(recipe: &RepresentationRecipe) -> String {
 fn calibration(classifier: &ClassifierManifest) -> String {
     let heads = &classifier.heads;
     let age = match &heads.age.interval {
-        Some(interval) => format!("age with an interval for {} %", percent(interval.coverage())),
-        None => "no interval for age".to_owned(),
+        Some(interval) => format!("{} % intervals for age", exact_percent(interval.coverage())),
+        None => "no intervals for age".to_owned(),
     };
     format!("temperatures {} (emotion) and {} (gender), {age}", heads.emotion.temperature, heads.gender.temperature)
 }
@@ -119,7 +124,7 @@ fn calibration(classifier: &ClassifierManifest) -> String {
 fn brief(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(items) if items.len() > 8 => format!("{} of them", items.len()),
+        Value::Array(items) if items.len() > 8 => format!("{} items", items.len()),
         other => other.to_string(),
     }
 }
@@ -148,12 +153,12 @@ fn write_row(out: &mut dyn Write, name: &str, row: [Option<Measure>; 4]) -> io::
     writeln!(out, "  {name:<24}{emotion:>14}{gender:>14}{rmse:>14}{mae:>12}")
 }
 
-/// What a protocol's name means.
+/// A protocol's description.
 fn protocol(name: &str) -> &str {
     match name {
-        "fold_clip" => "clips at random",
-        "fold_actor" => "voices not heard before",
-        "fold_sentence" => "sentences not heard",
+        "fold_clip" => "random clips",
+        "fold_actor" => "unseen speakers",
+        "fold_sentence" => "unseen sentences",
         other => other,
     }
 }

@@ -1,46 +1,46 @@
-//! The form in which answers are printed: a table, JSON, JSON lines or CSV.
+//! Output formats of `infer`: a table, JSON, JSON lines or CSV.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use persona_engine::engine::{Engine, Failure, Manifest, Observer, Report, Segment};
 use persona_engine::export::{CsvRows, JsonLines, MergedSegments};
 use persona_engine::{Error, Result};
-use serde::Serialize;
 
-use super::Stop;
 use super::args::InferArgs;
 use super::table;
+use crate::cli::output::write_json_line;
+use crate::cli::stop::Stop;
 
-/// A form, and what it needs to be written.
-pub(super) enum Form<'o> {
-    /// For people.
+/// A format and its writer.
+pub(super) enum Format<'o> {
+    /// A table for people.
     Table { out: &'o mut dyn Write, first: bool },
-    /// One object a recording.
+    /// One object per recording.
     Json(&'o mut dyn Write),
-    /// One object a segment, and one a recording.
+    /// One object per segment and one per recording.
     Lines(JsonLines<'o>),
-    /// One row a segment; or one a recording or channel, if there is no timeline.
+    /// CSV: one row per segment, or one per recording or channel if there is no timeline.
     Rows { rows: CsvRows<'o>, timeline: bool },
 }
 
-impl<'o> Form<'o> {
-    /// The form that the arguments ask for.
+impl<'o> Format<'o> {
+    /// The format that the arguments select.
     pub(super) fn new(args: &InferArgs, engine: &Engine, out: &'o mut dyn Write) -> Result<Self, Stop> {
-        let asked = &args.timeline;
+        let options = &args.timeline;
         Ok(if args.json {
             Self::Json(out)
-        } else if asked.jsonl {
+        } else if options.jsonl {
             Self::Lines(JsonLines::new(out))
-        } else if asked.csv {
-            let rows = CsvRows::new(out, engine).map_err(Stop::SetUp)?;
-            Self::Rows { rows, timeline: asked.timeline }
+        } else if options.csv {
+            let rows = CsvRows::new(out, engine)?;
+            Self::Rows { rows, timeline: options.show }
         } else {
             Self::Table { out, first: true }
         })
     }
 
-    /// The next recording is this one.
+    /// Starts the next recording.
     pub(super) fn begin(&mut self, file: &Path) {
         match self {
             Self::Lines(lines) => lines.file(&file.to_string_lossy()),
@@ -49,7 +49,7 @@ impl<'o> Form<'o> {
         }
     }
 
-    /// Its answer; with runs of its timeline if they are to be shown.
+    /// Writes its report. The table adds the runs of its timeline.
     pub(super) fn end(
         &mut self,
         report: &Report,
@@ -63,7 +63,7 @@ impl<'o> Form<'o> {
                 }
                 table::write(*out, report, runs, manifest)?;
             }
-            Self::Json(out) => write_json(*out, report)?,
+            Self::Json(out) => write_json_line(*out, report)?,
             Self::Lines(lines) => {
                 let written = lines.end("report", report);
                 self.written(written)?;
@@ -80,12 +80,13 @@ impl<'o> Form<'o> {
         Ok(())
     }
 
-    /// It could not be answered. In a table and in CSV nothing says so: standard error does.
+    /// Writes its failure. Tables and CSV have no place for it: it is reported on standard error
+    /// alone.
     pub(super) fn fail(&mut self, file: &Path, error: &Error) -> Result<(), Stop> {
         let failure = Failure::new(file.to_string_lossy(), error);
         match self {
             Self::Table { .. } | Self::Rows { .. } => Ok(()),
-            Self::Json(out) => Ok(write_json(*out, &failure)?),
+            Self::Json(out) => Ok(write_json_line(*out, &failure)?),
             Self::Lines(lines) => {
                 let written = lines.end("error", &failure);
                 self.written(written)
@@ -93,7 +94,7 @@ impl<'o> Form<'o> {
         }
     }
 
-    /// Whether it was the output that failed, and not a recording.
+    /// Returns the error of the writer, if that is what ended a recording.
     pub(super) fn check(&mut self) -> Result<(), Stop> {
         let failure = match self {
             Self::Lines(lines) => lines.failure(),
@@ -105,11 +106,11 @@ impl<'o> Form<'o> {
 
     fn written(&mut self, written: Result<()>) -> Result<(), Stop> {
         self.check()?;
-        written.map_err(Stop::SetUp)
+        Ok(written?)
     }
 }
 
-impl Observer for Form<'_> {
+impl Observer for Format<'_> {
     fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
         match self {
             Self::Lines(lines) => lines.segment(channel, segment),
@@ -117,11 +118,4 @@ impl Observer for Form<'_> {
             Self::Rows { .. } | Self::Table { .. } | Self::Json(_) => Ok(()),
         }
     }
-}
-
-/// One object, one line, at once: a reader at the other end of a pipe need not wait for the last file.
-fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    writeln!(out)?;
-    out.flush()
 }

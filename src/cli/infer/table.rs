@@ -1,4 +1,4 @@
-//! A report as a short table for people.
+//! A report as a table.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,11 +7,12 @@ use persona_engine::engine::{Age, Classification, Head, Interval, Manifest, Reco
 use persona_engine::export::MergedSegments;
 
 use super::timeline_table;
+use crate::cli::numbers::{clock, exact_percent, percent};
 
-/// Width of a bar that means 100 %.
+/// Width of a bar of 100 %, characters.
 const BAR: usize = 32;
 
-/// Writes one report, with its timelines if there are any.
+/// Writes one report, with its timelines if `runs` has them.
 pub(super) fn write(
     out: &mut dyn Write,
     report: &Report,
@@ -52,9 +53,9 @@ fn write_voice(out: &mut dyn Write, voice: &Voice, manifest: &Manifest) -> io::R
     Ok(())
 }
 
-fn write_foot(out: &mut dyn Write, windows: usize, total_ms: f64, model: &str) -> io::Result<()> {
-    let windows = if windows == 1 { "1 window".to_owned() } else { format!("{windows} windows") };
-    writeln!(out, "\n  {windows} in {:.0} ms by {model}", total_ms.max(1.0))
+fn write_foot(out: &mut dyn Write, chunks: usize, total_ms: f64, model: &str) -> io::Result<()> {
+    let chunks = if chunks == 1 { "1 chunk".to_owned() } else { format!("{chunks} chunks") };
+    writeln!(out, "\n  {chunks} in {:.0} ms by {model}", total_ms.max(1.0))
 }
 
 /// `speech.wav   4.16 s, 16 kHz, mono`
@@ -71,14 +72,13 @@ fn heading(recording: &RecordingInfo) -> String {
     format!("{name}   {}, {khz} kHz, {channels}", length(*duration_s))
 }
 
-/// `4.16 s`, `12:05`, `2:00:00`: seconds as people say them.
+/// `4.16 s`, `12:05 min`, `2:00:00`: a duration.
 fn length(seconds: f64) -> String {
-    if seconds < 60.0 {
-        return format!("{seconds:.2} s");
+    match seconds {
+        short if short < 60.0 => format!("{short:.2} s"),
+        long if long.round() < 3600.0 => format!("{} min", clock(long)),
+        long => clock(long),
     }
-    let whole = seconds.round() as u64;
-    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02} min") }
 }
 
 fn write_emotion(out: &mut dyn Write, emotion: &Classification) -> io::Result<()> {
@@ -93,29 +93,16 @@ fn write_emotion(out: &mut dyn Write, emotion: &Classification) -> io::Result<()
 
 fn write_withheld(out: &mut dyn Write, withheld: &[Withheld], head: Head) -> io::Result<()> {
     let mut of_head = withheld.iter().filter(|withheld| withheld.head == head);
-    of_head.try_for_each(|withheld| writeln!(out, "{}", reason_in_words(withheld)))
+    of_head.try_for_each(|withheld| writeln!(out, "{}", withheld_line(withheld)))
 }
 
-/// `emotion  no answer: confidence 41.0 % is below the 60 % asked for`. The confidence is cut, not rounded, so that it reads as below.
-fn reason_in_words(withheld: &Withheld) -> String {
+/// `emotion no answer: confidence 41.0 % is below the minimum of 60 %`. The confidence is rounded
+/// down, so that it never equals the minimum that it is below.
+fn withheld_line(withheld: &Withheld) -> String {
     let head = withheld.head.name();
-    let (confidence, asked) =
-        (((1e6 * withheld.confidence).round() / 1e3).floor() / 10.0, percent_asked(withheld.asked));
-    format!("  {head:<7}  no answer: confidence {confidence:.1} % is below the {asked} % asked for")
-}
-
-/// A share that somebody chose, in percent, with the digits that it has.
-pub(super) fn percent_asked(share: f64) -> f64 {
-    (1e8 * share).round() / 1e6
-}
-
-/// `97.1 %`. No estimate is certain, so none is printed as 0 or 100.
-pub(super) fn percent(probability: f64) -> String {
-    match 100.0 * probability {
-        low if low < 0.05 => "<0.1 %".to_owned(),
-        high if high >= 99.95 => ">99.9 %".to_owned(),
-        between => format!("{between:.1} %"),
-    }
+    let confidence = ((1e6 * withheld.confidence).round() / 1e3).floor() / 10.0;
+    let asked = exact_percent(withheld.asked);
+    format!("  {head:<7}  no answer: confidence {confidence:.1} % is below the minimum of {asked} %")
 }
 
 /// A bar in eighths of a character.
@@ -125,14 +112,15 @@ fn bar(probability: f64) -> String {
     "█".repeat(eighths / 8) + PARTS[eighths % 8]
 }
 
-/// What an age is worth: its interval, or else the mean error on voices that the system was not trained on, if its file says either.
+/// The uncertainty of an age: its interval, else the mean absolute error on unseen speakers, if the
+/// model file states one.
 fn error_of_age(age: &Age, manifest: &Manifest) -> String {
     if let Some(Interval { low_years, high_years, coverage, .. }) = age.interval {
-        return format!(" ({} % interval {low_years:.0} to {high_years:.0})", percent_asked(coverage));
+        return format!(" ({} % interval {low_years:.0} to {high_years:.0})", exact_percent(coverage));
     }
-    let unknown_voices = manifest.scores().iter().find(|row| row.protocol == "fold_actor");
-    match unknown_voices.and_then(|row| row.age_mae) {
-        Some(error) => format!("   (off by {:.0} in the mean for a voice not heard before)", error.mean),
+    let unseen_speakers = manifest.scores().iter().find(|row| row.protocol == "fold_actor");
+    match unseen_speakers.and_then(|row| row.age_mae) {
+        Some(error) => format!("   (mean error {:.0} years for unseen speakers)", error.mean),
         None => String::new(),
     }
 }
@@ -142,22 +130,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_confidence_below_the_threshold_reads_as_below() {
-        let text = |confidence, asked| reason_in_words(&Withheld::low_confidence(Head::Emotion, confidence, asked));
-        assert_eq!(text(0.41, 0.6), "  emotion  no answer: confidence 41.0 % is below the 60 % asked for");
-        assert!(text(0.599_999, 0.6).contains("confidence 59.9 % is below the 60 % asked"));
-        assert!(text(0.5, 0.123_456_789).contains("12.345679 % asked"));
+    fn a_confidence_below_the_threshold_is_printed_below_it() {
+        let text = |confidence, asked| withheld_line(&Withheld::low_confidence(Head::Emotion, confidence, asked));
+        assert_eq!(text(0.41, 0.6), "  emotion  no answer: confidence 41.0 % is below the minimum of 60 %");
+        assert!(text(0.599_999, 0.6).contains("confidence 59.9 % is below the minimum of 60 %"));
+        assert!(text(0.5, 0.123_456_789).contains("minimum of 12.345679 %"));
     }
 
     #[test]
-    fn bars_percents_and_lengths() {
+    fn bars_and_lengths() {
         assert_eq!(bar(0.0), "");
         assert_eq!(bar(1.0).chars().count(), BAR);
         assert_eq!(bar(0.5 / BAR as f64), "▌");
-        assert_eq!(
-            [0.0, 0.000_6, 0.971_4, 0.999_4, 1.0].map(percent),
-            ["<0.1 %", "0.1 %", "97.1 %", "99.9 %", ">99.9 %"]
-        );
         assert_eq!(length(4.161), "4.16 s");
         assert_eq!(length(725.2), "12:05 min");
         assert_eq!(length(7200.0), "2:00:00");
