@@ -4,7 +4,7 @@
 //! renamed. Used for the model files of this layer, and by the program for its own outputs.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -44,19 +44,16 @@ impl<'p> PendingFile<'p> {
     pub(super) fn create(path: &'p Path) -> Result<Self> {
         let mut prefix = path.file_name().unwrap_or_default().to_owned();
         prefix.push(".");
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(".part");
-        #[cfg(unix)]
-        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666); // less the umask; tempfile's default is 0o600
-        #[cfg(unix)]
-        builder.permissions(everybody);
-        let created = builder.tempfile_in(folder_of(path)).and_then(|temporary| {
+        // Opened here and not by `tempfile`, which would allow the owner alone to read it.
+        let open = |temporary: &Path| File::options().read(true).write(true).create_new(true).open(temporary);
+        let created = tempfile::Builder::new().prefix(&prefix).suffix(".part").make_in(folder_of(path), open);
+        let temporary = created.and_then(|temporary| {
             if let Ok(existing) = fs::metadata(path) {
                 temporary.as_file().set_permissions(existing.permissions())?;
             }
             Ok(temporary)
         });
-        let temporary = created.map_err(|error| not_written(path, without_temporary_name(error).into()))?;
+        let temporary = temporary.map_err(|error| not_written(path, error.into()))?;
         Ok(Self { path, temporary })
     }
 
@@ -73,10 +70,8 @@ impl<'p> PendingFile<'p> {
     /// Replaces `path`, once the content and then the folder's entry are on the disk.
     pub(super) fn commit(self) -> Result<()> {
         let Self { path, temporary } = self;
-        let renamed = temporary
-            .as_file()
-            .sync_all()
-            .and_then(|()| temporary.persist(path).map_err(|error| without_temporary_name(error.error)));
+        let renamed =
+            temporary.as_file().sync_all().and_then(|()| temporary.persist(path).map_err(|error| error.error));
         renamed.map_err(|error| not_written(path, error.into()))?;
         // A folder that cannot be opened or synced (Windows) is synced by the system itself.
         let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
@@ -102,14 +97,6 @@ fn not_written(path: &Path, error: Error) -> Error {
     match error {
         Error::Read(error) => Error::write(path.display().to_string(), error),
         other => other,
-    }
-}
-
-/// The operating system's error, without the name that `tempfile` adds: the user never gave it.
-fn without_temporary_name(error: io::Error) -> io::Error {
-    match error.get_ref().and_then(|inner| inner.source()) {
-        Some(source) => io::Error::new(error.kind(), source.to_string()),
-        None => error,
     }
 }
 
