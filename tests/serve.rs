@@ -22,10 +22,16 @@ fn without_timings(mut report: Value) -> Value {
     report
 }
 
+/// Engine of `xvector-cnn`.
+fn engine(options: Options) -> Engine {
+    let model = Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap();
+    Engine::new(model, options).unwrap()
+}
+
 /// The engine's report of a file.
 fn engine_report(name: &str, options: Options) -> Value {
-    let engine = Engine::new(Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap(), options).unwrap();
-    let report = engine.infer(Recording::reader(fs::File::open(fixture(name)).unwrap()).named(name)).unwrap();
+    let recording = Recording::reader(fs::File::open(fixture(name)).unwrap()).named(name);
+    let report = engine(options).infer(recording).unwrap();
     without_timings(serde_json::to_value(report).unwrap())
 }
 
@@ -90,11 +96,8 @@ fn timelines_and_separate_channels_are_options() {
 
 #[test]
 fn embeddings_are_the_engines() {
-    let engine =
-        Engine::new(Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap(), Options::default())
-            .unwrap();
     let recording = Recording::reader(fs::File::open(fixture("speech.wav")).unwrap()).named("speech.wav");
-    let expected = engine.embed(recording).unwrap();
+    let expected = engine(Options::default()).embed(recording).unwrap();
     let server = Server::limited(Limits::default());
     let kind = "multipart/form-data; boundary=xYz";
     let response = server.post("/v1/embed", kind, &form(&[("file", Some("speech.wav"), &speech())]));

@@ -72,8 +72,7 @@ fn predict(engine: &Engine) -> Result<String> {
     Ok(json!(voice.predictions).to_string())
 }
 
-/// One second of 20 harmonics of 120 Hz, amplitude-modulated at 2 Hz; 16 kHz, in
-/// 16-bit steps.
+/// One second of 20 harmonics of 120 Hz, amplitude-modulated at 2 Hz; 16 kHz, in 16-bit steps.
 fn synthetic_sound() -> Vec<f32> {
     let sample = |n: u32| {
         let t = f64::from(n) / 16_000.0;

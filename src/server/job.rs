@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::scheduler::SharedPermit;
 use super::service::Service;
 use crate::engine::{EmbedOptions, Embedding, Engine, NoAnswer, Recording, Report, needs_whole_file};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) enum Output {
 }
 
 impl Output {
-    /// Reasons for missing predictions of the recording or its channels.
+    /// Reasons for missing predictions, of all voices.
     fn no_answers(&self) -> impl Iterator<Item = NoAnswer> + '_ {
         let voices = match self {
             Self::Report(report) => report.voices.as_slice(),
@@ -119,7 +119,7 @@ impl Task<'_> {
         let output = recording.and_then(|recording| self.compute(recording, &mut control));
         let permit = control.permit.lock().unwrap_or_else(PoisonError::into_inner);
         self.service.admission.record_service_time(permit.held());
-        let output = output.map_err(|error| self.problem(error))?;
+        let output = output.map_err(|error| error.in_file(self.name))?;
         let metrics = &self.service.metrics;
         match &output {
             Output::Report(report) => {
@@ -135,13 +135,10 @@ impl Task<'_> {
         Ok(match self.work {
             Work::Predict => Output::Report(Box::new(self.engine.infer_with(recording, control)?)),
             Work::Embed => {
-                Output::Embedding(Box::new(self.engine.embed_with(recording, &EmbedOptions::default(), control)?))
+                let embedding = self.engine.embed_with(recording, &EmbedOptions::default(), control)?;
+                Output::Embedding(Box::new(embedding))
             }
         })
-    }
-
-    fn problem(&self, error: Error) -> Problem {
-        error.in_file(self.name).into()
     }
 }
 
