@@ -13,6 +13,8 @@ for people differ (help, messages, warnings, pages). It exits with 1 if any valu
 """
 
 import argparse
+import csv
+import itertools
 import json
 import os
 import re
@@ -33,6 +35,8 @@ GOLDEN = ROOT / "tests/golden"
 
 # JSON values that are texts for people; everything else in JSON is an interface.
 TEXT_KEYS = {"warnings", "error", "detail", "message", "description", "summary", "help", "note", "title"}
+# Columns of CSV files that contain texts for people.
+TEXT_COLUMNS = {"warnings", "error"}
 
 MASKS = [
     (re.compile(rb'("timings_ms":\s*)\{[^}]*\}'), rb"\1{}"),
@@ -288,11 +292,26 @@ def differences(before, after, path=""):
         yield f"{path}: {before!r} → {after!r}", isinstance(before, str) and key in TEXT_KEYS
 
 
+def different_cells(before, after):
+    """Lines about the columns and cells in which two CSV files differ."""
+    if before.fieldnames != after.fieldnames:
+        yield "values", f"columns {before.fieldnames} → {after.fieldnames}"
+    for number, (a, b) in enumerate(itertools.zip_longest(before, after, fillvalue={}), start=2):
+        for column in a.keys() | b.keys():
+            if a.get(column) != b.get(column):
+                words = all(" " in str(side.get(column)) for side in (a, b))  # a reason in words
+                kind = "text" if words or column in TEXT_COLUMNS else "values"
+                yield kind, f"line {number}, {column}: {a.get(column)!r} → {b.get(column)!r}"
+
+
 def compared(name, before, after):
     """Lines about one output: (kind, what)."""
     if before == after:
         return
-    if name == "exit" or name.endswith((".npy", ".safetensors", ".csv", ".TextGrid")):
+    if name.endswith(".csv"):
+        yield from different_cells(*(csv.DictReader(data.decode().splitlines()) for data in (before, after)))
+        return
+    if name == "exit" or name.endswith((".npy", ".safetensors", ".TextGrid")):
         yield "values", f"{before[:60]!r} → {after[:60]!r}"
         return
     lines = [data.decode(errors="replace").splitlines() for data in (before, after)]
