@@ -85,11 +85,6 @@ pub enum Error {
     #[error("{0}")]
     Internal(String),
 
-    /// Being split into the variants above.
-    #[doc(hidden)]
-    #[error("{0}")]
-    Config(String),
-
     /// Any of the above, in a named file.
     #[error("{}: {source}", path.display())]
     InFile {
@@ -134,7 +129,7 @@ impl Error {
     /// Reason code, exit code and HTTP status of this error.
     pub fn codes(&self) -> ErrorCodes {
         let (reason, exit, http_status) = match self {
-            Self::Usage(_) | Self::Config(_) => ("configuration", 2, 400),
+            Self::Usage(_) => ("configuration", 2, 400),
             Self::Malformed { .. } => ("malformed", 1, 422),
             Self::Unsupported(_) => ("unsupported", 1, 415),
             Self::TooShort(_) => ("too_short", 1, 422),

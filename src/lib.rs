@@ -1,7 +1,7 @@
 //! Emotion, gender and age from voice recordings: one model, one pass, offline.
 //!
 #![cfg_attr(
-    feature = "embedded-weights",
+    embedded_weights,
     doc = "```
 use persona_engine::{Engine, Options, Recording};
 
@@ -95,6 +95,8 @@ pub use engine::{
     Predictions, Recording, Report, Segment, Smoothing, Timeline, Voice,
 };
 pub use error::{Error, Result};
+#[doc(hidden)] // for the program
+pub use kernels::memory::prefer_large_pages;
 
 const _: () = {
     const fn shared_by_threads<T: Send + Sync>() {}

@@ -47,7 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("eval", &["engine", "models", "html", "error"]),
     ("export", &["engine", "models", "html", "error"]),
     ("server", &["engine", "export", "error"]),
-    ("cli", &["engine", "eval", "export", "import", "server", "kernels::memory", "error"]),
+    ("cli", &["engine", "eval", "export", "import", "server", "error"]),
 ];
 
 /// Layer → names of layers below that it re-exports to those who may use it, as `layer::Name` of

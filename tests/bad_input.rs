@@ -1,6 +1,6 @@
 //! Invalid input to the program: a clear error on standard error, the right exit code, and at most
 //! 400 MB of memory, whatever a header claims.
-#![cfg(all(feature = "cli", feature = "embedded-weights"))]
+#![cfg(all(feature = "cli", embedded_weights))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;

@@ -1,5 +1,5 @@
 //! A user's own network from the command line: imported, embedded, compared, checked, its features held against others.
-#![cfg(all(feature = "cli", feature = "embedded-weights"))]
+#![cfg(all(feature = "cli", embedded_weights))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;

@@ -1,5 +1,5 @@
 //! The whole chain: the same recording in other clothes, and the nine recordings whose training features are known.
-#![cfg(feature = "embedded-weights")]
+#![cfg(embedded_weights)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::print_stdout, reason = "the differences found, for those who look")]
 

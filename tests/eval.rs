@@ -1,6 +1,6 @@
 //! `persona-engine eval`: metrics of labelled tables, and errors with line numbers for invalid
 //! tables.
-#![cfg(all(feature = "cli", feature = "embedded-weights"))]
+#![cfg(all(feature = "cli", embedded_weights))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::print_stdout, reason = "prints the results")]
 

@@ -143,7 +143,7 @@ fn each_broken_key_is_named() {
         parts.set(pointer, "@@".into());
         let text = parts.manifest.to_string().replace("\"@@\"", value);
         let error = refusal(&file(&parts.tensors, &json!({"persona": text})));
-        assert!(matches!(error, Error::Config(_)), "{pointer} {value}: {error}");
+        assert!(matches!(error, Error::Manifest(_)), "{pointer} {value}: {error}");
         assert!(error.to_string().contains(what), "{pointer} {value}: {error}");
     }
 }
@@ -171,7 +171,7 @@ fn an_unknown_key_is_named_wherever_it_stands() {
         let mut parts = Parts::with_interval();
         parts.manifest.pointer_mut(pointer).unwrap()["dither"] = json!(1);
         let error = refusal(&parts.signed());
-        assert!(matches!(&error, Error::Config(what) if what.contains("`dither`")), "{pointer}: {error}");
+        assert!(matches!(&error, Error::Manifest(what) if what.contains("`dither`")), "{pointer}: {error}");
     }
 }
 
@@ -183,7 +183,7 @@ fn a_missing_key_is_named_wherever_it_stood() {
             let mut parts = Parts::with_interval();
             parts.manifest.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key);
             let error = refusal(&file(&parts.tensors, &json!({"persona": parts.manifest.to_string()})));
-            assert!(matches!(&error, Error::Config(what) if what.contains(key.as_str())), "{pointer}/{key}: {error}");
+            assert!(matches!(&error, Error::Manifest(what) if what.contains(key.as_str())), "{pointer}/{key}: {error}");
         }
     }
 }
@@ -226,7 +226,7 @@ fn each_broken_key_of_the_other_kinds_is_named() {
         let mut signed = parts.clone();
         signed.manifest = serde_json::from_str(&text).unwrap();
         let error = refusal(&signed.signed());
-        assert!(matches!(error, Error::Config(_)), "{pointer} {value}: {error}");
+        assert!(matches!(error, Error::Manifest(_)), "{pointer} {value}: {error}");
         assert!(error.to_string().contains(what), "{pointer} {value}: {error}");
     }
 }
@@ -245,12 +245,12 @@ fn missing_and_unknown_keys_of_the_other_kinds_are_named() {
             let mut parts = good.clone();
             parts.manifest.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key);
             let error = refusal(&file(&parts.tensors, &json!({"persona": parts.manifest.to_string()})));
-            assert!(matches!(&error, Error::Config(what) if what.contains(key.as_str())), "{pointer}/{key}: {error}");
+            assert!(matches!(&error, Error::Manifest(what) if what.contains(key.as_str())), "{pointer}/{key}: {error}");
         }
         let mut parts = good.clone();
         parts.manifest.pointer_mut(pointer).unwrap()["warp"] = json!(1);
         let error = refusal(&parts.signed());
-        assert!(matches!(&error, Error::Config(what) if what.contains("`warp`")), "{pointer}: {error}");
+        assert!(matches!(&error, Error::Manifest(what) if what.contains("`warp`")), "{pointer}: {error}");
     }
 }
 
@@ -329,7 +329,7 @@ fn the_precision_that_a_file_asks_for_is_one_that_there_is() {
     }
     for wrong in [json!("int4"), json!(8), Value::Null] {
         let error = refusal(&asking(wrong));
-        assert!(matches!(&error, Error::Config(what) if what.contains("`precision`")), "{error}");
+        assert!(matches!(&error, Error::Manifest(what) if what.contains("`precision`")), "{error}");
     }
 }
 
@@ -412,10 +412,10 @@ fn a_manifest_that_is_no_object_is_told() {
     for (text, what) in [("", "not JSON"), ("{", "not JSON"), ("[1]", "no JSON object"), ("{}", "`format`: is missing")]
     {
         let error = refusal(&file(&tensors, &json!({"persona": text})));
-        assert!(matches!(&error, Error::Config(message) if message.contains(what)), "{error}");
+        assert!(matches!(&error, Error::Manifest(message) if message.contains(what)), "{error}");
     }
     let nested = refusal(&file(&tensors, &json!({"persona": "[".repeat(100_000)})));
-    assert!(matches!(nested, Error::Config(_)), "{nested}");
+    assert!(matches!(nested, Error::Manifest(_)), "{nested}");
 }
 
 /// Each byte of the header changed in three ways: an error or a sound system, never a panic.

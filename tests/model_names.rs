@@ -1,5 +1,5 @@
 //! Systems by name: which there are, which one is meant, and what happens to files that are broken.
-#![cfg(all(feature = "cli", feature = "embedded-weights"))]
+#![cfg(all(feature = "cli", embedded_weights))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::print_stdout, reason = "a test that skips says so")]
 

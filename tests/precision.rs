@@ -1,6 +1,6 @@
 //! The embedded models in f32 and int8: nearly the same predictions, and in both the same bytes for
 //! any number of threads.
-#![cfg(feature = "embedded-weights")]
+#![cfg(embedded_weights)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::print_stdout, reason = "the differences found, for those who look")]
 

@@ -1,5 +1,5 @@
 //! The program as people and scripts use it: standard output, standard error, exit codes.
-#![cfg(all(feature = "cli", feature = "embedded-weights"))]
+#![cfg(all(feature = "cli", embedded_weights))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;

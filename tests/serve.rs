@@ -1,5 +1,5 @@
 //! The server over TCP: its predictions are the engine's, and every refusal has a reason code.
-#![cfg(all(feature = "serve", feature = "embedded-weights"))]
+#![cfg(all(feature = "serve", embedded_weights))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;

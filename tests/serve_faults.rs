@@ -1,6 +1,6 @@
 //! Invalid input, misbehaving clients and overload: each gets a reason code, frees its queue place,
 //! and leaves the server working.
-#![cfg(all(feature = "serve", feature = "embedded-weights"))]
+#![cfg(all(feature = "serve", embedded_weights))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;

@@ -1,6 +1,6 @@
 //! `persona-engine serve` as a process: its messages, its shutdown, and its memory under invalid
 //! input.
-#![cfg(all(unix, feature = "cli", feature = "serve", feature = "embedded-weights"))]
+#![cfg(all(unix, feature = "cli", feature = "serve", embedded_weights))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 #![allow(clippy::panic, reason = "likewise")]
 #![allow(clippy::print_stdout, reason = "a skipped test prints that it is")]

@@ -1,5 +1,5 @@
 //! Timelines and channels: what must be true of them beside the recording's own answer.
-#![cfg(feature = "embedded-weights")]
+#![cfg(embedded_weights)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;

@@ -1,5 +1,5 @@
 //! Timelines of `infer`: JSON, JSON lines, CSV, the table, pages and TextGrid files.
-#![cfg(all(feature = "cli", feature = "embedded-weights"))]
+#![cfg(all(feature = "cli", embedded_weights))]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;

@@ -43,7 +43,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use persona_engine::engine::ActiveHeads;
-use persona_engine::kernels::memory::prefer_large_pages;
+use persona_engine::prefer_large_pages;
 
 use arguments::{Arguments, Command};
 use stop::Stop;

@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(results["default"], DEFAULT_MODEL);
     }
 
-    #[cfg(feature = "embedded-weights")]
+    #[cfg(embedded_weights)]
     #[test]
     fn each_embedded_model_has_the_name_of_its_manifest() {
         let catalogue = Catalogue::of(&[]);

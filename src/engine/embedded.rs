@@ -1,18 +1,18 @@
 //! Models embedded in the binary (feature `embedded-weights`), so that one file is a complete
-//! installation.
+//! installation. `build.rs` finds their files and sets `cfg(embedded_weights)`.
 
 /// Name of the default model.
 pub const DEFAULT_MODEL: &str = "campplus-fcn";
 
-#[cfg(feature = "embedded-weights")]
+#[cfg(embedded_weights)]
 macro_rules! model {
     ($name:literal) => {
-        ($name, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/", $name, ".safetensors")))
+        ($name, include_bytes!(concat!(env!("PERSONA_EMBEDDED_WEIGHTS"), "/", $name, ".safetensors")))
     };
 }
 
 /// Name and bytes of each.
-#[cfg(feature = "embedded-weights")]
+#[cfg(embedded_weights)]
 pub(super) const EMBEDDED: &[(&str, &[u8])] = &[model!("campplus-fcn"), model!("xvector-cnn")];
-#[cfg(not(feature = "embedded-weights"))]
+#[cfg(not(embedded_weights))]
 pub(super) const EMBEDDED: &[(&str, &[u8])] = &[];

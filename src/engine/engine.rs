@@ -5,20 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-#[cfg(feature = "embedded-weights")]
 use crate::models::LoadOptions;
 use crate::models::manifest::ClassifierManifest;
 use crate::models::{Model, Workspace};
 
 use super::audio_source::AudioSource;
-#[cfg(feature = "embedded-weights")]
 use super::catalogue::Catalogue;
 use super::chunk_output::ChunkOutput;
 use super::chunk_worker::ChunkContext;
 use super::chunker::Chunker;
 use super::control::{Control, NoControl};
 use super::embed::{EmbedOptions, Embedder, Embedding};
-#[cfg(feature = "embedded-weights")]
 use super::embedded::DEFAULT_MODEL;
 use super::observer::{Collector, Observer};
 use super::options::Options;
@@ -72,13 +69,15 @@ impl Engine {
         Ok(Self { model: Arc::new(model), options, pool: Arc::new(pool) })
     }
 
-    /// The default model, which is embedded in the library (feature `embedded-weights`).
+    /// The default model: the one embedded in the library (feature `embedded-weights`), else the
+    /// installed one of that name ([`Catalogue::installed`]).
     ///
     /// # Errors
-    /// [`Error::Usage`] with the invalid option.
-    #[cfg(feature = "embedded-weights")]
+    /// [`Error::Usage`] with the invalid option, or where there is no such model.
     pub fn with_default_model(options: Options) -> Result<Self> {
-        Self::new(Catalogue::of(&[]).load(DEFAULT_MODEL, LoadOptions::default())?, options)
+        let embedded = cfg!(embedded_weights);
+        let catalogue = if embedded { Catalogue::of(&[]) } else { Catalogue::installed() };
+        Self::new(catalogue.load(DEFAULT_MODEL, LoadOptions::default())?, options)
     }
 
     /// The same model with other options. Cheap: model and work spaces are shared.
@@ -313,5 +312,5 @@ fn check(model: &Model, options: &Options) -> Result<()> {
 }
 
 #[cfg(test)]
-#[cfg(feature = "embedded-weights")]
+#[cfg(embedded_weights)]
 mod tests;

@@ -220,12 +220,12 @@ mod tests {
         assert!(error_of("flat", &file(Dtype::U8, &[6], &[0; 6])).contains("[6]"));
     }
 
-    #[cfg(feature = "embedded-weights")]
+    #[cfg(embedded_weights)]
     fn xvector_cnn() -> crate::engine::Model {
         crate::engine::Catalogue::of(&[]).load("xvector-cnn", crate::engine::LoadOptions::default()).unwrap()
     }
 
-    #[cfg(feature = "embedded-weights")]
+    #[cfg(embedded_weights)]
     #[test]
     fn a_model_with_another_front_end_is_an_error() {
         let mut manifest = xvector_cnn().manifest().clone();

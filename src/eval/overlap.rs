@@ -51,7 +51,7 @@ fn trained_on(manifest: &Manifest) -> BTreeSet<String> {
     actors.into_iter().flatten().map(name).collect()
 }
 
-#[cfg(all(test, feature = "embedded-weights"))]
+#[cfg(all(test, embedded_weights))]
 mod tests {
     use super::*;
     use crate::engine::{Engine, Options};

@@ -61,7 +61,7 @@ impl Default for Limits {
             held_bytes: 16_000_000,
             audio_seconds: 7200.0,
             decoded_samples: 1_000_000_000,
-            request_time: Duration::from_secs(300),
+            request_time: Duration::from_mins(5),
             header_bytes: 16 << 10,
             header_time: Duration::from_secs(15),
             patience: Duration::from_secs(10),

@@ -13,7 +13,7 @@ pub(crate) mod decoded;
 pub(crate) mod model_file;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
-#[cfg(all(feature = "serve", feature = "embedded-weights"))]
+#[cfg(all(feature = "serve", embedded_weights))]
 pub(crate) mod server;
 
 /// A file of `tests/audio`.
