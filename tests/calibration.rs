@@ -110,7 +110,7 @@ fn an_age_has_the_interval_of_its_system() {
         format!("age      {years:.0} years (80 % interval {:.0} to {:.0})", end("low_years"), end("high_years"));
     assert!(table.contains(&words), "`{words}` is missing:\n{table}");
     let show = run(["model", "show", &case.model]).out;
-    assert!(show.contains("age with an interval for 80 %"), "{show}");
+    assert!(show.contains("80 % intervals for age"), "{show}");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_system_without_an_interval_says_so() {
     let age = &case.json(&[])["age"];
     assert!(age["interval"].is_null() && age["years"].is_f64(), "{age}");
     assert!(!case.infer(&[]).out.contains("interval"));
-    assert!(run(["model", "show", &case.model]).out.contains("no interval for age"));
+    assert!(run(["model", "show", &case.model]).out.contains("no intervals for age"));
 }
 
 fn confidence(report: &Value, head: &str) -> f64 {
@@ -142,7 +142,7 @@ fn an_answer_less_sure_than_asked_is_withheld() {
     assert_eq!((&some["gender"], &some["age"], &some["no_answer"]), (&all["gender"], &all["age"], &Value::Null));
     let table = case.infer(&["--min-confidence", "0.5"]).out;
     assert!(
-        table.contains("  emotion  no answer: confidence ") && table.contains("% is below the 50 % asked for"),
+        table.contains("  emotion  no prediction: confidence ") && table.contains("% is below the minimum of 50 %"),
         "{table}"
     );
     assert!(table.contains("  gender   ") && table.contains(" years"), "{table}");
@@ -160,10 +160,10 @@ fn if_both_are_withheld_there_is_no_answer_and_no_age() {
     assert_eq!((&none["withheld"][0]["head"], &none["withheld"][1]["head"]), (&json!("emotion"), &json!("gender")));
     let table = case.infer(&["--min-confidence", "1"]).out;
     for words in [
-        "no answer: no label reaches the requested confidence",
-        "  emotion  no answer: ",
-        "  gender   no answer: ",
-        "the 100 % asked for",
+        "no prediction: no label reaches the requested confidence",
+        "  emotion  no prediction: ",
+        "  gender   no prediction: ",
+        "below the minimum of 100 %",
     ] {
         assert!(table.contains(words), "`{words}` is missing:\n{table}");
     }

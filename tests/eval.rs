@@ -316,7 +316,7 @@ fn invalid_tables_and_options_are_set_up_errors() {
         (b"file,emotion\nspeech.wav,ANG\n", &["--bootstrap", "100000000000"], "bootstrap"),
         (b"file,emotion\nspeech.wav,ANG\n", &["--features", "/nowhere/f.safetensors"], "/nowhere/f.safetensors"),
         (b"clip,emotion\nc0,ANG\n", &["--features", "f.safetensors", "--no-activity"], "cannot be used with"),
-        (b"file,emotion\nspeech.wav,ANG\n", &["--json", "/nowhere/out.json"], "/nowhere/out.json: not written"),
+        (b"file,emotion\nspeech.wav,ANG\n", &["--json", "/nowhere/out.json"], "cannot write /nowhere/out.json"),
     ];
     for (table, options, told) in cases {
         let said = eval(&folder, table, options);

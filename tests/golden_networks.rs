@@ -312,7 +312,7 @@ fn features_of_a_wrong_size_or_non_finite_are_refused() {
         |values: &[f32], frames: usize| system.forward(values, frames, &mut workspace).unwrap_err().to_string();
     assert_eq!(message(&[-40.0; 14 * 15], 14), "14 frames: the network needs at least 15");
     assert_eq!(message(&[], 0), "0 frames: the network needs at least 15");
-    assert!(message(&[-40.0; 15 * 15 - 1], 15).contains("224 values are no 15 frames of 15 bands"));
+    assert!(message(&[-40.0; 15 * 15 - 1], 15).contains("224 values are not 15 frames of 15 bands"));
     assert!(message(&[-40.0; 15], usize::MAX).contains("bands"));
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut features = [-40.0; 15 * 15];

@@ -96,7 +96,7 @@ fn each_tensor_is_missed_by_its_name() {
 
 /// A place in the manifest, what is put there, what the message must name.
 const BROKEN_KEYS: &[(&str, &str, &str)] = &[
-    ("/format", "2", "`format`: 2 is not read"),
+    ("/format", "2", "`format`: 2 is not supported"),
     ("/format", "\"1\"", "`format`"),
     ("/name", "7", "`name`"),
     ("/data", "\"CREMA-D\"", "`data`"),
@@ -407,9 +407,10 @@ fn headers_that_are_none_are_malformed() {
 }
 
 #[test]
-fn a_manifest_that_is_no_object_is_told() {
+fn a_manifest_that_is_not_an_object_is_refused() {
     let tensors = Parts::good().tensors;
-    for (text, what) in [("", "not JSON"), ("{", "not JSON"), ("[1]", "no JSON object"), ("{}", "`format`: is missing")]
+    for (text, what) in
+        [("", "not JSON"), ("{", "not JSON"), ("[1]", "not a JSON object"), ("{}", "`format`: is missing")]
     {
         let error = refusal(&file(&tensors, &json!({"persona": text})));
         assert!(matches!(&error, Error::Manifest(message) if message.contains(what)), "{error}");

@@ -122,8 +122,8 @@ fn what_cannot_be_meant_ends_with_2_and_says_what_there_is() {
         ("", &["--model", "wavlm"], &["`wavlm`", "./wavlm.safetensors"]),
         ("", &["--model", "broken"], &["broken.safetensors", "malformed"]),
         ("", &["--model", "./tiny"], &["./tiny", "no such file"]),
-        ("tinny", &[], &["PERSONA_MODEL ", "`tinny`", "Was `tiny` meant?"]),
-        ("/nowhere/x.safetensors", &[], &["PERSONA_MODEL ", "/nowhere/x.safetensors"]),
+        ("tinny", &[], &["PERSONA_MODEL", "`tinny`", "Was `tiny` meant?"]),
+        ("/nowhere/x.safetensors", &[], &["PERSONA_MODEL", "/nowhere/x.safetensors"]),
     ] {
         let arguments = [&["infer", "sound.wav"], asked].concat();
         let said = run_with(&[("PERSONA_MODELS", &folder), ("PERSONA_MODEL", &variable)], arguments);
@@ -154,7 +154,7 @@ fn a_pipe_among_the_models_does_not_hold_the_list_up() {
     }
     let systems = listed(&with(&folder, &["model", "list", "--json"]));
     let found = systems.iter().find(|system| system["name"] == "pipe").unwrap();
-    assert!(found["error"].as_str().unwrap().contains("no regular file"), "{found}");
+    assert!(found["error"].as_str().unwrap().contains("not a regular file"), "{found}");
     assert_eq!(with(&folder, &["model", "show", "pipe"]).code, Some(2));
 }
 

@@ -120,7 +120,7 @@ fn silence_and_short_recordings_give_a_reason_instead_of_predictions() {
         assert_eq!(report["no_answer"]["reason"], reason, "{name}");
         assert!(report["emotion"].is_null() && report["gender"].is_null() && report["age"].is_null(), "{name}");
         let table = run(["infer", path.to_str().unwrap()]);
-        assert!(table.out.contains("no answer: the recording is"), "{name}: {}", table.out);
+        assert!(table.out.contains("no prediction: the recording is"), "{name}: {}", table.out);
     }
 }
 

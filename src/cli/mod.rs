@@ -12,7 +12,7 @@
 //!
 //! | exit code | meaning |
 //! |---|---|
-//! | 0 | every input was processed (an explicit "no answer" counts as a result) |
+//! | 0 | every input was processed (an explicit "no prediction" counts as a result) |
 //! | 1 | some input failed; the others have results |
 //! | 2 | wrong usage or set-up: arguments, the model file, or an output that cannot be written |
 

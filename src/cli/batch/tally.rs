@@ -56,9 +56,9 @@ impl Tally {
             thousands(unanswered),
             thousands(self.failures())
         )?;
-        for (what, counts) in [("no answer", &self.no_answer), ("failed", &self.failed)] {
+        for (what, counts) in [("no prediction", &self.no_answer), ("failed", &self.failed)] {
             if !counts.is_empty() {
-                writeln!(out, "  {what:<9}  {}", by_frequency(counts))?;
+                writeln!(out, "  {what:<13}  {}", by_frequency(counts))?;
             }
         }
         Ok(())
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!((tally.answered, tally.failures(), tally.all(), tally.audio_s), (1, 3, 5, 4.0));
         let mut text = Vec::new();
         tally.write(&mut text).unwrap();
-        let expected = "persona-engine: 5 inputs: 1 with a prediction, 1 without, 3 failed\n  no answer  silence 1\n  failed     \
+        let expected = "persona-engine: 5 inputs: 1 with a prediction, 1 without, 3 failed\n  no prediction  silence 1\n  failed         \
                         not_found 2, malformed 1\n";
         assert_eq!(String::from_utf8(text).unwrap(), expected);
     }

@@ -37,7 +37,7 @@ pub(super) fn write(
 
 fn write_voice(out: &mut dyn Write, voice: &Voice, manifest: &Manifest) -> io::Result<()> {
     if let Some(reason) = voice.no_answer {
-        writeln!(out, "  no answer: {}", reason.explain())?;
+        writeln!(out, "  no prediction: {}", reason.explain())?;
     }
     if let Some(emotion) = &voice.predictions.emotion {
         write_emotion(out, emotion)?;
@@ -96,13 +96,13 @@ fn write_withheld(out: &mut dyn Write, withheld: &[Withheld], head: Head) -> io:
     of_head.try_for_each(|withheld| writeln!(out, "{}", withheld_line(withheld)))
 }
 
-/// `emotion no answer: confidence 41.0 % is below the minimum of 60 %`. The confidence is rounded
+/// `emotion no prediction: confidence 41.0 % is below the minimum of 60 %`. The confidence is rounded
 /// down, so that it never equals the minimum that it is below.
 fn withheld_line(withheld: &Withheld) -> String {
     let head = withheld.head.name();
     let confidence = ((1e6 * withheld.confidence).round() / 1e3).floor() / 10.0;
     let asked = exact_percent(withheld.asked);
-    format!("  {head:<7}  no answer: confidence {confidence:.1} % is below the minimum of {asked} %")
+    format!("  {head:<7}  no prediction: confidence {confidence:.1} % is below the minimum of {asked} %")
 }
 
 /// A bar in eighths of a character.
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_confidence_below_the_threshold_is_printed_below_it() {
         let text = |confidence, asked| withheld_line(&Withheld::low_confidence(Head::Emotion, confidence, asked));
-        assert_eq!(text(0.41, 0.6), "  emotion  no answer: confidence 41.0 % is below the minimum of 60 %");
+        assert_eq!(text(0.41, 0.6), "  emotion  no prediction: confidence 41.0 % is below the minimum of 60 %");
         assert!(text(0.599_999, 0.6).contains("confidence 59.9 % is below the minimum of 60 %"));
         assert!(text(0.5, 0.123_456_789).contains("minimum of 12.345679 %"));
     }
