@@ -239,9 +239,12 @@ fn the_audit_log_has_a_line_per_input() {
     assert_eq!(run_with_input([&["infer", "-"], &to[..]].concat(), &fs::read(speech).unwrap()).code, Some(0));
     assert_eq!(run([&["batch", speech, "/nowhere/x.wav"], &to[..]].concat()).code, Some(1));
     let lines = objects(&fs::read_to_string(&log).unwrap());
-    let told: Vec<_> =
+    let lines_by_outcome: Vec<_> =
         lines.iter().map(|line| (line["file"].as_str().unwrap(), line["outcome"].as_str().unwrap())).collect();
-    assert_eq!(told, [(speech, "answered"), ("-", "answered"), (speech, "answered"), ("/nowhere/x.wav", "failed")]);
+    assert_eq!(
+        lines_by_outcome,
+        [(speech, "answered"), ("-", "answered"), (speech, "answered"), ("/nowhere/x.wav", "failed")]
+    );
     assert_eq!(lines[0]["heads"], serde_json::json!(["emotion", "gender"]));
     assert_eq!(lines[0]["input_sha256"].as_str().unwrap().len(), 64);
     assert!(lines[1..3].iter().all(|line| line["input_sha256"] == lines[0]["input_sha256"]));
