@@ -95,14 +95,15 @@ pub enum Error {
     },
 }
 
-/// How programs report an [`Error`]: the reason code of JSON outputs, the exit code and the HTTP status.
+/// How programs report an [`Error`]: the reason code of JSON outputs and the HTTP status.
+///
+/// The exit code of the program does not depend on the kind of error but on what failed: 1 for an
+/// input among others, 2 for anything that ends the command (`src/cli/stop.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorCodes {
     /// Reason code in JSON: `configuration`, `malformed`, `unsupported`, `too_short`, `over_limit`, `model_file`, `not_found`,
     /// `permission_denied`, `cannot_read`, `cannot_write` or `failed`.
     pub reason: &'static str,
-    /// Exit code of the program if this error ends it: 1 for an input, 2 for usage and set-up.
-    pub exit: u8,
     /// HTTP status of a response that reports it.
     pub http_status: u16,
 }
@@ -126,25 +127,25 @@ impl Error {
         }
     }
 
-    /// Reason code, exit code and HTTP status of this error.
+    /// Reason code and HTTP status of this error.
     pub fn codes(&self) -> ErrorCodes {
-        let (reason, exit, http_status) = match self {
-            Self::Usage(_) => ("configuration", 2, 400),
-            Self::Malformed { .. } => ("malformed", 1, 422),
-            Self::Unsupported(_) => ("unsupported", 1, 415),
-            Self::TooShort(_) => ("too_short", 1, 422),
-            Self::Limit { .. } => ("over_limit", 1, 413),
-            Self::Manifest(_) | Self::Tensor { .. } => ("model_file", 2, 500),
+        let (reason, http_status) = match self {
+            Self::Usage(_) => ("configuration", 400),
+            Self::Malformed { .. } => ("malformed", 422),
+            Self::Unsupported(_) => ("unsupported", 415),
+            Self::TooShort(_) => ("too_short", 422),
+            Self::Limit { .. } => ("over_limit", 413),
+            Self::Manifest(_) | Self::Tensor { .. } => ("model_file", 500),
             Self::Read(error) => match error.kind() {
-                ErrorKind::NotFound => ("not_found", 1, 404),
-                ErrorKind::PermissionDenied => ("permission_denied", 1, 403),
-                _ => ("cannot_read", 1, 400),
+                ErrorKind::NotFound => ("not_found", 404),
+                ErrorKind::PermissionDenied => ("permission_denied", 403),
+                _ => ("cannot_read", 400),
             },
-            Self::Write { .. } => ("cannot_write", 2, 500),
-            Self::Internal(_) => ("failed", 2, 500),
+            Self::Write { .. } => ("cannot_write", 500),
+            Self::Internal(_) => ("failed", 500),
             Self::InFile { source, .. } => return source.codes(),
         };
-        ErrorCodes { reason, exit, http_status }
+        ErrorCodes { reason, http_status }
     }
 
     /// The reason code of [`Error::codes`].
@@ -176,6 +177,6 @@ mod tests {
     fn the_file_is_named_once() {
         let error = Error::malformed("WAV", "no fmt chunk").in_file("inner.wav").in_file("outer.wav");
         assert_eq!(error.to_string(), "inner.wav: WAV is malformed: no fmt chunk");
-        assert_eq!(error.codes(), ErrorCodes { reason: "malformed", exit: 1, http_status: 422 });
+        assert_eq!(error.codes(), ErrorCodes { reason: "malformed", http_status: 422 });
     }
 }
