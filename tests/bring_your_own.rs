@@ -102,7 +102,7 @@ fn an_imported_network_is_found_by_its_name_and_listed_without_scores() {
 }
 
 #[test]
-fn a_shipped_system_embeds_too() {
+fn a_shipped_model_embeds_too() {
     let said = run(arguments(&["embed", text(&fixture("speech.wav")), "--model", "xvector-cnn"]));
     let line: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((line["embedding"].as_array().unwrap().len(), &line["windows"]), (512, &2.into()), "{}", said.err);
@@ -127,9 +127,9 @@ fn the_output_is_not_written_over_and_not_written_half() {
 
 #[test]
 fn check_names_the_first_layer_that_differs() {
-    let (system, golden_outputs) = (golden("tiny-cnn.safetensors"), golden("tiny-cnn-outputs.safetensors"));
+    let (model, golden_outputs) = (golden("tiny-cnn.safetensors"), golden("tiny-cnn-outputs.safetensors"));
     let check = |expect: &Path| {
-        run(["model", "check", text(&system), "--inputs", text(&golden_outputs), "--expect", text(expect), "--layers"])
+        run(["model", "check", text(&model), "--inputs", text(&golden_outputs), "--expect", text(expect), "--layers"])
     };
     let said = check(&golden_outputs);
     assert!(said.code == Some(0) && said.out.contains("agree; largest difference"), "{}{}", said.out, said.err);

@@ -68,7 +68,7 @@ fn the_temperature_divides_the_log_odds_that_are_reported() {
     assert!(once.abs() > 1e-3 && (once / thrice - 3.0).abs() < 0.01, "{once} and {thrice}");
 }
 
-/// A system in a file of a folder of its own, and one window of sound.
+/// A model in a file of a folder of its own, and one window of sound.
 struct Case {
     model: String,
     sound: String,
@@ -95,7 +95,7 @@ impl Case {
 }
 
 #[test]
-fn an_age_has_the_interval_of_its_system() {
+fn an_age_has_the_interval_of_its_model() {
     let case = Case::new("interval", &Parts::with_interval());
     let age = &case.json(&[])["age"];
     let years = age["years"].as_f64().unwrap();
@@ -114,7 +114,7 @@ fn an_age_has_the_interval_of_its_system() {
 }
 
 #[test]
-fn a_system_without_an_interval_says_so() {
+fn a_model_without_an_interval_says_so() {
     let case = Case::new("no_interval", &Parts::good());
     let age = &case.json(&[])["age"];
     assert!(age["interval"].is_null() && age["years"].is_f64(), "{age}");

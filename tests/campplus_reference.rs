@@ -36,20 +36,20 @@ fn reference() -> Option<Vec<u8>> {
 }
 
 /// Files that have the published weights up to the embedding.
-fn systems() -> Vec<(PathBuf, Model)> {
+fn models() -> Vec<(PathBuf, Model)> {
     let mut paths = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/campplus-fcn.safetensors")];
     if let Some(folder) = std::env::var_os("PERSONA_GOLDEN_FULL").map(PathBuf::from) {
         paths.extend(["", "-f16"].map(|kind| folder.join(format!("published-campplus{kind}.safetensors"))));
     }
     let opened = paths.into_iter().filter(|path| path.exists()).map(|path| {
-        let system = Model::open(&path, LoadOptions::default().with_precision(Some(Precision::F32))).unwrap();
-        (path, system)
+        let model = Model::open(&path, LoadOptions::default().with_precision(Some(Precision::F32))).unwrap();
+        (path, model)
     });
-    let has_embedding = |system: &Model| match &system.manifest().representation {
+    let has_embedding = |model: &Model| match &model.manifest().representation {
         RepresentationRecipe::CamPlusPlus(recipe) => recipe.taps.contains(&Tap::Embedding),
         _ => false,
     };
-    opened.filter(|(_, system)| has_embedding(system)).collect()
+    opened.filter(|(_, model)| has_embedding(model)).collect()
 }
 
 /// 15 s of speech; the embedding's values reach 1.7. Rounding most of the weights to f16 takes nearly all of the tolerance, f32 a hundredth.
@@ -57,13 +57,13 @@ fn systems() -> Vec<(PathBuf, Model)> {
 fn the_embedding_is_the_reference_from_the_samples_on() {
     let Some(bytes) = reference() else { return };
     let (samples, want) = (npz_array(&bytes, "wav.npy"), npz_array(&bytes, "emb.npy"));
-    let systems = systems();
-    if systems.is_empty() {
-        println!("skipped: no system with the published weights and the tap `embedding`");
+    let models = models();
+    if models.is_empty() {
+        println!("skipped: no model with the published weights and the tap `embedding`");
     }
-    for (path, system) in systems {
+    for (path, model) in models {
         let mut features = Vec::new();
-        let frames = system.manifest().frontend.extractor().unwrap().run(&samples, &mut features);
+        let frames = model.manifest().frontend.extractor().unwrap().run(&samples, &mut features);
         let mut embedding = Vec::new();
         let mut observer = |name: &str, _: &[usize], values: &[f32]| {
             if name == "campplus.taps.embedding" {
@@ -71,10 +71,10 @@ fn the_embedding_is_the_reference_from_the_samples_on() {
             }
         };
         let mut workspace = Workspace::default();
-        system.forward_layers(&features, frames, &mut workspace, &mut observer).unwrap();
+        model.forward_layers(&features, frames, &mut workspace, &mut observer).unwrap();
         let worst = embedding.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         let began = Instant::now();
-        system.forward(&features, frames, &mut workspace).unwrap();
+        model.forward(&features, frames, &mut workspace).unwrap();
         let seconds = began.elapsed().as_secs_f64();
         println!("{}: {worst:.1e} from the reference, {frames} frames in {seconds:.3} s", path.display());
         assert_eq!(embedding.len(), want.len());

@@ -129,26 +129,26 @@ fn a_repeated_recording_is_answered_like_one() {
     assert!(largest_difference(&once, &probabilities(&report)) < 2e-6);
 }
 
-/// The system that hears what the corpus's features hold.
+/// The model whose front-end is that of the corpus's stored features.
 fn of_log_mel() -> Model {
     Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap()
 }
 
-/// The nine official recordings: what the engine answers from the wav is what the network answers from the stored training features
-/// (8 bits, steps of 0.3 dB), and the same at 48 kHz stereo.
+/// Nine official recordings: predictions from the WAV equal those from the stored training features
+/// (8 bits, steps of 0.3 dB), also at 48 kHz stereo.
 #[test]
-fn real_recordings_are_answered_like_their_training_features() {
-    let Some(data) = common::data("real_recordings_are_answered_like_their_training_features") else { return };
+fn predictions_of_recordings_equal_those_of_their_training_features() {
+    let Some(data) = common::data("predictions_of_recordings_equal_those_of_their_training_features") else { return };
     let stored = fs::read(data.join("crema_d/logmel_u8.safetensors")).unwrap();
     let stored = SafeTensors::deserialize(&stored).unwrap();
-    let (engine, system) = (Engine::new(of_log_mel(), Options::default()).unwrap(), of_log_mel());
+    let (engine, model) = (Engine::new(of_log_mel(), Options::default()).unwrap(), of_log_mel());
     let mut wavs: Vec<_> = fs::read_dir(data.join("speech/crema_d_wav")).unwrap().map(|e| e.unwrap().path()).collect();
     wavs.sort();
     assert_eq!(wavs.len(), 9);
     for path in wavs {
         let clip = stored.tensor(path.file_stem().unwrap().to_str().unwrap()).unwrap();
         let features: Vec<f32> = clip.data().iter().map(|&v| f32::from(v) / 255.0 * 80.0 - 80.0).collect();
-        let (label, expected, years) = from_features(&system, &features, clip.shape()[0]);
+        let (label, expected, years) = from_features(&model, &features, clip.shape()[0]);
         // the features end at 3 s, so the recording must too
         let samples = samples_of(&path);
         let report = answer(&engine, wav(1, 1, 16_000, 16, &pcm16(&samples[..samples.len().min(48_000)])));
@@ -161,11 +161,11 @@ fn real_recordings_are_answered_like_their_training_features() {
     }
 }
 
-/// What the training saw of these clips was audio inverted from their spectrograms: the system must hear the same in the recordings. The
-/// corpus's names say what was acted.
+/// The model was trained on audio reconstructed from these clips' spectrograms; it must predict the
+/// same for the recordings. Their names state the acted emotion.
 #[test]
-fn the_default_hears_what_was_acted_in_real_recordings() {
-    let Some(data) = common::data("the_default_hears_what_was_acted_in_real_recordings") else { return };
+fn the_default_model_predicts_the_acted_emotion_of_recordings() {
+    let Some(data) = common::data("the_default_model_predicts_the_acted_emotion_of_recordings") else { return };
     let engine = engine();
     let mut wrong = Vec::new();
     for path in fs::read_dir(data.join("speech/crema_d_wav")).unwrap().map(|e| e.unwrap().path()) {
@@ -182,14 +182,10 @@ fn the_default_hears_what_was_acted_in_real_recordings() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-fn from_features(system: &Model, features: &[f32], frames: usize) -> (String, Vec<f64>, f64) {
-    let output = system.forward(features, frames, &mut Workspace::default()).unwrap();
+fn from_features(model: &Model, features: &[f32], frames: usize) -> (String, Vec<f64>, f64) {
+    let output = model.forward(features, frames, &mut Workspace::default()).unwrap();
     let (emotion, gender) = (output.emotion.unwrap().probabilities, output.gender.unwrap().probabilities);
     let best = (0..6).max_by(|&a, &b| emotion[a].total_cmp(&emotion[b])).unwrap();
     let both = emotion.iter().chain(&gender).map(|&p| f64::from(p)).collect();
-    (
-        system.require_classifier().unwrap().heads.emotion.labels[best].clone(),
-        both,
-        f64::from(output.age_years.unwrap()),
-    )
+    (model.require_classifier().unwrap().heads.emotion.labels[best].clone(), both, f64::from(output.age_years.unwrap()))
 }

@@ -253,7 +253,7 @@ fn problems_are_errors_by_line_or_skipped_and_counted() {
     let out = folder.join("out.json");
     let refused = eval(&folder, table, &["--json", out.to_str().unwrap()]);
     assert_eq!((refused.code, refused.out.as_str(), out.exists()), (Some(2), "", false), "{}", refused.err);
-    for told in [
+    for expected in [
         "clips.csv: table is malformed: line 3",
         "`gone.wav`",
         "line 4",
@@ -264,7 +264,7 @@ fn problems_are_errors_by_line_or_skipped_and_counted() {
         "line 8",
         "--keep-going",
     ] {
-        assert!(refused.err.contains(told), "{told} is missing:\n{}", refused.err);
+        assert!(refused.err.contains(expected), "{expected} is missing:\n{}", refused.err);
     }
     let going = eval(&folder, table, &["--keep-going", "--json", out.to_str().unwrap()]);
     assert_eq!(going.code, Some(1), "{}", going.err);
@@ -318,10 +318,10 @@ fn invalid_tables_and_options_are_set_up_errors() {
         (b"clip,emotion\nc0,ANG\n", &["--features", "f.safetensors", "--no-activity"], "cannot be used with"),
         (b"file,emotion\nspeech.wav,ANG\n", &["--json", "/nowhere/out.json"], "cannot write /nowhere/out.json"),
     ];
-    for (table, options, told) in cases {
+    for (table, options, expected) in cases {
         let said = eval(&folder, table, options);
-        assert_eq!(said.code, Some(2), "{told}: {}", said.err);
-        assert!(said.err.contains(told), "{told} is missing:\n{}", said.err);
+        assert_eq!(said.code, Some(2), "{expected}: {}", said.err);
+        assert!(said.err.contains(expected), "{expected} is missing:\n{}", said.err);
     }
 }
 

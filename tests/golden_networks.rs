@@ -141,26 +141,26 @@ impl Pair {
     }
 }
 
-/// Every golden tensor of a system's outputs against this engine's; returns (name, difference) of
+/// Every golden tensor of a model's outputs against this engine's; returns (name, difference) of
 /// each.
-fn compare(system: &Path, outputs: &Path) -> Vec<(String, f64)> {
-    let pairs = pairs(system, outputs, Precision::F32);
+fn compare(model: &Path, outputs: &Path) -> Vec<(String, f64)> {
+    let pairs = pairs(model, outputs, Precision::F32);
     pairs.into_iter().map(|Pair { name, want, got }| (name, difference(&want, &got))).collect()
 }
 
 /// Every golden tensor of the outputs of a model, with the values of this engine.
-fn pairs(system: &Path, outputs: &Path, precision: Precision) -> Vec<Pair> {
-    let system = Model::open(system, LoadOptions::default().with_precision(Some(precision))).unwrap();
+fn pairs(model: &Path, outputs: &Path, precision: Precision) -> Vec<Pair> {
+    let model = Model::open(model, LoadOptions::default().with_precision(Some(precision))).unwrap();
     let bytes = fs::read(outputs).unwrap();
     let golden = Weights::from_bytes(&bytes).unwrap();
     let remake = "the golden outputs belong to another file: run tools/golden/networks.py again";
-    assert_eq!(header(&golden)["sha256"], system.manifest().sha256, "{remake}");
+    assert_eq!(header(&golden)["sha256"], model.manifest().sha256, "{remake}");
     let mut golden = Loader::new(golden, Precision::F32);
     let (shape, features) = take(&mut golden, "features");
     let mut seen = Vec::new();
     let mut observer =
         |name: &str, shape: &[usize], values: &[f32]| seen.push((name.to_owned(), shape.to_vec(), values.to_vec()));
-    let output = system.forward_layers(&features, shape[0], &mut Workspace::default(), &mut observer).unwrap();
+    let output = model.forward_layers(&features, shape[0], &mut Workspace::default(), &mut observer).unwrap();
     seen.push(("emotion.probabilities".into(), vec![6], output.emotion.unwrap().probabilities.to_vec()));
     seen.push(("gender.probabilities".into(), vec![2], output.gender.unwrap().probabilities.to_vec()));
     seen.push(("age.years".into(), vec![1], vec![output.age_years.unwrap()]));
@@ -183,7 +183,7 @@ fn assert_all_close(differences: &[(String, f64)], tolerance: f64) {
 }
 
 #[test]
-fn tiny_systems_are_pytorchs_at_every_step() {
+fn tiny_models_are_pytorchs_at_every_step() {
     for (name, steps) in [
         ("tiny-cnn", 20),
         ("tiny-fcn", 16),
@@ -203,16 +203,16 @@ fn tiny_systems_are_pytorchs_at_every_step() {
 }
 
 #[test]
-fn shipped_systems_are_pytorchs() {
+fn shipped_models_are_pytorchs() {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
     for name in ["xvector-cnn", "xvector-fcn", "campplus-fcn", "campplus-cnn", "mfcc-fcn", "mfcc-cnn"] {
-        let system = weights.join(format!("{name}.safetensors"));
+        let model = weights.join(format!("{name}.safetensors"));
         let outputs = folder().join(format!("{name}-outputs.safetensors"));
-        if !system.exists() || !outputs.exists() {
-            eprintln!("skipped: {} or {} is not there", system.display(), outputs.display());
+        if !model.exists() || !outputs.exists() {
+            eprintln!("skipped: {} or {} is not there", model.display(), outputs.display());
             continue;
         }
-        assert_all_close(&compare(&system, &outputs), TOLERANCE_OF_SHIPPED);
+        assert_all_close(&compare(&model, &outputs), TOLERANCE_OF_SHIPPED);
     }
 }
 
@@ -221,8 +221,8 @@ fn shipped_systems_are_pytorchs() {
 #[test]
 fn tiny_wavlm_int8_is_near() {
     for name in ["tiny-wavlm-base", "tiny-wavlm-large"] {
-        let system = folder().join(format!("{name}.safetensors"));
-        let pairs = pairs(&system, &folder().join(format!("{name}-outputs.safetensors")), Precision::Int8);
+        let model = folder().join(format!("{name}.safetensors"));
+        let pairs = pairs(&model, &folder().join(format!("{name}-outputs.safetensors")), Precision::Int8);
         let of_network: Vec<_> = pairs.iter().filter(|pair| pair.name.starts_with("wavlm.")).collect();
         assert!(of_network.len() > 6, "{name}");
         for pair in of_network {
@@ -236,7 +236,7 @@ fn tiny_wavlm_int8_is_near() {
 
 /// Full widths, from files that are too large to keep: `golden_networks.py full FOLDER` or
 /// `check_wavlm.py FOLDER SPEECH…`, then this test with `PERSONA_GOLDEN_FULL=FOLDER` and
-/// `--nocapture`. A system has one file of outputs or several: `NAME-outputs` or
+/// `--nocapture`. A model has one file of outputs or several: `NAME-outputs` or
 /// `NAME@INPUT-outputs`.
 #[test]
 fn systems_of_full_width_are_pytorchs() {
@@ -250,9 +250,9 @@ fn systems_of_full_width_are_pytorchs() {
     assert!(!outputs.is_empty(), "no outputs in {}", folder.display());
     for outputs in outputs {
         let name = outputs.split(['@']).next().unwrap().trim_end_matches("-outputs.safetensors");
-        let (system, outputs) = (folder.join(format!("{name}.safetensors")), folder.join(&outputs));
-        let differences = compare(&system, &outputs);
-        let int8 = pairs(&system, &outputs, Precision::Int8);
+        let (model, outputs) = (folder.join(format!("{name}.safetensors")), folder.join(&outputs));
+        let differences = compare(&model, &outputs);
+        let int8 = pairs(&model, &outputs, Precision::Int8);
         eprintln!("{}: in f32 the largest difference, of the largest value; in int8 the cosine", outputs.display());
         for ((name, worst), int8) in differences.iter().zip(&int8) {
             eprintln!("  {name:45} {worst:.1e}  {:.5}", int8.cosine());
@@ -268,7 +268,7 @@ fn a_used_workspace_changes_nothing() {
     let all =
         [("tiny-cnn", 15), ("tiny-campplus", 13), ("tiny-mfcc", 15), ("tiny-wavlm-base", 1), ("tiny-wavlm-large", 1)];
     for ((name, bands), precision) in all.iter().flat_map(|one| [Precision::F32, Precision::Int8].map(|p| (*one, p))) {
-        let system = Model::open(
+        let model = Model::open(
             folder().join(format!("{name}.safetensors")),
             LoadOptions::default().with_precision(Some(precision)),
         )
@@ -279,11 +279,11 @@ fn a_used_workspace_changes_nothing() {
         used.set_threads(3);
         let overflow: Vec<f32> = (0..50 * bands).map(|i| if i % 3 == 0 { f32::MAX } else { -f32::MAX }).collect();
         // an overflow in most networks; whether it is one does not matter here
-        drop(system.forward(&overflow, 50, &mut used));
+        drop(model.forward(&overflow, 50, &mut used));
         let frames = [40, 15, 23, 188, 16, 40].map(|frames| if bands == 1 { 1_000 * frames } else { frames });
         for frames in frames {
-            let fresh = system.forward(&features(frames), frames, &mut Workspace::default()).unwrap();
-            assert_eq!(system.forward(&features(frames), frames, &mut used).unwrap(), fresh, "{name}: {frames} frames");
+            let fresh = model.forward(&features(frames), frames, &mut Workspace::default()).unwrap();
+            assert_eq!(model.forward(&features(frames), frames, &mut used).unwrap(), fresh, "{name}: {frames} frames");
         }
     }
 }
@@ -293,23 +293,23 @@ fn each_network_takes_its_fewest_frames_and_not_one_less() {
     for (name, frames, bands) in
         [("tiny-campplus", 3, 13), ("tiny-campplus-block1", 3, 13), ("tiny-mfcc", 1, 15), ("tiny-wavlm-base", 400, 1)]
     {
-        let system = Model::open(folder().join(format!("{name}.safetensors")), LoadOptions::default()).unwrap();
-        assert_eq!(system.min_frames(), frames, "{name}");
+        let model = Model::open(folder().join(format!("{name}.safetensors")), LoadOptions::default()).unwrap();
+        assert_eq!(model.min_frames(), frames, "{name}");
         let features: Vec<f32> = (0..frames * bands).map(|i| (i as f32).sin()).collect();
-        system.forward(&features, frames, &mut Workspace::default()).unwrap();
+        model.forward(&features, frames, &mut Workspace::default()).unwrap();
         let fewer = &features[..(frames - 1) * bands];
-        let message = system.forward(fewer, frames - 1, &mut Workspace::default()).unwrap_err().to_string();
+        let message = model.forward(fewer, frames - 1, &mut Workspace::default()).unwrap_err().to_string();
         assert!(message.contains(&format!("at least {frames}")), "{message}");
     }
 }
 
 #[test]
 fn features_of_a_wrong_size_or_non_finite_are_refused() {
-    let system = Model::open(folder().join("tiny-fcn.safetensors"), LoadOptions::default()).unwrap();
-    assert_eq!(system.min_frames(), 15);
+    let model = Model::open(folder().join("tiny-fcn.safetensors"), LoadOptions::default()).unwrap();
+    assert_eq!(model.min_frames(), 15);
     let mut workspace = Workspace::default();
     let mut message =
-        |values: &[f32], frames: usize| system.forward(values, frames, &mut workspace).unwrap_err().to_string();
+        |values: &[f32], frames: usize| model.forward(values, frames, &mut workspace).unwrap_err().to_string();
     assert_eq!(message(&[-40.0; 14 * 15], 14), "14 frames: the network needs at least 15");
     assert_eq!(message(&[], 0), "0 frames: the network needs at least 15");
     assert!(message(&[-40.0; 15 * 15 - 1], 15).contains("224 values are not 15 frames of 15 bands"));

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use common::model_file::{Parts, file, good_bytes, header_length, with_header};
 
 fn refusal(bytes: &[u8]) -> Error {
-    Model::from_bytes(bytes, LoadOptions::default()).map(|system| system.manifest().name.clone()).unwrap_err()
+    Model::from_bytes(bytes, LoadOptions::default()).map(|model| model.manifest().name.clone()).unwrap_err()
 }
 
 #[test]
@@ -219,8 +219,8 @@ const BROKEN_KINDS: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn each_broken_key_of_the_other_kinds_is_named() {
-    for (system, pointer, value, what) in BROKEN_KINDS {
-        let mut parts = Parts::named(system);
+    for (model, pointer, value, what) in BROKEN_KINDS {
+        let mut parts = Parts::named(model);
         parts.set(pointer, "@@".into());
         let text = parts.manifest.to_string().replace("\"@@\"", value);
         let mut signed = parts.clone();
@@ -235,12 +235,12 @@ fn each_broken_key_of_the_other_kinds_is_named() {
 fn missing_and_unknown_keys_of_the_other_kinds_are_named() {
     let objects =
         ["/frontend", "/frontend/frame_opts", "/frontend/mel_opts", "/representation", "/representation/tdnn"];
-    for (system, pointer) in objects
+    for (model, pointer) in objects
         .map(|pointer| ("tiny-campplus", pointer))
         .into_iter()
         .chain([("tiny-campplus", "/representation/blocks/1"), ("tiny-mfcc", "/representation")])
     {
-        let good = Parts::named(system);
+        let good = Parts::named(model);
         for key in good.manifest.pointer(pointer).unwrap().as_object().unwrap().keys() {
             let mut parts = good.clone();
             parts.manifest.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key);
@@ -288,8 +288,8 @@ fn a_recipe_whose_activations_outgrow_memory_is_refused() {
 
 #[test]
 fn a_scale_of_zero_is_named() {
-    for system in ["tiny-campplus", "tiny-mfcc"] {
-        let mut parts = Parts::named(system);
+    for model in ["tiny-campplus", "tiny-mfcc"] {
+        let mut parts = Parts::named(model);
         parts.set_f32("representation.scale", 2, 0.0);
         let error = refusal(&parts.signed());
         assert!(matches!(&error, Error::Tensor { name, .. } if name == "representation.scale"), "{error}");
@@ -306,8 +306,8 @@ fn data_and_scores_may_say_what_they_like() {
         json!([{"system": "xvector-cnn", "protocol": "fold_clip", "folds": [0], "groups": {"female": {}},
             "emotion_accuracy": {"mean": 65.5, "std": 0.0}, "age_rmse": {"mean": 7.5}}]),
     );
-    let system = Model::from_bytes(&parts.signed(), LoadOptions::default()).unwrap();
-    let manifest = system.manifest();
+    let model = Model::from_bytes(&parts.signed(), LoadOptions::default()).unwrap();
+    let manifest = model.manifest();
     assert_eq!(manifest.data["clips"], 7442);
     assert_eq!(manifest.scores()[0].emotion_accuracy.unwrap().mean, 65.5);
     assert!(manifest.scores()[0].more.contains_key("groups") && manifest.scores()[0].gender_accuracy.is_none());
@@ -419,7 +419,7 @@ fn a_manifest_that_is_not_an_object_is_refused() {
     assert!(matches!(nested, Error::Manifest(_)), "{nested}");
 }
 
-/// Each byte of the header changed in three ways: an error or a sound system, never a panic.
+/// Each byte of the header changed in three ways: an error or a sound model, never a panic.
 #[test]
 fn no_changed_byte_of_the_header_panics() {
     let good = good_bytes();

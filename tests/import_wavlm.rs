@@ -27,7 +27,7 @@ fn files(names: &[&str]) -> Vec<PathBuf> {
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// The WavLM tensors and the manifest of a golden model.
-fn system(kind: &str) -> (Tensors, Value) {
+fn model(kind: &str) -> (Tensors, Value) {
     let bytes = fs::read(golden(&format!("tiny-wavlm-{kind}.safetensors"))).unwrap();
     let mut weights = Weights::from_bytes(&bytes).unwrap();
     let manifest = serde_json::from_str(weights.text(Manifest::KEY).unwrap()).unwrap();
@@ -41,7 +41,7 @@ fn system(kind: &str) -> (Tensors, Value) {
 }
 
 fn assert_is_the_network(kind: &str, import: &ImportedNetwork) {
-    let (tensors, manifest) = system(kind);
+    let (tensors, manifest) = model(kind);
     let imported = import.tensors.iter().map(|(name, t)| (name.clone(), (t.shape().to_vec(), t.values().to_vec())));
     let imported: Tensors = imported.collect();
     assert!(imported.keys().eq(tensors.keys()), "{:?}", imported.keys());

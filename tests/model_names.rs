@@ -14,7 +14,7 @@ use common::program::{ProgramOutput, run, run_with};
 use common::{buzz, pcm16, wav};
 use serde_json::{Value, json};
 
-/// A folder with a sound system `tiny`, a broken one, one that the program's own hides, and things that are no models; and a sound.
+/// A folder with a sound model `tiny`, a broken one, one that the program's own hides, and things that are no models; and a sound.
 fn folder(name: &str) -> PathBuf {
     let folder = common::folder(name);
     let good = good_bytes();
@@ -43,7 +43,7 @@ fn listed(said: &ProgramOutput) -> Vec<Value> {
     list["systems"].as_array().unwrap().clone()
 }
 
-/// Which system answered.
+/// Which model answered.
 fn model(said: &ProgramOutput) -> String {
     assert_eq!(said.code, Some(0), "{}", said.err);
     let report: Value = serde_json::from_str(&said.out).unwrap();
@@ -51,9 +51,9 @@ fn model(said: &ProgramOutput) -> String {
 }
 
 #[test]
-fn the_systems_inside_are_listed_with_what_they_score() {
-    let systems = listed(&run(["model", "list", "--json"]));
-    let default: Vec<&Value> = systems.iter().filter(|system| system["default"] == true).collect();
+fn the_models_inside_are_listed_with_what_they_score() {
+    let models = listed(&run(["model", "list", "--json"]));
+    let default: Vec<&Value> = models.iter().filter(|model| model["default"] == true).collect();
     assert_eq!(
         (default.len(), &default[0]["name"], &default[0]["place"]),
         (1, &json!("campplus-fcn"), &json!("inside"))
@@ -72,11 +72,11 @@ fn the_systems_inside_are_listed_with_what_they_score() {
 }
 
 #[test]
-fn installed_systems_are_listed_and_broken_ones_with_their_reason() {
+fn installed_models_are_listed_and_broken_ones_with_their_reason() {
     let folder = folder("list");
-    let systems = listed(&with(&folder, &["model", "list", "--json"]));
-    let installed: Vec<&Value> = systems.iter().filter(|system| system["place"] == "file").collect();
-    let names: Vec<&Value> = installed.iter().map(|system| &system["name"]).collect();
+    let models = listed(&with(&folder, &["model", "list", "--json"]));
+    let installed: Vec<&Value> = models.iter().filter(|model| model["place"] == "file").collect();
+    let names: Vec<&Value> = installed.iter().map(|model| &model["name"]).collect();
     assert_eq!(names, ["broken", "campplus-fcn", "tiny"]);
     assert_eq!((&installed[1]["hidden"], &installed[1]["default"]), (&json!(true), &json!(false)));
     assert_eq!((&installed[2]["model"], &installed[2]["scores"]), (&json!("tiny-cnn"), &Value::Null));
@@ -89,7 +89,7 @@ fn installed_systems_are_listed_and_broken_ones_with_their_reason() {
 }
 
 #[test]
-fn a_name_or_a_path_or_the_variable_says_which_system_answers() {
+fn a_name_or_a_path_or_the_variable_says_which_model_answers() {
     let folder = folder("names");
     let sound = folder.join("sound.wav");
     let sound = sound.to_str().unwrap();
@@ -152,8 +152,8 @@ fn a_pipe_among_the_models_does_not_hold_the_list_up() {
         println!("a_pipe_among_the_models_does_not_hold_the_list_up: skipped, no mkfifo");
         return;
     }
-    let systems = listed(&with(&folder, &["model", "list", "--json"]));
-    let found = systems.iter().find(|system| system["name"] == "pipe").unwrap();
+    let models = listed(&with(&folder, &["model", "list", "--json"]));
+    let found = models.iter().find(|model| model["name"] == "pipe").unwrap();
     assert!(found["error"].as_str().unwrap().contains("not a regular file"), "{found}");
     assert_eq!(with(&folder, &["model", "show", "pipe"]).code, Some(2));
 }
@@ -171,7 +171,7 @@ fn folders_next_to_the_program_and_of_the_user_are_searched() {
     }
     let mut command = Command::new(program);
     command.args(["model", "list", "--json"]).env_remove("PERSONA_MODELS").env("XDG_DATA_HOME", folder.join("data"));
-    let systems = listed(&ProgramOutput::from(command.output().unwrap()));
-    let names: Vec<&Value> = systems.iter().filter(|s| s["place"] == "file").map(|s| &s["name"]).collect();
+    let models = listed(&ProgramOutput::from(command.output().unwrap()));
+    let names: Vec<&Value> = models.iter().filter(|s| s["place"] == "file").map(|s| &s["name"]).collect();
     assert_eq!(names[..3], ["one", "two", "three"]);
 }

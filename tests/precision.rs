@@ -12,8 +12,8 @@ use persona_engine::{
 };
 
 fn answer(name: &str, precision: Option<Precision>, threads: usize) -> Report {
-    let system = Catalogue::of(&[]).load(name, LoadOptions::default().with_precision(precision)).unwrap();
-    let engine = Engine::new(system, Options { threads, ..Options::default() }).unwrap();
+    let model = Catalogue::of(&[]).load(name, LoadOptions::default().with_precision(precision)).unwrap();
+    let engine = Engine::new(model, Options { threads, ..Options::default() }).unwrap();
     engine.infer(Recording::file(fixture("speech.wav"))).unwrap()
 }
 

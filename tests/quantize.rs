@@ -21,13 +21,13 @@ fn noise(n: usize) -> Vec<f32> {
 }
 
 /// Every layer's values for the same features.
-fn layers(system: &Model) -> Vec<(String, Vec<f32>)> {
-    let bands = system.manifest().frontend.bands();
-    let frames = system.min_frames() + if bands == 1 { 4_000 } else { 40 };
+fn layers(model: &Model) -> Vec<(String, Vec<f32>)> {
+    let bands = model.manifest().frontend.bands();
+    let frames = model.min_frames() + if bands == 1 { 4_000 } else { 40 };
     let features: Vec<f32> = noise(frames * bands).iter().map(|x| 9.0 * x - 9.0).collect();
     let mut seen = Vec::new();
     let mut observer = |name: &str, _: &[usize], values: &[f32]| seen.push((name.to_owned(), values.to_vec()));
-    system.forward_layers(&features, frames, &mut Workspace::default(), &mut observer).unwrap();
+    model.forward_layers(&features, frames, &mut Workspace::default(), &mut observer).unwrap();
     seen
 }
 

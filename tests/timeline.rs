@@ -145,7 +145,7 @@ impl OfSamples for Engine {
     }
 }
 
-/// Writes down what it is told, and stops when it has enough.
+/// Records what it receives, and returns an error after a given number of segments.
 #[derive(Default)]
 struct Notes {
     samples: Vec<Vec<f32>>,

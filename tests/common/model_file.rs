@@ -17,7 +17,7 @@ pub(crate) struct Parts {
     pub(crate) tensors: Tensors,
 }
 
-/// The bytes of a small sound system.
+/// The bytes of a small sound model.
 pub(crate) fn good_bytes() -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-cnn.safetensors")).unwrap()
 }
@@ -32,7 +32,7 @@ impl Parts {
         Self::of(&good_bytes())
     }
 
-    /// Of another system of tests/golden.
+    /// Of another model of tests/golden.
     pub(crate) fn named(name: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.safetensors"));
         Self::of(&fs::read(path).unwrap())

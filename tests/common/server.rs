@@ -24,8 +24,8 @@ impl Server {
     }
 
     pub(crate) fn new(settings: Settings) -> Self {
-        let system = Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap();
-        let service = Service::new(vec![Engine::new(system, Options::default()).unwrap()], settings).unwrap();
+        let model = Catalogue::of(&[]).load("xvector-cnn", LoadOptions::default()).unwrap();
+        let service = Service::new(vec![Engine::new(model, Options::default()).unwrap()], settings).unwrap();
         let (sender, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
