@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::audio::{Decoder, Limits, RawFormat};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 use super::audio_source::{AudioSource, SampleBlocks};
 
@@ -74,7 +74,8 @@ impl Recording {
         self
     }
 
-    /// The bytes are raw PCM of this format, without a header. No effect on [`Recording::samples`].
+    /// The bytes are raw PCM of this format, without a header. The engine refuses it for
+    /// [`Recording::samples`], which have no bytes.
     #[must_use]
     pub fn raw(mut self, format: RawFormat) -> Self {
         self.raw = Some(format);
@@ -97,6 +98,9 @@ impl Recording {
             (Input::Reader(reader), Some(format)) => decoded(Decoder::raw(reader, format, limits)),
             (Input::Bytes(bytes), None) => decoded(Decoder::from_bytes(bytes, limits)),
             (Input::Bytes(bytes), Some(format)) => decoded(Decoder::raw(Cursor::new(bytes), format, limits)),
+            (Input::Samples { .. }, Some(_)) if own.is_some() => {
+                Err(Error::usage("a raw format applies to bytes, not to samples in memory"))
+            }
             (Input::Samples { samples, sample_rate_hz, channels }, _) => {
                 SampleBlocks::new(samples, sample_rate_hz, channels, limits).map(AudioSource::Samples)
             }

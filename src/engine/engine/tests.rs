@@ -112,6 +112,10 @@ fn a_recordings_raw_format_precedes_that_of_the_options() {
     let report = engine.infer(Recording::bytes(bytes).raw(raw("f32le:16000:1").unwrap())).unwrap();
     assert_eq!((report.recording.sample_rate_hz, report.recording.duration_s), (16_000, 1.875));
     assert_eq!(report.recording.file, "bytes");
+    let samples = || Recording::samples(tone(), 16_000, 1);
+    assert!(engine.infer(samples()).is_ok(), "the options' format is for bytes");
+    let refused = engine.infer(samples().raw(raw("f32le:16000:1").unwrap())).unwrap_err();
+    assert!(refused.to_string().contains("not to samples"), "{refused}");
 }
 
 #[test]
