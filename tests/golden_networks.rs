@@ -234,8 +234,8 @@ fn tiny_wavlm_int8_is_near() {
     }
 }
 
-/// Full widths, from files that are too large to keep: `golden_networks.py full FOLDER` or
-/// `check_wavlm.py FOLDER SPEECH…`, then this test with `PERSONA_GOLDEN_FULL=FOLDER` and
+/// Full widths, from files that are too large to keep: `tools/golden/networks.py full FOLDER` or
+/// `tools/check/wavlm.py FOLDER SPEECH…`, then this test with `PERSONA_GOLDEN_FULL=FOLDER` and
 /// `--nocapture`. A model has one file of outputs or several: `NAME-outputs` or
 /// `NAME@INPUT-outputs`.
 #[test]

@@ -59,7 +59,7 @@ pub struct QuantizedSizes {
 ///
 /// # Errors
 ///
-/// Those of [`quantized`], with the input's name; [`Error::Write`] with the output's.
+/// Those of [`crate::models::quantised`], with the input's name; [`Error::Write`] with the output's.
 pub fn quantize_file(input: &Path, output: &Path) -> Result<QuantizedSizes> {
     let bytes = read_file(input)?;
     let small = quantised(&bytes).map_err(|error| error.in_file(input))?;

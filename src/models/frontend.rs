@@ -2,7 +2,7 @@
 //! length of the chunks, normalisation and voice activity detection.
 //!
 //! To add a kind, implement [`FeatureOptions`] in `dsp` and add it to [`FrontendKind`] and to the
-//! match of [`Frontend::read`].
+//! match of `Frontend::read`.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
