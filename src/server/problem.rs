@@ -87,7 +87,7 @@ impl Problem {
 }
 
 /// Status and reason by [`Error::codes`]. All that the engine reads here is the upload, and clients
-/// are not told which internal error a 500 is.
+/// do not learn which internal error a 500 is.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let codes = error.codes();
