@@ -33,7 +33,7 @@ fn truncate_everywhere(whole: &[u8]) -> usize {
     let reference = strict(whole).unwrap();
     let mut undetected = 0;
     for end in 0..whole.len() {
-        let passes = strict(&whole[..end]).is_ok();
+        let passes = strict(&whole[..end]).is_ok_and(|part| part.warnings.is_empty());
         undetected += usize::from(passes);
         if let Ok(part) = lenient(&whole[..end]) {
             let n = part.samples.len();
@@ -90,12 +90,12 @@ mod mp3 {
     }
 
     #[test]
-    fn garbage_at_the_start_is_an_error_with_the_position_of_the_audio() {
+    fn garbage_at_the_start_is_passed_over_with_the_position_of_the_audio() {
         let garbage: Vec<u8> = (0..1000_u32).map(|i| (i * i * 7 + 3) as u8 | 1).collect();
-        let error = strict(&[garbage, bytes_of("clip-16k-v4.mp3")].concat()).unwrap_err();
-        assert!(matches!(error, Error::Malformed { format: "MP3", .. }));
-        let error = error.to_string();
-        assert!(error.contains("begin at byte 1000") && error.contains("tail -c +1001"), "{error}");
+        let whole = bytes_of("clip-16k-v4.mp3");
+        let recording = strict(&[&garbage[..], &whole].concat()).unwrap();
+        assert_eq!(recording.samples, strict(&whole).unwrap().samples);
+        assert!(recording.warnings[0].contains("at byte 1000"), "{:?}", recording.warnings);
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod formats {
         let reference = strict(whole).unwrap();
         let mut undetected = Vec::new();
         for end in (0..whole.len()).step_by(7) {
-            let passes = strict(&whole[..end]).is_ok();
+            let passes = strict(&whole[..end]).is_ok_and(|part| part.warnings.is_empty());
             if passes {
                 undetected.push(end);
             }
@@ -179,7 +179,8 @@ mod formats {
                 let mut bytes = whole.clone();
                 bytes[at] ^= 0x10;
                 if let Ok(recording) = strict(&bytes) {
-                    assert_eq!(recording.samples, reference.samples, "{name}, byte {at}");
+                    let is_told = !recording.warnings.is_empty();
+                    assert!(is_told || recording.samples == reference.samples, "{name}, byte {at}");
                 }
             }
         }
@@ -290,14 +291,14 @@ fn damaged_bytes_give_errors_or_finite_samples_in_bounded_time_and_memory() {
 }
 
 #[test]
-fn a_claim_of_four_gigabytes_in_a_kilobyte_is_an_error_at_once() {
+fn a_claim_of_a_gigabyte_in_a_kilobyte_is_an_error_at_once() {
     let mut bytes = bytes_of("clip-alaw-8k.wav");
     let data = bytes.windows(4).position(|w| w == b"data").unwrap();
-    bytes[data + 4..data + 8].copy_from_slice(&0xFFFF_FF00_u32.to_le_bytes());
+    bytes[data + 4..data + 8].copy_from_slice(&0x3FFF_FF00_u32.to_le_bytes());
     bytes.truncate(1000);
     let before = peak_memory();
     let error = strict(&bytes).unwrap_err().to_string();
-    assert!(error.contains("claims 4294967040 bytes") && error.contains("are missing"), "{error}");
+    assert!(error.contains("claims 1073741568 bytes") && error.contains("are missing"), "{error}");
     if let (Some(before), Some(after)) = (before, peak_memory()) {
         assert!(after - before < 64 << 20);
     }

@@ -14,6 +14,7 @@ use super::raw::{RawFormat, RawReader};
 use super::source::Source;
 use super::spec::{Container, Spec};
 use super::wav::WavReader;
+use super::wholeness::Wholeness;
 use crate::error::{Error, Result};
 
 enum Codec {
@@ -46,6 +47,23 @@ pub struct Decoder {
     codec: Codec,
     spec: Spec,
     path: Option<PathBuf>,
+    /// What is odd before the container, then what the codec found.
+    warnings: Vec<String>,
+    /// Number of the codec's warnings that are in `warnings`.
+    collected: usize,
+}
+
+impl Codec {
+    fn wholeness(&self) -> &Wholeness {
+        match self {
+            Self::Wav(reader) => reader.wholeness(),
+            #[cfg(feature = "mp3")]
+            Self::Mp3(reader) => reader.wholeness(),
+            #[cfg(feature = "formats")]
+            Self::Compressed(reader) => reader.wholeness(),
+            Self::Raw(reader) => reader.wholeness(),
+        }
+    }
 }
 
 impl Decoder {
@@ -71,7 +89,8 @@ impl Decoder {
     }
 
     fn of(mut source: Source, limits: &Limits) -> Result<Self> {
-        let (codec, spec) = match probe::probe(&mut source)? {
+        let probed = probe::probe(&mut source)?;
+        let (codec, spec) = match probed.container {
             Container::Wav => {
                 let (reader, spec) = WavReader::new(source, limits)?;
                 (Codec::Wav(reader), spec)
@@ -79,7 +98,13 @@ impl Decoder {
             Container::Mp3 => mp3(source, limits)?,
             container => compressed(source, container, limits)?,
         };
-        Ok(Self { codec, spec, path: None })
+        Ok(Self::with(codec, spec, probed.warning.into_iter().collect()))
+    }
+
+    fn with(codec: Codec, spec: Spec, warnings: Vec<String>) -> Self {
+        let mut decoder = Self { codec, spec, path: None, warnings, collected: 0 };
+        decoder.collect_warnings();
+        decoder
     }
 
     /// Opens a file. Every error, also of later blocks, contains its name.
@@ -102,7 +127,7 @@ impl Decoder {
     /// limits.
     pub fn raw(reader: impl Read + Send + Sync + 'static, format: &RawFormat, limits: &Limits) -> Result<Self> {
         let (reader, spec) = RawReader::new(Source::new(reader), format, limits)?;
-        Ok(Self { codec: Codec::Raw(reader), spec, path: None })
+        Ok(Self::with(Codec::Raw(reader), spec, Vec::new()))
     }
 
     /// Like [`Decoder::raw`], for a file. Every error, also of later blocks, contains its name.
@@ -137,6 +162,7 @@ impl Decoder {
             Codec::Compressed(reader) => reader.read_block(block),
             Codec::Raw(reader) => reader.read_block(block),
         };
+        self.collect_warnings();
         read.map_err(|e| match &self.path {
             Some(path) => e.in_file(path),
             None => e,
@@ -145,14 +171,20 @@ impl Decoder {
 
     /// Warnings so far. Complete when [`Decoder::read_block`] has returned 0.
     pub fn warnings(&self) -> &[String] {
-        match &self.codec {
-            Codec::Wav(reader) => reader.warnings(),
-            #[cfg(feature = "mp3")]
-            Codec::Mp3(reader) => reader.warnings(),
-            #[cfg(feature = "formats")]
-            Codec::Compressed(reader) => reader.warnings(),
-            Codec::Raw(reader) => reader.warnings(),
-        }
+        &self.warnings
+    }
+
+    /// Number of packets so far that did not decode and were replaced by silence of the same
+    /// length.
+    pub fn damaged_packets(&self) -> u64 {
+        self.codec.wholeness().damaged_packets()
+    }
+
+    /// Appends the warnings that the codec has added since the last call.
+    fn collect_warnings(&mut self) {
+        let of_codec = self.codec.wholeness().warnings();
+        self.warnings.extend_from_slice(&of_codec[self.collected..]);
+        self.collected = of_codec.len();
     }
 }
 

@@ -7,8 +7,9 @@
 //! reader ─ source ────▶ bytes with look-ahead, never the whole file
 //!        ─ probe ─────▶ Container                     or an error: what the bytes look like, and what to do
 //!        ─ wav ───────▶ chunks → Format → samples     PCM 8/16/24/32 bit, float 32/64 bit, A-law, µ-law (g711)
-//!        ─ mp3 ───────▶ MPEG frames → samples         encoder delay and padding removed
-//!        ─ compressed ▶ packets → samples             FLAC, Ogg Vorbis, M4A (feature `formats`); a gap is an error
+//!        ─ mp3 ───────▶ MPEG frames → samples         layer III; encoder delay and padding removed
+//!        ─ compressed ▶ packets → samples             FLAC, Ogg Vorbis, M4A (feature `formats`)
+//!        ─ wholeness ─▶ error or warning              what the container promises against what was decoded
 //!        ─ raw ───────▶ samples                       PCM or G.711 without a header, as the caller describes it
 //!        ─ decoder ───▶ f32 blocks, interleaved       at most 4096 frames each; errors with byte positions
 //!        ─ downmix ───▶ f32 mono                      mean of the channels; warns if they cancel each other
@@ -35,9 +36,12 @@ mod probe;
 mod raw;
 mod source;
 mod spec;
+mod tags;
 #[cfg(test)]
 mod testing;
 mod wav;
+#[cfg_attr(not(all(feature = "mp3", feature = "formats")), allow(dead_code, reason = "WAV has no packets"))]
+mod wholeness;
 
 pub use decoder::Decoder;
 pub use downmix::Downmix;

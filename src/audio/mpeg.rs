@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! 11111111 111VVLLP BBBBSSpx MMeeCOEE
-//!             ││││  │   │ │  └ channel mode, 3 = mono
+//!             ││││  │   │ │  └ channel mode, 1 = joint stereo, 3 = mono; ee its extension
 //!             ││││  │   │ └ padding slot
 //!             ││││  │   └ sample rate index
 //!             ││││  └ bit rate index, 0 = free format
@@ -37,6 +37,9 @@ pub(super) struct FrameHeader {
     pub(super) channels: u16,
     /// A CRC of 2 bytes follows the header.
     pub(super) has_crc: bool,
+    /// Mode extension of joint stereo; 0 in other modes. Layer III: bit 0 intensity, bit 1 middle and
+    /// side.
+    pub(super) joint: u8,
     /// Size of the frame with its header, bytes.
     pub(super) frame_bytes: usize,
 }
@@ -86,6 +89,7 @@ impl FrameHeader {
             sample_rate_hz,
             channels: if b3 >> 6 == 3 { 1 } else { 2 },
             has_crc: b1 & 1 == 0,
+            joint: if b3 >> 6 == 1 { (b3 >> 4) & 3 } else { 0 },
             frame_bytes: 0,
         };
         header.frame_bytes = header.length(kbits, b2 & 2 != 0);

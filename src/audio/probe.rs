@@ -16,24 +16,84 @@ const SURE_RUN: usize = 4;
 /// Ends errors about unsupported formats.
 pub(super) const SUPPORTED: &str = "supported are WAV, MP3, FLAC, Ogg Vorbis and M4A; convert it: ffmpeg -i IN OUT.wav";
 
+/// What the first bytes are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Probed {
+    pub(super) container: Container,
+    /// What stands in front of the container and was passed over.
+    pub(super) warning: Option<String>,
+}
+
 /// Detects the container. Leaves the source at its first byte: that of `RIFF`, or that of the first
-/// MPEG frame after ID3v2 tags.
-pub(super) fn probe(source: &mut Source) -> Result<Container> {
-    let first = source.peek(16)?;
-    if first.is_empty() {
+/// MPEG frame, after ID3v2 and APE tags, zeros, line ends, and, in front of MPEG frames, other bytes.
+pub(super) fn probe(source: &mut Source) -> Result<Probed> {
+    if source.peek(1)?.is_empty() {
         return Err(Error::malformed("audio", "the input is empty (0 bytes); check how it was recorded or copied"));
     }
-    if first.starts_with(b"RIFF") {
-        return riff_form(first);
+    if let Some(container) = known_container(source)? {
+        return Ok(Probed { container, warning: None });
     }
-    let tags = skip_id3v2(source)?;
-    if let Some(container) = by_magic(source.peek(12)?) {
-        return Ok(container);
+    let tags = skip_tags(source)?;
+    if let Some(container) = known_container(source)? {
+        return Ok(Probed { container, warning: None });
     }
-    if begins_with_frames(source)? {
-        return Ok(Container::Mp3);
+    let at = source.position();
+    let blank = source.peek(SCAN_BYTES)?.iter().take_while(|byte| matches!(byte, 0 | b'\n' | b'\r' | b' ')).count();
+    if blank > 0 && blank < SCAN_BYTES && starts_at(source, blank)? {
+        source.consume(blank);
+        if let Some(container) = known_container(source)? {
+            let what = format!("{blank} zeros or line ends at byte {at}, before the audio; passed over");
+            return Ok(Probed { container, warning: Some(what) });
+        }
+    }
+    if let Some(garbage) = mpeg_after_garbage(source)? {
+        source.consume(garbage);
+        let what = format!(
+            "{garbage} bytes at byte {at} are not audio; read from the first MPEG frame on, at byte {}",
+            at + garbage as u64
+        );
+        return Ok(Probed { container: Container::Mp3, warning: Some(what) });
     }
     Err(unknown(source, tags)?)
+}
+
+/// The container that begins at the source.
+fn known_container(source: &mut Source) -> Result<Option<Container>> {
+    let first = source.peek(16)?;
+    if first.starts_with(b"RIFF") {
+        return riff_form(first).map(Some);
+    }
+    if let Some(container) = by_magic(first) {
+        return Ok(Some(container));
+    }
+    Ok(if begins_with_frames(source)? { Some(Container::Mp3) } else { None })
+}
+
+/// Whether a container may begin `ahead` bytes from the source.
+fn starts_at(source: &mut Source, ahead: usize) -> Result<bool> {
+    let bytes = source.peek(ahead + 16)?.get(ahead..).unwrap_or_default();
+    Ok(bytes.starts_with(b"RIFF") || by_magic(bytes).is_some() || mpeg::header_at(bytes, 0).is_some())
+}
+
+/// Skips ID3v2 tags, and APE tags (APEv2: 32 bytes of header, of which bytes 12 to 15 are the size of
+/// the rest). Returns the number of bytes skipped.
+fn skip_tags(source: &mut Source) -> Result<u64> {
+    loop {
+        let skipped = skip_id3v2(source)?;
+        let head = source.peek(16)?;
+        let Some(&[s0, s1, s2, s3]) = head.get(12..).and_then(|size| size.first_chunk()) else { return Ok(skipped) };
+        if !head.starts_with(b"APETAGEX") {
+            return Ok(skipped);
+        }
+        source.skip(32 + u64::from(u32::from_le_bytes([s0, s1, s2, s3])))?;
+    }
+}
+
+/// Number of bytes in front of the first run of MPEG frames, if bytes without another meaning
+/// stand in front of one.
+fn mpeg_after_garbage(source: &mut Source) -> Result<Option<usize>> {
+    let bytes = source.peek(SCAN_BYTES + SURE_RUN * MAX_FRAME_BYTES)?;
+    Ok(if known(bytes).is_some() { None } else { first_run(bytes) })
 }
 
 /// Containers with a magic number. Their coding, and whether this build decodes it, is known when
@@ -102,23 +162,10 @@ fn begins_with_frames(source: &mut Source) -> Result<bool> {
 
 /// The error for bytes that no known container begins with.
 fn unknown(source: &mut Source, tags: u64) -> Result<Error> {
-    let at = source.position();
     let bytes = source.peek(SCAN_BYTES + SURE_RUN * MAX_FRAME_BYTES)?;
     let after = if tags > 0 { format!("after an ID3v2 tag of {tags} bytes, ") } else { String::new() };
     if let Some(name) = known(bytes) {
         return Ok(Error::Unsupported(format!("{after}it looks like {name}; {SUPPORTED}")));
-    }
-    if let Some(offset) = first_run(bytes) {
-        let begin = at + offset as u64;
-        return Ok(Error::malformed(
-            "MP3",
-            format!(
-                "{after}the first bytes ({}) match no known container, but MPEG frames begin at byte {begin}: garbage before them; \
-                 remove it: tail -c +{} IN > OUT.mp3",
-                hex(bytes),
-                begin + 1
-            ),
-        ));
     }
     Ok(Error::Unsupported(format!("{after}{}", appearance(bytes))))
 }
@@ -216,7 +263,7 @@ mod tests {
     use super::*;
 
     fn probed(bytes: &[u8]) -> Result<Container> {
-        probe(&mut Source::new(Cursor::new(bytes.to_vec())))
+        probe(&mut Source::new(Cursor::new(bytes.to_vec()))).map(|probed| probed.container)
     }
 
     /// Frames of silence, MPEG-2 layer III at 16 kHz mono, 144 bytes each.
@@ -283,11 +330,42 @@ mod tests {
 
     #[test]
     fn frames_after_garbage_are_found_within_64_kib_and_only_in_a_run() {
-        let message =
-            |garbage: usize, count| probed(&[vec![0x11; garbage], frames(count)].concat()).unwrap_err().to_string();
-        assert!(message(1, 4).contains("begin at byte 1:"), "{}", message(1, 4));
-        assert!(message(65_535, 4).contains("begin at byte 65535"));
-        assert!(message(65_536, 4).contains("no known container"));
-        assert!(message(100, 3).contains("no known container"), "three in a row may be coincidence");
+        let position = |garbage: usize, count| {
+            let mut source = Source::new(Cursor::new([vec![0x11; garbage], frames(count)].concat()));
+            probe(&mut source).map(|probed| (source.position(), probed.warning)).map_err(|error| error.to_string())
+        };
+        for garbage in [1, 65_535] {
+            let (at, warning) = position(garbage, 4).unwrap();
+            assert_eq!(at, garbage as u64);
+            assert!(warning.unwrap().contains(&format!("at byte {garbage}")));
+        }
+        assert!(position(65_536, 4).unwrap_err().contains("no known container"));
+        assert!(position(100, 3).unwrap_err().contains("no known container"), "three in a row may be coincidence");
+    }
+
+    #[test]
+    fn tags_zeros_and_line_ends_in_front_are_passed_over() {
+        let id3 = b"ID3\x03\0\0\0\0\0\x04abcd".to_vec();
+        let ape = [b"APETAGEX\xD0\x07\0\0\x24\0\0\0".to_vec(), vec![0; 16 + 0x24]].concat();
+        let riff = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
+        for (front, is_odd) in [
+            (vec![], false),
+            (id3.clone(), false),
+            (ape.clone(), false),
+            ([ape, id3].concat(), false),
+            (vec![0; 999], true),
+            (b"\r\n".to_vec(), true),
+        ] {
+            for (audio, container) in [
+                (riff.clone(), Container::Wav),
+                (frames(3), Container::Mp3),
+                (b"fLaC\0\0\0\x22".to_vec(), Container::Flac),
+            ] {
+                let mut source = Source::new(Cursor::new([&front[..], &audio].concat()));
+                let probed = probe(&mut source).unwrap();
+                assert_eq!((probed.container, probed.warning.is_some()), (container, is_odd), "{front:?}");
+                assert_eq!(source.position(), front.len() as u64);
+            }
+        }
     }
 }

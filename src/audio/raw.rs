@@ -9,6 +9,7 @@ use super::source::Source;
 use super::spec::{Container, Spec};
 use super::wav::format::Coding;
 use super::wav::samples;
+use super::wholeness::Wholeness;
 use crate::error::{Error, Result};
 
 /// Maximum frames per block.
@@ -106,8 +107,7 @@ pub(super) struct RawReader {
     source: Source,
     format: RawFormat,
     frames: u64,
-    accept_truncated: bool,
-    warnings: Vec<String>,
+    wholeness: Wholeness,
 }
 
 impl RawReader {
@@ -121,12 +121,12 @@ impl RawReader {
             codec: format.encoding.coding.name(),
             total_frames: None,
         };
-        let accept_truncated = limits.accept_truncated;
-        Ok((Self { source, format: format.clone(), frames: 0, accept_truncated, warnings: Vec::new() }, spec))
+        let wholeness = Wholeness::new("raw PCM", limits);
+        Ok((Self { source, format: format.clone(), frames: 0, wholeness }, spec))
     }
 
-    pub(super) fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub(super) fn wholeness(&self) -> &Wholeness {
+        &self.wholeness
     }
 
     /// Clears `block`, fills it with interleaved samples and returns the frames; 0 at the end.
@@ -169,10 +169,7 @@ impl RawReader {
         if left_over > 0 {
             let what =
                 format!("it ends with {left_over} of {frame_bytes} bytes of a frame: cut, or not {}", self.format);
-            if !self.accept_truncated {
-                return Err(Error::malformed("raw PCM", format!("{what}; --accept-truncated ignores them")));
-            }
-            self.warnings.push(format!("{what}; ignored"));
+            self.wholeness.incomplete(&what, self.frames + block.len() as u64)?;
         }
         Ok(())
     }

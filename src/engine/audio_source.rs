@@ -50,6 +50,14 @@ impl AudioSource {
         }
     }
 
+    /// Number of packets that were replaced by silence.
+    pub(super) fn damaged_packets(&self) -> u64 {
+        match self {
+            Self::Decoder(decoder) => decoder.damaged_packets(),
+            Self::Samples(_) => 0,
+        }
+    }
+
     pub(super) fn warnings(&self) -> &[String] {
         match self {
             Self::Decoder(decoder) => decoder.warnings(),

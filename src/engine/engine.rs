@@ -161,6 +161,7 @@ impl Engine {
             duration_s: frontend.samples_for(frames) as f64 / f64::from(frontend.sample_rate_hz()),
             sample_rate_hz: frontend.sample_rate_hz(),
             channels: 1,
+            damaged_packets: 0,
             warnings: Vec::new(),
             quality: Vec::new(),
             decode_time: Duration::ZERO,

@@ -51,6 +51,15 @@ pub struct RecordingInfo {
     pub sample_rate_hz: u32,
     /// Number of channels.
     pub channels: u16,
+    /// Number of coded packets that did not decode and were replaced by silence; a warning
+    /// describes them. If 0 there is no key in JSON.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub damaged_packets: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The predictions for one voice: a channel, or the mean of all channels.

@@ -50,6 +50,7 @@ impl ReportBuilder<'_> {
                 duration_s: rounded(info.duration_s, 6),
                 sample_rate_hz: info.sample_rate_hz,
                 channels: info.channels,
+                damaged_packets: info.damaged_packets,
             },
             voices,
             model: ModelInfo {

@@ -25,6 +25,7 @@ pub(super) struct StreamInfo {
     pub(super) duration_s: f64,
     pub(super) sample_rate_hz: u32,
     pub(super) channels: u16,
+    pub(super) damaged_packets: u64,
     pub(super) warnings: Vec<String>,
     /// Of each signal, without the signal-to-noise ratio, which the chunks provide; empty where
     /// there was no audio.
@@ -145,6 +146,7 @@ impl SignalStream {
             duration_s: self.frames as f64 / f64::from(self.source.sample_rate_hz()),
             sample_rate_hz: self.source.sample_rate_hz(),
             channels: self.source.channels(),
+            damaged_packets: self.source.damaged_packets(),
             warnings: self.source.warnings().iter().cloned().chain(cancellation).collect(),
             quality: self.signals.iter().map(|signal| signal.meter.quality()).collect(),
             decode_time: self.decode_time,

@@ -30,6 +30,11 @@ impl Decoded {
         self.samples.len() / usize::from(self.spec.channels)
     }
 
+    /// Decodes to the end.
+    pub(crate) fn of(decoder: Decoder) -> Result<Self> {
+        Self::collect(decoder)
+    }
+
     fn collect(mut decoder: Decoder) -> Result<Self> {
         let (mut samples, mut block) = (Vec::new(), Vec::new());
         while decoder.read_block(&mut block)? > 0 {

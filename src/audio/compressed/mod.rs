@@ -1,55 +1,73 @@
-//! FLAC, Ogg Vorbis and M4A (AAC-LC, ALAC) decoder on symphonia's demultiplexers and decoders.
+//! FLAC, Ogg Vorbis and M4A (AAC-LC, ALAC, PCM): packets to samples.
 //!
-//! symphonia silently skips damage: it drops damaged FLAC frames and Ogg pages. Here every gap is
-//! an error, detected by what the containers themselves state:
+//! symphonia decodes the packets, one at a time. Containers are read here, because demultiplexers
+//! silently resynchronise after damage, and what they pass over is then missing without a word:
 //!
-//! | container | verified |
+//! | container | held against the samples |
 //! |---|---|
-//! | FLAC | each frame's position, the number of samples, their MD5 checksum |
-//! | Ogg | each page's position; the last page; a single stream |
-//! | M4A | every packet of the index |
+//! | FLAC | each frame's checksum and position, the number of samples, their MD5 |
+//! | Ogg | each page's checksum, number and granule position; the last page; a single stream |
+//! | M4A | number, sizes, durations and places of the packets; the edit list |
 //!
-//! **Start of the audio.** FLAC and ALAC are exact. Vorbis is trimmed to the samples that its pages
-//! count. AAC is not trimmed (symphonia reads no edit lists): the encoder's priming remains, 1024
-//! to 2112 samples of near silence at the start, and up to 1023 at the end. Of HE-AAC the AAC-LC
-//! core is decoded if the file signals it; otherwise the file is refused.
+//! **Start of the audio.** FLAC is exact. Vorbis is trimmed to the samples that its pages count, AAC
+//! and ALAC at the start as the edit list states, or else as iTunes does (`iTunSMPB`), and after the
+//! edit's last packet. Of HE-AAC the AAC-LC core is decoded if the file signals it; otherwise the file
+//! is refused.
 //!
-//! A panic of the dependency becomes an error (none of 60,000 damaged files panicked).
+//! A panic of a decoder becomes an error.
 
-mod media;
+mod codecs;
+mod demux;
+mod flac;
+mod guard;
+mod mp4;
+mod ogg;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use symphonia_core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
-use symphonia_core::errors::Error as Broken;
-use symphonia_core::formats::FormatReader;
-use symphonia_core::packet::Packet;
-
+use self::codecs::{PacketDecoder, Parameters, Shape};
+use self::demux::{Demux, Event, Group};
+use self::flac::FlacReader;
+use self::mp4::{Mp4Reader, Promise};
+use self::ogg::OggReader;
 use super::limits::Limits;
 use super::source::Source;
 use super::spec::{Container, Spec};
+use super::wholeness::Wholeness;
 use crate::error::{Error, Result};
 
 /// Maximum frames per block.
 const BLOCK_FRAMES: usize = 4096;
+/// Longest gap that is replaced by silence, seconds. A longer one ends the stream.
+const LONGEST_GAP_S: u64 = 10;
+/// Packets without samples at the start of a stream, at most.
+const MOST_EMPTY: usize = 10_000;
 
 /// Streaming decoder of packets.
 pub(super) struct CompressedReader {
-    format: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
-    track: u32,
+    demux: Box<dyn Demux>,
+    decoder: PacketDecoder,
     spec: Spec,
-    /// Interleaved samples of the last packet, of which the first `returned` were returned already.
-    packet: Vec<f32>,
+    promise: Option<Promise>,
+    /// Interleaved samples of the last group, of which the first `returned` were returned already.
+    block: Vec<f32>,
     returned: usize,
-    /// Expected start of the next packet, in the container's time base. `None` before the first
-    /// packet.
-    expected: Option<i64>,
-    /// Number of frames decoded so far.
+    /// Frames of the stream so far, before trimming.
     decoded: u64,
+    /// Position of the stream's first frame in the container's count.
+    offset: i64,
+    /// Packets that are known to be lost and whose length is not known yet.
+    pending: Option<(u64, String)>,
+    trim: Trim,
     ended: bool,
-    accept_truncated: bool,
-    warnings: Vec<String>,
+    wholeness: Wholeness,
+}
+
+/// The part of the decoded frames that is audio.
+#[derive(Debug, Clone, Copy)]
+struct Trim {
+    /// Frames to drop at the start.
+    skip: u64,
+    /// Frames after which packets are dropped.
+    until: Option<u64>,
 }
 
 impl CompressedReader {
@@ -57,26 +75,30 @@ impl CompressedReader {
     /// first byte.
     pub(super) fn new(source: Source, container: Container, limits: &Limits) -> Result<(Self, Spec)> {
         let name = container.name();
-        let (format, track) = guarded(name, || media::open(source, container))??;
-        let (decoder, codec) = guarded(name, || media::decoder(&track, AudioDecoderOptions::default().verify(true)))??;
-        let total_frames = if container == Container::Flac { track.num_frames } else { None };
+        let Opened { demux, parameters, total_frames, promise } = open(source, container)?;
+        let decoder = PacketDecoder::new(&parameters)?;
+        let codec = parameters.coding.name();
         let mut reader = Self {
-            format,
+            demux,
             decoder,
-            track: track.id,
             spec: Spec { sample_rate_hz: 0, channels: 0, container, codec, total_frames },
-            packet: Vec::new(),
+            promise,
+            block: Vec::new(),
             returned: 0,
-            expected: None,
             decoded: 0,
+            offset: 0,
+            pending: None,
+            trim: Trim { skip: 0, until: None },
             ended: false,
-            accept_truncated: limits.accept_truncated,
-            warnings: Vec::new(),
+            wholeness: Wholeness::new(name, limits),
         };
-        while reader.packet.is_empty() && !reader.ended {
-            reader.next_packet()?;
+        for _ in 0..MOST_EMPTY {
+            if !reader.block.is_empty() || reader.ended {
+                break;
+            }
+            reader.advance()?;
         }
-        if reader.packet.is_empty() {
+        if reader.spec.channels == 0 {
             return Err(Error::malformed(name, "it contains not a single sample; check the recording"));
         }
         limits.check_channels(reader.spec.channels, name)?;
@@ -85,100 +107,240 @@ impl CompressedReader {
         Ok((reader, spec))
     }
 
-    pub(super) fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub(super) fn wholeness(&self) -> &Wholeness {
+        &self.wholeness
     }
 
     /// See [`Decoder::read_block`](super::Decoder::read_block).
     pub(super) fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         block.clear();
-        while self.returned == self.packet.len() && !self.ended {
-            self.next_packet()?;
+        while self.returned == self.block.len() && !self.ended {
+            self.advance()?;
         }
         let channels = usize::from(self.spec.channels.max(1));
-        let left = &self.packet[self.returned..];
+        let left = &self.block[self.returned..];
         block.extend_from_slice(&left[..left.len().min(BLOCK_FRAMES * channels)]);
         self.returned += block.len();
         Ok(block.len() / channels)
     }
 
-    /// Decodes the next packet to `packet`. Sets `ended` at the end of the stream, or at damage
-    /// that is accepted.
-    fn next_packet(&mut self) -> Result<()> {
-        self.packet.clear();
+    /// Reads the next element of the stream; samples go to `block`.
+    fn advance(&mut self) -> Result<()> {
+        self.block.clear();
         self.returned = 0;
-        let name = self.spec.container.name();
-        let format = &mut self.format;
-        match guarded(name, || format.next_packet())? {
-            Ok(Some(packet)) if packet.track_id != self.track => Ok(()),
-            Ok(Some(packet)) => self.decode(&packet),
-            Ok(None) => self.finish(),
-            Err(Broken::ResetRequired) => self.stop("a second stream follows the first: two recordings joined?"),
-            Err(Broken::IoError(error)) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(error.into()),
-            Err(error) => self.stop(&media::problem(&error)),
+        match self.demux.next()? {
+            Event::Group(group) => self.group(&group),
+            Event::Lost(packets, what) => {
+                self.decoder.reset();
+                self.lose(packets, &what);
+                Ok(())
+            }
+            Event::Odd(what) => {
+                self.wholeness.warn(what);
+                Ok(())
+            }
+            Event::Broken(what) => self.stop(&what),
+            Event::End => self.finish(),
         }
     }
 
-    fn decode(&mut self, packet: &Packet) -> Result<()> {
-        let begins = packet.pts.get();
-        if self.has_gap(begins) {
-            return self.stop(&format!("audio is missing after {:.3} s", self.decoded_s()));
-        }
-        self.expected = Some(begins.saturating_add_unsigned(packet.dur.get()));
-        let (decoder, samples) = (&mut self.decoder, &mut self.packet);
-        let decoded = guarded(self.spec.container.name(), || {
-            decoder.decode(packet).map(|buffer| {
-                buffer.copy_to_vec_interleaved(samples);
-                (buffer.spec().rate(), buffer.spec().channels().count())
-            })
-        })?;
-        match decoded {
-            Ok((rate, channels)) => self.accept(rate, channels),
-            Err(error) => {
-                self.stop(&format!("the packet at {:.3} s is damaged ({})", self.decoded_s(), media::problem(&error)))
+    fn lose(&mut self, packets: u64, what: &str) {
+        let pending = self.pending.get_or_insert_with(|| (0, what.to_owned()));
+        pending.0 += packets;
+    }
+
+    /// Decodes a group to `block` and holds its positions against what was decoded.
+    fn group(&mut self, group: &Group) -> Result<()> {
+        if let Some(start) = group.starts_at {
+            let position = self.decoded.saturating_add_signed(self.offset);
+            if self.decoded == 0 && self.pending.is_none() {
+                self.offset = start as i64;
+            } else if start > position {
+                self.silence(start - position)?;
+            } else if start < position {
+                return self
+                    .stop(&format!("the position runs back from frame {position} to {start}: two recordings joined?"));
             }
         }
-    }
-
-    /// Whether frames or pages are missing before a packet. An MP4 index has no gaps; Vorbis' first
-    /// packet has no length.
-    fn has_gap(&self, begins: i64) -> bool {
-        let has_positions = matches!(self.spec.container, Container::Flac | Container::Ogg);
-        has_positions && self.decoded > 0 && self.expected.is_some_and(|expected| begins > expected)
-    }
-
-    /// Validates the samples of a packet.
-    fn accept(&mut self, rate_hz: u32, channels: usize) -> Result<()> {
-        let channels = u16::try_from(channels).unwrap_or(u16::MAX);
-        if self.packet.is_empty() {
+        if self.ended {
             return Ok(());
         }
-        if self.spec.channels == 0 {
-            (self.spec.sample_rate_hz, self.spec.channels) = (rate_hz, channels);
+        let first = self.decoded == 0;
+        for packet in &group.packets {
+            let before = self.block.len();
+            match self.decoder.decode(&packet.bytes, &mut self.block) {
+                Ok(shape) if self.block.len() > before => {
+                    if let Some(change) = self.change(shape) {
+                        self.block.truncate(before);
+                        return self.stop(&change);
+                    }
+                    self.decoded += ((self.block.len() - before) / usize::from(shape.channels.max(1))) as u64;
+                }
+                Ok(_) => {}
+                Err(problem) => {
+                    self.decoder.reset();
+                    self.lose(1, &problem);
+                    if let Some(frames) = packet.frames.filter(|_| self.spec.channels > 0) {
+                        self.silence(self.in_frames(frames))?;
+                    }
+                }
+            }
+            if self.ended {
+                return Ok(());
+            }
         }
-        if (self.spec.sample_rate_hz, self.spec.channels) != (rate_hz, channels) {
-            let (rate_was, channels_were) = (self.spec.sample_rate_hz, self.spec.channels);
-            return self.stop(&format!(
-                "it changes from {rate_was} Hz in {channels_were} channels to {rate_hz} Hz in {channels}"
-            ));
+        if let Some(end) = group.ends_at {
+            self.reach(end, first, group.is_last)?;
+        } else if group.starts_at.is_some() && self.pending.is_some() && !group.packets.is_empty() {
+            self.settle(0);
         }
-        if self.packet.iter().any(|x| !x.is_finite()) {
-            return self.stop(&format!("the packet at {:.3} s decodes to NaN or infinity", self.decoded_s()));
-        }
-        self.decoded += (self.packet.len() / usize::from(channels.max(1))) as u64;
+        self.trim();
         Ok(())
+    }
+
+    /// Holds the position after a group, `end`, against the decoded frames.
+    fn reach(&mut self, end: i64, first: bool, is_last: bool) -> Result<()> {
+        let here = self.decoded as i64 + self.offset;
+        let channels = usize::from(self.spec.channels);
+        if channels == 0 {
+            return Ok(());
+        }
+        if first && !is_last && self.pending.is_none() && self.block.len() / channels > 0 {
+            if end >= here {
+                self.offset = end - here; // a stream that was joined after its start
+            } else {
+                self.drop_front((here - end) as u64, channels);
+            }
+            return Ok(());
+        }
+        if end > here {
+            return self.silence((end - here) as u64);
+        }
+        let surplus = (here - end) as u64;
+        if surplus > 0 && !is_last {
+            return self.stop(&format!("its pages count {end} frames, its packets have {here}"));
+        }
+        let there = (self.block.len() / channels) as u64;
+        if surplus > there {
+            return self.stop(&format!("its last page counts {end} frames, its packets have {here}"));
+        }
+        self.block.truncate((there - surplus) as usize * channels);
+        self.decoded -= surplus;
+        self.settle(0);
+        Ok(())
+    }
+
+    /// Drops frames at the start of the block, which come before the recording's start.
+    fn drop_front(&mut self, frames: u64, channels: usize) {
+        let n = (frames as usize * channels).min(self.block.len());
+        self.block.drain(..n);
+        self.decoded -= (n / channels) as u64;
+    }
+
+    /// Appends silence in place of lost packets.
+    fn silence(&mut self, frames: u64) -> Result<()> {
+        let rate = u64::from(self.spec.sample_rate_hz);
+        if frames > LONGEST_GAP_S * rate || self.spec.channels == 0 {
+            let what = self.pending.take().map_or(String::new(), |(_, what)| format!(": {what}"));
+            let gap = frames as f64 / rate.max(1) as f64;
+            return self.stop(&format!("{gap:.3} s of audio are missing after {:.3} s{what}", self.seconds()));
+        }
+        self.block.resize(self.block.len() + frames as usize * usize::from(self.spec.channels), 0.0);
+        self.settle(frames);
+        self.decoded += frames;
+        Ok(())
+    }
+
+    /// Counts the pending packets as lost, with the frames that replace them.
+    fn settle(&mut self, frames: u64) {
+        let at_s = self.seconds();
+        match self.pending.take() {
+            Some((packets, what)) => self.wholeness.lost(packets, frames, at_s, &what),
+            None if frames > 0 => self.wholeness.lost(1, frames, at_s, "packets are missing"),
+            None => {}
+        }
+    }
+
+    /// What changes in the middle of the stream. The first shape is that of the recording.
+    fn change(&mut self, shape: Shape) -> Option<String> {
+        let spec = &mut self.spec;
+        if spec.channels == 0 {
+            (spec.sample_rate_hz, spec.channels) = (shape.sample_rate_hz, shape.channels);
+            self.trim = self.promise.map_or(Trim { skip: 0, until: None }, |promise| Trim {
+                skip: promise.edit.map_or(0, |edit| self.in_frames(edit.start)),
+                until: promise.edit.and_then(|edit| Some(self.in_frames(edit.start.checked_add(edit.duration?)?))),
+            });
+            return None;
+        }
+        let same = (spec.sample_rate_hz, spec.channels) == (shape.sample_rate_hz, shape.channels);
+        (!same).then(|| {
+            format!(
+                "it changes from {} Hz in {} channels to {} Hz in {}",
+                spec.sample_rate_hz, spec.channels, shape.sample_rate_hz, shape.channels
+            )
+        })
+    }
+
+    /// Media units of an MP4 in frames; FLAC's packets state frames.
+    fn in_frames(&self, units: u64) -> u64 {
+        let timescale = self.promise.map_or(self.spec.sample_rate_hz, |promise| promise.timescale);
+        let scaled = u128::from(units) * u128::from(self.spec.sample_rate_hz) / u128::from(timescale.max(1));
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    }
+
+    /// Removes from the block what comes before the edit, and blocks that begin after it.
+    fn trim(&mut self) {
+        let channels = usize::from(self.spec.channels.max(1));
+        let frames = (self.block.len() / channels) as u64;
+        let begins = self.decoded - frames.min(self.decoded);
+        if self.trim.until.is_some_and(|until| begins >= until) {
+            self.block.clear();
+        } else if begins < self.trim.skip {
+            let n = (self.trim.skip - begins).min(frames) as usize;
+            self.block.drain(..n * channels);
+        }
     }
 
     /// Verifies length and checksum at the end of the stream.
     fn finish(&mut self) -> Result<()> {
         self.ended = true;
-        if let Some(promised) = self.spec.total_frames.filter(|&promised| promised != self.decoded) {
-            return self.stop(&format!("the header states {promised} samples, the stream has {}", self.decoded));
+        self.settle(0);
+        let rate = self.spec.sample_rate_hz;
+        if let Some(promised) = self.spec.total_frames {
+            self.wholeness.length("the header", promised, self.decoded, rate)?;
         }
-        let decoder = &mut self.decoder;
-        let verified = guarded(self.spec.container.name(), || decoder.finalize().verify_ok)?;
-        if verified == Some(false) {
+        if let Some(promise) = self.promise {
+            self.hold_promise(promise)?;
+        }
+        if self.wholeness.damaged_packets() == 0 && self.decoder.is_verified()? == Some(false) {
             return self.stop("the checksum (MD5) of its samples is wrong: some were changed");
+        }
+        self.wholeness.finish(self.decoded)
+    }
+
+    /// Holds the index of an MP4 against the decoded frames. Durations are exact but for the last
+    /// packet's.
+    fn hold_promise(&mut self, promise: Promise) -> Result<()> {
+        let rate = self.spec.sample_rate_hz;
+        let tolerance = u64::from(rate) / 10;
+        if let Some(promised) = promise.duration.map(|units| self.in_frames(units))
+            && promised.abs_diff(self.decoded) > tolerance
+        {
+            self.wholeness.length("the index", promised, self.decoded, rate)?;
+        }
+        let Some(edit) = promise.edit else { return Ok(()) };
+        let (skip, seconds) = (self.trim.skip, |frames: u64| frames as f64 / f64::from(rate.max(1)));
+        if let Some(until) = self.trim.until.filter(|&until| until > self.decoded + tolerance) {
+            self.wholeness.length("the edit list", until - skip, self.decoded.saturating_sub(skip), rate)?;
+        }
+        let left_out = self.trim.until.map_or(0, |until| self.decoded.saturating_sub(until));
+        if left_out > tolerance || skip > tolerance.max(4096) {
+            self.wholeness.warn(format!(
+                "the edit list uses {:.3} s from {:.3} s on of the {:.3} s in the file",
+                seconds(self.decoded.saturating_sub(skip + left_out)),
+                edit.start as f64 / f64::from(promise.timescale.max(1)),
+                seconds(self.decoded)
+            ));
         }
         Ok(())
     }
@@ -187,38 +349,43 @@ impl CompressedReader {
     /// audio before.
     fn stop(&mut self, problem: &str) -> Result<()> {
         self.ended = true;
-        self.packet.clear();
-        if self.accept_truncated && self.decoded > 0 {
-            self.warnings.push(format!("{problem}; used the audio before it"));
-            return Ok(());
-        }
-        Err(Error::malformed(
-            self.spec.container.name(),
-            format!(
-                "{problem}; get the file again, or accept truncated input (--accept-truncated) to use the audio before it"
-            ),
-        ))
+        let of = match self.spec.total_frames {
+            Some(total) => format!(" ({} of {total} frames decoded)", self.decoded),
+            None => format!(" ({:.3} s decoded)", self.seconds()),
+        };
+        self.wholeness.incomplete(&format!("{problem}{of}"), self.decoded)?;
+        self.trim();
+        self.wholeness.finish(self.decoded)
     }
 
-    fn decoded_s(&self) -> f64 {
+    fn seconds(&self) -> f64 {
         self.decoded as f64 / f64::from(self.spec.sample_rate_hz.max(1))
     }
 }
 
-/// Calls the dependency; its panic becomes an error.
-fn guarded<T>(format: &'static str, call: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| {
-        Error::malformed(format, "its decoder failed; get the file again, or convert it: ffmpeg -i IN OUT.wav")
-    })
+/// An opened container.
+struct Opened {
+    demux: Box<dyn Demux>,
+    parameters: Parameters,
+    /// Number of frames that the header states.
+    total_frames: Option<u64>,
+    promise: Option<Promise>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_the_dependency_becomes_an_error() {
-        let error = guarded("FLAC", || -> u8 { panic!("a test's own") }).unwrap_err().to_string();
-        assert!(error.contains("FLAC is malformed: its decoder failed"), "{error}");
+/// Reads the headers of a container.
+fn open(source: Source, container: Container) -> Result<Opened> {
+    match container {
+        Container::Flac => {
+            let (reader, parameters, total_frames) = FlacReader::new(source)?;
+            Ok(Opened { demux: Box::new(reader), parameters, total_frames, promise: None })
+        }
+        Container::Ogg => {
+            let (reader, parameters) = OggReader::new(source)?;
+            Ok(Opened { demux: Box::new(reader), parameters, total_frames: None, promise: None })
+        }
+        _ => {
+            let (reader, parameters, promise) = Mp4Reader::new(source)?;
+            Ok(Opened { demux: Box::new(reader), parameters, total_frames: None, promise: Some(promise) })
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! MP3 decoder: MPEG frames to samples, with the encoder's delay and padding removed.
 //!
-//! Frames and tag are parsed here, because demultiplexers silently resynchronise after damage.
-//! symphonia decodes one complete, validated frame at a time; `Cargo.toml` says why this decoder
-//! was chosen.
+//! Frames and tag are parsed here, because demultiplexers silently resynchronise after damage. The
+//! number of frames is held against the tag's; a tag that is wrong by one (it counts its own frame) or
+//! too low is told, one that promises more than is there refuses the recording.
+//! [`layer3`] decodes one complete frame at a time.
 //!
 //! Without a LAME tag (a stream, or frames too small to hold one) the delay is unknown: nothing is
 //! removed, as in ffmpeg, and the audio begins about 1100 samples late.
@@ -12,36 +13,39 @@
 //! to silence.
 
 mod frames;
+mod layer3;
 mod tag;
 
-use symphonia_bundle_mp3::MpaDecoder;
-use symphonia_core::codecs::audio::well_known::CODEC_ID_MP3;
-use symphonia_core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
-use symphonia_core::packet::PacketRef;
-use symphonia_core::units::{Duration, Timestamp};
-
 use self::frames::Next;
+use self::layer3::{Layer3, SideInfo};
 use self::tag::{Tag, Trim};
 use super::limits::Limits;
 use super::mpeg::{FrameHeader, HEADER_BYTES};
 use super::source::Source;
 use super::spec::{Container, Spec};
+use super::wholeness::Wholeness;
 use crate::error::{Error, Result};
+
+/// Frames of silence in place of one gap, at most: 25 s of MPEG-1.
+const MOST_LOST: u64 = 1000;
 
 /// Streaming decoder of MP3, one MPEG frame per block.
 pub(super) struct Mp3Reader {
     source: Source,
-    decoder: MpaDecoder,
+    decoder: Layer3,
     first: FrameHeader,
     tag: Option<Tag>,
     trim: Trim,
-    /// Number of MPEG frames read so far, without the tag's.
+    /// Number of MPEG frames so far, without the tag's, with those replaced by silence.
     index: u64,
+    /// Position of the tag's frame, or of the first.
+    begins: u64,
     /// Number of samples per channel returned so far.
     returned: u64,
+    /// Samples behind the end that the tag states: padding, unless further frames follow.
+    held: Vec<f32>,
     ended: bool,
-    accept_truncated: bool,
-    warnings: Vec<String>,
+    wholeness: Wholeness,
 }
 
 impl Mp3Reader {
@@ -57,6 +61,7 @@ impl Mp3Reader {
         }
         limits.check_channels(first.channels, "MP3")?;
         limits.check_rate(first.sample_rate_hz, "MP3")?;
+        let begins = source.position();
         let frame = source.peek(first.frame_bytes)?;
         let tag = if frame.len() == first.frame_bytes { Tag::parse(&first, frame) } else { None };
         if tag.is_some() {
@@ -71,23 +76,30 @@ impl Mp3Reader {
             codec: first.codec(),
             total_frames: trim.keep.or(frames.map(|n| u64::from(n) * u64::from(first.samples_per_frame()))),
         };
+        let mut wholeness = Wholeness::new("MP3", limits);
+        if tag.is_some_and(|tag| !tag.is_intact) {
+            wholeness.warn(
+                "the header (LAME tag) was changed: its checksum is wrong; its delay and padding were used as stated",
+            );
+        }
         let reader = Self {
             source,
-            decoder: decoder()?,
+            decoder: Layer3::new(),
             first,
             tag,
             trim,
             index: 0,
+            begins,
             returned: 0,
+            held: Vec::new(),
             ended: false,
-            accept_truncated: limits.accept_truncated,
-            warnings: Vec::new(),
+            wholeness,
         };
         Ok((reader, spec))
     }
 
-    pub(super) fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub(super) fn wholeness(&self) -> &Wholeness {
+        &self.wholeness
     }
 
     /// See [`Decoder::read_block`](super::Decoder::read_block).
@@ -105,54 +117,96 @@ impl Mp3Reader {
     /// Decodes one MPEG frame and returns its number of samples per channel: 0 for delay or padding
     /// alone, and at the end.
     fn step(&mut self, block: &mut Vec<f32>) -> Result<usize> {
-        match frames::next(&mut self.source, &self.first, self.index)? {
-            Next::Frame(header) => {
-                let problem = self.decode(&header, block)?;
-                self.source.consume(header.frame_bytes);
-                self.index += 1;
-                problem.map_or(Ok(()), |problem| self.stop(&problem))?;
-                Ok(self.trim(block))
+        block.clear();
+        let accounted = self.promised_frames().is_some();
+        match frames::next(&mut self.source, &self.first, self.index, accounted)? {
+            Next::Frame(header) => self.frame(&header, header.frame_bytes, block),
+            Next::Part(header, there) => {
+                let part = self.source.peek(there)?.to_vec();
+                let needed = SideInfo::parse(&header, &part).map(|side| side.needed_bytes(&header));
+                if needed.is_some_and(|needed| needed <= there) {
+                    let missing = header.frame_bytes - there;
+                    self.wholeness.warn(format!(
+                        "the last MPEG frame lacks {missing} bytes, which hold no audio: its encoder did not write them"
+                    ));
+                    return self.frame(&header, there, block);
+                }
+                self.stop(&format!(
+                    "the last MPEG frame, {} at byte {}, needs {} bytes and the input ends after {there}",
+                    self.index,
+                    self.source.position(),
+                    header.frame_bytes
+                ))
+                .map(|()| 0)
             }
-            Next::End => {
-                self.ended = true;
-                self.check_count()?;
-                Ok(0)
+            Next::Gap(bytes, problem) => Ok(self.gap(bytes, &problem, block)),
+            Next::End(junk) => {
+                self.end(junk, block)?;
+                Ok(block.len() / usize::from(self.first.channels))
             }
             Next::Damage(problem) => self.stop(&problem).map(|()| 0),
         }
     }
 
-    /// Decodes the frame at the source. Returns what is wrong with a damaged frame, and no samples.
-    fn decode(&mut self, header: &FrameHeader, block: &mut Vec<f32>) -> Result<Option<String>> {
+    fn promised_frames(&self) -> Option<u64> {
+        self.tag.and_then(|tag| tag.frames).map(u64::from)
+    }
+
+    /// Decodes the frame at the source, of which `there` bytes are present.
+    fn frame(&mut self, header: &FrameHeader, there: usize, block: &mut Vec<f32>) -> Result<usize> {
+        let mut bytes = self.source.peek(there)?.to_vec();
+        bytes.resize(header.frame_bytes, 0);
         let at = self.source.position();
-        let bytes = self.source.peek(header.frame_bytes)?;
-        let duration = Duration::from(u64::from(header.samples_per_frame()));
-        let problem = match self.decoder.decode_ref(&PacketRef::new(0, Timestamp::ZERO, duration, bytes)) {
-            Ok(decoded) => {
-                decoded.copy_to_vec_interleaved(block);
-                let whole = header.samples_per_frame() as usize * usize::from(header.channels);
-                if block.len() == whole && block.iter().all(|x| x.is_finite()) {
-                    return Ok(None);
-                }
-                "it decodes to NaN or infinity, or to a wrong length".to_owned()
-            }
-            Err(e) => e.to_string(),
-        };
-        block.clear();
-        Ok(Some(format!("MPEG frame {} at byte {at} is damaged ({problem})", self.index)))
+        if self.index > 0 && Tag::parse(header, &bytes).is_some() {
+            let index = self.index;
+            return self
+                .stop(&format!(
+                    "after {index} MPEG frames, a second header begins at byte {at}: two recordings joined?"
+                ))
+                .map(|()| 0);
+        }
+        if let Err(problem) = self.decoder.decode(header, &bytes, block) {
+            let samples = header.samples_per_frame();
+            let at_s = self.index as f64 * f64::from(samples) / f64::from(header.sample_rate_hz);
+            self.wholeness.lost(1, samples.into(), at_s, &format!("MPEG frame {} at byte {at}: {problem}", self.index));
+        }
+        self.source.consume(there);
+        self.index += 1;
+        Ok(self.trim(block))
+    }
+
+    /// Replaces a gap between frames by the silence of as many frames as fit into it.
+    fn gap(&mut self, bytes: u64, problem: &str, block: &mut Vec<f32>) -> usize {
+        let size = self.first.frame_bytes as u64;
+        let lost = ((bytes + size / 2) / size).min(MOST_LOST);
+        let samples = u64::from(self.first.samples_per_frame());
+        self.decoder.reset_reservoir();
+        if lost == 0 {
+            self.wholeness.warn(format!("{problem}; {bytes} bytes passed over"));
+            return 0;
+        }
+        let at_s = (self.index * samples) as f64 / f64::from(self.first.sample_rate_hz);
+        self.wholeness.lost(lost, lost * samples, at_s, problem);
+        block.resize((lost * samples) as usize * usize::from(self.first.channels), 0.0);
+        self.index += lost;
+        self.trim(block)
     }
 
     /// Removes delay and padding from the block of the last frame. Returns the number of frames
-    /// left.
+    /// left. Frames beyond the tag's count show that its end is wrong: then nothing more is removed.
     fn trim(&mut self, block: &mut Vec<f32>) -> usize {
         let channels = usize::from(self.first.channels);
         let frames = block.len() / channels;
         let front = self.trim.skip.min(frames as u64) as usize;
         self.trim.skip -= front as u64;
-        let room = self.trim.keep.map_or(u64::MAX, |keep| keep - self.returned.min(keep));
-        let kept = room.min((frames - front) as u64) as usize;
-        block.truncate((front + kept) * channels);
         block.drain(..front * channels);
+        if self.promised_frames().is_some_and(|promised| self.index > promised) {
+            self.trim.keep = None;
+            *block = self.held.drain(..).chain(block.drain(..)).collect();
+        }
+        let room = self.trim.keep.map_or(u64::MAX, |keep| keep - self.returned.min(keep));
+        let kept = room.min((block.len() / channels) as u64) as usize;
+        self.held.extend(block.drain(kept * channels..));
         self.returned += kept as u64;
         kept
     }
@@ -161,43 +215,52 @@ impl Mp3Reader {
     /// audio before.
     fn stop(&mut self, problem: &str) -> Result<()> {
         self.ended = true;
-        if self.accept_truncated && self.returned > 0 {
-            self.warnings.push(format!("{problem}; used the audio before it"));
-            return Ok(());
-        }
-        Err(frames::damaged(problem))
+        let decoded = match self.promised_frames() {
+            Some(promised) => format!("{problem} ({} of {promised} MPEG frames decoded)", self.index),
+            None => format!("{problem} ({} MPEG frames decoded)", self.index),
+        };
+        self.wholeness.incomplete(&decoded, self.returned)?;
+        self.wholeness.finish(self.returned)
     }
 
-    /// At the end of the stream, verifies the number of frames that the tag states, and that there
-    /// was any audio.
-    fn check_count(&mut self) -> Result<()> {
-        if let Some(problem) = self.count_problem() {
-            return self.stop(&problem);
-        }
+    /// At the end of the stream, behind `junk` bytes that are no frames: verifies the number of
+    /// frames that the tag states, and that there was any audio.
+    fn end(&mut self, junk: u64, block: &mut Vec<f32>) -> Result<()> {
+        self.ended = true;
         if self.returned == 0 {
-            return Err(Error::malformed("MP3", "it contains not a single sample; check the recording"));
+            let what = "it contains not a single sample; check the recording";
+            return Err(Error::malformed("MP3", what));
+        }
+        if junk > 0 {
+            self.wholeness.warn(format!("{junk} bytes behind the last MPEG frame are no audio; passed over"));
+        }
+        if let Some(promised) = self.promised_frames() {
+            self.hold_count(promised, junk, block)?;
+        }
+        self.wholeness.finish(self.returned)
+    }
+
+    /// Holds the number of frames against the tag's. Some encoders count the tag's own frame, and
+    /// programs that cut or join do not update it.
+    fn hold_count(&mut self, promised: u64, junk: u64, block: &mut Vec<f32>) -> Result<()> {
+        let there = self.index;
+        let size = self.source.position() - self.begins - junk;
+        let is_short = self.tag.and_then(|tag| tag.bytes).is_some_and(|bytes| u64::from(bytes) > size);
+        match there {
+            _ if there == promised => {}
+            _ if there > promised => self.wholeness.warn(format!(
+                "the header states {promised} MPEG frames, the stream has {there}; read all of them"
+            )),
+            _ if there + 1 == promised && !is_short => self.wholeness.warn(format!(
+                "the header states {promised} MPEG frames, the stream has {there}: it counts itself, or the last frame is missing"
+            )),
+            _ => {
+                block.clear();
+                return self.stop(&format!(
+                    "the header states {promised} MPEG frames, the stream has {there}: the recording is truncated"
+                ));
+            }
         }
         Ok(())
     }
-
-    /// Compares the number of frames with the tag's. Encoders unrelated to LAME may count the tag's
-    /// own frame too, so that one less is accepted from them.
-    fn count_problem(&self) -> Option<String> {
-        let tag = self.tag?;
-        let (promised, there) = (u64::from(tag.frames?), self.index);
-        let exact = tag.delay_and_padding.is_some();
-        if there == promised || (!exact && there + 1 == promised) {
-            return None;
-        }
-        let what = if there < promised { "the recording is truncated" } else { "two recordings joined?" };
-        Some(format!("the header states {promised} MPEG frames, the stream has {there}: {what}"))
-    }
-}
-
-/// A decoder that does not trim; [`Mp3Reader`] does.
-fn decoder() -> Result<MpaDecoder> {
-    let mut parameters = AudioCodecParameters::new();
-    parameters.for_codec(CODEC_ID_MP3);
-    MpaDecoder::try_new(&parameters, &AudioDecoderOptions::default().gapless(false))
-        .map_err(|e| Error::Unsupported(format!("MP3 decoder: {e}")))
 }

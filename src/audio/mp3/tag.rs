@@ -4,18 +4,20 @@
 //! ```text
 //! Xing/Info, after the side information:             VBRI, 32 bytes after the header:
 //! 0    `Xing` or `Info`                              0   `VBRI`
-//! 4    flags u32: 1 frames, 2 bytes, 4 seek table,   14  frames u32
+//! 4    flags u32: 1 frames, 2 bytes, 4 seek table,   10  bytes u32, frames u32
 //!      8 quality; each present field follows:
 //! 8    frames u32, bytes u32, table [100], quality u32
 //! then the LAME extension:
 //! +0   encoder's name [9], zero if there is none
 //! +21  delay 12 bits, padding 12 bits (samples)
+//! +34  CRC-16 of the frame up to here
 //! ```
 //!
 //! All numbers are big-endian. Source: the LAME project's "MP3 Info Tag revision 1", and its
 //! VbrTag.c.
 
-use crate::audio::mpeg::{FrameHeader, HEADER_BYTES, Version};
+use super::layer3::SideInfo;
+use crate::audio::mpeg::{FrameHeader, HEADER_BYTES};
 
 /// Delay of a layer III decoder in samples: 528 of the filter banks and one more, as LAME counts
 /// it.
@@ -27,8 +29,13 @@ pub(super) struct Tag {
     /// Number of MPEG frames after the tag's own. `None` also for 0, which means that the writer
     /// never filled it in.
     pub(super) frames: Option<u32>,
+    /// Size of all frames with the tag's own, bytes; `None` if it is not stated.
+    pub(super) bytes: Option<u32>,
     /// Samples per channel that the encoder added before and after the audio, by its own count.
     pub(super) delay_and_padding: Option<(u16, u16)>,
+    /// False if the LAME extension's checksum is wrong: the tag was changed, by damage or by a
+    /// program that did not update it.
+    pub(super) is_intact: bool,
 }
 
 /// The part of the decoded samples that is audio.
@@ -44,11 +51,11 @@ impl Tag {
     /// Parses the tag in a complete MPEG frame; `None` for an ordinary frame.
     pub(super) fn parse(header: &FrameHeader, frame: &[u8]) -> Option<Self> {
         let crc = if header.has_crc { 2 } else { 0 };
-        let after_side_info = HEADER_BYTES + side_info_bytes(header);
+        let after_side_info = HEADER_BYTES + SideInfo::bytes(header);
         // Some encoders set the CRC bit of the tag's frame without writing the two bytes.
         [after_side_info, after_side_info + crc]
             .into_iter()
-            .find_map(|at| xing(frame.get(at..)?))
+            .find_map(|at| Some(Self { is_intact: is_intact(frame, at), ..xing(frame.get(at..)?)? }))
             .or_else(|| vbri(frame.get(HEADER_BYTES + 32..)?))
     }
 
@@ -63,17 +70,6 @@ impl Tag {
     }
 }
 
-/// Size of layer III's side information in bytes; it follows the header and the CRC (ISO/IEC
-/// 11172-3 §2.4.1.7).
-fn side_info_bytes(header: &FrameHeader) -> usize {
-    match (header.version, header.channels) {
-        (Version::Mpeg1, 1) => 17,
-        (Version::Mpeg1, _) => 32,
-        (_, 1) => 9,
-        _ => 17,
-    }
-}
-
 fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|&word| u32::from_be_bytes(word))
 }
@@ -84,9 +80,11 @@ fn xing(tag: &[u8]) -> Option<Tag> {
     }
     let flags = be_u32(tag, 4)?;
     let frames = if flags & 1 != 0 { be_u32(tag, 8) } else { None }.filter(|&n| n > 0);
+    let bytes_at = if flags & 1 != 0 { 12 } else { 8 };
+    let bytes = if flags & 2 != 0 { be_u32(tag, bytes_at) } else { None }.filter(|&n| n > 0);
     let fields = [(1, 4), (2, 4), (4, 100), (8, 4)];
     let extension = fields.iter().filter(|(flag, _)| flags & flag != 0).fold(8, |at, (_, size)| at + size);
-    Some(Tag { frames, delay_and_padding: tag.get(extension..).and_then(lame) })
+    Some(Tag { frames, bytes, delay_and_padding: tag.get(extension..).and_then(lame), is_intact: true })
 }
 
 fn lame(extension: &[u8]) -> Option<(u16, u16)> {
@@ -97,11 +95,27 @@ fn lame(extension: &[u8]) -> Option<(u16, u16)> {
     Some((u16::from(a) << 4 | u16::from(b) >> 4, (u16::from(b) & 15) << 8 | u16::from(c)))
 }
 
+/// Whether the checksum of a tag at `at` with all fields and the LAME extension is right; true if it
+/// has none. It covers the frame up to itself: CRC-16, polynomial 0x8005, least significant bit first.
+fn is_intact(frame: &[u8], at: usize) -> bool {
+    let (all_fields, checksum_at) = (frame.get(at + 7) == Some(&15), at + 154);
+    let stated =
+        frame.get(checksum_at..).and_then(|rest| rest.first_chunk()).map_or(0, |&word| u16::from_be_bytes(word));
+    if !all_fields || stated == 0 || frame.get(at + 120..).and_then(lame).is_none() {
+        return true;
+    }
+    let crc = frame[..checksum_at].iter().fold(0_u16, |crc, &byte| {
+        (0..8).fold(crc ^ u16::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xA001 } else { 0 })
+    });
+    crc == stated
+}
+
 fn vbri(tag: &[u8]) -> Option<Tag> {
     if !tag.starts_with(b"VBRI") {
         return None;
     }
-    Some(Tag { frames: be_u32(tag, 14).filter(|&n| n > 0), delay_and_padding: None })
+    let stated = |at| be_u32(tag, at).filter(|&n| n > 0);
+    Some(Tag { frames: stated(14), bytes: stated(10), delay_and_padding: None, is_intact: true })
 }
 
 #[cfg(test)]
@@ -124,7 +138,7 @@ mod tests {
         tag.extend([0x24, 0x05, 0x00]); // 0x240 = 576, 0x500 = 1280
         let (header, bytes) = frame(&tag);
         let tag = Tag::parse(&header, &bytes).unwrap();
-        assert_eq!(tag, Tag { frames: Some(10), delay_and_padding: Some((576, 1280)) });
+        assert_eq!(tag, Tag { frames: Some(10), bytes: None, delay_and_padding: Some((576, 1280)), is_intact: true });
         assert_eq!(tag.trim(576), Trim { skip: 1105, keep: Some(5760 - 1105 - 751) });
     }
 
@@ -146,7 +160,10 @@ mod tests {
         let (header, mut bytes) = frame(b"");
         bytes[36..40].copy_from_slice(b"VBRI");
         bytes[50..54].copy_from_slice(&77_u32.to_be_bytes());
-        assert_eq!(Tag::parse(&header, &bytes), Some(Tag { frames: Some(77), delay_and_padding: None }));
+        assert_eq!(
+            Tag::parse(&header, &bytes),
+            Some(Tag { frames: Some(77), bytes: None, delay_and_padding: None, is_intact: true })
+        );
     }
 
     #[test]

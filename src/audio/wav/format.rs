@@ -70,8 +70,8 @@ pub(super) struct Format {
     pub(super) coding: Coding,
     pub(super) channels: u16,
     pub(super) sample_rate_hz: u32,
-    /// An irregularity that does not affect the samples.
-    pub(super) warning: Option<String>,
+    /// Irregularities that do not affect the samples.
+    pub(super) warnings: Vec<String>,
 }
 
 /// The chunk's fields, not yet validated.
@@ -114,13 +114,14 @@ impl Format {
         limits.check_rate(fields.sample_rate_hz, "WAV")?;
         let (tag, valid_bits) = if fields.tag == EXTENSIBLE { extension(chunk)? } else { (fields.tag, 0) };
         let coding = coding(tag, fields.bits, valid_bits)?;
-        fields.check_block_align(coding)?;
-        Ok(Self {
-            coding,
-            channels: fields.channels,
-            sample_rate_hz: fields.sample_rate_hz,
-            warning: fields.check_byte_rate()?,
-        })
+        let mut warnings = Vec::new();
+        if matches!(coding, Coding::ALaw | Coding::MuLaw) && fields.bits != 8 {
+            warnings.push(format!("the WAV header states {} bits per sample; {} has 8", fields.bits, coding.name()));
+        }
+        let frame_bytes = usize::from(fields.channels) * coding.bytes();
+        warnings.extend(fields.check_block_align(coding, frame_bytes)?);
+        warnings.extend(fields.check_byte_rate(frame_bytes));
+        Ok(Self { coding, channels: fields.channels, sample_rate_hz: fields.sample_rate_hz, warnings })
     }
 
     /// Bytes per frame: one sample of every channel.
@@ -130,30 +131,40 @@ impl Format {
 }
 
 impl Fields {
-    fn check_block_align(&self, coding: Coding) -> Result<()> {
-        let expected = usize::from(self.channels) * coding.bytes();
-        if usize::from(self.block_align) == expected {
-            return Ok(());
+    /// Checks the block align, which repeats channels and sample size. A wrong one is ignored where
+    /// only one reading is left: G.711 samples have one byte; or the byte rate agrees with the other
+    /// fields; or it states the size of a single sample, or nothing.
+    fn check_block_align(&self, coding: Coding, frame_bytes: usize) -> Result<Option<String>> {
+        let stated = usize::from(self.block_align);
+        if stated == frame_bytes {
+            return Ok(None);
+        }
+        let confirmed = u64::from(self.bytes_per_second) == u64::from(self.sample_rate_hz) * frame_bytes as u64;
+        let g711 = matches!(coding, Coding::ALaw | Coding::MuLaw);
+        if g711 || confirmed || stated == coding.bytes() || stated == 0 {
+            return Ok(Some(format!(
+                "the WAV header states a block align of {stated} bytes; {} channels of {} make {frame_bytes}, which was used",
+                self.channels,
+                coding.name()
+            )));
         }
         Err(malformed(format!(
-            "block align is {} bytes, but {} channels of {} bits make {expected}; the header contradicts itself, {CONVERT}",
-            self.block_align, self.channels, self.bits
+            "block align is {stated} bytes, but {} channels of {} bits make {frame_bytes}; the header contradicts itself, {CONVERT}",
+            self.channels, self.bits
         )))
     }
 
-    /// Checks the byte rate, which repeats two other fields. 0 is common and harmless; any other
-    /// contradiction may mean that the sample rate is the wrong field, which would shift every
-    /// pitch, and is refused.
-    fn check_byte_rate(&self) -> Result<Option<String>> {
-        let expected = u64::from(self.sample_rate_hz) * u64::from(self.block_align);
+    /// Checks the byte rate, which repeats the other fields and which no player uses.
+    fn check_byte_rate(&self, frame_bytes: usize) -> Option<String> {
+        let expected = u64::from(self.sample_rate_hz) * frame_bytes as u64;
         match self.bytes_per_second {
-            0 => Ok(Some("the WAV header states 0 bytes per second; ignored".to_owned())),
-            rate if u64::from(rate) == expected => Ok(None),
-            rate => Err(malformed(format!(
-                "the header states {rate} bytes per second, but {} Hz × {} bytes make {expected}: the sample rate is in doubt; \
-                 if it is right, rewrite the header: ffmpeg -i IN -c copy OUT.wav",
-                self.sample_rate_hz, self.block_align
-            ))),
+            rate if u64::from(rate) == expected => None,
+            0 => Some("the WAV header states 0 bytes per second; ignored".to_owned()),
+            rate => Some(format!(
+                "the WAV header states {rate} bytes per second, but {} Hz × {frame_bytes} bytes make {expected}; the sample rate was \
+                 used as stated: if the voice sounds too high or too low, it is wrong",
+                self.sample_rate_hz
+            )),
         }
     }
 }
@@ -184,11 +195,9 @@ fn coding(tag: u16, bits: u16, valid_bits: u16) -> Result<Coding> {
         }
         (3, 32) => Ok(Coding::Float32),
         (3, 64) => Ok(Coding::Float64),
-        (6, 8) => Ok(Coding::ALaw),
-        (7, 8) => Ok(Coding::MuLaw),
-        (1 | 3 | 6 | 7, _) => {
-            Err(Error::Unsupported(format!("{} WAV of {bits} bits per sample; {CONVERT}", name(tag))))
-        }
+        (6, _) => Ok(Coding::ALaw),
+        (7, _) => Ok(Coding::MuLaw),
+        (1 | 3, _) => Err(Error::Unsupported(format!("{} WAV of {bits} bits per sample; {CONVERT}", name(tag)))),
         _ => Err(Error::Unsupported(format!("WAV of the coding {} (tag {tag}); {CONVERT}", name(tag)))),
     }
 }

@@ -15,11 +15,12 @@ mod chunks;
 pub(super) mod format;
 pub(super) mod samples;
 
-use self::chunks::Extent;
+use self::chunks::{Behind, Extent, Layout};
 use self::format::{Coding, Format};
 use super::limits::Limits;
 use super::source::Source;
 use super::spec::{Container, Spec};
+use super::wholeness::Wholeness;
 use crate::error::{Error, Result};
 
 /// Maximum frames per block.
@@ -31,31 +32,25 @@ const BLOCK_SAMPLES: usize = 8192;
 pub(super) struct WavReader {
     source: Source,
     format: Format,
-    extent: Extent,
+    layout: Layout,
     /// Bytes of samples decoded so far.
     done: u64,
     /// Largest float magnitude so far.
     peak: f32,
     ended: bool,
-    accept_truncated: bool,
-    warnings: Vec<String>,
+    wholeness: Wholeness,
 }
 
 impl WavReader {
     /// Reads all chunks before the samples. The source must be at `RIFF`.
     pub(super) fn new(mut source: Source, limits: &Limits) -> Result<(Self, Spec)> {
-        let (mut format, extent) = chunks::find_samples(&mut source, limits)?;
-        let mut warnings: Vec<String> = format.warning.take().into_iter().collect();
-        require_one_frame(source.peek(format.frame_bytes())?.len(), extent, format.frame_bytes())?;
-        if extent == Extent::ToTheEnd {
-            warnings.push(
-                "the WAV header leaves the length open (a stream, or a recorder that stopped early); read to the end"
-                    .to_owned(),
-            );
-        }
-        let total_frames = match extent {
+        let (mut format, layout) = chunks::find_samples(&mut source, limits)?;
+        let mut wholeness = Wholeness::new("WAV", limits);
+        format.warnings.drain(..).for_each(|warning| wholeness.warn(warning));
+        require_one_frame(source.peek(format.frame_bytes())?.len(), layout.extent, format.frame_bytes())?;
+        let total_frames = match layout.extent {
             Extent::Bytes(bytes) => Some(bytes / format.frame_bytes() as u64),
-            Extent::ToTheEnd => None,
+            Extent::ToTheEnd(_) => None,
         };
         let spec = Spec {
             sample_rate_hz: format.sample_rate_hz,
@@ -64,13 +59,11 @@ impl WavReader {
             codec: format.coding.name(),
             total_frames,
         };
-        let accept_truncated = limits.accept_truncated;
-        let reader = Self { source, format, extent, done: 0, peak: 0.0, ended: false, accept_truncated, warnings };
-        Ok((reader, spec))
+        Ok((Self { source, format, layout, done: 0, peak: 0.0, ended: false, wholeness }, spec))
     }
 
-    pub(super) fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub(super) fn wholeness(&self) -> &Wholeness {
+        &self.wholeness
     }
 
     /// See [`Decoder::read_block`](super::Decoder::read_block).
@@ -81,11 +74,17 @@ impl WavReader {
         }
         let frame_bytes = self.format.frame_bytes();
         let most = (BLOCK_SAMPLES / usize::from(self.format.channels)).clamp(1, BLOCK_FRAMES) * frame_bytes;
-        let left = match self.extent {
-            Extent::Bytes(bytes) => bytes.saturating_sub(self.done),
-            Extent::ToTheEnd => u64::MAX,
+        let left = match self.layout.extent {
+            Extent::Bytes(bytes) | Extent::ToTheEnd(bytes) => bytes.saturating_sub(self.done),
         };
         let wanted = left.min(most as u64) as usize;
+        if matches!(self.layout.extent, Extent::ToTheEnd(_))
+            && let Some(at) = chunks::metadata_at_the_end(&mut self.source, wanted)?
+        {
+            self.open_length();
+            self.layout.extent = Extent::Bytes(self.done + at as u64);
+            return self.read_block(block);
+        }
         let bytes = self.source.peek(wanted)?;
         let whole = bytes.len() - bytes.len() % frame_bytes;
         samples::decode(self.format.coding, &bytes[..whole], block)?;
@@ -96,8 +95,7 @@ impl WavReader {
         self.source.consume(there);
         self.done += there as u64;
         if there < most || there as u64 == left {
-            self.ended = true;
-            self.finish()?;
+            self.end_of_samples()?;
         }
         Ok(frames)
     }
@@ -118,36 +116,88 @@ impl WavReader {
         )))
     }
 
-    /// Checks that are possible only at the end: the length that the header claims, and the peak.
-    fn finish(&mut self) -> Result<()> {
+    /// The input or the data chunk ends here: holds the header's lengths against what is there.
+    fn end_of_samples(&mut self) -> Result<()> {
+        self.ended = true;
+        let frame_bytes = self.format.frame_bytes() as u64;
+        match self.layout.extent {
+            Extent::ToTheEnd(_) => self.open_length(),
+            Extent::Bytes(promised) if self.done < promised => self.shortfall(promised)?,
+            Extent::Bytes(promised) => match chunks::behind(&mut self.source, promised, frame_bytes)? {
+                Behind::Metadata => {}
+                Behind::Padding(bytes) => {
+                    self.wholeness.warn(format!("{bytes} bytes behind the last chunk are no audio; passed over"));
+                }
+                Behind::Unaccounted(_, "no chunk") if self.layout.riff_bytes > promised + frame_bytes => {
+                    return self.continue_to_riff_end(promised);
+                }
+                Behind::Unaccounted(bytes, what) => {
+                    let frames = promised / frame_bytes;
+                    self.wholeness.incomplete(
+                            &format!(
+                                "the data chunk states {promised} bytes ({frames} frames, {:.3} s), but {what} follows it \
+                                 ({bytes} bytes or more): a length that was never updated, or two recordings joined? To read all \
+                                 as samples: ffmpeg -ignore_length 1 -i IN OUT.wav",
+                                frames as f64 / f64::from(self.format.sample_rate_hz)
+                            ),
+                            frames,
+                        )?;
+                }
+            },
+        }
+        let part = self.done % frame_bytes;
+        if part > 0 {
+            self.wholeness.warn(format!("the last frame has {part} of {frame_bytes} bytes; ignored"));
+        }
         if self.peak > 1.0 {
-            self.warnings
-                .push(format!("float samples reach {:.3}, beyond full scale (1.0); kept as they are", self.peak));
+            let peak = self.peak;
+            self.wholeness.warn(format!("float samples reach {peak:.3}, beyond full scale (1.0); kept as they are"));
         }
-        let Some(problem) = self.shortfall() else { return Ok(()) };
-        if self.accept_truncated || self.extent == Extent::ToTheEnd {
-            self.warnings.push(problem);
-            return Ok(());
-        }
-        Err(malformed(format!(
-            "{problem}; get the file again, or accept truncated input (--accept-truncated) to use what is there"
-        )))
+        Ok(())
     }
 
-    /// Describes missing bytes or frames.
-    fn shortfall(&self) -> Option<String> {
-        let frame_bytes = self.format.frame_bytes() as u64;
-        let (frames, part) = (self.done / frame_bytes, self.done % frame_bytes);
-        match self.extent {
-            Extent::Bytes(promised) if self.done < promised => Some(format!(
-                "the data chunk claims {promised} bytes ({} frames), the input ends after {} ({frames} frames): {} bytes are missing",
-                promised / frame_bytes,
-                self.done,
-                promised - self.done
-            )),
-            _ if part > 0 => Some(format!("the last frame has {part} of {frame_bytes} bytes")),
-            _ => None,
+    fn open_length(&mut self) {
+        self.wholeness.warn(
+            "the WAV header leaves the length open (a stream, or a recorder that stopped early); read to the end",
+        );
+    }
+
+    /// The length of the data chunk was not updated, but that of the file was: decoding goes on to
+    /// the latter's end.
+    fn continue_to_riff_end(&mut self, promised: u64) -> Result<()> {
+        let whole = self.layout.riff_bytes;
+        self.wholeness.warn(format!(
+            "the data chunk states {promised} bytes, the RIFF header {whole}, and no chunk follows the first: read all of them"
+        ));
+        self.layout.extent = Extent::Bytes(whole);
+        self.ended = false;
+        Ok(())
+    }
+
+    /// The input ends before the promised bytes. It is whole if the RIFF header's length ends there
+    /// too, or if the length counts the header itself.
+    fn shortfall(&mut self, promised: u64) -> Result<()> {
+        let (done, header) = (self.done, self.layout.header_bytes);
+        let missing = promised - done;
+        if self.layout.riff_bytes == done {
+            self.wholeness.warn(format!(
+                "the data chunk claims {promised} bytes, the file has {done}, as its RIFF header states; read to the end"
+            ));
+            return Ok(());
         }
+        if [header, header - 8, 44, 36].contains(&missing) {
+            self.wholeness.warn(format!(
+                "the data chunk claims {promised} bytes, the input has {done}: the length counts the header too; read to the end"
+            ));
+            return Ok(());
+        }
+        let frame_bytes = self.format.frame_bytes() as u64;
+        let (there, frames) = (done / frame_bytes, promised / frame_bytes);
+        let problem = format!(
+            "the data chunk claims {promised} bytes ({frames} frames), the input ends after {done} ({there} frames): {missing} bytes \
+             are missing"
+        );
+        self.wholeness.incomplete(&problem, there)
     }
 }
 
@@ -155,12 +205,12 @@ impl WavReader {
 fn require_one_frame(there: usize, extent: Extent, frame_bytes: usize) -> Result<()> {
     let claimed = match extent {
         Extent::Bytes(bytes) => bytes,
-        Extent::ToTheEnd => u64::MAX,
+        Extent::ToTheEnd(_) => u64::MAX,
     };
     if there >= frame_bytes && claimed >= frame_bytes as u64 {
         return Ok(());
     }
-    let claim = if extent == Extent::ToTheEnd { String::new() } else { format!("claims {claimed} bytes and ") };
+    let claim = if claimed == u64::MAX { String::new() } else { format!("claims {claimed} bytes and ") };
     let held = there.min(claimed as usize);
     Err(malformed(format!("the data chunk {claim}has {held} bytes: there is not a single sample; check the recording")))
 }
@@ -208,14 +258,7 @@ mod tests {
             ("0 channels", changed(|w| w.channels = 0), "Malformed", &["0 channels"]),
             ("65 channels", changed(|w| w.channels = 65), "Limit", &["channels is 65", "at most 64"]),
             ("65,535 channels", changed(|w| w.channels = 65_535), "Limit", &["channels is 65535"]),
-            ("block align 0", changed(|w| w.block_align = Some(0)), "Malformed", &["block align is 0", "make 2"]),
             ("block align 4", changed(|w| w.block_align = Some(4)), "Malformed", &["block align is 4"]),
-            (
-                "byte rate",
-                changed(|w| w.byte_rate = Some(44_100)),
-                "Malformed",
-                &["44100 bytes per second", "in doubt"],
-            ),
             ("12 bits", changed(|w| w.bits = 12), "Unsupported", &["PCM WAV of 12 bits"]),
             ("0 bits", changed(|w| w.bits = 0), "Unsupported", &["PCM WAV of 0 bits"]),
             (
@@ -225,7 +268,6 @@ mod tests {
                 &["block align is 4"],
             ),
             ("16-bit float", changed(|w| w.tag = 3), "Unsupported", &["float WAV of 16 bits"]),
-            ("16-bit A-law", changed(|w| w.tag = 6), "Unsupported", &["A-law WAV of 16 bits"]),
             ("ADPCM", changed(|w| w.tag = 0x11), "Unsupported", &["IMA ADPCM (tag 17)", "ffmpeg"]),
             ("MP3 in WAV", changed(|w| w.tag = 0x55), "Unsupported", &["MP3 (tag 85)"]),
             ("no extension", changed(|w| w.tag = 0xFFFE), "Malformed", &["fmt chunk has 16 bytes"]),
@@ -273,10 +315,14 @@ mod tests {
 
     #[test]
     fn an_open_length_is_read_to_the_end_with_a_warning() {
-        for claim in [0, u32::MAX, 0x7FFF_F000] {
-            let recording = decode(&changed(|w| w.claim = Some(claim))).unwrap();
-            assert_eq!((recording.frames(), recording.spec.total_frames), (2, None));
-            assert!(recording.warnings[0].contains("leaves the length open"));
+        for claim in [0, u32::MAX, 0x7FFF_F000, 0x8000_0000, 0x7FFF_FFFF, 0x7FFF_0000, 0x7FFF_FFDA, 0xFFFF_FFD0] {
+            let open = changed(|w| w.claim = Some(claim));
+            for bytes in [open.clone(), [open, chunk(*b"LIST", b"INFOodd")].concat()] {
+                let recording = decode(&bytes).unwrap();
+                assert_eq!((recording.frames(), recording.spec.total_frames), (2, None), "{claim:#x}");
+                assert_eq!(recording.warnings.len(), 1, "{:?}", recording.warnings);
+                assert!(recording.warnings[0].contains("leaves the length open"));
+            }
         }
         let odd = decode(&changed(|w| (w.claim, w.samples) = (Some(0), vec![0, 0, 1]))).unwrap();
         assert!(odd.frames() == 1 && odd.warnings[1].contains("1 of 2 bytes"), "{:?}", odd.warnings);
@@ -286,7 +332,8 @@ mod tests {
 
     #[test]
     fn missing_bytes_are_an_error_or_a_warning() {
-        let cut = changed(|w| w.claim = Some(100));
+        let mut cut = changed(|w| w.claim = Some(100));
+        cut[4] = 136; // the length after `RIFF` agrees
         assert_error(
             "cut",
             &cut,
@@ -296,16 +343,83 @@ mod tests {
         let kept = lenient(&cut).unwrap();
         assert!(kept.frames() == 2 && kept.warnings[0].contains("96 bytes are missing"));
         let part = changed(|w| w.samples.push(0));
-        assert_error("part of a frame", &part, "Malformed", &["1 of 2 bytes"]);
-        assert_eq!(lenient(&part).unwrap().frames(), 2);
+        let part = decode(&part).unwrap();
+        assert!(part.frames() == 2 && part.warnings[0].contains("1 of 2 bytes"), "{:?}", part.warnings);
         let nothing = changed(|w| (w.claim, w.samples) = (Some(100), vec![0]));
         assert!(lenient(&nothing).unwrap_err().to_string().contains("claims 100 bytes and has 1"));
     }
 
     #[test]
-    fn a_byte_rate_of_0_gives_a_warning() {
-        let recording = decode(&changed(|w| w.byte_rate = Some(0))).unwrap();
-        assert!(recording.frames() == 2 && recording.warnings[0].contains("0 bytes per second"));
+    fn redundant_fields_that_are_wrong_give_a_warning() {
+        let g711 = |bits, align, byte_rate| {
+            let mut wav = Wav::new(7, bits, vec![0xFF, 0x7F]);
+            (wav.block_align, wav.byte_rate) = (Some(align), Some(byte_rate));
+            wav.bytes()
+        };
+        for (bytes, word) in [
+            (changed(|w| w.byte_rate = Some(0)), "0 bytes per second"),
+            (changed(|w| w.byte_rate = Some(64_000)), "64000 bytes per second"),
+            (changed(|w| (w.block_align, w.byte_rate) = (Some(0), Some(32_000))), "block align of 0"),
+            (changed(|w| (w.block_align, w.byte_rate) = (Some(4), Some(32_000))), "block align of 4"),
+            (changed(|w| (w.channels, w.block_align) = (2, Some(2))), "block align of 2"),
+            (g711(4, 2, 16_000), "4 bits per sample"),
+            (g711(16, 2, 32_000), "16 bits per sample"),
+            (g711(8, 1, 32_000), "32000 bytes per second"),
+        ] {
+            let recording = decode(&bytes).unwrap();
+            assert_eq!(recording.samples.len(), 2, "{word}");
+            assert!(recording.warnings[0].contains(word), "`{word}` is not in: {:?}", recording.warnings);
+        }
+    }
+
+    #[test]
+    fn what_follows_the_samples_is_accounted_for() {
+        let good = Wav::mono16(&[1, 2]).bytes();
+        let with = |behind: &[u8]| [&good, behind].concat();
+        let cut_list = b"LIST\x20\0\0\0INFO".to_vec();
+        for (behind, warnings) in [
+            (chunk(*b"LIST", b"INFOodd"), 0),
+            (b"TAG".repeat(40), 0),
+            (vec![0; 5000], 1),
+            (vec![b'\n'], 1),
+            (cut_list, 0),
+        ] {
+            let recording = decode(&with(&behind)).unwrap();
+            assert_eq!((recording.frames(), recording.warnings.len()), (2, warnings), "{behind:?}");
+        }
+        for (behind, word) in [
+            (good.clone(), "a second WAV file"),
+            (chunk(*b"data", &[1; 10]), "a second data chunk"),
+            (vec![0xAB; 60], "no chunk"),
+        ] {
+            assert_error(word, &with(&behind), "Malformed", &[word, "4 bytes (2 frames, 0.000 s)"]);
+            let kept = lenient(&with(&behind)).unwrap();
+            assert!(kept.frames() == 2 && kept.warnings[0].contains(word), "{:?}", kept.warnings);
+        }
+    }
+
+    #[test]
+    fn a_length_that_one_reading_explains_is_read_to_the_end() {
+        let samples: Vec<i16> = (0..2000).collect();
+        let with = |data: u32, riff: u32| {
+            let mut wav = Wav::mono16(&samples);
+            wav.claim = Some(data);
+            let mut bytes = wav.bytes();
+            bytes[4..8].copy_from_slice(&riff.to_le_bytes());
+            bytes
+        };
+        for (data, riff) in [(4044, 4080), (4036, 4072), (5000, 4036), (1000, 4036), (4044, 0)] {
+            let recording = decode(&with(data, riff)).unwrap();
+            assert_eq!(
+                (recording.frames(), recording.warnings.len()),
+                (2000, 1),
+                "{data} {riff}: {:?}",
+                recording.warnings
+            );
+        }
+        for (data, riff) in [(5000, 5036), (1000, 1036), (5000, 0)] {
+            assert!(decode(&with(data, riff)).is_err(), "{data} {riff}");
+        }
     }
 
     fn float(samples: &[f32]) -> Wav {
