@@ -64,7 +64,8 @@ impl FlacReader {
             };
             let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
             source.consume(4);
-            if kind & 0x7F == 0 {
+            let is_last = kind >> 7 == 1;
+            if kind.trailing_zeros() >= 7 {
                 let block = source.peek(34)?.to_vec();
                 info = Some((parse_stream_info(&block).ok_or_else(|| malformed("its STREAMINFO is damaged"))?, block));
             }
@@ -74,7 +75,7 @@ impl FlacReader {
                     "the metadata block at byte {at} claims {length} bytes, the input ends after {there}; get the file again"
                 )));
             }
-            if kind & 0x80 != 0 {
+            if is_last {
                 break;
             }
         }

@@ -164,14 +164,13 @@ impl WavReader {
 
     /// The length of the data chunk was not updated, but that of the file was: decoding goes on to
     /// the latter's end.
-    fn continue_to_riff_end(&mut self, promised: u64) -> Result<()> {
+    fn continue_to_riff_end(&mut self, promised: u64) {
         let whole = self.layout.riff_bytes;
         self.wholeness.warn(format!(
             "the data chunk states {promised} bytes, the RIFF header {whole}, and no chunk follows the first: read all of them"
         ));
         self.layout.extent = Extent::Bytes(whole);
         self.ended = false;
-        Ok(())
     }
 
     /// The input ends before the promised bytes. It is whole if the RIFF header's length ends there

@@ -32,13 +32,13 @@ pub(super) fn header(bytes: &[u8]) -> Option<([u8; 4], usize, u64)> {
 }
 
 /// The body of the first box of a type.
-pub(super) fn find<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
-    boxes(bytes).find(|found| &found.kind == kind).map(|found| found.body)
+pub(super) fn find<'a>(bytes: &'a [u8], kind: &[u8]) -> Option<&'a [u8]> {
+    boxes(bytes).find(|found| found.kind == kind).map(|found| found.body)
 }
 
 /// The body at the end of a path of types.
 pub(super) fn at<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
-    path.iter().try_fold(bytes, |bytes, kind| find(bytes, kind))
+    path.iter().try_fold(bytes, |bytes, kind| find(bytes, &kind[..]))
 }
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

@@ -89,7 +89,7 @@ fn add_run(
 mod tests {
     use super::*;
 
-    fn boxed(kind: &[u8; 4], words: &[u32], inner: &[u8]) -> Vec<u8> {
+    fn boxed(kind: &[u8], words: &[u32], inner: &[u8]) -> Vec<u8> {
         let body: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).chain(inner.iter().copied()).collect();
         [&(body.len() as u32 + 8).to_be_bytes()[..], kind, &body].concat()
     }

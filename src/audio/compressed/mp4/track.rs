@@ -90,7 +90,7 @@ fn parse(track: &[u8], movie: &[u8], movie_timescale: u32) -> Result<Track> {
         odd_edit: None,
         parameters,
     };
-    place(tables, sizes, &mut parsed);
+    place(tables, &sizes, &mut parsed);
     (parsed.edit, parsed.odd_edit) = edit(track, movie_timescale, parsed.timescale);
     if parsed.edit.is_none() && parsed.parameters.coding == Coding::Aac {
         let start = itunes_priming(movie, track).filter(|&start| start > 0 && start < LONGEST_PRIMING);
@@ -121,7 +121,7 @@ fn sizes(tables: &[u8], parameters: &Parameters) -> Result<(Vec<u32>, u64)> {
 
 /// Positions of the packets from those of the chunks (`stco`, `co64`) and the packets per chunk
 /// (`stsc`).
-fn place(tables: &[u8], sizes: Vec<u32>, track: &mut Track) {
+fn place(tables: &[u8], sizes: &[u32], track: &mut Track) {
     let chunks: Vec<u64> = match (find(tables, b"stco"), find(tables, b"co64")) {
         (Some(body), _) => table(body, 4).filter_map(|entry| u32_at(entry, 0)).map(u64::from).collect(),
         (None, Some(body)) => table(body, 8).filter_map(|entry| u64_at(entry, 0)).collect(),

@@ -61,12 +61,12 @@ impl OggReader {
             ended: false,
         };
         let identification = first.pieces.first().map(|(bytes, _)| bytes.clone()).unwrap_or_default();
-        let parameters = reader.read_headers(identification, &headers)?;
+        let parameters = reader.read_headers(&identification, &headers)?;
         Ok((reader, parameters))
     }
 
     /// Reads the header packets after the first. Audio packets on the last page of headers are kept.
-    fn read_headers(&mut self, first: Vec<u8>, headers: &Headers) -> Result<Parameters> {
+    fn read_headers(&mut self, first: &[u8], headers: &Headers) -> Result<Parameters> {
         let mut packets: Vec<Vec<u8>> = Vec::new();
         for _ in 0..MOST_HEADER_PAGES {
             let Some(page) = self.next_page()? else { break };
@@ -95,7 +95,7 @@ impl OggReader {
                     self.hold(complete, granule, is_last);
                 }
                 self.saw_end |= is_last;
-                return parameters(headers, &first, &packets);
+                return parameters(headers, first, &packets);
             }
         }
         Err(Error::malformed("Ogg", "its headers are damaged or incomplete; get the file again"))

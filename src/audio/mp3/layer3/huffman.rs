@@ -114,14 +114,14 @@ pub(super) fn coefficients(
         let region = usize::from(at >= regions.0) + usize::from(at >= regions.1);
         let table = granule.tables[region];
         let tree = trees.of_table(table);
-        if !tree.is_empty() {
-            let pair = symbol(tree, bits);
-            for value in [pair / 16, pair % 16] {
-                out[at] = signed(value, LINEAR_BITS[table], bits);
-                at += 1;
-            }
-        } else {
+        if tree.is_empty() {
             at += 2;
+            continue;
+        }
+        let pair = symbol(tree, bits);
+        for value in [pair / 16, pair % 16] {
+            out[at] = signed(value, LINEAR_BITS[table], bits);
+            at += 1;
         }
     }
     while at + 4 <= COEFFICIENTS && bits.position() < end {

@@ -37,13 +37,11 @@ pub(super) fn requantise(
     let step = if granule.scalefac_scale { 4 } else { 2 };
     for (band, &factor) in bands.iter().zip(&factors.values) {
         let factor = i32::from(factor);
-        let exponent = match band.window {
-            Some(window) => granule.global_gain - 210 - 8 * granule.subblock_gain[window] - step * factor,
-            None => {
-                let pretab = if factors.preflag { PRETAB[band.number] } else { 0 };
-                granule.global_gain - 210 - step * (factor + pretab)
-            }
-        };
+        let pretab = if factors.preflag { PRETAB[band.number] } else { 0 };
+        let exponent = band.window.map_or_else(
+            || granule.global_gain - 210 - step * (factor + pretab),
+            |window| granule.global_gain - 210 - 8 * granule.subblock_gain[window] - step * factor,
+        );
         let scale = (f64::from(exponent) / 4.0).exp2() as f32;
         let range = band.start..band.start + band.width;
         for (value, out) in quantised[range.clone()].iter().zip(&mut out[range]) {
