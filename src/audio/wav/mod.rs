@@ -129,7 +129,8 @@ impl WavReader {
                     self.wholeness.warn(format!("{bytes} bytes behind the last chunk are no audio; passed over"));
                 }
                 Behind::Unaccounted(_, "no chunk") if self.layout.riff_bytes > promised + frame_bytes => {
-                    return self.continue_to_riff_end(promised);
+                    self.continue_to_riff_end(promised);
+                    return Ok(());
                 }
                 Behind::Unaccounted(bytes, what) => {
                     let frames = promised / frame_bytes;
