@@ -472,7 +472,7 @@ mod formats {
     }
 
     /// A copy of a file with its first occurrence of a box's type, from which `change` begins.
-    fn changed(bytes: &[u8], kind: &[u8; 4], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    fn changed(bytes: &[u8], kind: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
         let at = bytes.windows(4).position(|four| four == kind).unwrap();
         let mut bytes = bytes.to_vec();
         change(&mut bytes[at..]);

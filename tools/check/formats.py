@@ -11,7 +11,8 @@ share of equal labels, and the difference in age.
 
 samples: the file is encoded in some 280 ways, by ffmpeg, lame, oggenc, flac and opusenc where they
 are at hand, and decoded by DECODE (`cargo build --release --example decode`) and by ffmpeg. Prints a
-row per family: number of files, those refused, the largest difference of a sample (full scale 1),
+row per family: number of files, those refused, the largest difference of a sample (of full scale, or
+of the peak where that is larger),
 files with equal numbers of samples, the largest difference of these. `--verbose` names each file that
 differs by more than 1e-4 or in its number of samples, or is refused. Exits with 1 where a family that
 is not refused as a whole exceeds its tolerance.
@@ -174,10 +175,10 @@ def mixed(data):
     return bytes(data)
 
 
-def encoded(wav, folder):
-    """Encodes in all ways; yields family and file."""
+def encoded(wav, folder, only):
+    """Encodes in all ways, or in those of a family; yields family, file and command."""
     for index, (family, suffix, rate, channels, command) in enumerate(jobs()):
-        if not shutil.which(command.split()[0]):
+        if not shutil.which(command.split()[0]) or (only and only != family):
             continue
         source, out = folder / f"{rate}-{channels}.wav", folder / f"{index}.{suffix}"
         if not source.exists():
@@ -212,9 +213,7 @@ def samples(decode, wav, only, verbose):
     families, failed = {}, False
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for family, path, command in encoded(wav, folder):
-            if only and only != family:
-                continue
+        for family, path, command in encoded(wav, folder, only):
             out = folder / "decoded.f32"
             done = subprocess.run([decode, path, out], capture_output=True, text=True, check=True)
             row = families.setdefault(family, {"files": 0, "refused": 0, "equal": 0, "largest": 0.0, "count": 0})
@@ -226,7 +225,8 @@ def samples(decode, wav, only, verbose):
                 continue
             ours, theirs = numpy.fromfile(out, "<f4"), by_ffmpeg(path)
             n = min(len(ours), len(theirs))
-            difference = float(numpy.abs(ours[:n] - theirs[:n]).max()) if n else 0.0
+            peak = max(1.0, float(numpy.abs(theirs).max())) if n else 1.0
+            difference = float(numpy.abs(ours[:n] - theirs[:n]).max()) / peak if n else 0.0
             row["largest"] = max(row["largest"], difference)
             row["equal"] += len(ours) == len(theirs)
             row["count"] = max(row["count"], abs(len(ours) - len(theirs)))
