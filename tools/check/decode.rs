@@ -7,6 +7,8 @@
 //! Writes interleaved little-endian f32 and prints one line for each file: the sample rate, the
 //! channels, the frames and the warnings, or `refused` and the reason, separated by tabs.
 
+#![allow(clippy::print_stdout, reason = "a tool of the command line")]
+
 use std::error::Error;
 use std::fs;
 use std::path::Path;
