@@ -7,8 +7,8 @@
 use std::env;
 use std::path::PathBuf;
 
-/// The models of `src/engine/embedded.rs`.
-const MODELS: [&str; 2] = ["campplus-fcn.safetensors", "xvector-cnn.safetensors"];
+/// The files of `src/engine/embedded.rs`.
+const MODELS: [&str; 3] = ["campplus-fcn.safetensors", "xvector-cnn.safetensors", "segmentation.safetensors"];
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(embedded_weights)");

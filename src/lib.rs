@@ -92,7 +92,7 @@ pub mod server;
 
 pub use engine::{
     ActiveHeads, Catalogue, Control, DEFAULT_MODEL, Engine, LoadOptions, Model, NoAnswer, Observer, Options, Precision,
-    Predictions, Recording, Report, Segment, Smoothing, Timeline, Voice,
+    Predictions, Recording, Report, Segment, Smoothing, Speakers, Timeline, Voice,
 };
 pub use error::{Error, Result};
 #[doc(hidden)] // for the program

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::models::{LoadOptions, Manifest, Model};
+use crate::models::segmentation::Segmentation;
+use crate::models::{LoadOptions, Manifest, Model, Precision};
 use crate::nn::weights::Header;
 
-use super::embedded::EMBEDDED;
+use super::embedded::{EMBEDDED, SEGMENTATION, SEGMENTATION_BYTES};
 use super::folders::{self, is_path};
 use super::nearest::nearest;
 
@@ -37,6 +38,7 @@ const MAX_FOLDER_ENTRIES: usize = 10_000;
 pub struct Catalogue {
     entries: Vec<Entry>,
     unread: Vec<Error>,
+    segmentation: Option<PathBuf>,
 }
 
 /// One model of a [`Catalogue`]. Nothing of it has been read yet.
@@ -90,9 +92,15 @@ impl Catalogue {
                 Err(error) => unread.push(error.in_file(folder)),
             }
         }
+        let is_segmentation = |(name, _): &(String, Place)| name == SEGMENTATION;
+        let segmentation = places.iter().find(|place| is_segmentation(place)).and_then(|(_, place)| match place {
+            Place::File(path) => Some(path.clone()),
+            Place::Inside(_) => None,
+        });
+        places.retain(|place| !is_segmentation(place));
         let mut names = BTreeSet::new();
         let entry = |(name, place): (String, Place)| Entry { hidden: !names.insert(name.clone()), name, place };
-        Self { entries: places.into_iter().map(entry).collect(), unread }
+        Self { entries: places.into_iter().map(entry).collect(), unread, segmentation }
     }
 
     /// All models, in the order in which names are looked up, including hidden ones.
@@ -127,6 +135,22 @@ impl Catalogue {
     /// Those of [`Catalogue::find`] and of [`Model::open`].
     pub fn load(&self, name_or_path: impl AsRef<OsStr>, options: LoadOptions) -> Result<Model> {
         self.find(name_or_path)?.load(options)
+    }
+
+    /// Loads the segmentation of speakers: the embedded one, else `segmentation.safetensors` in the
+    /// first folder that has it. It is no model, so it is not among the entries.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is none; those of [`Segmentation::open`].
+    pub fn segmentation(&self, precision: Precision) -> Result<Segmentation> {
+        match (SEGMENTATION_BYTES, &self.segmentation) {
+            (Some(bytes), _) => Segmentation::from_embedded_bytes(bytes, precision),
+            (None, Some(path)) => Segmentation::open(path, precision),
+            (None, None) => Err(Error::usage(format!(
+                "speakers: no segmentation network is embedded in this build (feature `embedded-weights`), and no folder of \
+                 models contains {SEGMENTATION}{EXTENSION}"
+            ))),
+        }
     }
 
     fn unknown(&self, name: &str) -> Error {

@@ -24,6 +24,8 @@ pub(super) struct ChunkOutput {
     /// Mean square of the speech frames, and of the noise under them; 0 and 0 where there is no
     /// speech.
     pub(super) powers: (f64, f64),
+    /// Statistics for a speaker embedding, if they were asked for and the network ran.
+    pub(super) statistics: Option<Vec<f32>>,
     pub(super) activity_time: Duration,
     pub(super) features_time: Duration,
     pub(super) network_time: Duration,
@@ -58,6 +60,7 @@ impl ChunkOutput {
             speech: 0,
             overlaps: Vec::new(),
             powers: (0.0, 0.0),
+            statistics: None,
             activity_time: Duration::ZERO,
             features_time: Duration::ZERO,
             network_time: Duration::ZERO,

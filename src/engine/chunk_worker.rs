@@ -20,6 +20,8 @@ pub(super) struct ChunkContext<'a> {
     pub(super) options: &'a Options,
     /// Samples from one segment of the timeline to the next; `None` without a timeline.
     pub(super) hop: Option<usize>,
+    /// Whether statistics for speaker embeddings are needed, also of rejected chunks.
+    pub(super) speakers: bool,
 }
 
 /// Plans and work space for chunks of one model. Results do not depend on its contents.
@@ -63,8 +65,8 @@ impl ChunkWorker<'_> {
         output.overlaps = self.overlaps(chunk, self.context.options.activity);
         output.activity_time = began.elapsed();
         output.outcome = match reason {
-            Some(reason) => Outcome::Rejected(reason),
-            None => self.run_network(chunk, &mut output)?,
+            Some(reason) if !self.context.speakers => Outcome::Rejected(reason),
+            _ => self.run_network(chunk, reason, &mut output)?,
         };
         Ok(output)
     }
@@ -94,8 +96,8 @@ impl ChunkWorker<'_> {
     /// to reject it.
     fn reject(&mut self, chunk: &Chunk, output: &mut ChunkOutput) -> Option<NoAnswer> {
         let options = self.context.options;
-        if !options.activity {
-            return None;
+        if chunk.rejected.is_some() || !options.activity {
+            return chunk.rejected;
         }
         let activity = &mut self.scratch.activity;
         let evidence = activity.run(&chunk.samples);
@@ -114,8 +116,9 @@ impl ChunkWorker<'_> {
         }
     }
 
-    /// Features and network. A network with an energy VAD may have too few frames left.
-    fn run_network(&mut self, chunk: &Chunk, output: &mut ChunkOutput) -> Result<Outcome> {
+    /// Features and network, without heads if the chunk is rejected. A network with an energy VAD
+    /// may have too few frames left.
+    fn run_network(&mut self, chunk: &Chunk, rejected: Option<NoAnswer>, output: &mut ChunkOutput) -> Result<Outcome> {
         let began = Instant::now();
         let Scratch { extractor, workspace, features, .. } = &mut *self.scratch;
         let frames = extractor.run(&chunk.samples, features);
@@ -123,10 +126,17 @@ impl ChunkWorker<'_> {
         output.features_time = between - began;
         let prepared = self.context.model.prepare(features, frames, workspace)?;
         if !prepared.is_long_enough() {
-            return Ok(Outcome::Rejected(NoAnswer::NoSpeech));
+            return Ok(Outcome::Rejected(rejected.unwrap_or(NoAnswer::NoSpeech)));
         }
-        let predicted = prepared.predict(self.context.options.heads)?;
+        let heads = self.context.options.heads;
+        let outcome = if self.context.speakers {
+            let (predicted, statistics) = prepared.predict_speaker(rejected.is_none().then_some(heads))?;
+            output.statistics = statistics;
+            predicted.map_or(Outcome::Rejected(rejected.unwrap_or(NoAnswer::NoSpeech)), Outcome::Predicted)
+        } else {
+            Outcome::Predicted(prepared.predict(heads)?)
+        };
         output.network_time = between.elapsed();
-        Ok(Outcome::Predicted(predicted))
+        Ok(outcome)
     }
 }

@@ -17,6 +17,8 @@
 //! fresh samples, so that a recording's predictions are the same with and without a timeline; where
 //! both start at the same sample they are one chunk.
 
+use super::no_answer::NoAnswer;
+
 /// One piece of the signal, to be processed by the network.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Chunk {
@@ -30,6 +32,8 @@ pub(super) struct Chunk {
     pub(super) fresh: usize,
     /// Whether it belongs to the timeline.
     pub(super) timeline: bool,
+    /// A reason for which it has no predictions, whatever it contains.
+    pub(super) rejected: Option<NoAnswer>,
 }
 
 /// Collects samples and passes on chunks, in the order of their starts.
@@ -89,7 +93,7 @@ impl Chunker {
         }
         let start = end.saturating_sub(self.chunk_len);
         self.next_contiguous = end;
-        Some(Chunk { samples: self.held[start - self.start..].to_vec(), start, fresh, timeline })
+        Some(Chunk { samples: self.held[start - self.start..].to_vec(), start, fresh, timeline, rejected: None })
     }
 
     /// Start of the next chunk.
@@ -107,7 +111,8 @@ impl Chunker {
         }
         let hop = self.hop.filter(|_| start == self.next_on_hop);
         self.next_on_hop += hop.unwrap_or(0);
-        Chunk { samples, start, fresh: if is_contiguous { self.chunk_len } else { 0 }, timeline: hop.is_some() }
+        let fresh = if is_contiguous { self.chunk_len } else { 0 };
+        Chunk { samples, start, fresh, timeline: hop.is_some(), rejected: None }
     }
 
     /// Discards what neither the next chunk nor a last one that reaches back can need.

@@ -11,6 +11,15 @@ macro_rules! model {
     };
 }
 
+/// Name of the segmentation file, which no model may have.
+pub(super) const SEGMENTATION: &str = "segmentation";
+
+/// Bytes of the segmentation file.
+#[cfg(embedded_weights)]
+pub(super) const SEGMENTATION_BYTES: Option<&[u8]> = Some(model!("segmentation").1);
+#[cfg(not(embedded_weights))]
+pub(super) const SEGMENTATION_BYTES: Option<&[u8]> = None;
+
 /// Name and bytes of each.
 #[cfg(embedded_weights)]
 pub(super) const EMBEDDED: &[(&str, &[u8])] = &[model!("campplus-fcn"), model!("xvector-cnn")];

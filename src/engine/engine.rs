@@ -1,20 +1,21 @@
 //! Engine: bytes → samples → chunks → predictions → report, as a stream. It holds a few chunks,
 //! whatever the duration.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::models::LoadOptions;
 use crate::models::manifest::ClassifierManifest;
+use crate::models::segmentation::Segmentation;
 use crate::models::{Model, Workspace};
 
 use super::audio_source::AudioSource;
 use super::catalogue::Catalogue;
 use super::chunk_output::ChunkOutput;
 use super::chunk_worker::ChunkContext;
-use super::chunker::Chunker;
-use super::control::{Control, NoControl};
+use super::chunker::{Chunk, Chunker};
+use super::control::{Control, NoControl, Progress};
 use super::embed::{EmbedOptions, Embedder, Embedding};
 use super::embedded::DEFAULT_MODEL;
 use super::observer::{Collector, Observer};
@@ -24,6 +25,7 @@ use super::recording::Recording;
 use super::report::Report;
 use super::report_builder::ReportBuilder;
 use super::smoother::Smoother;
+use super::speakers::{InputLimits, Segmenter, SignalResult, SpeakerPipeline, Speakers};
 use super::stream::{ChannelMode, SignalStream, StreamInfo};
 use super::voice_pipeline::{VoicePipeline, VoiceResult};
 
@@ -49,6 +51,8 @@ pub struct Engine {
     model: Arc<Model>,
     options: Options,
     pool: Arc<WorkerPool>,
+    /// Loaded when the options first ask for speakers.
+    segmentation: Arc<OnceLock<Segmentation>>,
 }
 
 impl Engine {
@@ -66,7 +70,20 @@ impl Engine {
             model.manifest().frontend.extractor()?;
             WorkerPool::default()
         };
-        Ok(Self { model: Arc::new(model), options, pool: Arc::new(pool) })
+        let engine = Self { model: Arc::new(model), options, pool: Arc::new(pool), segmentation: Arc::default() };
+        engine.check_speakers()?;
+        Ok(engine)
+    }
+
+    /// The same engine with this segmentation of speakers instead of the embedded or installed one
+    /// ([`Catalogue::segmentation`]).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it does not fit the model.
+    pub fn with_segmentation(mut self, segmentation: Segmentation) -> Result<Self> {
+        self.segmentation = Arc::new(OnceLock::from(segmentation));
+        self.check_speakers()?;
+        Ok(self)
     }
 
     /// The default model: the one embedded in the library (feature `embedded-weights`), else the
@@ -86,7 +103,10 @@ impl Engine {
     /// [`Error::Usage`] with the invalid option.
     pub fn with_options(&self, options: Options) -> Result<Self> {
         check(&self.model, &options)?;
-        Ok(Self { model: Arc::clone(&self.model), options, pool: Arc::clone(&self.pool) })
+        let (model, pool) = (Arc::clone(&self.model), Arc::clone(&self.pool));
+        let engine = Self { model, options, pool, segmentation: Arc::clone(&self.segmentation) };
+        engine.check_speakers()?;
+        Ok(engine)
     }
 
     /// The model.
@@ -139,6 +159,12 @@ impl Engine {
         let began = Instant::now();
         let classifier = self.model.require_classifier()?;
         let (source, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
+        if let Some(speakers) = self.options.speakers {
+            let run = self.run_speakers(source, classifier, speakers, control, observer);
+            let (info, results, time) = run.map_err(|error| error.in_file(&name))?;
+            let builder = ReportBuilder { model: &self.model, classifier, options: &self.options };
+            return Ok(builder.report_speakers(name, &info, results, self.channel_of(), time, began));
+        }
         let (info, results) = self.run(source, classifier, control, observer).map_err(|error| error.in_file(&name))?;
         Ok(self.report(classifier, name, &info, &results, began))
     }
@@ -210,7 +236,7 @@ impl Engine {
         let mut voices: Vec<VoicePipeline<'_>> =
             (0..stream.signals()).map(|index| self.voice_pipeline(classifier, index)).collect();
         observer.begins(stream.sample_rate_hz(), voices.len() as u16)?;
-        let context = ChunkContext { model: &self.model, options: &self.options, hop: self.hop() };
+        let context = ChunkContext { model: &self.model, options: &self.options, hop: self.hop(), speakers: false };
         let batch = pool::batch(self.options.threads);
         let mut ready = Vec::new();
         loop {
@@ -236,6 +262,119 @@ impl Engine {
         self.pool.run(context, &mut ready, control, &stream.progress(), &mut take)?;
         let results = voices.into_iter().map(|voice| voice.finish(observer)).collect::<Result<_>>()?;
         Ok((stream.info(), results))
+    }
+
+    /// Runs a recording whose speakers are told apart: windows through the segmentation, then the
+    /// pieces that it finds through the network. Returns the time of the segmentation, too.
+    fn run_speakers(
+        &self,
+        source: AudioSource,
+        classifier: &ClassifierManifest,
+        speakers: Speakers,
+        control: &mut dyn Control,
+        observer: &mut dyn Observer,
+    ) -> Result<(StreamInfo, Vec<SignalResult>, Duration)> {
+        let mut segmenter = Segmenter::new(self.segmentation()?, &self.options);
+        let mut stream = SignalStream::new(source, self.channel_mode(), self.rate_hz())?;
+        let mut signals: Vec<SpeakerPipeline<'_>> =
+            (0..stream.signals()).map(|index| self.speaker_pipeline(&segmenter, index)).collect::<Result<_>>()?;
+        observer.begins(stream.sample_rate_hz(), signals.len() as u16)?;
+        let mut windows = Vec::new();
+        while stream.next()? {
+            control.step(&stream.progress())?;
+            for (index, signal) in signals.iter_mut().enumerate() {
+                let (samples, resampled) = stream.block(index);
+                observer.samples(signal.channel(), samples)?;
+                signal.push(resampled, &mut |window| windows.push((index, window)));
+            }
+            if windows.len() >= segmenter.batch() {
+                self.run_windows(&mut segmenter, &mut windows, &mut signals, control, &stream.progress())?;
+            }
+        }
+        for (index, signal) in signals.iter_mut().enumerate() {
+            windows.extend(signal.last_window().map(|window| (index, window)));
+        }
+        self.run_windows(&mut segmenter, &mut windows, &mut signals, control, &stream.progress())?;
+        let mut pieces = Vec::new();
+        for (index, signal) in signals.iter_mut().enumerate() {
+            signal.close(&mut |piece| pieces.push((index, piece)));
+        }
+        self.run_pieces(&mut pieces, &mut signals, control, &stream.progress())?;
+        let finish = |signal: SpeakerPipeline<'_>| signal.finish(speakers, &classifier.heads, &self.options);
+        Ok((stream.info(), signals.into_iter().map(finish).collect(), segmenter.time()))
+    }
+
+    /// Segments windows and empties them; runs the pieces that become complete.
+    fn run_windows(
+        &self,
+        segmenter: &mut Segmenter<'_>,
+        windows: &mut Vec<(usize, Chunk)>,
+        signals: &mut [SpeakerPipeline<'_>],
+        control: &mut dyn Control,
+        progress: &Progress,
+    ) -> Result<()> {
+        control.step(progress)?;
+        let of_windows = segmenter.run(&windows.iter().map(|(_, window)| window).collect::<Vec<_>>())?;
+        let mut pieces = Vec::new();
+        for ((index, window), active) in windows.drain(..).zip(of_windows) {
+            signals[index].add_window(window, active, &mut |piece| pieces.push((index, piece)));
+        }
+        self.run_pieces(&mut pieces, signals, control, progress)
+    }
+
+    fn run_pieces(
+        &self,
+        pieces: &mut Vec<(usize, Chunk)>,
+        signals: &mut [SpeakerPipeline<'_>],
+        control: &mut dyn Control,
+        progress: &Progress,
+    ) -> Result<()> {
+        let context = ChunkContext { model: &self.model, options: &self.options, hop: None, speakers: true };
+        let mut take = |index: usize, output: ChunkOutput| {
+            signals[index].take(output);
+            Ok(())
+        };
+        self.pool.run(context, pieces, control, progress, &mut take)
+    }
+
+    /// The pipeline of the signal with this index.
+    fn speaker_pipeline<'a>(&self, segmenter: &Segmenter<'a>, index: usize) -> Result<SpeakerPipeline<'a>> {
+        let channel = if self.options.per_channel { index as u16 + 1 } else { 0 };
+        let frontend = &self.model.manifest().frontend;
+        let limits = InputLimits {
+            longest: frontend.chunk_samples(),
+            shortest: frontend.samples_for(self.model.min_frames()).max(1),
+            shortest_predicted: self.min_samples(),
+        };
+        SpeakerPipeline::new(channel, segmenter.segmentation(), limits)
+    }
+
+    /// The segmentation of speakers, which is loaded once.
+    fn segmentation(&self) -> Result<&Segmentation> {
+        if let Some(segmentation) = self.segmentation.get() {
+            return Ok(segmentation);
+        }
+        let embedded = cfg!(embedded_weights);
+        let catalogue = if embedded { Catalogue::of(&[]) } else { Catalogue::installed() };
+        let segmentation = catalogue.segmentation(self.model.precision())?;
+        Ok(self.segmentation.get_or_init(|| segmentation))
+    }
+
+    /// If the options ask for speakers: whether segmentation and model fit together.
+    fn check_speakers(&self) -> Result<()> {
+        if self.options.speakers.is_none() {
+            return Ok(());
+        }
+        let segmentation = self.segmentation()?;
+        self.model.check_speaker_embedding(segmentation.require_embedding()?)?;
+        let rate_hz = segmentation.manifest().segmentation.sample_rate_hz;
+        if rate_hz != self.rate_hz() {
+            let (name, own) = (&self.model.manifest().name, self.rate_hz());
+            return Err(Error::Unsupported(format!(
+                "speakers: the model `{name}` works at {own} Hz, the segmentation at {rate_hz} Hz"
+            )));
+        }
+        Ok(())
     }
 
     fn run_features(&self, features: &[f32], frames: usize) -> Result<VoiceResult> {
@@ -265,11 +404,15 @@ impl Engine {
         began: Instant,
     ) -> Report {
         let builder = ReportBuilder { model: &self.model, classifier, options: &self.options };
-        let channel: fn(usize) -> Option<u16> = match self.channel_mode() {
+        builder.report(name, info, results, self.channel_of(), began)
+    }
+
+    /// The number of a signal's channel from its index, `None` for the mean of all.
+    fn channel_of(&self) -> fn(usize) -> Option<u16> {
+        match self.channel_mode() {
             ChannelMode::Mean => |_| None,
             ChannelMode::Each => |index| Some(index as u16 + 1),
-        };
-        builder.report(name, info, results, channel, began)
+        }
     }
 
     fn channel_mode(&self) -> ChannelMode {

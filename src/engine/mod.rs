@@ -27,6 +27,7 @@
 //! | `aggregate`, `mean` | chunks to the predictions of the recording |
 //! | `smoother` | overlapping chunks to consecutive segments |
 //! | `decision` | probabilities to labels; low confidence withheld |
+//! | `speakers` | who speaks when, and the predictions for each speaker |
 //! | `report_builder` | results of a run to the report |
 //! | `level` | sums over samples, and their level |
 //! | `embed` | a recording's embedding |
@@ -67,6 +68,7 @@ mod report_builder;
 mod round;
 mod signal_quality;
 mod smoother;
+mod speakers;
 mod stream;
 mod summary;
 mod texts;
@@ -88,6 +90,7 @@ pub use predictions::{Age, Classification, Interval, Predictions};
 pub use recording::Recording;
 pub use report::{Failure, ModelInfo, RecordingInfo, Report, SCHEMA, Timings, Voice};
 pub use signal_quality::SignalQuality;
+pub use speakers::Speakers;
 pub use summary::Summary;
 pub use texts::{LEGAL_NOTICE, ReasonTexts, reasons_json};
 pub use timeline::{Segment, Smoothing, Timeline};
@@ -96,5 +99,6 @@ pub use crate::audio::{Limits, RawFormat, needs_whole_file};
 pub use crate::models::age_interval::AgeInterval;
 pub use crate::models::manifest::{ClassifierManifest, Manifest, Measure, Score};
 pub use crate::models::representation::RepresentationRecipe;
+pub use crate::models::segmentation::Segmentation;
 pub use crate::models::trunk::TrunkRecipe;
 pub use crate::models::{ActiveHeads, Frontend, LoadOptions, Model, Precision};

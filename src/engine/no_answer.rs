@@ -22,6 +22,8 @@ pub enum NoAnswer {
     /// Emotion and gender, or the one of them whose head is on, are withheld for low confidence:
     /// [`Options::min_confidence`](crate::Options::min_confidence).
     LowConfidence,
+    /// Other people speak at the same time ([`Options::speakers`](crate::Options::speakers)).
+    Overlap,
 }
 
 impl NoAnswer {
@@ -34,6 +36,7 @@ impl NoAnswer {
             Self::Clipped => "clipped",
             Self::TooNoisy => "too_noisy",
             Self::LowConfidence => "low_confidence",
+            Self::Overlap => "overlap",
         }
     }
 
@@ -46,6 +49,7 @@ impl NoAnswer {
             Self::Clipped => "are clipped",
             Self::TooNoisy => "are too noisy",
             Self::LowConfidence => "have low confidence",
+            Self::Overlap => "contain several speakers at the same time",
         }
     }
 }

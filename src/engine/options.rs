@@ -4,6 +4,7 @@ use crate::audio::{Limits, RawFormat};
 use crate::error::{Error, Result};
 use crate::models::ActiveHeads;
 
+use super::speakers::Speakers;
 use super::timeline::Timeline;
 
 /// Options of an [`Engine`](crate::Engine). The defaults are those of the program.
@@ -53,6 +54,10 @@ pub struct Options {
     /// Compute a timeline. Default `None`. The predictions for the whole recording are the same
     /// with and without one.
     pub timeline: Option<Timeline>,
+    /// Tell the speakers of each signal apart: a voice for each of them, with its turns. Default
+    /// `None`: a signal is one voice. Needs a model that contains CAM++, and the segmentation
+    /// network. There is no timeline besides.
+    pub speakers: Option<Speakers>,
 }
 
 impl Default for Options {
@@ -70,6 +75,7 @@ impl Default for Options {
             min_snr_db: 0.0,
             min_confidence: 0.0,
             timeline: None,
+            speakers: None,
         }
     }
 }
@@ -97,6 +103,12 @@ impl Options {
         }
         if !(0.0..=1.0).contains(&self.min_confidence) {
             return Err(Error::usage(format!("min_confidence: {} is not between 0 and 1", self.min_confidence)));
+        }
+        if let Some(speakers) = self.speakers {
+            speakers.check()?;
+            if self.timeline.is_some() {
+                return Err(Error::usage("speakers: turns take the place of a timeline; ask for one of the two"));
+            }
         }
         let ActiveHeads { emotion, gender, age } = self.heads;
         if !(emotion || gender || age) {
@@ -133,6 +145,10 @@ mod tests {
             ("min_confidence: NaN", |o| o.min_confidence = f64::NAN),
             ("heads: emotion, gender and age", |o| {
                 o.heads = ActiveHeads { emotion: false, gender: false, age: false };
+            }),
+            ("speakers: 3 to 2", |o| o.speakers = Some(Speakers { min: 3, max: 2 })),
+            ("speakers: turns", |o| {
+                (o.speakers, o.timeline) = (Some(Speakers::default()), Some(Timeline::default()));
             }),
             ("min_confidence: 0.6", |o| {
                 (o.min_confidence, o.heads) = (0.6, ActiveHeads { emotion: false, gender: false, age: true });

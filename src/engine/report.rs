@@ -21,13 +21,15 @@ pub const SCHEMA: u32 = 1;
 ///
 /// Its JSON is one object. The mean of the channels ([`Voice::channel`] is `None`) has its fields
 /// among those of the report; with [`Options::per_channel`](crate::Options::per_channel) the voices
-/// are the array `per_channel`.
+/// are the array `per_channel`, with [`Options::speakers`](crate::Options::speakers) the array
+/// `speakers`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Report {
     /// Facts about the input.
     pub recording: RecordingInfo,
-    /// The voices: one for the mean of the channels, or one for each channel in their order. Never
+    /// The voices: one for the mean of the channels, or one for each channel in their order; where
+    /// speakers are told apart, one for each of them, or one for a signal without speakers. Never
     /// empty.
     pub voices: Vec<Voice>,
     /// The model.
@@ -62,13 +64,18 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// The predictions for one voice: a channel, or the mean of all channels.
+/// The predictions for one voice: a channel, or the mean of all channels; or one speaker of these.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Voice {
     /// The channel, counted from 1; `None` for the mean of all channels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<u16>,
+    /// The speaker, counted from 1 in the order of their first turns, over all channels; `None`
+    /// unless the options ask for speakers ([`Options::speakers`](crate::Options::speakers)), or for
+    /// a signal in which nobody speaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<u16>,
     /// Predictions of the active heads.
     #[serde(flatten)]
     pub predictions: Predictions,
@@ -76,6 +83,7 @@ pub struct Voice {
     /// ([`Options::min_confidence`](crate::Options::min_confidence)).
     pub withheld: Vec<Withheld>,
     /// Seconds of speech (syllables and short pauses between them); `None` if the detector is off.
+    /// Of a speaker: the length of its turns.
     pub speech_s: Option<f64>,
     /// Signal quality; `None` where features came instead of audio.
     #[serde(rename = "input")]
@@ -89,7 +97,11 @@ pub struct Voice {
     /// and no observer takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Vec<Segment>>,
-    /// Summary of the timeline, if the options request one.
+    /// The turns of a speaker in order, with gaps between them, each with predictions of its own;
+    /// empty for a signal in which nobody speaks. `None` unless the options ask for speakers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns: Option<Vec<Segment>>,
+    /// Summary of the timeline, if the options request one, or of the turns of a speaker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
 }
@@ -119,6 +131,9 @@ pub struct Timings {
     pub features: f64,
     /// Speech detection.
     pub activity: f64,
+    /// Speaker segmentation; no key in JSON if speakers are not asked for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub segmentation: f64,
     /// Features to predictions.
     pub network: f64,
     /// Wall time from the first byte to the report. Loading the model is not included.
@@ -132,17 +147,27 @@ impl Report {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let (mean, per_channel) = match &self.voices[..] {
-            [voice] if voice.channel.is_none() => (Some(voice), None),
-            voices => (None, Some(voices)),
+        let speakers = self.voices.iter().any(|voice| voice.turns.is_some());
+        let speakers = speakers.then(|| self.voices.iter().filter(|voice| voice.speaker.is_some()).collect());
+        let rest: Vec<&Voice> = self.voices.iter().filter(|voice| voice.speaker.is_none()).collect();
+        let (mean, per_channel) = match &rest[..] {
+            [] => (None, None),
+            [voice] if voice.channel.is_none() => (Some(*voice), None),
+            _ => (None, Some(rest)),
         };
         Json {
             schema: SCHEMA,
             recording: &self.recording,
             mean,
             per_channel,
+            speakers,
             model: &self.model.name,
             model_sha256: &self.model.sha256,
             precision: self.model.precision.name(),
@@ -162,7 +187,9 @@ struct Json<'a> {
     #[serde(flatten)]
     mean: Option<&'a Voice>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    per_channel: Option<&'a [Voice]>,
+    per_channel: Option<Vec<&'a Voice>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speakers: Option<Vec<&'a Voice>>,
     model: &'a str,
     model_sha256: &'a str,
     precision: &'static str,
@@ -177,6 +204,7 @@ impl Voice {
         Segment {
             start_s: 0.0,
             end_s: duration_s,
+            overlap_s: None,
             speech_share: self.speech_s.map(|speech_s| (1e3 * (speech_s / duration_s).min(1.0)).round() / 1e3),
             predictions: self.predictions.clone(),
             withheld: Vec::new(),

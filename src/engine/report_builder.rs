@@ -11,6 +11,7 @@ use super::options::Options;
 use super::report::{ModelInfo, RecordingInfo, Report, Timings, Voice};
 use super::round::rounded;
 use super::signal_quality::SignalQuality;
+use super::speakers::{SignalResult, SpeakerResult};
 use super::stream::StreamInfo;
 use super::voice_pipeline::VoiceResult;
 
@@ -63,7 +64,52 @@ impl ReportBuilder<'_> {
         }
     }
 
+    /// The report of a recording whose speakers were told apart; `results` are those of its signals.
+    /// `segmentation_time`: spent on finding them.
+    pub(super) fn report_speakers(
+        &self,
+        file: String,
+        info: &StreamInfo,
+        results: Vec<SignalResult>,
+        channel: fn(usize) -> Option<u16>,
+        segmentation_time: Duration,
+        began: Instant,
+    ) -> Report {
+        let (mut voices, mut wholes) = (Vec::new(), Vec::new());
+        let mut number = 0;
+        for (index, SignalResult { speakers, whole }) in results.into_iter().enumerate() {
+            if speakers.is_empty() {
+                let voice = self.voice(info, index, channel(index), &whole);
+                voices.push(Voice { speech_s: Some(0.0), turns: Some(Vec::new()), ..voice });
+            }
+            for SpeakerResult { voice, speech, turns } in speakers {
+                number += 1;
+                let speech_s = rounded(speech as f64 / f64::from(self.network_hz()), 3);
+                let of_speaker = self.voice_of(info, index, channel(index), &voice, Some(speech_s));
+                voices.push(Voice { speaker: Some(number), turns: Some(turns), ..of_speaker });
+            }
+            wholes.push(whole);
+        }
+        let mut report = self.report(file, info, &wholes, channel, began);
+        report.voices = voices;
+        report.timings_ms.segmentation = milliseconds(segmentation_time);
+        report
+    }
+
     fn voice(&self, info: &StreamInfo, index: usize, channel: Option<u16>, result: &VoiceResult) -> Voice {
+        let detected = self.options.activity && info.quality.get(index).is_some();
+        let speech = result.aggregate.speech as f64 / f64::from(self.network_hz());
+        self.voice_of(info, index, channel, result, detected.then(|| rounded(speech, 3)))
+    }
+
+    fn voice_of(
+        &self,
+        info: &StreamInfo,
+        index: usize,
+        channel: Option<u16>,
+        result: &VoiceResult,
+        speech_s: Option<f64>,
+    ) -> Voice {
         let heads = &self.classifier.heads;
         let aggregate = &result.aggregate;
         let decision = match aggregate.mean() {
@@ -71,10 +117,9 @@ impl ReportBuilder<'_> {
             Some(mean) => Decision::new(&mean, heads, self.options),
         };
         let quality = quality(info, index, aggregate);
-        let detected = self.options.activity && quality.is_some();
-        let speech_s = detected.then(|| rounded(aggregate.speech as f64 / f64::from(self.network_hz()), 3));
         Voice {
             channel,
+            speaker: None,
             predictions: decision.predictions,
             withheld: decision.withheld,
             speech_s,
@@ -82,6 +127,7 @@ impl ReportBuilder<'_> {
             no_answer: decision.no_answer,
             chunks: aggregate.predicted,
             timeline: None,
+            turns: None,
             summary: result.tally.as_ref().map(|tally| tally.summary(speech_s, heads, self.options.heads)),
         }
     }
@@ -107,6 +153,7 @@ fn timings(info: &StreamInfo, results: &[VoiceResult], began: Instant) -> Timing
         decode: milliseconds(info.decode_time),
         resample: milliseconds(info.resample_time),
         activity: sum(|aggregate| aggregate.activity_time),
+        segmentation: 0.0,
         features: sum(|aggregate| aggregate.features_time),
         network: sum(|aggregate| aggregate.network_time),
         total: milliseconds(began.elapsed()),

@@ -96,6 +96,7 @@ impl<'a> Smoother<'a> {
             start_s: seconds(start),
             end_s: seconds(end),
             speech_share: self.options.activity.then(|| rounded(share, 3)),
+            overlap_s: None,
             predictions: decision.predictions,
             withheld: decision.withheld,
             no_answer: decision.no_answer,

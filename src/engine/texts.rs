@@ -26,8 +26,15 @@ pub struct ReasonTexts {
 
 impl NoAnswer {
     /// All reasons.
-    pub const ALL: [Self; 6] =
-        [Self::TooShort, Self::Silence, Self::NoSpeech, Self::Clipped, Self::TooNoisy, Self::LowConfidence];
+    pub const ALL: [Self; 7] = [
+        Self::TooShort,
+        Self::Silence,
+        Self::NoSpeech,
+        Self::Clipped,
+        Self::TooNoisy,
+        Self::LowConfidence,
+        Self::Overlap,
+    ];
 
     /// The reason in words, short and long, with advice.
     pub const fn texts(self) -> ReasonTexts {
@@ -57,6 +64,11 @@ impl NoAnswer {
                 "low confidence",
                 "no label reaches the requested confidence, and an age alone is not reported",
                 "A longer or clearer recording may help.",
+            ),
+            Self::Overlap => (
+                "overlap",
+                "other people speak at the same time",
+                "A recording with a channel for each person keeps them apart.",
             ),
         };
         ReasonTexts { brief, sentence, advice }

@@ -87,6 +87,10 @@ pub struct Segment {
     pub end_s: f64,
     /// Share of the segment that is speech, 0 to 1; `None` if the detector is off.
     pub speech_share: Option<f64>,
+    /// Seconds in which somebody else speaks, too; `None`, and no key in JSON, unless the segment is
+    /// a turn of a speaker ([`Voice::turns`](crate::Voice::turns)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap_s: Option<f64>,
     /// Predictions of the active heads.
     #[serde(flatten)]
     pub predictions: Predictions,

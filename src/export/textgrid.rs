@@ -113,7 +113,15 @@ mod tests {
             label.map(|label| Classification { label: label.into(), probabilities: vec![(label.into(), 1.0)] });
         let predictions = Predictions { emotion: choice, ..Predictions::default() };
         let no_answer = label.is_none().then_some(NoAnswer::Silence);
-        Segment { start_s, end_s: start_s + 0.5, speech_share: None, predictions, withheld: Vec::new(), no_answer }
+        Segment {
+            start_s,
+            end_s: start_s + 0.5,
+            speech_share: None,
+            overlap_s: None,
+            predictions,
+            withheld: Vec::new(),
+            no_answer,
+        }
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub enum Kind {
     /// `kaldi-xvector`: `final.raw` of Kaldi's nnet3 recipes, and optionally their `mfcc.conf` and
     /// `vad.conf`.
     KaldiXVector,
+    /// `pyannote-segmentation`: the checkpoint of pyannote's speaker segmentation, and optionally
+    /// that of CAM++. The result works beside a model; see
+    /// [`write_segmentation`](super::write_segmentation).
+    PyannoteSegmentation,
     /// `wavlm`: WavLM's files by Hugging Face's transformers, or a checkpoint of its original
     /// release.
     WavLm,
@@ -24,7 +28,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: &[Self] = &[Self::CamPlusPlus, Self::SpeechBrainXVector, Self::KaldiXVector, Self::WavLm];
+    pub const ALL: &[Self] =
+        &[Self::CamPlusPlus, Self::SpeechBrainXVector, Self::KaldiXVector, Self::PyannoteSegmentation, Self::WavLm];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -32,6 +37,7 @@ impl Kind {
             Self::CamPlusPlus => "campplus",
             Self::SpeechBrainXVector => "speechbrain-xvector",
             Self::KaldiXVector => "kaldi-xvector",
+            Self::PyannoteSegmentation => "pyannote-segmentation",
             Self::WavLm => "wavlm",
         }
     }
@@ -49,6 +55,9 @@ impl Kind {
             (Self::KaldiXVector, [file, confs @ ..]) if confs.len() <= 2 => nnet3::read(file, confs),
             (Self::KaldiXVector, _) => {
                 Err(self.wrong_number(files.len(), "final.raw and optionally an mfcc.conf and a vad.conf"))
+            }
+            (Self::PyannoteSegmentation, _) => {
+                Err(Error::Unsupported("a segmentation of speakers has no embedding; it works beside a model".into()))
             }
             (Self::WavLm, files) => wavlm::read(files),
             _ => Err(self.wrong_number(files.len(), "one file")),

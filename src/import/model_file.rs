@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
+use half::f16;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde_json::{Value, json};
 
@@ -69,15 +70,27 @@ pub fn quantize_file(input: &Path, output: &Path) -> Result<QuantizedSizes> {
 
 /// Writes header and tensors. Returns the number of bytes.
 fn write(kind: Kind, network: &ImportedNetwork, out: &mut impl Write) -> Result<u64> {
-    let tensors: BTreeMap<&str, &Tensor> =
-        network.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    let sha256 = tensors_sha256(tensors.iter().map(|(name, tensor)| (*name, Ok(bytes_of(tensor).into()))))?;
-    let header = header(&tensors, &manifest(kind, network, &sha256))?;
+    let manifest = |sha256: &str| manifest(kind, network, sha256);
+    write_tensors(&network.tensors, |_| Dtype::F32, manifest, out)
+}
+
+/// Writes a header with the manifest for this checksum, and the tensors in the types that `dtype`
+/// selects, [`Dtype::F32`] or [`Dtype::F16`]. Returns the number of bytes.
+pub(super) fn write_tensors(
+    tensors: &[(String, Tensor)],
+    dtype: impl Fn(&Tensor) -> Dtype,
+    manifest: impl FnOnce(&str) -> Value,
+    out: &mut impl Write,
+) -> Result<u64> {
+    let tensors: BTreeMap<&str, (&Tensor, Dtype)> =
+        tensors.iter().map(|(name, tensor)| (name.as_str(), (tensor, dtype(tensor)))).collect();
+    let sha256 = tensors_sha256(tensors.iter().map(|(name, tensor)| (*name, Ok(bytes_of(*tensor).into()))))?;
+    let header = header(&tensors, &manifest(&sha256))?;
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
     let mut length = 8 + header.len();
     for tensor in tensors.values() {
-        let bytes = bytes_of(tensor);
+        let bytes = bytes_of(*tensor);
         out.write_all(&bytes)?;
         length += bytes.len();
     }
@@ -99,13 +112,13 @@ fn manifest(kind: Kind, network: &ImportedNetwork, sha256: &str) -> Value {
 
 /// JSON header of a safetensors file, padded with spaces so that the tensors begin at a multiple of
 /// 8 bytes.
-fn header(tensors: &BTreeMap<&str, &Tensor>, manifest: &Value) -> Result<Vec<u8>> {
+fn header(tensors: &BTreeMap<&str, (&Tensor, Dtype)>, manifest: &Value) -> Result<Vec<u8>> {
     let failed = |error: &dyn std::fmt::Display| Error::malformed("model file", error.to_string());
     let mut at = 0;
-    let info = |(name, tensor): (&&str, &&Tensor)| {
+    let info = |(name, (tensor, dtype)): (&&str, &(&Tensor, Dtype))| {
         let start = at;
-        at += size_of_val(tensor.values());
-        (name.to_string(), TensorInfo { dtype: Dtype::F32, shape: tensor.shape().to_vec(), data_offsets: (start, at) })
+        at += tensor.values().len() * dtype.bitsize() / 8;
+        (name.to_string(), TensorInfo { dtype: *dtype, shape: tensor.shape().to_vec(), data_offsets: (start, at) })
     };
     let infos = tensors.iter().map(info).collect();
     let texts = HashMap::from([(Manifest::KEY.to_owned(), manifest.to_string())]);
@@ -115,6 +128,10 @@ fn header(tensors: &BTreeMap<&str, &Tensor>, manifest: &Value) -> Result<Vec<u8>
     Ok(header)
 }
 
-fn bytes_of(tensor: &Tensor) -> Vec<u8> {
-    tensor.values().iter().flat_map(|value| value.to_le_bytes()).collect()
+fn bytes_of((tensor, dtype): (&Tensor, Dtype)) -> Vec<u8> {
+    let values = tensor.values().iter();
+    match dtype {
+        Dtype::F16 => values.flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
+        _ => values.flat_map(|value| value.to_le_bytes()).collect(),
+    }
 }

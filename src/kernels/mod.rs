@@ -6,7 +6,7 @@
 //! | `multiversion` | one function body compiled for several instruction sets |
 //! | [`dot`], [`gemm`], [`packed`], [`int8`] | dot product; matrix products of f32, of f32 with packed weights, of int8 |
 //! | [`epilogue`] | bias, activation and norm applied before a product's store |
-//! | [`elementwise`], [`gelu`], [`logarithm`], [`softmax`], [`reduce`] | vectorised element-wise functions and reductions |
+//! | [`elementwise`], [`gelu`], [`lstm_cell`], [`logarithm`], [`softmax`], [`reduce`] | vectorised element-wise functions and reductions |
 //! | [`half_band`] | half-band decimation filter |
 //! | [`lanes`] | SIMD over 16 signals side by side: FFT, filter banks |
 //! | [`memory`] | large pages |
@@ -23,6 +23,7 @@ pub mod half_band;
 pub mod int8;
 pub mod lanes;
 pub mod logarithm;
+pub mod lstm_cell;
 pub mod memory;
 mod multiversion;
 pub mod packed;

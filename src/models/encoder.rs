@@ -8,6 +8,7 @@ use crate::dsp::VadEnergy;
 use crate::dsp::vad_energy::select_voiced_frames;
 use crate::error::{Error, Result};
 use crate::models::frontend::Frontend;
+use crate::models::network::SpeakerStatistics;
 use crate::models::normalisation::Normalisation;
 use crate::models::representation::{self, Representation, RepresentationRecipe};
 use crate::models::tap::LayerTap;
@@ -53,6 +54,16 @@ impl Encoder {
     /// Length of the representation.
     pub(super) fn dim(&self) -> usize {
         self.representation.dim()
+    }
+
+    /// Where the representation contains the statistics for a speaker embedding.
+    pub(super) fn speaker_statistics(&self) -> Option<SpeakerStatistics<'_>> {
+        self.representation.speaker_statistics()
+    }
+
+    /// The statistics for a speaker embedding in a representation, before its standardisation.
+    pub(super) fn statistics_of(&self, vector: &[f32]) -> Option<Vec<f32>> {
+        self.representation.statistics_of(vector)
     }
 
     /// The shortest input, in frames.

@@ -12,6 +12,9 @@ use crate::models::representation::RepresentationRecipe;
 use crate::models::trunk::TrunkRecipe;
 use crate::nn::Precision;
 
+/// The key that only the manifest of a segmentation file has.
+pub(super) const SEGMENTATION: &str = "segmentation";
+
 /// The supported version of the manifest.
 pub const FORMAT: u64 = 1;
 
@@ -106,8 +109,7 @@ impl Manifest {
     ///
     /// Those of [`Manifest::parse`], and [`Error::Malformed`] where there is no such text.
     pub fn from_header(text: Option<&str>) -> Result<Self> {
-        let what = "its header has no key `persona`: a safetensors file, but not a model of this engine";
-        Self::parse(text.ok_or_else(|| Error::malformed("model file", what))?)
+        Self::parse(require_text(text)?)
     }
 
     /// Parses and checks the JSON of the header. A file without `trunk` and `heads` has no
@@ -117,12 +119,13 @@ impl Manifest {
     ///
     /// [`Error::Manifest`] that names the key which is missing, unknown or out of range.
     pub fn parse(json: &str) -> Result<Self> {
-        let value: Value =
-            serde_json::from_str(json).map_err(|e| Error::Manifest(format!("the manifest is not JSON: {e}")))?;
-        let Value::Object(mut object) = value else {
-            return Err(Error::Manifest("the manifest is not a JSON object".into()));
-        };
-        check_format(&take(&mut object, "format")?)?;
+        let mut object = object_of(json)?;
+        if object.contains_key(SEGMENTATION) {
+            return Err(Error::Manifest(
+                "a segmentation of speakers, which works beside a model (`infer --speakers`); it is no model itself"
+                    .into(),
+            ));
+        }
         let mut text = |key: &str| parse::<String>(key, take(&mut object, key)?);
         let (name, created_by) = (text("name")?, text("created_by")?);
         let (licence, sha256) = (text("licence")?, text("sha256")?);
@@ -180,6 +183,26 @@ impl ClassifierManifest {
             scores: object.remove("scores").map_or(Ok(Vec::new()), |rows| parse("scores", rows))?,
         }))
     }
+}
+
+/// The keys of the manifest in a header, its `format` checked and removed.
+pub(super) fn object_of_header(text: Option<&str>) -> Result<Object> {
+    object_of(require_text(text)?)
+}
+
+fn require_text(text: Option<&str>) -> Result<&str> {
+    let what = "its header has no key `persona`: a safetensors file, but not a model of this engine";
+    text.ok_or_else(|| Error::malformed("model file", what))
+}
+
+fn object_of(json: &str) -> Result<Object> {
+    let value: Value =
+        serde_json::from_str(json).map_err(|e| Error::Manifest(format!("the manifest is not JSON: {e}")))?;
+    let Value::Object(mut object) = value else {
+        return Err(Error::Manifest("the manifest is not a JSON object".into()));
+    };
+    check_format(&take(&mut object, "format")?)?;
+    Ok(object)
 }
 
 fn parse_precision(value: Value) -> Result<Precision> {

@@ -23,6 +23,7 @@ pub mod normalisation;
 mod quantise;
 pub mod recipe;
 pub mod representation;
+pub mod segmentation;
 mod standardise;
 pub mod tap;
 pub mod trunk;

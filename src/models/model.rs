@@ -13,6 +13,7 @@ use crate::models::classifier::{self, Classifier};
 use crate::models::encoder::{self, Encoder};
 use crate::models::heads::{ActiveHeads, Output};
 use crate::models::manifest::{ClassifierManifest, Manifest};
+use crate::models::segmentation::SpeakerEmbedding;
 use crate::models::tap::{LayerObserver, LayerTap};
 use crate::nn::{Int8Tensor, Loader, Precision, Weights};
 
@@ -163,6 +164,16 @@ impl Model {
         self.encoder.dim()
     }
 
+    /// Refuses a model whose representation does not contain the statistics that the embedding layer
+    /// of speakers needs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] with the name of the model.
+    pub(crate) fn check_speaker_embedding(&self, layer: &SpeakerEmbedding) -> Result<()> {
+        layer.check(self.encoder.speaker_statistics().as_ref(), &self.manifest.name)
+    }
+
     /// The shortest input of the network, in frames.
     pub fn min_frames(&self) -> usize {
         self.encoder.min_frames()
@@ -256,6 +267,24 @@ impl Prepared<'_> {
     /// layer overflows, [`Error::Manifest`] for a model without heads.
     pub fn predict(self, heads: ActiveHeads) -> Result<Output> {
         self.predict_with(heads, &mut LayerTap::new(None))
+    }
+
+    /// As [`Prepared::predict`], or without heads only the representation; and the statistics for a
+    /// speaker embedding, if the representation contains them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Prepared::predict`].
+    pub(crate) fn predict_speaker(self, heads: Option<ActiveHeads>) -> Result<(Option<Output>, Option<Vec<f32>>)> {
+        self.check_length()?;
+        let tap = &mut LayerTap::new(None);
+        let Self { model, workspace: Workspace { encoder, classifier }, kept, .. } = self;
+        let network = model.classifier.as_ref().ok_or_else(|| model.manifest.without_heads())?;
+        let vector = classifier.input(model.dim());
+        model.encoder.run(kept, encoder, vector, tap)?;
+        let statistics = model.encoder.statistics_of(vector);
+        let output = heads.map(|heads| network.run(classifier, heads, tap)).transpose()?;
+        Ok((output, statistics))
     }
 
     /// Computes the representation, `[dim]`.

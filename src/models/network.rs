@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::models::tap::LayerTap;
-use crate::nn::{Int8Tensor, Loader};
+use crate::nn::{Int8Tensor, Loader, Norm};
 
 /// A network that maps normalised features `[frames, bands]` to one vector `[dim]`. For a front-end
 /// of samples a frame is one sample.
@@ -22,6 +23,12 @@ pub(crate) trait Network: Debug + Send + Sync {
     /// The tensors of the model file that it computes with in int8.
     fn int8_tensors(&self) -> Vec<&Int8Tensor>;
 
+    /// Where the vector contains the statistics from which a speaker embedding is computed; `None`
+    /// for a network that has none or whose taps leave them out.
+    fn speaker_statistics(&self) -> Option<SpeakerStatistics<'_>> {
+        None
+    }
+
     /// Computes the vector from the features at the start of `input`, which may be overwritten, and
     /// passes intermediate results to `tap`.
     ///
@@ -36,6 +43,15 @@ pub(crate) trait Network: Debug + Send + Sync {
         output: &mut [f32],
         tap: &mut LayerTap<'_, '_>,
     ) -> Result<()>;
+}
+
+/// The statistics of CAM++'s last frame-level layer in a vector.
+#[derive(Debug)]
+pub(crate) struct SpeakerStatistics<'a> {
+    /// Their place in the vector.
+    pub(crate) place: Range<usize>,
+    /// The norm of that layer.
+    pub(crate) last_norm: &'a Norm,
 }
 
 /// The part of a manifest that describes a network.

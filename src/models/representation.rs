@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::models::campplus::CamPlusPlusRecipe;
 use crate::models::mfcc_stats::MfccStatsRecipe;
-use crate::models::network::{Network, NetworkRecipe, NetworkScratch};
+use crate::models::network::{Network, NetworkRecipe, NetworkScratch, SpeakerStatistics};
 use crate::models::recipe::{kind_and_rest, unknown_kind};
 use crate::models::standardise::Standardise;
 use crate::models::tap::{LayerTap, resize_scratch};
@@ -107,6 +107,20 @@ impl Representation {
     /// Length of the vector.
     pub(crate) fn dim(&self) -> usize {
         self.network.dim()
+    }
+
+    /// Where the vector contains the statistics for a speaker embedding.
+    pub(crate) fn speaker_statistics(&self) -> Option<SpeakerStatistics<'_>> {
+        self.network.speaker_statistics()
+    }
+
+    /// The statistics for a speaker embedding in a vector, before the standardisation.
+    pub(crate) fn statistics_of(&self, vector: &[f32]) -> Option<Vec<f32>> {
+        let place = self.network.speaker_statistics()?.place;
+        Some(match &self.standardise {
+            None => vector[place].to_vec(),
+            Some(standardise) => standardise.invert(vector, place),
+        })
     }
 
     /// The tensors of the model file that it computes with in int8.

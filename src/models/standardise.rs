@@ -1,5 +1,7 @@
 //! Standardisation of the representation by mean and standard deviation over the training data.
 
+use std::ops::Range;
+
 use crate::error::{Error, Result};
 use crate::nn::Loader;
 
@@ -30,6 +32,12 @@ impl Standardise {
         Ok(Self { mean, scale })
     }
 
+    /// The values of part of a representation before the standardisation.
+    pub(crate) fn invert(&self, values: &[f32], place: Range<usize>) -> Vec<f32> {
+        let of_place = values[place.clone()].iter().zip(&self.mean[place.clone()]).zip(&self.scale[place]);
+        of_place.map(|((x, mean), scale)| x * scale + mean).collect()
+    }
+
     /// In place on one representation.
     pub(crate) fn run(&self, values: &mut [f32]) {
         for ((x, mean), scale) in values.iter_mut().zip(&self.mean).zip(&self.scale) {
@@ -52,6 +60,8 @@ mod tests {
         let mut x = [5.0, -2.5];
         load([2.0, 0.25]).unwrap().run(&mut x);
         assert_eq!(x, [2.0, -2.0]);
+        assert_eq!(load([2.0, 0.25]).unwrap().invert(&x, 0..2), [5.0, -2.5]);
+        assert_eq!(load([2.0, 0.25]).unwrap().invert(&x, 1..2), [-2.5]);
         for bad in [0.0, -1.0, 1e-45] {
             let message = load([1.0, bad]).unwrap_err().to_string();
             assert!(message.contains("`representation.scale`") && message.contains("index 1"), "{message}");

@@ -20,6 +20,14 @@ pub fn softmax<const N: usize>(logits: &[f32; N], temperature: f64) -> [f32; N] 
     weights.map(|w| (w / total) as f32)
 }
 
+/// Logarithm of the softmax in place: `x[i] − max x − ln Σ_j exp(x[j] − max x)`; sums are f64.
+pub fn log_softmax(logits: &mut [f32]) {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = logits.iter().map(|x| (f64::from(*x) - f64::from(largest)).exp()).sum();
+    let offset = f64::from(largest) + total.ln();
+    logits.iter_mut().for_each(|x| *x = (f64::from(*x) - offset) as f32);
+}
+
 /// Logistic function `1 / (1 + exp(−x))`, between 0 and 1 for every `x`. NaN stays NaN.
 pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
@@ -44,6 +52,16 @@ mod tests {
         assert_eq!(softmax(&[1.0, 2.0, 4.0], 2.0), softmax(&[0.5, 1.0, 2.0], 1.0));
         let [p, q] = softmax(&[0.0, 3.0_f32.ln()], 1.0);
         assert!((p - 0.25).abs() < 1e-7 && (q - 0.75).abs() < 1e-7);
+    }
+
+    #[test]
+    fn log_softmax_is_the_logarithm_of_the_softmax() {
+        let logits = [0.3, -7.0, 4.0, 3.9];
+        let mut logarithms = logits;
+        log_softmax(&mut logarithms);
+        for (p, log) in softmax(&logits, 1.0).iter().zip(logarithms) {
+            assert!((p.ln() - log).abs() < 1e-6);
+        }
     }
 
     #[test]

@@ -49,6 +49,23 @@ impl MaxPool1d {
     }
 }
 
+/// Max pooling of `pool` adjacent frames of `[frames, channels]` without overlap; an incomplete
+/// window at the end is dropped. A NaN in a window gives NaN.
+///
+/// # Panics
+///
+/// If `pool` is 0, or `output` is not `[frames / pool, channels]`.
+pub fn max_pool_frames(input: &[f32], channels: usize, pool: usize, output: &mut [f32]) {
+    let frames = input.len() / channels.max(1);
+    assert!(pool > 0 && output.len() == frames / pool * channels, "{frames} frames, {} outputs", output.len());
+    for (window, row) in input.chunks_exact((pool * channels).max(1)).zip(output.chunks_exact_mut(channels.max(1))) {
+        row.copy_from_slice(&window[..channels]);
+        for frame in window[channels..].chunks_exact(channels) {
+            row.iter_mut().zip(frame).for_each(|(y, x)| *y = larger_or_nan(*y, *x));
+        }
+    }
+}
+
 /// The maximum, or NaN if `b` is; `f32::max` would ignore NaN.
 fn larger_or_nan(a: f32, b: f32) -> f32 {
     if b > a || b.is_nan() { b } else { a }
@@ -78,6 +95,15 @@ mod tests {
         let mut gaps = [0.0; 2];
         MaxPool1d::new(1, 4).run(&x, 5, &mut gaps);
         assert_eq!(gaps, [1.0, -2.0]);
+    }
+
+    #[test]
+    fn frames_are_pooled_per_channel() {
+        let mut y = [f32::NAN; 4];
+        max_pool_frames(&[1.0, 5.0, 2.0, -3.0, -2.0, -1.0, 9.0, f32::NAN, 7.0, 0.0], 2, 2, &mut y);
+        assert_eq!(y[..3], [2.0, 5.0, 9.0]);
+        assert!(y[3].is_nan());
+        max_pool_frames(&[1.0], 1, 2, &mut []);
     }
 
     #[test]

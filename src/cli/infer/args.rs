@@ -34,6 +34,7 @@ Examples:
   persona-engine infer call.wav
   persona-engine infer *.mp3 --json > reports.jsonl
   persona-engine infer call.wav --per-channel --timeline --html call.html
+  persona-engine infer meeting.wav --speakers
   persona-engine infer call.wav --no-emotion --min-confidence 0.8
   ffmpeg -v error -i video.mp4 -f wav - | persona-engine infer -
   sox call.vox -t raw -e mu-law -r 8k -c 1 - | persona-engine infer --raw mulaw:8000:1 -";
@@ -45,6 +46,7 @@ impl InferArgs {
             threads: usize::from(self.threads),
             per_channel: self.timeline.per_channel,
             timeline: self.timeline.timeline(),
+            speakers: self.timeline.speakers,
             ..self.prediction.options()?
         })
     }

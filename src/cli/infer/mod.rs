@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `args`, `timeline_args` | the arguments |
 //! | `format` | how reports are printed: table, JSON, JSON lines, CSV |
-//! | `table`, `timeline_table` | the table |
+//! | `table`, `timeline_table`, `turns_table` | the table |
 //! | `observers` | what is kept of a recording for timelines, TextGrid files and pages |
 
 mod args;
@@ -13,6 +13,7 @@ mod observers;
 mod table;
 mod timeline_args;
 mod timeline_table;
+mod turns_table;
 
 use std::io::Write;
 use std::path::Path;

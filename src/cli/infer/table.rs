@@ -6,7 +6,7 @@ use std::path::Path;
 use persona_engine::engine::{Age, Classification, Head, Interval, Manifest, RecordingInfo, Report, Voice, Withheld};
 use persona_engine::export::MergedSegments;
 
-use super::timeline_table;
+use super::{timeline_table, turns_table};
 use crate::cli::numbers::{clock, exact_percent, percent};
 
 /// Width of a bar of 100 %, characters.
@@ -21,8 +21,11 @@ pub(super) fn write(
 ) -> io::Result<()> {
     writeln!(out, "{}", heading(&report.recording))?;
     for voice in &report.voices {
-        if let Some(channel) = voice.channel {
-            writeln!(out, "\n  channel {channel}")?;
+        match (voice.channel, voice.speaker) {
+            (None, None) => {}
+            (Some(channel), None) => writeln!(out, "\n  channel {channel}")?,
+            (None, Some(speaker)) => writeln!(out, "\n  speaker {speaker}")?,
+            (Some(channel), Some(speaker)) => writeln!(out, "\n  speaker {speaker}, channel {channel}")?,
         }
         writeln!(out)?;
         write_voice(out, voice, manifest)?;
@@ -31,6 +34,7 @@ pub(super) fn write(
             timeline_table::write(out, runs.of(voice.channel.unwrap_or(0)))?;
         }
     }
+    turns_table::write(out, report)?;
     let chunks = report.voices.iter().map(|voice| voice.chunks).sum();
     write_foot(out, chunks, report.timings_ms.total, &report.model.name)
 }
@@ -49,6 +53,9 @@ fn write_voice(out: &mut dyn Write, voice: &Voice, manifest: &Manifest) -> io::R
     write_withheld(out, &voice.withheld, Head::Gender)?;
     if let Some(age) = &voice.predictions.age {
         writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(age, manifest))?;
+    }
+    if let (Some(_), Some(speech_s)) = (voice.speaker, voice.speech_s) {
+        writeln!(out, "  speech   {}", length(speech_s))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use persona_engine::engine::{Smoothing, Timeline};
+use persona_engine::engine::{Smoothing, Speakers, Timeline};
 use persona_engine::export::Audio;
 use persona_engine::{Error, Result};
 
@@ -27,6 +27,10 @@ pub(super) struct TimelineArgs {
     /// Predict each channel separately (agent and customer) instead of their mean.
     #[arg(long)]
     pub(super) per_channel: bool,
+    /// Tell speakers apart: emotion, gender and age for each of them, and for each of their turns.
+    /// Their number is counted unless N says so, a number (2) or a range (2..4).
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "auto", value_parser = speakers)]
+    pub(super) speakers: Option<Speakers>,
     /// Print one JSON object per segment, one per line, as soon as it is computed; then the report.
     #[arg(long, conflicts_with = "json")]
     pub(super) jsonl: bool,
@@ -60,12 +64,18 @@ impl TimelineArgs {
             SmoothingArg::None => Smoothing::None,
         };
         let is_needed = self.show || self.textgrid.is_some() || self.html.is_some();
-        is_needed.then_some(Timeline { hop_s: self.hop, smoothing })
+        (is_needed && self.speakers.is_none()).then_some(Timeline { hop_s: self.hop, smoothing })
     }
 
     /// Refuses one output file for several recordings, and audio that cannot be embedded, before
     /// hours are spent on predictions.
     pub(super) fn check(&self, recordings: &[PathBuf]) -> Result<()> {
+        if self.speakers.is_some() && self.show {
+            return Err(Error::usage("--speakers prints turns in place of --timeline: drop one of the two"));
+        }
+        if self.speakers.is_some() && (self.jsonl || self.csv || self.textgrid.is_some() || self.html.is_some()) {
+            return Err(Error::usage("--speakers: of the output formats, it is for the table and --json"));
+        }
         for (option, path) in [("--textgrid", &self.textgrid), ("--html", &self.html)] {
             if let Some(path) = path.as_ref().filter(|path| recordings.len() > 1 && !path.is_dir()) {
                 let (path, count) = (path.display(), recordings.len());
@@ -84,6 +94,13 @@ impl TimelineArgs {
         // others.
         recordings.iter().filter(|file| file.exists()).try_for_each(|file| Audio::of(file).map(drop))
     }
+}
+
+/// Parses a number of speakers. A recording after the bare switch is taken for its value.
+fn speakers(text: &str) -> Result<Speakers, String> {
+    text.parse().map_err(|_| {
+        format!("expected a number such as 2, a range such as 2..4, or auto; if `{text}` is a recording, put it before --speakers")
+    })
 }
 
 /// The file to write for a recording: `out` itself, or a file in it named after the recording if it

@@ -139,6 +139,7 @@ mod tests {
             start_s: k as f64,
             end_s: k as f64 + 1.0,
             speech_share: Some(if p.is_some() { 0.5 } else { 0.0 }),
+            overlap_s: None,
             predictions: Predictions { emotion, ..Predictions::default() },
             withheld: Vec::new(),
             no_answer: p.is_none().then_some(NoAnswer::Silence),

@@ -16,6 +16,9 @@ pub(super) enum Global {
     RebuildParameter,
     /// `torch.FloatStorage` and so on: a storage of a type.
     Storage(Dtype),
+    /// A class whose objects describe the network beside its tensors, as PyTorch Lightning and
+    /// pyannote.audio store them. Its objects are skipped: none is created.
+    Description,
 }
 
 impl Global {
@@ -29,6 +32,8 @@ impl Global {
             ("collections", "OrderedDict") => Ok(Self::OrderedDict),
             ("torch._utils", "_rebuild_tensor_v2") => Ok(Self::RebuildTensor),
             ("torch._utils", "_rebuild_parameter") => Ok(Self::RebuildParameter),
+            ("torch.torch_version", "TorchVersion")
+            | ("pyannote.audio.core.task", "Specifications" | "Problem" | "Resolution") => Ok(Self::Description),
             ("torch", storage) => storage_type(storage).map(Self::Storage).ok_or_else(|| refused(module, name)),
             _ => Err(refused(module, name)),
         }

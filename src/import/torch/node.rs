@@ -23,6 +23,8 @@ pub(super) enum Node {
     Global(Global),
     Storage(Storage),
     Tensor(TensorView),
+    /// An object that describes the network; its content is not kept.
+    Skipped,
 }
 
 /// All values of a pickle.

@@ -319,6 +319,7 @@ impl<'p> Machine<'p> {
                 }
                 _ => Err(malformed("a parameter that is not a tensor")),
             },
+            Global::Description => self.push(Node::Skipped),
             Global::Storage(_) => Err(malformed("a storage's type is called")),
         }
     }
@@ -344,11 +345,11 @@ impl<'p> Machine<'p> {
     }
 
     /// Drops the attributes of an ordered dictionary, in which torch stores versions of its
-    /// modules.
+    /// modules, and of a skipped object.
     fn build(&mut self) -> Result<()> {
         self.pop()?;
         match self.node(self.top()?) {
-            Node::Dict(_) => Ok(()),
+            Node::Dict(_) | Node::Skipped => Ok(()),
             _ => Err(malformed("attributes of something other than a dictionary")),
         }
     }
@@ -425,6 +426,15 @@ mod tests {
         assert!(message(b"\x80\x02ctorch.hub\nload\n.").contains("`torch.hub.load`"));
         assert!(message(b"\x80\x02ctorch\nload\n.").contains("`torch.load`"));
         assert!(message(b"\x80\x02cevil\n\x1b[2J\n.").contains("`evil.\\u{1b}[2J`"));
+    }
+
+    #[test]
+    fn objects_that_describe_the_network_are_skipped() {
+        let pickle = b"\x80\x02}(X\x01\0\0\0acpyannote.audio.core.task\nSpecifications\n)\x81}X\x01\0\0\0bK\x01sbX\x01\0\0\0cK\x05u.";
+        let nodes = read(pickle).unwrap();
+        assert!(matches!(nodes.root().get("a").unwrap().node(), Node::Skipped));
+        assert_eq!(nodes.root().get("c").unwrap().int(), Some(5));
+        assert!(message(b"\x80\x02cpyannote.audio.core.task\nTask\n.").contains("`pyannote.audio.core.task.Task`"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod recipe;
 pub use recipe::{BlockRecipe, CamPlusPlusRecipe, StridedRecipe, Tap};
 
 use crate::error::Result;
-use crate::models::network::{Network, NetworkRecipe, NetworkScratch, too_short};
+use crate::models::network::{Network, NetworkRecipe, NetworkScratch, SpeakerStatistics, too_short};
 use crate::models::tap::{LayerTap, resize_scratch};
 use crate::nn::{
     Activation, FeatureMapShape, FrameConv, FrameConvOptions, Int8Tensor, Linear, Loader, Norm, Padding,
@@ -195,6 +195,11 @@ impl Network for CamPlusPlus {
         self.head.int8_tensors().chain(self.blocks.iter().flat_map(Block::int8_tensors)).collect()
     }
 
+    fn speaker_statistics(&self) -> Option<SpeakerStatistics<'_>> {
+        let place = self.taps.iter().find(|place| place.tap == Tap::Final)?;
+        Some(SpeakerStatistics { place: place.start..place.start + place.len, last_norm: self.last.as_ref()? })
+    }
+
     /// Passes to the tap, under the names of the tensors: `campplus.head.conv1`,
     /// `campplus.head.layer1.0` and so on, `campplus.head.conv2` (each
     /// `[frames, bands, channels]`), `campplus.xvector.tdnn`, `….block1.tdnnd1` and so on (the
@@ -275,7 +280,12 @@ fn load_tdnn(
 
 /// The embedding: a dense layer without bias, stored as a convolution of one tap, followed by a
 /// norm without weight and bias.
-fn load_embedding(loader: &mut Loader<'_>, prefix: &str, [inputs, outputs]: [usize; 2], eps: f64) -> Result<Linear> {
+pub(crate) fn load_embedding(
+    loader: &mut Loader<'_>,
+    prefix: &str,
+    [inputs, outputs]: [usize; 2],
+    eps: f64,
+) -> Result<Linear> {
     let weight = loader.take(&format!("{prefix}.linear.weight"), &[outputs, inputs, 1])?;
     let norm = Norm::load_plain(loader, &format!("{prefix}.nonlinear.batchnorm"), outputs, eps)?;
     let linear = Linear::new(Tensor::new(&[outputs, inputs], weight.into_values()), vec![0.0; outputs]);
