@@ -44,6 +44,7 @@ pub(super) struct SegmentedWindow {
     pub(super) start: usize,
     /// Its number of samples.
     pub(super) length: usize,
+    /// Of each frame; empty for a silent window.
     pub(super) active: Vec<u8>,
 }
 

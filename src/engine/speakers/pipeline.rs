@@ -57,6 +57,8 @@ pub(in crate::engine) struct SpeakerPipeline<'a> {
     done: Vec<PieceOutput>,
     whole: Aggregate,
     too_short: bool,
+    /// Whether all windows so far are silent.
+    is_silent: bool,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,7 @@ impl<'a> SpeakerPipeline<'a> {
             done: Vec::new(),
             whole: Aggregate::default(),
             too_short: false,
+            is_silent: true,
         })
     }
 
@@ -118,13 +121,20 @@ impl<'a> SpeakerPipeline<'a> {
         None
     }
 
-    /// Adds the next window and its masks, and passes on the pieces of the window before it.
-    pub(in crate::engine) fn add_window(&mut self, window: Chunk, active: Vec<u8>, ready: &mut dyn FnMut(Chunk)) {
+    /// Adds the next window and its masks (`None` for silence), and passes on the pieces of the window before it.
+    pub(in crate::engine) fn add_window(
+        &mut self,
+        window: Chunk,
+        active: Option<Vec<u8>>,
+        ready: &mut dyn FnMut(Chunk),
+    ) {
         if let Some(last) = &self.last {
             let end = border(&last.segmented, window.start, self.grid, self.rate_hz);
             self.cut(end, ready);
         }
-        let segmented = SegmentedWindow { start: window.start, length: window.samples.len(), active };
+        self.is_silent &= active.is_none();
+        let (start, length) = (window.start, window.samples.len());
+        let segmented = SegmentedWindow { start, length, active: active.unwrap_or_default() };
         self.last = Some(LastWindow { segmented, samples: window.samples });
         self.windows += 1;
     }
@@ -171,8 +181,11 @@ impl<'a> SpeakerPipeline<'a> {
 
     /// Ends the signal, after all pieces were processed.
     pub(in crate::engine) fn finish(self, speakers: Speakers, heads: &HeadsRecipe, options: &Options) -> SignalResult {
-        let main_reason = self.whole.main_reason().unwrap_or(NoAnswer::NoSpeech);
-        let no_answer = if self.too_short { NoAnswer::TooShort } else { main_reason };
+        let no_answer = match self.whole.main_reason() {
+            _ if self.too_short => NoAnswer::TooShort,
+            _ if self.is_silent => NoAnswer::Silence,
+            reason => reason.unwrap_or(NoAnswer::NoSpeech),
+        };
         let centroids = self.centroids(speakers);
         let labels = self.labels(&centroids);
         let stretches = self.stretches(centroids.len(), &labels);

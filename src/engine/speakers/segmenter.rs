@@ -15,6 +15,9 @@ const PER_PASS: usize = 4;
 /// but for a constant that would attenuate quiet recordings.
 const LEVEL: f64 = 0.05;
 
+/// The set of active local speakers in each frame of a window; `None` for silence.
+type Active = Option<Vec<u8>>;
+
 /// Runs windows of any signal. Results do not depend on how many there are at a time.
 #[derive(Debug)]
 pub(in crate::engine) struct Segmenter<'a> {
@@ -45,9 +48,9 @@ impl<'a> Segmenter<'a> {
         self.time
     }
 
-    /// The set of active local speakers in each frame of each window, as bit masks. A silent window
-    /// has none.
-    pub(in crate::engine) fn run(&mut self, windows: &[&Chunk]) -> Result<Vec<Vec<u8>>> {
+    /// The set of active local speakers in each frame of each window, as bit masks; `None` for a
+    /// silent window.
+    pub(in crate::engine) fn run(&mut self, windows: &[&Chunk]) -> Result<Vec<Active>> {
         let (segmentation, options) = (self.segmentation, self.options);
         let mut passes: Vec<&[&Chunk]> = Vec::new();
         for same_length in windows.chunk_by(|a, b| a.samples.len() == b.samples.len()) {
@@ -59,7 +62,7 @@ impl<'a> Segmenter<'a> {
                 let began = Instant::now();
                 run_pass(segmentation, options, pass, scratch).map(|active| (active, began.elapsed()))
             };
-            let of_round: Vec<Result<(Vec<Vec<u8>>, Duration)>> = match round {
+            let of_round: Vec<Result<(Vec<Active>, Duration)>> = match round {
                 [pass] => vec![run(pass, &mut self.scratches[0])],
                 _ => std::thread::scope(|scope| {
                     let pairs = round.iter().zip(&mut self.scratches);
@@ -85,18 +88,14 @@ fn run_pass(
     options: &Options,
     windows: &[&Chunk],
     scratch: &mut SegmentationScratch,
-) -> Result<Vec<Vec<u8>>> {
+) -> Result<Vec<Active>> {
     let frames = segmentation.frames(windows.first().map_or(0, |window| window.samples.len()));
     let is_silent = |window: &Chunk| frames == 0 || level_dbfs(&window.samples) < options.silence_dbfs;
     let sounding: Vec<Option<Vec<f32>>> =
         windows.iter().map(|window| (!is_silent(window)).then(|| scaled(&window.samples))).collect();
     let inputs: Vec<&[f32]> = sounding.iter().flatten().map(Vec::as_slice).collect();
     let mut active = if inputs.is_empty() { Vec::new() } else { segmentation.run(&inputs, scratch)? }.into_iter();
-    let of_window = |sounding: &Option<Vec<f32>>| match sounding {
-        Some(_) => active.next().unwrap_or_default(),
-        None => vec![0; frames],
-    };
-    Ok(sounding.iter().map(of_window).collect())
+    Ok(sounding.iter().map(|sounding| sounding.as_ref().and_then(|_| active.next())).collect())
 }
 
 /// Samples without offset at the level [`LEVEL`].
