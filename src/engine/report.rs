@@ -132,7 +132,7 @@ pub struct Timings {
     /// Speech detection.
     pub activity: f64,
     /// Speaker segmentation; no key in JSON if speakers are not asked for.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_no_time")]
     pub segmentation: f64,
     /// Features to predictions.
     pub network: f64,
@@ -148,7 +148,7 @@ impl Report {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(value: &f64) -> bool {
+fn is_no_time(value: &f64) -> bool {
     *value == 0.0
 }
 

@@ -10,7 +10,7 @@ use crate::models::segmentation::{Segmentation, SegmentationScratch};
 
 /// Windows that go through the network together, so that its recurrent weights are read once for
 /// all of them.
-const PER_PASS: usize = 4;
+const PER_PASS: usize = 2;
 /// Root mean square to which windows are scaled: the network's first norm is relative to the level,
 /// but for a constant that would attenuate quiet recordings.
 const LEVEL: f64 = 0.05;
