@@ -25,7 +25,9 @@ pub fn log_softmax(logits: &mut [f32]) {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let total: f64 = logits.iter().map(|x| (f64::from(*x) - f64::from(largest)).exp()).sum();
     let offset = f64::from(largest) + total.ln();
-    logits.iter_mut().for_each(|x| *x = (f64::from(*x) - offset) as f32);
+    for x in logits {
+        *x = (f64::from(*x) - offset) as f32;
+    }
 }
 
 /// Logistic function `1 / (1 + exp(−x))`, between 0 and 1 for every `x`. NaN stays NaN.

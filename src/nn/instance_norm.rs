@@ -64,7 +64,9 @@ impl InstanceNorm {
         let frames = (rows.len() / channels) as f64;
         let (mut means, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
         rows.chunks_exact(channels).for_each(|row| add_row(&mut means, row));
-        means.iter_mut().for_each(|mean| *mean /= frames);
+        for mean in &mut means {
+            *mean /= frames;
+        }
         rows.chunks_exact(channels).for_each(|row| add_squares(&mut squares, row, &means));
         let scale: Vec<f32> = squares
             .iter()

@@ -58,11 +58,11 @@ impl BiLstm {
     /// # Panics
     ///
     /// If the shapes of the two directions do not match.
-    pub fn new(directions: [LstmWeights; 2], precision: Precision) -> Self {
+    pub fn new(directions: &[LstmWeights; 2], precision: Precision) -> Self {
         let hidden = directions[0].recurrent.shape()[1];
         let inputs = directions[0].input.shape()[1];
         let (mut weight, mut bias) = (Vec::new(), Vec::new());
-        for direction in &directions {
+        for direction in directions {
             assert!(direction.input.shape() == [4 * hidden, inputs], "{:?}", direction.input.shape());
             assert!(direction.recurrent.shape() == [4 * hidden, hidden], "{:?}", direction.recurrent.shape());
             weight.extend_from_slice(direction.input.values());
@@ -100,7 +100,7 @@ impl BiLstm {
                 biases: [take("bias_ih", &[4 * hidden])?.into_values(), take("bias_hh", &[4 * hidden])?.into_values()],
             })
         };
-        Ok(Self::new([direction("")?, direction("_reverse")?], precision))
+        Ok(Self::new(&[direction("")?, direction("_reverse")?], precision))
     }
 
     /// Length of an input vector.
@@ -223,7 +223,7 @@ mod tests {
     fn equals_the_formula_and_sequences_are_independent() {
         for (inputs, hidden, steps) in [(3, 5, 7), (60, 16, 4), (9, 33, 3), (2, 1, 1)] {
             for precision in BOTH {
-                let layer = BiLstm::new([weights(inputs, hidden, 0.1), weights(inputs, hidden, 0.7)], precision);
+                let layer = BiLstm::new(&[weights(inputs, hidden, 0.1), weights(inputs, hidden, 0.7)], precision);
                 for sequences in [1, 2, 5] {
                     let x = noise(steps * sequences * inputs, 0.3);
                     let mut y = vec![f32::NAN; steps * sequences * 2 * hidden];

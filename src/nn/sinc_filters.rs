@@ -26,7 +26,7 @@ pub struct SincOptions {
 /// ```
 ///
 /// `n` runs from `−(taps − 1) / 2` to `(taps − 1) / 2`; `w` is the Hamming window of `taps` points.
-/// A band that the Nyquist frequency leaves empty gives NaN.
+/// A band that the Nyquist frequency leaves empty gives filters that are not finite.
 ///
 /// # Panics
 ///
@@ -48,7 +48,7 @@ pub fn sinc_filters(low_hz: &[f32], band_hz: &[f32], options: SincOptions) -> Ve
             filters.extend((0..taps).map(|tap| {
                 let n = tap as f64 - (taps / 2) as f64;
                 if n == 0.0 {
-                    return if even { ((high - low) / (high - low)) as f32 } else { 0.0 };
+                    return if even && high > low { 1.0 } else { 0.0 };
                 }
                 let window = 0.54 - 0.46 * (TAU * tap as f64 / (taps - 1) as f64).cos();
                 let (at_low, at_high) = (TAU * low * n / rate, TAU * high * n / rate);

@@ -6,11 +6,15 @@
 //!
 //! The two closest clusters are merged until none are closer than the threshold. Pieces of one window
 //! at the same time are different people, so clusters that contain such a pair are never merged.
+//! Then clusters whose centroids (mean vectors of length 1) are close are merged, too.
 //! Average linkage needs the mean vector of a cluster alone, so memory is that of the vectors, and a
 //! long recording is clustered block by block: the clusters of a block go on to the next one.
 
 /// Distance up to which clusters are merged, of a recording whose number of speakers is not known.
-const THRESHOLD: f32 = 0.6;
+const THRESHOLD: f32 = 0.55;
+/// Distance of centroids up to which speakers are merged afterwards: the mean distance of pieces
+/// grows with their noise, that of centroids does not.
+const SAME: f32 = 0.4;
 /// Largest distance of two unit vectors.
 const LARGEST: f32 = 2.0;
 /// Step by which the threshold is changed until the number of speakers is in its range.
@@ -91,6 +95,7 @@ pub(super) fn centroids(items: &[Item<'_>], options: ClusteringOptions) -> Vec<V
         clusters.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let large = clusters.iter().filter(|cluster| cluster.weight >= options.min_weight).count();
         clusters.truncate(large.max(1));
+        merge_centroids(&mut clusters, SAME * (threshold / THRESHOLD));
         clusters
     };
     let mut threshold = THRESHOLD;
@@ -109,6 +114,22 @@ pub(super) fn centroids(items: &[Item<'_>], options: ClusteringOptions) -> Vec<V
     }
     clusters.truncate(options.max);
     clusters.iter().map(|cluster| unit(&cluster.sum)).collect()
+}
+
+/// Merges the clusters with the closest centroids until none are closer than `threshold`.
+fn merge_centroids(clusters: &mut Vec<Cluster>, threshold: f32) {
+    loop {
+        let centroids: Vec<Vec<f32>> = clusters.iter().map(|cluster| unit(&cluster.sum)).collect();
+        let pairs = (0..clusters.len()).flat_map(|a| (a + 1..clusters.len()).map(move |b| (a, b)));
+        let distance = |(a, b): (usize, usize)| {
+            let excluded = clusters[a].excludes(&clusters[b]);
+            if excluded { f32::INFINITY } else { 1.0 - dot(&centroids[a], &centroids[b]) }
+        };
+        let closest = pairs.map(|pair| (distance(pair), pair)).min_by(|x, y| x.0.total_cmp(&y.0));
+        let Some((_, (a, b))) = closest.filter(|(distance, _)| *distance <= threshold) else { return };
+        let removed = clusters.remove(b);
+        clusters[a].merge(&removed);
+    }
 }
 
 /// Merges clusters up to `threshold` block by block until one block contains them.
@@ -198,8 +219,8 @@ impl Distances {
         let count = self.count();
         let Some(merged) = &clusters[a] else { return };
         let mean = merged.mean();
-        for k in 0..count {
-            let distance = match &clusters[k] {
+        for (k, cluster) in clusters.iter().enumerate() {
+            let distance = match cluster {
                 Some(other) if k != a => distance((merged, &mean), (other, &other.mean())),
                 _ => f32::INFINITY,
             };
@@ -339,7 +360,9 @@ mod tests {
         let all = items(&vectors).into_iter().enumerate();
         let clusters = all.map(|(n, item)| Cluster::of(n, &Item { weight: weight(n), ..item })).collect();
         let mut got: Vec<Vec<usize>> = agglomerate(clusters, 0.5).into_iter().map(|cluster| cluster.items).collect();
-        groups.iter_mut().for_each(|group| group.sort_unstable());
+        for group in &mut groups {
+            group.sort_unstable();
+        }
         groups.sort();
         got.sort();
         assert_eq!(got, groups);

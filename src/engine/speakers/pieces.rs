@@ -114,6 +114,7 @@ pub(super) fn border(window: &SegmentedWindow, next_start: usize, grid: FrameGri
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "a list of ranges that has one")]
 mod tests {
     use super::*;
 

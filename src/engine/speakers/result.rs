@@ -63,7 +63,9 @@ impl ResultBuilder<'_> {
         stretches: &[Vec<Range<usize>>],
     ) -> SpeakerResult {
         let mut aggregate = Aggregate::default();
-        pieces.iter().for_each(|piece| aggregate.add(&piece.output));
+        for piece in pieces {
+            aggregate.add(&piece.output);
+        }
         let mut tally = Tally::default();
         let mut turns = Vec::with_capacity(stretches[speaker].len());
         for range in &stretches[speaker] {
@@ -72,18 +74,12 @@ impl ResultBuilder<'_> {
             tally.add(&turn);
             turns.push(turn);
         }
-        let no_answer = aggregate.main_reason().unwrap_or_else(|| self.without_pieces(&turns));
+        let no_answer = aggregate.main_reason().unwrap_or_else(|| without_pieces(&turns));
         SpeakerResult {
             voice: VoiceResult { aggregate, no_answer, tally: Some(tally) },
             speech: stretches[speaker].iter().map(Range::len).sum(),
             turns,
         }
-    }
-
-    /// Why a speaker without pieces has no prediction.
-    fn without_pieces(&self, turns: &[Segment]) -> NoAnswer {
-        let overlaps = turns.iter().any(|turn| turn.no_answer == Some(NoAnswer::Overlap));
-        if overlaps { NoAnswer::Overlap } else { NoAnswer::TooShort }
     }
 
     /// A turn, predicted from the pieces in it, each weighted by the samples that it has in the turn.
@@ -99,13 +95,11 @@ impl ResultBuilder<'_> {
                 Outcome::Rejected(rejected) => reason = reason.or(Some(*rejected)),
             }
         }
-        let decision = match sums.mean() {
-            Some(mean) => Decision::new(&mean, self.heads, self.options),
-            None => {
-                let mostly_overlap = 2 * overlap >= range.len();
-                let absent = if mostly_overlap { NoAnswer::Overlap } else { NoAnswer::TooShort };
-                Decision::none(self.options.heads, reason.unwrap_or(absent))
-            }
+        let decision = if let Some(mean) = sums.mean() {
+            Decision::new(&mean, self.heads, self.options)
+        } else {
+            let absent = if 2 * overlap >= range.len() { NoAnswer::Overlap } else { NoAnswer::TooShort };
+            Decision::none(self.options.heads, reason.unwrap_or(absent))
         };
         let seconds = |samples: usize| rounded(samples as f64 / f64::from(self.rate_hz), 3);
         Segment {
@@ -118,4 +112,10 @@ impl ResultBuilder<'_> {
             no_answer: decision.no_answer,
         }
     }
+}
+
+/// Why a speaker without pieces has no prediction.
+fn without_pieces(turns: &[Segment]) -> NoAnswer {
+    let overlaps = turns.iter().any(|turn| turn.no_answer == Some(NoAnswer::Overlap));
+    if overlaps { NoAnswer::Overlap } else { NoAnswer::TooShort }
 }

@@ -17,6 +17,8 @@ pub(super) struct Network {
     classifier: FrameConv,
     /// The set of speakers of each class.
     classes: Vec<u8>,
+    /// The shortest input.
+    min_samples: usize,
 }
 
 /// Scratch memory. It grows to the longest input; no result depends on its previous content.
@@ -51,7 +53,7 @@ impl Network {
         }
         let classes = powerset::classes(recipe.speakers, recipe.simultaneous);
         let classifier = FrameConv::load_linear(loader, "classifier", [classes.len(), inputs], precision)?;
-        Ok(Self { sincnet, lstm, dense, classifier, classes })
+        Ok(Self { sincnet, lstm, dense, classifier, classes, min_samples: recipe.frame_length() })
     }
 
     /// Number of frames for so many samples.
@@ -106,13 +108,15 @@ impl Network {
         }
         let output = resize_scratch(to, rows * self.classes.len());
         self.classifier.run(&from[..rows * self.classifier.inputs()], rows, output, products);
-        output.chunks_exact_mut(self.classes.len()).for_each(log_softmax);
+        for row in output.chunks_exact_mut(self.classes.len()) {
+            log_softmax(row);
+        }
         tap.pass("classifier", &[rows, self.classes.len()], output)?;
         Ok(output)
     }
 
     /// The shortest input, in samples.
     pub(super) fn min_samples(&self) -> usize {
-        (1..).find(|samples| self.frames_out(*samples) > 0).unwrap_or(usize::MAX)
+        self.min_samples
     }
 }

@@ -122,7 +122,9 @@ impl SincNet {
             let wide = resize_scratch(wide, count * channels);
             let windows = &wave[n * BLOCK * pool * self.stride..];
             self.sinc.run_rows((windows, self.stride), count, (wide, channels), products);
-            wide.iter_mut().for_each(|x| *x = x.abs());
+            for x in wide.iter_mut() {
+                *x = x.abs();
+            }
             max_pool_frames(wide, channels, pool, pooled);
         }
         frames
