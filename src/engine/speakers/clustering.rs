@@ -95,30 +95,25 @@ pub(super) fn centroids(items: &[Item<'_>], options: ClusteringOptions) -> Vec<V
         clusters.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let large = clusters.iter().filter(|cluster| cluster.weight >= options.min_weight).count();
         clusters.truncate(large.max(1));
-        merge_centroids(&mut clusters, SAME * (threshold / THRESHOLD));
+        merge_centroids(&mut clusters, SAME * (threshold / THRESHOLD), 1);
         clusters
     };
     let mut threshold = THRESHOLD;
     let mut clusters = at(threshold);
-    while clusters.len() > options.max && threshold < LARGEST {
-        threshold += STEP;
-        clusters = at(threshold);
-    }
     while clusters.len() < options.min && threshold > STEP {
         threshold -= STEP;
-        let finer = at(threshold);
-        if finer.len() > options.max {
-            break;
-        }
-        clusters = finer;
+        clusters = at(threshold);
     }
+    merge_centroids(&mut clusters, LARGEST, options.max);
+    clusters.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     clusters.truncate(options.max);
     clusters.iter().map(|cluster| unit(&cluster.sum)).collect()
 }
 
-/// Merges the clusters with the closest centroids until none are closer than `threshold`.
-fn merge_centroids(clusters: &mut Vec<Cluster>, threshold: f32) {
-    loop {
+/// Merges the clusters with the closest centroids until none are closer than `threshold`, or only
+/// `least` are left.
+fn merge_centroids(clusters: &mut Vec<Cluster>, threshold: f32, least: usize) {
+    while clusters.len() > least {
         let centroids: Vec<Vec<f32>> = clusters.iter().map(|cluster| unit(&cluster.sum)).collect();
         let pairs = (0..clusters.len()).flat_map(|a| (a + 1..clusters.len()).map(move |b| (a, b)));
         let distance = |(a, b): (usize, usize)| {
