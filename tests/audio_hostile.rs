@@ -83,8 +83,8 @@ mod mp3 {
     #[test]
     fn a_truncated_last_frame_is_reported_with_what_is_missing() {
         let whole = bytes_of("clip-16k-32-no-tag.mp3");
-        let error = strict(&whole[..whole.len() - 10]).unwrap_err().to_string();
-        for word in ["MP3 is malformed", "needs 144 bytes", "ends after 134", "accept truncated"] {
+        let error = strict(&whole[..whole.len() - 100]).unwrap_err().to_string();
+        for word in ["MP3 is malformed", "needs 144 bytes", "ends after 44", "accept truncated"] {
             assert!(error.contains(word), "{error}");
         }
     }

@@ -98,7 +98,10 @@ fn nothing_is_short_without_a_word() {
         let (whole_s, frame_s) = (reference.frames() as f64 / rate, f64::from(frame) / rate);
         let (mut cut, mut flipped) = (Counts::default(), Counts::default());
         for k in 0..200 {
-            let end = whole.len() * k / 200;
+            let mut end = whole.len() * k / 200;
+            if name.contains("no-tag") && end % 144 == 0 {
+                end += 1; // a cut between two frames of an MP3 without a count is no damage that can be seen
+            }
             judge(&format!("{name} cut at {end}"), &whole[..end], whole_s, frame_s, &mut cut);
             // places spread by the golden ratio, and every bit of a byte in turn
             let at = (k as f64 * 0.618_033_988_75).fract() * whole.len() as f64;
@@ -462,7 +465,7 @@ mod formats {
                     }
                     Err(error) => {
                         let error = error.to_string();
-                        let words = ["damaged", "are missing", "joined"];
+                        let words = ["damaged", "are missing", "joined", "not a single sample"];
                         assert!(words.iter().any(|word| error.contains(word)), "{what} {page}: {error}");
                     }
                 }

@@ -110,7 +110,10 @@ impl FlacReader {
                 length += 1;
             }
             if is_end && crc == 0 {
-                return Ok(self.take(header, length));
+                // zeros behind a frame leave its checksum right
+                let zeros = |end: &usize| bytes[*end..length].iter().all(|&byte| byte == 0);
+                let end = candidates.iter().copied().find(zeros).unwrap_or(length);
+                return Ok(self.take(header, end));
             }
             if is_end || length > largest {
                 // Junk follows the last frame, or the frame is damaged.

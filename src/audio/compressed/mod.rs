@@ -312,6 +312,12 @@ impl CompressedReader {
         if let Some(promise) = self.promise {
             self.hold_promise(promise)?;
         }
+        if self.presented() == 0 {
+            return Err(Error::malformed(
+                self.spec.container.name(),
+                "it contains not a single sample; check the recording",
+            ));
+        }
         if self.wholeness.damaged_packets() == 0 && self.decoder.is_verified()? == Some(false) {
             return self.stop("the checksum (MD5) of its samples is wrong: some were changed");
         }
@@ -353,9 +359,14 @@ impl CompressedReader {
             Some(total) => format!(" ({} of {total} frames decoded)", self.decoded),
             None => format!(" ({:.3} s decoded)", self.seconds()),
         };
-        self.wholeness.incomplete(&format!("{problem}{of}"), self.decoded)?;
+        self.wholeness.incomplete(&format!("{problem}{of}"), self.presented())?;
         self.trim();
         self.wholeness.finish(self.decoded)
+    }
+
+    /// Frames so far that are not priming.
+    fn presented(&self) -> u64 {
+        self.decoded.saturating_sub(self.trim.skip)
     }
 
     fn seconds(&self) -> f64 {

@@ -124,7 +124,7 @@ impl Mp3Reader {
             Next::Part(header, there) => {
                 let part = self.source.peek(there)?.to_vec();
                 let needed = SideInfo::parse(&header, &part).map(|side| side.needed_bytes(&header));
-                if needed.is_some_and(|needed| needed <= there) {
+                if self.index > 0 && needed.is_some_and(|needed| needed <= there) {
                     let missing = header.frame_bytes - there;
                     self.wholeness.warn(format!(
                         "the last MPEG frame lacks {missing} bytes, which hold no audio: its encoder did not write them"

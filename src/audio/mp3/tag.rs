@@ -55,7 +55,7 @@ impl Tag {
         // Some encoders set the CRC bit of the tag's frame without writing the two bytes.
         [after_side_info, after_side_info + crc]
             .into_iter()
-            .find_map(|at| Some(Self { is_intact: is_intact(frame, at), ..xing(frame.get(at..)?)? }))
+            .find_map(|at| xing(frame, at))
             .or_else(|| vbri(frame.get(HEADER_BYTES + 32..)?))
     }
 
@@ -74,7 +74,9 @@ fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|&word| u32::from_be_bytes(word))
 }
 
-fn xing(tag: &[u8]) -> Option<Tag> {
+/// The tag at a position of a frame.
+fn xing(frame: &[u8], at: usize) -> Option<Tag> {
+    let tag = frame.get(at..)?;
     if !tag.starts_with(b"Xing") && !tag.starts_with(b"Info") {
         return None;
     }
@@ -84,7 +86,9 @@ fn xing(tag: &[u8]) -> Option<Tag> {
     let bytes = if flags & 2 != 0 { be_u32(tag, bytes_at) } else { None }.filter(|&n| n > 0);
     let fields = [(1, 4), (2, 4), (4, 100), (8, 4)];
     let extension = fields.iter().filter(|(flag, _)| flags & flag != 0).fold(8, |at, (_, size)| at + size);
-    Some(Tag { frames, bytes, delay_and_padding: tag.get(extension..).and_then(lame), is_intact: true })
+    let delay_and_padding = tag.get(extension..).and_then(lame);
+    let is_intact = delay_and_padding.is_none() || is_intact(frame, at + extension + 34);
+    Some(Tag { frames, bytes, delay_and_padding, is_intact })
 }
 
 fn lame(extension: &[u8]) -> Option<(u16, u16)> {
@@ -95,16 +99,15 @@ fn lame(extension: &[u8]) -> Option<(u16, u16)> {
     Some((u16::from(a) << 4 | u16::from(b) >> 4, (u16::from(b) & 15) << 8 | u16::from(c)))
 }
 
-/// Whether the checksum of a tag at `at` with all fields and the LAME extension is right; true if it
-/// has none. It covers the frame up to itself: CRC-16, polynomial 0x8005, least significant bit first.
+/// Whether the LAME extension's checksum, at a position of the frame, is right; true if it is 0 or
+/// beyond the frame. It covers the frame up to itself: CRC-16, polynomial 0x8005, least significant
+/// bit first.
 fn is_intact(frame: &[u8], at: usize) -> bool {
-    let (all_fields, checksum_at) = (frame.get(at + 7) == Some(&15), at + 154);
-    let stated =
-        frame.get(checksum_at..).and_then(|rest| rest.first_chunk()).map_or(0, |&word| u16::from_be_bytes(word));
-    if !all_fields || stated == 0 || frame.get(at + 120..).and_then(lame).is_none() {
+    let stated = frame.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |&word| u16::from_be_bytes(word));
+    if stated == 0 {
         return true;
     }
-    let crc = frame[..checksum_at].iter().fold(0_u16, |crc, &byte| {
+    let crc = frame[..at].iter().fold(0_u16, |crc, &byte| {
         (0..8).fold(crc ^ u16::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xA001 } else { 0 })
     });
     crc == stated

@@ -7,8 +7,7 @@ use super::place::Place;
 const MOST_PACKETS: usize = 1 << 20;
 
 /// The places of the packets of track `id` in the fragment that begins at byte `begins`.
-/// `duration` is that of packets whose duration is not stated.
-pub(super) fn places(fragment: &[u8], begins: u64, id: u32, duration: u32) -> Vec<Place> {
+pub(super) fn places(fragment: &[u8], begins: u64, id: u32) -> Vec<Place> {
     let mut places = Vec::new();
     for part in boxes(fragment).filter(|found| &found.kind == b"traf") {
         let Some(header) = find(part.body, b"tfhd").and_then(Header::parse).filter(|header| header.id == id) else {
@@ -17,7 +16,7 @@ pub(super) fn places(fragment: &[u8], begins: u64, id: u32, duration: u32) -> Ve
         let base = header.base.unwrap_or(begins);
         let mut position = base;
         for run in boxes(part.body).filter(|found| &found.kind == b"trun") {
-            if add_run(run.body, base, &header, duration, &mut position, &mut places).is_none() {
+            if add_run(run.body, base, &header, &mut position, &mut places).is_none() {
                 break;
             }
         }
@@ -52,14 +51,7 @@ impl Header {
 }
 
 /// Adds the packets of a track run. `None` if it is damaged.
-fn add_run(
-    body: &[u8],
-    base: u64,
-    header: &Header,
-    duration: u32,
-    position: &mut u64,
-    places: &mut Vec<Place>,
-) -> Option<()> {
+fn add_run(body: &[u8], base: u64, header: &Header, position: &mut u64, places: &mut Vec<Place>) -> Option<()> {
     let (flags, count) = (u32_at(body, 0)?, u32_at(body, 4)? as usize);
     let mut at = 8;
     if flags & 1 != 0 {
@@ -75,7 +67,7 @@ fn add_run(
             at += 4;
             u32_at(body, at - 4)
         };
-        let duration = field(0x100, Some(header.duration.unwrap_or(duration)))?;
+        let duration = field(0x100, Some(header.duration.unwrap_or(0)))?;
         let size = field(0x200, header.size)?;
         field(0x400, Some(0))?;
         field(0x800, Some(0))?;
@@ -101,18 +93,18 @@ mod tests {
             boxed(b"traf", &[], &[boxed(b"tfhd", &[0x0002_0000, id], &[]), run].concat())
         };
         let fragment = [boxed(b"mfhd", &[0, 1], &[]), of_track(3), of_track(2)].concat();
-        let found = places(&fragment, 1000, 2, 7);
+        let found = places(&fragment, 1000, 2);
         assert_eq!(
             found,
             [Place { offset: 1100, size: 30, duration: 1024 }, Place { offset: 1130, size: 40, duration: 960 }]
         );
         let defaults = boxed(b"tfhd", &[0x0002_0018, 2, 512, 11], &[]);
         let run = boxed(b"trun", &[0, 3], &[]);
-        let found = places(&boxed(b"traf", &[], &[defaults, run].concat()), 10, 2, 7);
+        let found = places(&boxed(b"traf", &[], &[defaults, run].concat()), 10, 2);
         assert_eq!(found.len(), 3);
         assert_eq!(found[2], Place { offset: 32, size: 11, duration: 512 });
         for end in 0..fragment.len() {
-            let _ = places(&fragment[..end], 1000, 2, 7);
+            let _ = places(&fragment[..end], 1000, 2);
         }
     }
 }

@@ -159,7 +159,7 @@ impl Mp4Reader {
             }
             self.source.consume(body.len());
             let body = find(&body, b"moof").unwrap_or_default();
-            self.places.extend(fragment::places(body, begins, self.track.id, self.track.packet_duration));
+            self.places.extend(fragment::places(body, begins, self.track.id));
             if !self.places.is_empty() {
                 return Ok(true);
             }
@@ -186,8 +186,10 @@ impl Demux for Mp4Reader {
 }
 
 fn packet_places(track: &Track) -> VecDeque<Place> {
-    let duration = track.packet_duration;
-    track.offsets.iter().zip(&track.sizes).map(|(&offset, &size)| Place { offset, size, duration }).collect()
+    let durations = track.times.iter().flat_map(|&(count, duration)| std::iter::repeat_n(duration, count as usize));
+    let unknown = std::iter::repeat(0);
+    let places = track.offsets.iter().zip(&track.sizes).zip(durations.chain(unknown));
+    places.map(|((&offset, &size), duration)| Place { offset, size, duration }).collect()
 }
 
 /// Chunks of PCM, divided into blocks of whole frames.

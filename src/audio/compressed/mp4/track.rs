@@ -26,8 +26,8 @@ pub(super) struct Track {
     pub(super) stated: u64,
     /// Position of each packet in the file.
     pub(super) offsets: Vec<u64>,
-    /// Duration of the first packet, in media units.
-    pub(super) packet_duration: u32,
+    /// Numbers of packets, each with their duration in media units.
+    pub(super) times: Vec<(u32, u32)>,
     pub(super) edit: Option<Edit>,
     /// What is odd about the edit list.
     pub(super) odd_edit: Option<String>,
@@ -75,17 +75,20 @@ fn parse(track: &[u8], movie: &[u8], movie_timescale: u32) -> Result<Track> {
     let description = find(tables, b"stsd").ok_or_else(|| malformed("its sample description (stsd) is missing"))?;
     let parameters = sample_entry(description)?;
     let times = find(tables, b"stts").unwrap_or_default();
-    let pairs = || table(times, 8).filter_map(|entry| Some((u32_at(entry, 0)?, u32_at(entry, 4)?)));
+    let times: Vec<(u32, u32)> =
+        table(times, 8).filter_map(|entry| Some((u32_at(entry, 0)?, u32_at(entry, 4)?))).collect();
     let (sizes, stated) = sizes(tables, &parameters)?;
     let mut parsed = Track {
         id: id.unwrap_or(0),
         timescale: timescale.ok_or_else(|| malformed("its media header (mdhd) is damaged"))?,
-        timed: pairs().map(|(count, _)| u64::from(count)).sum(),
-        duration: pairs().map(|(count, delta)| u64::from(count) * u64::from(delta)).sum(),
+        timed: times.iter().map(|(count, _)| u64::from(*count)).sum(),
+        duration: times
+            .iter()
+            .fold(0, |sum, (count, delta)| u64::saturating_add(sum, u64::from(*count) * u64::from(*delta))),
         sizes: Vec::new(),
         stated,
         offsets: Vec::new(),
-        packet_duration: pairs().next().map_or(0, |(_, delta)| delta),
+        times,
         edit: None,
         odd_edit: None,
         parameters,
