@@ -37,7 +37,7 @@ match &voice.predictions.emotion {
 //!            ─ dsp ───▶ f32 [samples] mono, 16 kHz  mean of the channels, polyphase windowed sinc
 //!            ─ engine ▶ chunks of up to 3 s         chunks without speech are rejected
 //!            ─ dsp ───▶ [frames, bands]             log-mel, Kaldi fbank or MFCC, by the model's recipe
-//!            ─ models ▶ [dim]                       x-vector, CAM++, WavLM or MFCC statistics
+//!            ─ models ▶ [dim]                       x-vector, CAM++, WavLM, Whisper or MFCC statistics
 //!            ─ models ▶ [56]                        trunk: FCN, or CNN (conv1d, max-pool) before it
 //!            ─ models ▶ heads                       emotion (6) · gender (2) · age (years)
 //!            ─ engine ▶ Report                      predictions, or the reason why there are none

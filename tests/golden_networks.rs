@@ -1,6 +1,6 @@
 //! Networks against PyTorch: layer by layer, then whole models with every intermediate result.
 //!
-//! `tools/golden/networks.py` and `tools/golden/wavlm.py` write the golden files. Tolerance: 3e-5
+//! `tools/golden/networks.py`, `tools/golden/wavlm.py` and `tools/golden/whisper.py` write the golden files. Tolerance: 3e-5
 //! of the largest value of a tensor, about 250 ulp of that value, because the order of additions
 //! differs from PyTorch's.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panic")]
@@ -192,6 +192,7 @@ fn tiny_models_are_pytorchs_at_every_step() {
         ("tiny-mfcc", 11),
         ("tiny-wavlm-base", 14),
         ("tiny-wavlm-large", 13),
+        ("tiny-whisper", 15),
     ] {
         let differences = compare(
             &folder().join(format!("{name}.safetensors")),
@@ -216,20 +217,24 @@ fn shipped_models_are_pytorchs() {
     }
 }
 
-/// WavLM in int8 compared with f32. So few channels are hard on it: an error of a
+/// Transformers in int8 compared with f32. So few channels are hard on it: an error of a
 /// product is the larger beside the product, the fewer are added up.
 #[test]
-fn tiny_wavlm_int8_is_near() {
-    for name in ["tiny-wavlm-base", "tiny-wavlm-large"] {
+fn tiny_transformers_int8_are_near() {
+    for (name, prefix, vector) in [
+        ("tiny-wavlm-base", "wavlm.", "wavlm.mean"),
+        ("tiny-wavlm-large", "wavlm.", "wavlm.mean"),
+        ("tiny-whisper", "whisper.", "whisper.pooled"),
+    ] {
         let model = folder().join(format!("{name}.safetensors"));
         let pairs = pairs(&model, &folder().join(format!("{name}-outputs.safetensors")), Precision::Int8);
-        let of_network: Vec<_> = pairs.iter().filter(|pair| pair.name.starts_with("wavlm.")).collect();
+        let of_network: Vec<_> = pairs.iter().filter(|pair| pair.name.starts_with(prefix)).collect();
         assert!(of_network.len() > 6, "{name}");
         for pair in of_network {
             println!("{name} {:45} {:.5}", pair.name, pair.cosine());
             assert!(pair.cosine() > 0.998, "{name} {}: {}", pair.name, pair.cosine());
         }
-        let mean = pairs.iter().find(|pair| pair.name == "wavlm.mean").unwrap();
+        let mean = pairs.iter().find(|pair| pair.name == vector).unwrap();
         assert!(difference(&mean.want, &mean.got) > TOLERANCE, "{name}: int8 did not run");
     }
 }
@@ -265,8 +270,14 @@ fn systems_of_full_width_are_pytorchs() {
 /// three threads, and each through a new one: the same bytes.
 #[test]
 fn a_used_workspace_changes_nothing() {
-    let all =
-        [("tiny-cnn", 15), ("tiny-campplus", 13), ("tiny-mfcc", 15), ("tiny-wavlm-base", 1), ("tiny-wavlm-large", 1)];
+    let all = [
+        ("tiny-cnn", 15),
+        ("tiny-campplus", 13),
+        ("tiny-mfcc", 15),
+        ("tiny-wavlm-base", 1),
+        ("tiny-wavlm-large", 1),
+        ("tiny-whisper", 80),
+    ];
     for ((name, bands), precision) in all.iter().flat_map(|one| [Precision::F32, Precision::Int8].map(|p| (*one, p))) {
         let model = Model::open(
             folder().join(format!("{name}.safetensors")),
@@ -290,9 +301,13 @@ fn a_used_workspace_changes_nothing() {
 
 #[test]
 fn each_network_takes_its_fewest_frames_and_not_one_less() {
-    for (name, frames, bands) in
-        [("tiny-campplus", 3, 13), ("tiny-campplus-block1", 3, 13), ("tiny-mfcc", 1, 15), ("tiny-wavlm-base", 400, 1)]
-    {
+    for (name, frames, bands) in [
+        ("tiny-campplus", 3, 13),
+        ("tiny-campplus-block1", 3, 13),
+        ("tiny-mfcc", 1, 15),
+        ("tiny-wavlm-base", 400, 1),
+        ("tiny-whisper", 1, 80),
+    ] {
         let model = Model::open(folder().join(format!("{name}.safetensors")), LoadOptions::default()).unwrap();
         assert_eq!(model.min_frames(), frames, "{name}");
         let features: Vec<f32> = (0..frames * bands).map(|i| (i as f32).sin()).collect();

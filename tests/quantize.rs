@@ -45,20 +45,21 @@ fn is_there(name: &str) -> bool {
     found
 }
 
-const NETWORKS: [&str; 6] = [
+const NETWORKS: [&str; 7] = [
     "weights/xvector-cnn.safetensors",
     "weights/campplus-fcn.safetensors",
     "tests/golden/tiny-cnn.safetensors",
     "tests/golden/tiny-campplus.safetensors",
     "tests/golden/tiny-wavlm-base.safetensors",
     "tests/golden/tiny-wavlm-large.safetensors",
+    "tests/golden/tiny-whisper.safetensors",
 ];
 
 #[test]
 fn in_int8_it_is_bit_identical_to_the_source() {
     for name in networks() {
         let before = read(name);
-        let after = quantised(&before).unwrap();
+        let after = quantised(&before, false).unwrap();
         let want = layers(&load(&before, Some(Precision::Int8)));
         assert_eq!(load(&after, None).precision(), Precision::Int8, "{name}: default precision of a quantised file");
         assert!(layers(&load(&after, None)) == want, "{name}");
@@ -70,7 +71,7 @@ fn in_int8_it_is_bit_identical_to_the_source() {
 fn in_f32_it_computes_with_the_dequantised_weights() {
     for name in networks() {
         let before = read(name);
-        let after = quantised(&before).unwrap();
+        let after = quantised(&before, false).unwrap();
         let (want, got) = (layers(&load(&before, Some(Precision::F32))), layers(&load(&after, Some(Precision::F32))));
         assert_eq!(load(&after, Some(Precision::F32)).precision(), Precision::F32);
         let size = |values: &[f32]| values.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
@@ -91,7 +92,7 @@ fn the_file_is_smaller_and_names_its_source() {
         return;
     }
     let before = read(name);
-    let after = quantised(&before).unwrap();
+    let after = quantised(&before, false).unwrap();
     assert!(after.len() * 100 < before.len() * 74, "{} of {} bytes", after.len(), before.len());
     let (source, manifest) = (load(&before, None), load(&after, None));
     let (source, manifest) = (source.manifest(), manifest.manifest());
@@ -102,19 +103,32 @@ fn the_file_is_smaller_and_names_its_source() {
 }
 
 #[test]
+fn the_trunks_first_layer_is_stored_as_int8_too() {
+    let before = read("tests/golden/tiny-campplus.safetensors");
+    let (network, both) = (quantised(&before, false).unwrap(), quantised(&before, true).unwrap());
+    assert!(both.len() < network.len());
+    let of = |bytes: &[u8], name: &str| layers(&load(bytes, None)).into_iter().find(|(own, _)| own == name).unwrap().1;
+    assert_eq!(of(&both, "representation"), of(&network, "representation"));
+    let (want, got) = (of(&network, "trunk.dense.0"), of(&both, "trunk.dense.0"));
+    let largest = want.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let worst = want.iter().zip(&got).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
+    assert!(worst > 0.0 && worst < 0.05 * largest, "{worst} of {largest}");
+}
+
+#[test]
 fn the_error_says_why_a_file_cannot_be_quantised() {
     let before = read("tests/golden/tiny-cnn.safetensors");
-    let twice = quantised(&quantised(&before).unwrap()).unwrap_err().to_string();
+    let twice = quantised(&quantised(&before, false).unwrap(), false).unwrap_err().to_string();
     assert!(twice.contains("already"), "{twice}");
-    let without_layers = quantised(&read("tests/golden/tiny-mfcc.safetensors")).unwrap_err().to_string();
+    let without_layers = quantised(&read("tests/golden/tiny-mfcc.safetensors"), false).unwrap_err().to_string();
     assert!(without_layers.contains("no layers"), "{without_layers}");
-    assert!(quantised(&before[..before.len() - 1]).is_err());
+    assert!(quantised(&before[..before.len() - 1], false).is_err());
 }
 
 /// The checksum detects one changed byte.
 #[test]
 fn a_damaged_weight_is_detected() {
-    let mut after = quantised(&read("tests/golden/tiny-cnn.safetensors")).unwrap();
+    let mut after = quantised(&read("tests/golden/tiny-cnn.safetensors"), false).unwrap();
     Weights::from_bytes(&after).unwrap();
     let last = after.len() - 1;
     after[last] ^= 1;

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use super::adapt::AdaptArgs;
 use super::batch::BatchArgs;
 use super::embed::{EmbedArgs, SimilarityArgs};
 use super::eval::EvalArgs;
@@ -60,6 +61,8 @@ pub(super) enum Command {
     /// Run the HTTP server, with a web page.
     #[cfg(feature = "serve")]
     Serve(Box<ServeArgs>),
+    /// Adapt a model to your own recordings, without labels.
+    Adapt(AdaptArgs),
     /// List, inspect, import, quantise and verify model files.
     #[command(subcommand)]
     Model(ModelCommand),

@@ -3,7 +3,7 @@
 //! | files | concept |
 //! |---|---|
 //! | `arguments` | the tree of commands; each command's arguments stand beside the command |
-//! | `infer`, `batch`, `embed`, `eval`, `features`, `serve`, `model` | the commands |
+//! | `infer`, `batch`, `embed`, `eval`, `features`, `serve`, `adapt`, `model` | the commands |
 //! | `generate`, `notice` | completions and manual pages; the notice for data subjects |
 //! | `prediction_args`, `model_choice`, `input`, `help` | arguments that several commands share |
 //! | `hashing`, `audit` | checksums of inputs, and the audit log |
@@ -16,6 +16,7 @@
 //! | 1 | some input failed; the others have results |
 //! | 2 | wrong usage or set-up: arguments, the model file, or an output that cannot be written |
 
+mod adapt;
 mod arguments;
 mod array;
 mod audit;
@@ -88,6 +89,10 @@ fn run_command(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> R
         Command::Features(args) => features::run(args, out),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, err),
+        Command::Adapt(args) => {
+            adapt::run(args, out, err)?;
+            Ok(true)
+        }
         Command::Model(command) => model::run(command, out, err),
         Command::Completions(args) => generate::completions(args, Arguments::command(), out),
         Command::Man(args) => generate::man(args, Arguments::command(), out),

@@ -26,6 +26,18 @@ pub(super) struct PredictionArgs {
         value_parser = probability
     )]
     pub(super) min_confidence: f64,
+    /// Give no prediction if the familiarity of a voice or segment is below F (0 to 1): 1 like the
+    /// recordings that the model was trained on, 0.5 at twice the distance of the least familiar
+    /// ones of those. Needs a model that states its domain.
+    #[arg(
+        long,
+        value_name = "F",
+        default_value_t = 0.0,
+        hide_default_value = true,
+        allow_negative_numbers = true,
+        value_parser = probability
+    )]
+    pub(super) min_familiarity: f64,
     #[command(flatten)]
     pub(super) heads: HeadArgs,
     #[command(flatten)]
@@ -84,6 +96,7 @@ impl PredictionArgs {
             raw: self.raw.raw.clone(),
             activity: !self.no_activity,
             min_confidence: self.min_confidence,
+            min_familiarity: self.min_familiarity,
             limits: Limits { accept_truncated: self.accept_truncated, ..Limits::default() },
             ..Options::default()
         })

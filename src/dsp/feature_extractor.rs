@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::invalid_option::InvalidOption;
+use super::speech_level::SpeechLevel;
 
 /// Options of a front-end, which computes features `[frames, bands]` from samples `[n]`.
 pub trait FeatureOptions {
@@ -49,6 +50,17 @@ impl FeatureExtractor {
     /// Wraps the `run` of a plan.
     pub(super) fn new(bands: usize, run: impl FnMut(&[f32], &mut Vec<f32>) + Send + Sync + 'static) -> Self {
         Self { bands, run: Box::new(run) }
+    }
+
+    /// The same extractor behind a gain that brings the speech of each chunk to a level.
+    #[must_use]
+    pub fn behind(self, mut level: SpeechLevel) -> Self {
+        let Self { bands, mut run } = self;
+        let mut levelled = Vec::new();
+        Self::new(bands, move |samples, features| {
+            level.run(samples, &mut levelled);
+            run(&levelled, features);
+        })
     }
 
     /// Replaces `features` by those of `samples` (mono, at the front-end's rate): `[frames,

@@ -125,7 +125,7 @@ impl Grid {
     }
 }
 
-/// Windowed frames, centred at multiples of the hop, with zeros outside the signal.
+/// Windowed frames; by default centred at multiples of the hop, with zeros outside the signal.
 #[derive(Clone, Debug)]
 pub struct Framing {
     window: Vec<f32>,
@@ -139,8 +139,16 @@ impl Framing {
     /// # Panics
     /// If the window's length is odd or 0, or the hop is 0.
     pub fn new(window: Vec<f32>, hop_length: usize) -> Self {
+        Self::with_edges(window, hop_length, Edges::CentredZeros)
+    }
+
+    /// As [`Framing::new`], with other edges.
+    ///
+    /// # Panics
+    /// As [`Framing::new`].
+    pub fn with_edges(window: Vec<f32>, hop_length: usize, edges: Edges) -> Self {
         assert!(window.len().is_multiple_of(2), "a window of even length");
-        Self { grid: Grid::new(window.len(), hop_length, Edges::CentredZeros), window }
+        Self { grid: Grid::new(window.len(), hop_length, edges), window }
     }
 
     /// The window `[n_fft]`.

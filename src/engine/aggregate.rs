@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::dsp::activity::snr_db;
+use crate::models::SpeakerVectors;
 
 use super::chunk_output::{ChunkOutput, Outcome};
 use super::mean::{MeanOutput, WeightedSums};
@@ -23,6 +24,8 @@ pub(super) struct Aggregate {
     rejected: BTreeMap<NoAnswer, usize>,
     pub(super) speech: usize,
     powers: (f64, f64),
+    /// Sums over the vectors of the predicted chunks, if the options ask for them.
+    pub(super) vectors: SpeakerVectors,
     pub(super) activity_time: Duration,
     pub(super) features_time: Duration,
     pub(super) network_time: Duration,
@@ -44,6 +47,9 @@ impl Aggregate {
         match &chunk.outcome {
             Outcome::Predicted(output) => {
                 self.predicted += 1;
+                if let Some(vector) = &chunk.vector {
+                    self.vectors.add(vector);
+                }
                 self.sums.add(output, weight);
             }
             Outcome::Rejected(reason) => *self.rejected.entry(*reason).or_default() += 1,

@@ -26,6 +26,8 @@ pub(super) struct ChunkOutput {
     pub(super) powers: (f64, f64),
     /// Statistics for a speaker embedding, if they were asked for and the network ran.
     pub(super) statistics: Option<Vec<f32>>,
+    /// Its vector, without a baseline, if the options ask for vectors.
+    pub(super) vector: Option<Vec<f32>>,
     pub(super) activity_time: Duration,
     pub(super) features_time: Duration,
     pub(super) network_time: Duration,
@@ -61,6 +63,7 @@ impl ChunkOutput {
             overlaps: Vec::new(),
             powers: (0.0, 0.0),
             statistics: None,
+            vector: None,
             activity_time: Duration::ZERO,
             features_time: Duration::ZERO,
             network_time: Duration::ZERO,

@@ -128,13 +128,17 @@ impl ChunkWorker<'_> {
         if !prepared.is_long_enough() {
             return Ok(Outcome::Rejected(rejected.unwrap_or(NoAnswer::NoSpeech)));
         }
-        let heads = self.context.options.heads;
+        let Options { heads, baseline, vectors, .. } = self.context.options;
         let outcome = if self.context.speakers {
-            let (predicted, statistics) = prepared.predict_speaker(rejected.is_none().then_some(heads))?;
+            let (predicted, statistics) = prepared.predict_speaker(rejected.is_none().then_some(*heads))?;
             output.statistics = statistics;
             predicted.map_or(Outcome::Rejected(rejected.unwrap_or(NoAnswer::NoSpeech)), Outcome::Predicted)
+        } else if *vectors && chunk.fresh > 0 {
+            let (predicted, vector) = prepared.predict_and_embed(*heads, baseline.as_ref())?;
+            output.vector = Some(vector);
+            Outcome::Predicted(predicted)
         } else {
-            Outcome::Predicted(prepared.predict(heads)?)
+            Outcome::Predicted(prepared.predict_for(*heads, baseline.as_ref())?)
         };
         output.network_time = between.elapsed();
         Ok(outcome)

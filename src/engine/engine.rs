@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::models::LoadOptions;
 use crate::models::manifest::ClassifierManifest;
 use crate::models::segmentation::Segmentation;
-use crate::models::{Model, Workspace};
+use crate::models::{Model, SpeakerBaseline, SpeakerVectors, Workspace};
 
 use super::audio_source::AudioSource;
 use super::catalogue::Catalogue;
@@ -16,6 +16,7 @@ use super::chunk_output::ChunkOutput;
 use super::chunk_worker::ChunkContext;
 use super::chunker::{Chunk, Chunker};
 use super::control::{Control, NoControl, Progress};
+use super::decision::DecisionRules;
 use super::embed::{EmbedOptions, Embedder, Embedding};
 use super::embedded::DEFAULT_MODEL;
 use super::observer::{Collector, Observer};
@@ -169,6 +170,16 @@ impl Engine {
         Ok(self.report(classifier, name, &info, &results, began))
     }
 
+    /// The baseline of a speaker from the vectors of other recordings of the same voice
+    /// ([`Options::vectors`]), for [`Options::baseline`]. It states whether it is applied: fewer than two chunks, or recordings
+    /// that are too much alike, give none.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a model without a baseline, and for vectors of another model.
+    pub fn speaker_baseline(&self, vectors: &SpeakerVectors) -> Result<SpeakerBaseline> {
+        self.model.speaker_baseline(vectors)
+    }
+
     /// Predicts from the features of one chunk, `[frames, bands]` as the model's front-end outputs
     /// them, with the same rounding and rejection as for audio. `name` is the name in the report.
     ///
@@ -300,7 +311,8 @@ impl Engine {
             signal.close(&mut |piece| pieces.push((index, piece)));
         }
         self.run_pieces(&mut pieces, &mut signals, control, &stream.progress())?;
-        let finish = |signal: SpeakerPipeline<'_>| signal.finish(speakers, &classifier.heads, &self.options);
+        let rules = DecisionRules::new(&classifier.heads, self.model.manifest());
+        let finish = |signal: SpeakerPipeline<'_>| signal.finish(speakers, rules, &self.options);
         Ok((stream.info(), signals.into_iter().map(finish).collect(), segmenter.time()))
     }
 
@@ -425,7 +437,8 @@ impl Engine {
         let chunker = Chunker::new(self.model.manifest().frontend.chunk_samples(), self.hop());
         let smoother = self.options.timeline.map(|timeline| {
             let hop = timeline.hop(self.rate_hz());
-            Smoother::new(self.rate_hz(), hop, timeline.smoothing, &classifier.heads, &self.options)
+            let rules = DecisionRules::new(&classifier.heads, self.model.manifest());
+            Smoother::new(self.rate_hz(), hop, timeline.smoothing, rules, &self.options)
         });
         VoicePipeline::new(channel, chunker, smoother)
     }
@@ -450,6 +463,18 @@ impl Engine {
 
 fn check(model: &Model, options: &Options) -> Result<()> {
     options.check()?;
+    let manifest = model.manifest();
+    if options.min_familiarity > 0.0 && manifest.domain.is_none() {
+        let (least, name) = (options.min_familiarity, &manifest.name);
+        return Err(Error::usage(format!("min_familiarity: {least}, but the model `{name}` states no domain")));
+    }
+    if let Some(baseline) = options.baseline.as_ref().filter(|baseline| baseline.dim() != model.dim()) {
+        let (dim, expected) = (baseline.dim(), model.dim());
+        return Err(Error::usage(format!("baseline: of vectors of {dim} values; those of this model have {expected}")));
+    }
+    if options.baseline.is_some() && manifest.baseline.is_none() {
+        return Err(Error::usage(format!("baseline: the model `{}` has none", manifest.name)));
+    }
     let frontend = &model.manifest().frontend;
     let chunk_s = frontend.chunk_samples() as f64 / f64::from(frontend.sample_rate_hz());
     options.timeline.iter().try_for_each(|timeline| timeline.check(chunk_s))

@@ -9,14 +9,17 @@ pub(super) struct WeightedSums {
     emotion: Option<Vec<f64>>,
     gender: Option<Vec<f64>>,
     age: Option<f64>,
+    distance: Option<f64>,
     weight: f64,
 }
 
-/// Mean probabilities and age; `None` for a head that is off.
+/// Mean probabilities, age and distance; `None` for a head that is off.
 pub(super) struct MeanOutput {
     pub(super) emotion: Option<Vec<f64>>,
     pub(super) gender: Option<Vec<f64>>,
     pub(super) years: Option<f64>,
+    /// Distance to the training domain, if the model has one.
+    pub(super) distance: Option<f64>,
 }
 
 impl WeightedSums {
@@ -32,6 +35,9 @@ impl WeightedSums {
         if let Some(years) = output.age_years {
             *self.age.get_or_insert_default() += weight * f64::from(years);
         }
+        if let Some(distance) = output.distance {
+            *self.distance.get_or_insert_default() += weight * f64::from(distance);
+        }
     }
 
     /// `None` if nothing was added.
@@ -41,6 +47,7 @@ impl WeightedSums {
             emotion: self.emotion.as_ref().map(mean),
             gender: self.gender.as_ref().map(mean),
             years: self.age.map(|sum| sum / self.weight),
+            distance: self.distance.map(|sum| sum / self.weight),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | **output** | |
 //! | `predictions` | emotion, gender and age of one voice |
+//! | `familiarity` | distance of a voice to the training domain |
 //! | `no_answer` | reasons for missing predictions |
 //! | `texts` | texts for people: reasons for missing predictions, the legal notice |
 //! | `signal_quality` | clipping, bandwidth, offset and noise of an input |
@@ -52,6 +53,7 @@ mod embed;
 mod embedded;
 #[expect(clippy::module_inception, reason = "the file of the type `Engine`")]
 mod engine;
+mod familiarity;
 mod features;
 mod folders;
 mod level;
@@ -81,6 +83,7 @@ pub use control::{Control, NoControl, Progress};
 pub use embed::{EmbedOptions, Embedding};
 pub use embedded::DEFAULT_MODEL;
 pub use engine::Engine;
+pub use familiarity::Familiarity;
 pub use features::features;
 pub use folders::{installed as installed_folders, is_path};
 pub use no_answer::{Head, NoAnswer, Withheld, WithheldReason};
@@ -98,7 +101,9 @@ pub use timeline::{Segment, Smoothing, Timeline};
 pub use crate::audio::{Limits, RawFormat, needs_whole_file};
 pub use crate::models::age_interval::AgeInterval;
 pub use crate::models::manifest::{ClassifierManifest, Manifest, Measure, Score};
-pub use crate::models::representation::RepresentationRecipe;
+pub use crate::models::representation::{ConcatPart, RepresentationRecipe};
 pub use crate::models::segmentation::Segmentation;
 pub use crate::models::trunk::TrunkRecipe;
 pub use crate::models::{ActiveHeads, Frontend, LoadOptions, Model, Precision};
+pub use crate::models::{BaselineDecision, BaselineRefusal, adapted, unadapted};
+pub use crate::models::{DomainRecipe, SpeakerBaseline, SpeakerVectors};

@@ -24,6 +24,10 @@ pub enum NoAnswer {
     LowConfidence,
     /// Other people speak at the same time ([`Options::speakers`](crate::Options::speakers)).
     Overlap,
+    /// The voice is too unlike the training corpus:
+    /// [`Options::min_familiarity`](crate::Options::min_familiarity), or, where only the age's head
+    /// is on, the distance from which on the model reports no age.
+    Unfamiliar,
 }
 
 impl NoAnswer {
@@ -37,6 +41,7 @@ impl NoAnswer {
             Self::TooNoisy => "too_noisy",
             Self::LowConfidence => "low_confidence",
             Self::Overlap => "overlap",
+            Self::Unfamiliar => "unfamiliar",
         }
     }
 
@@ -50,6 +55,7 @@ impl NoAnswer {
             Self::TooNoisy => "are too noisy",
             Self::LowConfidence => "have low confidence",
             Self::Overlap => "contain several speakers at the same time",
+            Self::Unfamiliar => "are unlike the training corpus",
         }
     }
 }
@@ -61,21 +67,18 @@ pub struct Withheld {
     /// The prediction's head.
     pub head: Head,
     /// Why it was withheld.
+    #[serde(flatten)]
     pub reason: WithheldReason,
-    /// The calibrated probability of the best label.
-    pub confidence: f64,
-    /// The minimum that was requested.
-    pub asked: f64,
 }
 
 impl Withheld {
     /// A prediction whose confidence is below the requested minimum.
     pub fn low_confidence(head: Head, confidence: f64, asked: f64) -> Self {
-        Self { head, reason: WithheldReason::LowConfidence, confidence, asked }
+        Self { head, reason: WithheldReason::LowConfidence { confidence, asked } }
     }
 }
 
-/// A head whose predictions can be withheld: a classifier.
+/// A head whose predictions can be withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -84,31 +87,55 @@ pub enum Head {
     Emotion,
     /// Gender.
     Gender,
+    /// Age.
+    Age,
 }
 
 impl Head {
-    /// `emotion` or `gender`.
+    /// `emotion`, `gender` or `age`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Emotion => "emotion",
             Self::Gender => "gender",
+            Self::Age => "age",
         }
     }
 }
 
 /// Why a prediction is withheld.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WithheldReason {
     /// The best label's probability is below
     /// [`Options::min_confidence`](crate::Options::min_confidence).
-    LowConfidence,
+    LowConfidence {
+        /// The calibrated probability of the best label.
+        confidence: f64,
+        /// The minimum that was requested.
+        asked: f64,
+    },
+    /// The voice is too unlike the training corpus: the model reports no age for such voices.
+    Unfamiliar {
+        /// Distance to the training domain.
+        distance: f64,
+        /// The distance above which the model reports no age.
+        limit: f64,
+    },
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn withheld_predictions_have_one_flat_object() {
+        let json = serde_json::to_string(&Withheld::low_confidence(Head::Gender, 0.5, 0.6)).unwrap();
+        assert_eq!(json, r#"{"head":"gender","reason":"low_confidence","confidence":0.5,"asked":0.6}"#);
+        let age = Withheld { head: Head::Age, reason: WithheldReason::Unfamiliar { distance: 3.5, limit: 3.0 } };
+        let json = serde_json::to_string(&age).unwrap();
+        assert_eq!(json, r#"{"head":"age","reason":"unfamiliar","distance":3.5,"limit":3.0}"#);
+    }
 
     #[test]
     fn codes_are_those_of_the_json() {

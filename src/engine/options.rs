@@ -2,7 +2,7 @@
 
 use crate::audio::{Limits, RawFormat};
 use crate::error::{Error, Result};
-use crate::models::ActiveHeads;
+use crate::models::{ActiveHeads, SpeakerBaseline};
 
 use super::speakers::Speakers;
 use super::timeline::Timeline;
@@ -51,6 +51,17 @@ pub struct Options {
     /// [`NoAnswer::LowConfidence`](crate::NoAnswer::LowConfidence), age included. Age alone has no
     /// probability to compare, so a minimum is refused where only that head is on.
     pub min_confidence: f64,
+    /// Minimum familiarity, 0 to 1 ([`Familiarity`](crate::engine::Familiarity)). A voice or segment
+    /// that is less familiar is [`NoAnswer::Unfamiliar`](crate::NoAnswer::Unfamiliar). Default 0,
+    /// which withholds nothing; a minimum needs a model that states its domain.
+    pub min_familiarity: f64,
+    /// Baseline of the speaker, from other recordings of the same voice
+    /// ([`Engine::speaker_baseline`](crate::Engine::speaker_baseline)). Default `None`. It is that of
+    /// one speaker, so it excludes `per_channel`.
+    pub baseline: Option<SpeakerBaseline>,
+    /// Whether a voice of the report contains the sums over the vectors of its chunks
+    /// ([`Voice::vectors`](crate::Voice::vectors)), from which a baseline is made. Default false.
+    pub vectors: bool,
     /// Compute a timeline. Default `None`. The predictions for the whole recording are the same
     /// with and without one.
     pub timeline: Option<Timeline>,
@@ -74,6 +85,9 @@ impl Default for Options {
             max_clipped_share: 0.1,
             min_snr_db: 0.0,
             min_confidence: 0.0,
+            min_familiarity: 0.0,
+            baseline: None,
+            vectors: false,
             timeline: None,
             speakers: None,
         }
@@ -110,6 +124,20 @@ impl Options {
                 return Err(Error::usage("speakers: turns take the place of a timeline; ask for one of the two"));
             }
         }
+        if !(0.0..=1.0).contains(&self.min_familiarity) {
+            return Err(Error::usage(format!("min_familiarity: {} is not between 0 and 1", self.min_familiarity)));
+        }
+        if self.baseline.is_some() && self.speakers.is_some() {
+            return Err(Error::usage("baseline: it is that of one speaker; `speakers` tells several apart"));
+        }
+        if self.vectors && self.speakers.is_some() {
+            return Err(Error::usage("vectors: they are sums of one voice; `speakers` tells several apart"));
+        }
+        if self.baseline.is_some() && self.per_channel {
+            return Err(Error::usage(
+                "baseline: it is that of one speaker, but per_channel makes a voice of each channel",
+            ));
+        }
         let ActiveHeads { emotion, gender, age } = self.heads;
         if !(emotion || gender || age) {
             return Err(Error::usage("heads: emotion, gender and age are all off, so nothing is left to predict"));
@@ -143,6 +171,8 @@ mod tests {
             ("min_confidence: -0.1", |o| o.min_confidence = -0.1),
             ("min_confidence: 1.01", |o| o.min_confidence = 1.01),
             ("min_confidence: NaN", |o| o.min_confidence = f64::NAN),
+            ("min_familiarity: 2", |o| o.min_familiarity = 2.0),
+            ("min_familiarity: NaN", |o| o.min_familiarity = f64::NAN),
             ("heads: emotion, gender and age", |o| {
                 o.heads = ActiveHeads { emotion: false, gender: false, age: false };
             }),

@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde::ser::Serializer;
 
 use crate::error::Error;
-use crate::models::Precision;
+use crate::models::{BaselineDecision, Precision, SpeakerVectors};
 
+use super::familiarity::Familiarity;
 use super::no_answer::{NoAnswer, Withheld};
 use super::predictions::Predictions;
 use super::signal_quality::SignalQuality;
@@ -90,6 +91,17 @@ pub struct Voice {
     pub quality: Option<SignalQuality>,
     /// Reason for missing predictions. `Some` if and only if every head is `None`.
     pub no_answer: Option<NoAnswer>,
+    /// Distance to the training domain, if the model states one.
+    #[serde(rename = "domain", skip_serializing_if = "Option::is_none")]
+    pub familiarity: Option<Familiarity>,
+    /// Whether the speaker's baseline was applied, if one was given
+    /// ([`Options::baseline`](crate::Options::baseline)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineDecision>,
+    /// Sums over the vectors of the chunks that were predicted, if they were asked for
+    /// ([`Options::vectors`](crate::Options::vectors)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vectors: Option<SpeakerVectors>,
     /// Number of chunks that were predicted.
     #[serde(rename = "windows")]
     pub chunks: usize,
@@ -209,6 +221,7 @@ impl Voice {
             predictions: self.predictions.clone(),
             withheld: Vec::new(),
             no_answer: self.no_answer,
+            familiarity: self.familiarity,
         }
     }
 }

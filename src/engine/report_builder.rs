@@ -6,7 +6,7 @@ use crate::models::Model;
 use crate::models::manifest::ClassifierManifest;
 
 use super::aggregate::Aggregate;
-use super::decision::Decision;
+use super::decision::{Decision, DecisionRules};
 use super::options::Options;
 use super::report::{ModelInfo, RecordingInfo, Report, Timings, Voice};
 use super::round::rounded;
@@ -112,10 +112,7 @@ impl ReportBuilder<'_> {
     ) -> Voice {
         let heads = &self.classifier.heads;
         let aggregate = &result.aggregate;
-        let decision = match aggregate.mean() {
-            None => Decision::none(self.options.heads, result.no_answer),
-            Some(mean) => Decision::new(&mean, heads, self.options),
-        };
+        let decision = self.decide(result);
         let quality = quality(info, index, aggregate);
         Voice {
             channel,
@@ -125,6 +122,9 @@ impl ReportBuilder<'_> {
             speech_s,
             quality: quality.map(SignalQuality::rounded),
             no_answer: decision.no_answer,
+            familiarity: decision.familiarity,
+            baseline: self.options.baseline.as_ref().map(|baseline| baseline.decision),
+            vectors: self.options.vectors.then(|| aggregate.vectors.clone()),
             chunks: aggregate.predicted,
             timeline: None,
             turns: None,
@@ -132,10 +132,24 @@ impl ReportBuilder<'_> {
         }
     }
 
+    fn decide(&self, result: &VoiceResult) -> Decision {
+        match result.aggregate.mean() {
+            None => Decision::none(self.options.heads, result.no_answer),
+            Some(mean) => {
+                let rules = DecisionRules::new(&self.classifier.heads, self.model.manifest());
+                Decision::new(&mean, rules, self.options)
+            }
+        }
+    }
+
     fn warnings(&self, info: &StreamInfo, index: usize, result: &VoiceResult) -> Vec<String> {
         let quality = quality(info, index, &result.aggregate);
         let of_input = quality.iter().flat_map(|quality| quality.warnings(info.sample_rate_hz, self.network_hz()));
-        of_input.chain(result.aggregate.warnings()).collect()
+        let domain = self.model.manifest().domain.as_ref();
+        let unlike = self.decide(result).familiarity.zip(domain).and_then(|(found, domain)| found.warning(domain));
+        let refused = self.options.baseline.as_ref().and_then(|baseline| baseline.decision.reason);
+        let refused = refused.map(|reason| format!("the speaker's baseline was not applied: {}", reason.explain()));
+        of_input.chain(result.aggregate.warnings()).chain(unlike).chain(refused).collect()
     }
 
     fn network_hz(&self) -> u32 {

@@ -13,16 +13,14 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::error::Result;
-use crate::models::heads::HeadsRecipe;
-
 use super::chunk_output::{ChunkOutput, Outcome, Overlap};
-use super::decision::Decision;
+use super::decision::{Decision, DecisionRules};
 use super::mean::{MeanOutput, WeightedSums};
 use super::no_answer::NoAnswer;
 use super::options::Options;
 use super::round::rounded;
 use super::timeline::{Segment, Smoothing};
+use crate::error::Result;
 
 /// A segment with a smaller share of speech contains none: a tenth of a second in one of 1 s, less
 /// than a syllable.
@@ -37,7 +35,7 @@ pub(super) struct Smoother<'a> {
     rate_hz: u32,
     hop: usize,
     smoothing: Smoothing,
-    heads: &'a HeadsRecipe,
+    rules: DecisionRules<'a>,
     options: &'a Options,
     /// The chunks that later segments may touch.
     chunks: VecDeque<ChunkOutput>,
@@ -51,10 +49,10 @@ impl<'a> Smoother<'a> {
         rate_hz: u32,
         hop: usize,
         smoothing: Smoothing,
-        heads: &'a HeadsRecipe,
+        rules: DecisionRules<'a>,
         options: &'a Options,
     ) -> Self {
-        Self { rate_hz, hop, smoothing, heads, options, chunks: VecDeque::new(), next: 0 }
+        Self { rate_hz, hop, smoothing, rules, options, chunks: VecDeque::new(), next: 0 }
     }
 
     /// Adds the next chunk, and emits the segments that end before it starts.
@@ -100,6 +98,7 @@ impl<'a> Smoother<'a> {
             predictions: decision.predictions,
             withheld: decision.withheld,
             no_answer: decision.no_answer,
+            familiarity: decision.familiarity,
         };
         self.next += 1;
         emit(&segment)
@@ -125,7 +124,7 @@ impl<'a> Smoother<'a> {
             return none(reason.unwrap_or(NoAnswer::NoSpeech));
         }
         match self.mean(start, end, nearest) {
-            Some(mean) => Decision::new(&mean, self.heads, self.options),
+            Some(mean) => Decision::new(&mean, self.rules, self.options),
             None => none(rejected.unwrap_or(NoAnswer::NoSpeech)),
         }
     }
@@ -175,7 +174,7 @@ fn weight(chunk: &ChunkOutput, start: usize, end: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::engine::chunker::{Chunk, Chunker};
-    use crate::models::heads::{Classes, Output};
+    use crate::models::heads::{Classes, HeadsRecipe, Output};
     use serde_json::json;
 
     const RATE: u32 = 10;
@@ -195,6 +194,7 @@ mod tests {
             emotion: Some(Classes { probabilities, logits: [0.0; 6] }),
             gender: Some(Classes { probabilities: [1.0 - p, p], logits: [0.0; 2] }),
             age_years: Some(20.0 + 50.0 * p),
+            distance: None,
         }
     }
 
@@ -225,7 +225,8 @@ mod tests {
             segments.push(segment.clone());
             Ok(())
         };
-        let mut smoother = Smoother::new(RATE, hop, smoothing, &recipe, &options);
+        let rules = DecisionRules { heads: &recipe, domain: None };
+        let mut smoother = Smoother::new(RATE, hop, smoothing, rules, &options);
         for output in outputs {
             smoother.push(output.clone(), &mut emit).unwrap();
             assert!(smoother.chunks.len() <= 2 * 30 / hop + 2, "{} chunks held", smoother.chunks.len());
@@ -332,7 +333,8 @@ mod tests {
         let segments = smooth(&[], 7, 10, Smoothing::Overlap);
         assert_eq!((segments.len(), segments[0].no_answer), (1, Some(NoAnswer::TooShort)));
         let (recipe, options) = (recipe(), Options::default());
-        let mut smoother = Smoother::new(RATE, 10, Smoothing::Overlap, &recipe, &options);
+        let rules = DecisionRules { heads: &recipe, domain: None };
+        let mut smoother = Smoother::new(RATE, 10, Smoothing::Overlap, rules, &options);
         let stop = |_: &Segment| Err(crate::Error::usage("stopped"));
         assert!(smoother.finish(70, &mut { stop }).is_err());
     }

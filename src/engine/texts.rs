@@ -26,7 +26,7 @@ pub struct ReasonTexts {
 
 impl NoAnswer {
     /// All reasons.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TooShort,
         Self::Silence,
         Self::NoSpeech,
@@ -34,6 +34,7 @@ impl NoAnswer {
         Self::TooNoisy,
         Self::LowConfidence,
         Self::Overlap,
+        Self::Unfamiliar,
     ];
 
     /// The reason in words, short and long, with advice.
@@ -69,6 +70,11 @@ impl NoAnswer {
                 "overlap",
                 "other people speak at the same time",
                 "A recording with a channel for each person keeps them apart.",
+            ),
+            Self::Unfamiliar => (
+                "unfamiliar",
+                "the voice or its recording is too unlike those that the model was trained on",
+                "A recording of one voice near the microphone, without noise or effects, may help.",
             ),
         };
         ReasonTexts { brief, sentence, advice }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
+use super::familiarity::Familiarity;
 use super::no_answer::{NoAnswer, Withheld};
 use super::predictions::Predictions;
 
@@ -98,6 +99,9 @@ pub struct Segment {
     pub withheld: Vec<Withheld>,
     /// Reason for missing predictions. `Some` if and only if every head is `None`.
     pub no_answer: Option<NoAnswer>,
+    /// Distance to the training domain, if the model states one.
+    #[serde(rename = "domain", skip_serializing_if = "Option::is_none")]
+    pub familiarity: Option<Familiarity>,
 }
 
 impl Segment {

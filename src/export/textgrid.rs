@@ -121,6 +121,7 @@ mod tests {
             predictions,
             withheld: Vec::new(),
             no_answer,
+            familiarity: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::network::ImportedNetwork;
-use super::{campplus, nnet3, speechbrain, wavlm};
+use super::{campplus, nnet3, speechbrain, wavlm, whisper};
 use crate::error::{Error, Result};
 
 /// A kind of network, which decides how its files are read.
@@ -24,12 +24,21 @@ pub enum Kind {
     /// `wavlm`: WavLM's files by Hugging Face's transformers, or a checkpoint of its original
     /// release.
     WavLm,
+    /// `whisper`: Whisper's encoder, from the files of Hugging Face's transformers, of OpenAI's
+    /// release, or of CTranslate2.
+    Whisper,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: &[Self] =
-        &[Self::CamPlusPlus, Self::SpeechBrainXVector, Self::KaldiXVector, Self::PyannoteSegmentation, Self::WavLm];
+    pub const ALL: &[Self] = &[
+        Self::CamPlusPlus,
+        Self::SpeechBrainXVector,
+        Self::KaldiXVector,
+        Self::PyannoteSegmentation,
+        Self::WavLm,
+        Self::Whisper,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Kind {
             Self::KaldiXVector => "kaldi-xvector",
             Self::PyannoteSegmentation => "pyannote-segmentation",
             Self::WavLm => "wavlm",
+            Self::Whisper => "whisper",
         }
     }
 
@@ -60,6 +70,7 @@ impl Kind {
                 Err(Error::Unsupported("a segmentation of speakers has no embedding; it works beside a model".into()))
             }
             (Self::WavLm, files) => wavlm::read(files),
+            (Self::Whisper, files) => whisper::read(files),
             _ => Err(self.wrong_number(files.len(), "one file")),
         }
     }

@@ -9,7 +9,7 @@
 //! | [`torch`] | checkpoints of `torch.save`: zip archive, pickle (nothing in it is executed), tensors |
 //! | `source` | a network's file, and its origin if its checksum is known |
 //! | `network` | the imported network |
-//! | `campplus`, `speechbrain`, `nnet3`, `wavlm` | readers: sizes from shapes or configurations, names to names |
+//! | `campplus`, `speechbrain`, `nnet3`, `wavlm`, `whisper` | readers: sizes from shapes or configurations, names to names |
 //! | `kind` | the kinds of network, and their readers |
 //! | `model_file` | model files: loaded for a check, then written atomically |
 //! | `atomic_file` | a file that appears complete or not at all |
@@ -28,6 +28,7 @@ mod source;
 mod speechbrain;
 pub mod torch;
 mod wavlm;
+mod whisper;
 
 pub use atomic_file::write_atomically;
 pub use kind::Kind;

@@ -56,14 +56,15 @@ pub struct QuantizedSizes {
     pub after: usize,
 }
 
-/// Reads a model file, quantises its weights to int8 and writes the result atomically.
+/// Reads a model file, quantises its weights to int8 (with `trunk`, those of the trunk's first layer,
+/// too) and writes the result atomically.
 ///
 /// # Errors
 ///
 /// Those of [`crate::models::quantised`], with the input's name; [`Error::Write`] with the output's.
-pub fn quantize_file(input: &Path, output: &Path) -> Result<QuantizedSizes> {
+pub fn quantize_file(input: &Path, output: &Path, trunk: bool) -> Result<QuantizedSizes> {
     let bytes = read_file(input)?;
-    let small = quantised(&bytes).map_err(|error| error.in_file(input))?;
+    let small = quantised(&bytes, trunk).map_err(|error| error.in_file(input))?;
     write_atomically(output, |out| Ok(out.write_all(&small)?))?;
     Ok(QuantizedSizes { before: bytes.len(), after: small.len() })
 }

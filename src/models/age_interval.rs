@@ -3,10 +3,13 @@
 use serde::Deserialize;
 
 use crate::error::Result;
+use crate::models::curve::Place;
 use crate::models::recipe::{within, wrong};
 
 /// Maximum number of knots, more than one per year.
 const MAX_KNOTS: usize = 256;
+/// Maximum age, years.
+const MAX_YEARS: f64 = 150.0;
 
 /// The manifest's `heads.age.interval`.
 ///
@@ -62,13 +65,17 @@ impl AgeInterval {
 
     /// Low and high end, in years, for a predicted age. The low end is never above the high one.
     pub fn at(&self, years: f64) -> (f64, f64) {
-        let behind = self.knots_years.partition_point(|knot| *knot <= years);
-        let (left, right) = (behind.saturating_sub(1), behind.min(self.knots_years.len() - 1));
-        let (from, to) = (self.knots_years[left], self.knots_years[right]);
-        let share = if from < to { (years - from) / (to - from) } else { 0.0 };
-        // in this form, unlike `a + share · (b − a)`, rounding keeps low ≤ high
-        let between = |ends: &[f64]| (1.0 - share) * ends[left] + share * ends[right];
-        (between(&self.low_years), between(&self.high_years))
+        let place = Place::of(&self.knots_years, years);
+        (place.value(&self.low_years), place.value(&self.high_years))
+    }
+
+    /// As [`AgeInterval::at`], with the distances from the predicted age to both ends multiplied by
+    /// a factor, within 0 and 150 years.
+    pub fn widened(&self, years: f64, factor: f64) -> (f64, f64) {
+        let (low, high) = self.at(years);
+        let end = |end: f64| (years + factor * (end - years)).clamp(0.0, MAX_YEARS);
+        // rounding of 1 · (end − years) must not change what the file states
+        if factor == 1.0 { (low, high) } else { (end(low).min(end(high)), end(low).max(end(high))) }
     }
 }
 
@@ -76,7 +83,7 @@ fn check_years(key: &str, years: &[f64], expected: usize) -> Result<()> {
     if years.len() != expected {
         return Err(wrong(key, format!("{} values for {expected} knots", years.len())));
     }
-    years.iter().enumerate().try_for_each(|(at, value)| within(&format!("{key}[{at}]"), value, 0.0..=150.0))
+    years.iter().enumerate().try_for_each(|(at, value)| within(&format!("{key}[{at}]"), value, 0.0..=MAX_YEARS))
 }
 
 #[cfg(test)]
@@ -105,6 +112,14 @@ mod tests {
         let one = interval(&[40.0], &[30.0], &[55.0]);
         one.check("k").unwrap();
         assert!([-5.0, 40.0, 40.1, 200.0].iter().all(|years| one.at(*years) == (30.0, 55.0)));
+    }
+
+    #[test]
+    fn a_factor_widens_both_sides() {
+        let interval = interval(&[40.0], &[30.0], &[55.0]);
+        assert_eq!(interval.widened(40.0, 1.0), (30.0, 55.0));
+        assert_eq!(interval.widened(40.0, 2.0), (20.0, 70.0));
+        assert_eq!(interval.widened(40.0, 100.0), (0.0, 150.0));
     }
 
     /// Equal ends stay equal and ordered ends ordered, also at knots one ulp apart.

@@ -11,6 +11,7 @@ use crate::models::frontend::Frontend;
 use crate::models::network::SpeakerStatistics;
 use crate::models::normalisation::Normalisation;
 use crate::models::representation::{self, Representation, RepresentationRecipe};
+use crate::models::standardise::Reference;
 use crate::models::tap::LayerTap;
 use crate::nn::{Int8Tensor, Loader, all_finite};
 
@@ -49,6 +50,11 @@ impl Encoder {
     /// The tensors that its layers compute with in int8.
     pub(super) fn int8_tensors(&self) -> Vec<&Int8Tensor> {
         self.representation.int8_tensors()
+    }
+
+    /// The standardisation that the heads were trained with.
+    pub(super) fn reference(&self) -> Reference<'_> {
+        self.representation.reference()
     }
 
     /// Length of the representation.

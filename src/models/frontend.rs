@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::dsp::{
     FbankOptions, FeatureExtractor, FeatureOptions, KaldiMfccOptions, LogMelOptions, RawOptions,
-    SpeechBrainFbankOptions, VadEnergyOptions,
+    SpeechBrainFbankOptions, SpeechLevel, SpeechLevelOptions, VadEnergyOptions, WhisperLogMelOptions,
 };
 use crate::error::Result;
 use crate::models::normalisation::Normalisation;
@@ -22,6 +22,9 @@ pub struct Frontend {
     pub kind: FrontendKind,
     /// Length of the longest chunk that the network takes, seconds (manifest key `window_s`).
     pub chunk_s: f64,
+    /// Gain that brings the speech of each chunk to a level before the features; `None` for the
+    /// samples as they are.
+    pub level: Option<SpeechLevelOptions>,
     /// Normalisation of the features. Samples (`raw`) are normalised as their options state.
     pub normalisation: Normalisation,
     /// Voice activity detection by the energy in column 0, for networks that process only frames
@@ -40,6 +43,8 @@ pub enum FrontendKind {
     KaldiMfcc(KaldiMfccOptions),
     /// `speechbrain-fbank`: SpeechBrain's mel band powers in dB.
     SpeechBrainFbank(SpeechBrainFbankOptions),
+    /// `whisper-logmel`: Whisper's log-mel spectrogram.
+    WhisperLogMel(WhisperLogMelOptions),
     /// `raw`: the samples themselves.
     Raw(RawOptions),
 }
@@ -52,6 +57,7 @@ impl FrontendKind {
             Self::KaldiFbank(options) => options,
             Self::KaldiMfcc(options) => options,
             Self::SpeechBrainFbank(options) => options,
+            Self::WhisperLogMel(options) => options,
             Self::Raw(options) => options,
         }
     }
@@ -68,6 +74,7 @@ impl Frontend {
         let (kind, mut keys) = KeyError::kind_and_rest(value)?;
         let chunk_s = KeyError::take(&mut keys, "window_s")?;
         KeyError::within("window_s", chunk_s, 0.1..=60.0)?;
+        let level = speech_level(&mut keys)?;
         let (mut normalisation, mut vad) = (Normalisation::default(), None);
         let kind = match kind.as_str() {
             "logmel" => {
@@ -88,13 +95,14 @@ impl Frontend {
                 normalisation.mean_over_time = KeyError::take(&mut keys, "mean_over_time")?;
                 FrontendKind::SpeechBrainFbank(options(keys)?)
             }
+            "whisper-logmel" => FrontendKind::WhisperLogMel(options(keys)?),
             "raw" => FrontendKind::Raw(options(keys)?),
             other => {
-                let known = "`logmel`, `kaldi-fbank`, `kaldi-mfcc`, `speechbrain-fbank` and `raw`";
+                let known = "`logmel`, `kaldi-fbank`, `kaldi-mfcc`, `speechbrain-fbank`, `whisper-logmel` and `raw`";
                 return Err(KeyError::unknown_kind(other, known));
             }
         };
-        Ok(Self { kind, chunk_s, normalisation, vad })
+        Ok(Self { kind, chunk_s, level, normalisation, vad })
     }
 
     /// Name of the features and number of their columns, such as `log-mel, 128 bands`.
@@ -134,8 +142,10 @@ impl Frontend {
     /// [`crate::Error::Manifest`] names the first invalid option. Options that were read from a
     /// manifest are valid.
     pub fn extractor(&self) -> Result<FeatureExtractor> {
-        let planned = self.kind.options().extractor();
-        Ok(planned.map_err(|invalid| KeyError::from(invalid).inside("frontend"))?)
+        let invalid = |invalid| KeyError::from(invalid).inside("frontend");
+        let extractor = self.kind.options().extractor().map_err(invalid)?;
+        let Some(level) = self.level else { return Ok(extractor) };
+        Ok(extractor.behind(SpeechLevel::new(level, self.sample_rate_hz()).map_err(invalid)?))
     }
 }
 
@@ -167,6 +177,13 @@ fn energy_vad(keys: &mut Object) -> Result<Option<VadEnergyOptions>, KeyError> {
     }
     vad.check().map_err(|invalid| KeyError::from(invalid).inside("vad"))?;
     Ok(Some(vad))
+}
+
+/// Takes the optional `level` of every kind.
+fn speech_level(keys: &mut Object) -> Result<Option<SpeechLevelOptions>, KeyError> {
+    let Some(level) = optional::<SpeechLevelOptions>(keys, "level")? else { return Ok(None) };
+    level.check().map_err(|invalid| KeyError::from(invalid).inside("level"))?;
+    Ok(Some(level))
 }
 
 /// Takes a key that may be missing or `null`.
@@ -223,13 +240,17 @@ mod tests {
             "window_s": 3.0})
     }
 
+    fn whisper() -> Value {
+        json!({"kind": "whisper-logmel", "sample_rate_hz": 16_000, "n_mels": 80, "window_s": 3.0})
+    }
+
     fn message(frontend: Value) -> String {
         Frontend::parse(frontend).unwrap_err().to_string()
     }
 
     #[test]
     fn chunks_of_three_seconds_have_their_number_of_frames() {
-        for (frontend, frames) in [(logmel(), 188), (fbank(), 298), (mfcc(), 298), (raw(), 48_000)] {
+        for (frontend, frames) in [(logmel(), 188), (fbank(), 298), (mfcc(), 298), (whisper(), 300), (raw(), 48_000)] {
             let frontend = Frontend::parse(frontend).unwrap();
             assert_eq!((frontend.chunk_samples(), frontend.frames(48_000)), (48_000, frames));
         }
@@ -237,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_named() {
-        for frontend in [logmel(), fbank(), mfcc(), speechbrain(), raw()] {
+        for frontend in [logmel(), fbank(), mfcc(), speechbrain(), whisper(), raw()] {
             for key in frontend.as_object().unwrap().keys() {
                 let mut frontend = frontend.clone();
                 frontend.as_object_mut().unwrap().remove(key);
@@ -249,7 +270,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_kinds_are_named() {
-        for mut frontend in [logmel(), fbank(), mfcc(), speechbrain(), raw()] {
+        for mut frontend in [logmel(), fbank(), mfcc(), speechbrain(), whisper(), raw()] {
             frontend["hop_lenght"] = json!(1);
             assert!(message(frontend.clone()).contains("unknown field `hop_lenght`"));
             frontend["kind"] = json!("kaldi-plp");
@@ -372,6 +393,32 @@ mod tests {
     }
 
     #[test]
+    fn the_speech_level_is_optional_for_every_kind() {
+        for mut frontend in [logmel(), fbank(), mfcc(), speechbrain(), whisper(), raw()] {
+            assert_eq!(Frontend::parse(frontend.clone()).unwrap().level, None);
+            frontend["level"] = json!({"speech_dbfs": -23.0, "gate_db": 30.0});
+            let level = SpeechLevelOptions { speech_dbfs: -23.0, gate_db: 30.0 };
+            let parsed = Frontend::parse(frontend.clone()).unwrap();
+            assert_eq!(parsed.level, Some(level));
+            for (pointer, value) in [
+                ("/level/speech_dbfs", json!(1.0)),
+                ("/level/gate_db", json!(-1.0)),
+                ("/level/gate", json!(30.0)),
+                ("/level", json!(3)),
+            ] {
+                assert_refused(&frontend, pointer, &value);
+            }
+            let samples: Vec<f32> = (0..8_000).map(|i| 0.3 * (i as f32 * 0.05).sin()).collect();
+            let quieter: Vec<f32> = samples.iter().map(|x| x / 64.0).collect();
+            let (mut extractor, mut loud, mut quiet) = (parsed.extractor().unwrap(), Vec::new(), Vec::new());
+            extractor.run(&samples, &mut loud);
+            extractor.run(&quieter, &mut quiet);
+            // a gain of a power of two is exact
+            assert_eq!(loud, quiet);
+        }
+    }
+
+    #[test]
     fn the_sliding_mean_replaces_the_mean_over_time() {
         let mut frontend = mfcc();
         assert!(Frontend::parse(frontend.clone()).unwrap().normalisation.mean_over_time);
@@ -387,7 +434,7 @@ mod tests {
     fn the_smallest_number_of_samples_gives_the_number_of_frames() {
         let mut mirrored = fbank();
         mirrored["frame_opts"]["snip_edges"] = json!(false);
-        for frontend in [logmel(), fbank(), mfcc(), mirrored, speechbrain(), raw()] {
+        for frontend in [logmel(), fbank(), mfcc(), mirrored, speechbrain(), whisper(), raw()] {
             let frontend = Frontend::parse(frontend).unwrap();
             let (mut extractor, mut features) = (frontend.extractor().unwrap(), Vec::new());
             for frames in [1, 2, 15, 188] {

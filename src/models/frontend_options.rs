@@ -3,16 +3,16 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::dsp::{FbankOptions, KaldiMfccOptions, LogMelOptions, SpeechBrainFbankOptions};
+use crate::dsp::{FbankOptions, KaldiMfccOptions, LogMelOptions, SpeechBrainFbankOptions, WhisperLogMelOptions};
 use crate::error::{Error, Result};
 use crate::models::frontend::Frontend;
 
 impl Frontend {
     /// The kinds that [`Self::with_options`] accepts.
-    pub const KINDS: [&str; 4] = ["logmel", "kaldi-fbank", "kaldi-mfcc", "speechbrain-fbank"];
+    pub const KINDS: [&str; 5] = ["logmel", "kaldi-fbank", "kaldi-mfcc", "speechbrain-fbank", "whisper-logmel"];
 
     /// The front-end of a kind with the defaults of its toolkit (librosa with 128 bands and `n_fft`
-    /// 1024; Kaldi without dither and with samples scaled to int16; SpeechBrain) and with some
+    /// 1024; Kaldi without dither and with samples scaled to int16; SpeechBrain; Whisper) and with some
     /// options changed. Each option is a key of the manifest's `frontend`, such as `n_mels` or
     /// `mel_opts.num_bins`, and its value in JSON. By default no mean is subtracted.
     ///
@@ -43,6 +43,7 @@ fn defaults(kind: &str) -> Result<Value> {
         "kaldi-fbank" => joined(kind, &FbankOptions::default(), kaldi_mean),
         "kaldi-mfcc" => joined(kind, &KaldiMfccOptions::default(), kaldi_mean),
         "speechbrain-fbank" => joined(kind, &SpeechBrainFbankOptions::default(), mean),
+        "whisper-logmel" => joined(kind, &WhisperLogMelOptions::default(), json!({"window_s": 30.0})),
         other => {
             let known = Frontend::KINDS.join(", ");
             Err(Error::Usage(format!("unknown front-end `{other}`; the front-ends are {known}")))
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_defaults_of_every_kind_are_valid() {
-        for (kind, bands) in Frontend::KINDS.into_iter().zip([128, 23, 13, 40]) {
+        for (kind, bands) in Frontend::KINDS.into_iter().zip([128, 23, 13, 40, 80]) {
             let frontend = Frontend::with_options(kind, &[]).unwrap();
             assert_eq!(frontend.bands(), bands, "{kind}");
             frontend.extractor().unwrap();

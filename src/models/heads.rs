@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::models::active_heads::ActiveHeads;
 use crate::models::age_interval::AgeInterval;
+use crate::models::domain::Tempering;
 use crate::models::recipe::{parse, within, wrong};
 use crate::models::tap::LayerTap;
 use crate::nn::{Linear, Loader, softmax};
@@ -79,35 +81,6 @@ impl ClassesRecipe {
     }
 }
 
-/// Which heads are computed. A head whose prediction is unlawful or unwanted can be disabled and is
-/// then not computed. Default: all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ActiveHeads {
-    /// Emotion.
-    pub emotion: bool,
-    /// Gender.
-    pub gender: bool,
-    /// Age.
-    pub age: bool,
-}
-
-impl ActiveHeads {
-    /// All heads.
-    pub const ALL: Self = Self { emotion: true, gender: true, age: true };
-
-    /// Names of the active heads, in the order of a report.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let heads = [(self.emotion, "emotion"), (self.gender, "gender"), (self.age, "age")];
-        heads.into_iter().filter_map(|(runs, name)| runs.then_some(name))
-    }
-}
-
-impl Default for ActiveHeads {
-    fn default() -> Self {
-        Self::ALL
-    }
-}
-
 /// Predictions for one chunk. A disabled head has none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Output {
@@ -117,12 +90,15 @@ pub struct Output {
     pub gender: Option<Classes<GENDERS>>,
     /// Years.
     pub age_years: Option<f32>,
+    /// Distance of the vector to the training domain, if the model has one
+    /// ([`domain`](crate::models::domain)).
+    pub distance: Option<f32>,
 }
 
 /// Prediction of a classification head with `N` classes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Classes<const N: usize> {
-    /// `softmax(logits / temperature)`.
+    /// `softmax(logits / temperature)`, the temperature times the domain's factor.
     pub probabilities: [f32; N],
     /// Output of the layer of the head.
     pub logits: [f32; N],
@@ -148,28 +124,36 @@ impl Heads {
         })
     }
 
-    /// Computes the active heads. Passes `heads.emotion` and `heads.gender` (logits) and
+    /// Computes the active heads, without a distance. Passes `heads.emotion` and `heads.gender` (logits) and
     /// `heads.age` (before the conversion to years) to the tap.
-    pub(crate) fn run(&self, trunk: &[f32], active: ActiveHeads, tap: &mut LayerTap<'_, '_>) -> Result<Output> {
+    pub(super) fn run(
+        &self,
+        trunk: &[f32],
+        active: ActiveHeads,
+        tempering: Tempering,
+        tap: &mut LayerTap<'_, '_>,
+    ) -> Result<Output> {
         let HeadsRecipe { emotion, gender, age } = &self.recipe;
-        let emotion = active.emotion.then(|| classes("heads.emotion", &self.emotion, emotion, trunk, tap));
-        let gender = active.gender.then(|| classes("heads.gender", &self.gender, gender, trunk, tap));
+        let temperatures = [emotion.temperature * tempering.emotion, gender.temperature * tempering.gender];
+        let emotion = active.emotion.then(|| classes("heads.emotion", &self.emotion, temperatures[0], trunk, tap));
+        let gender = active.gender.then(|| classes("heads.gender", &self.gender, temperatures[1], trunk, tap));
         let age = active.age.then(|| years("heads.age", &self.age, age, trunk, tap));
-        Ok(Output { emotion: emotion.transpose()?, gender: gender.transpose()?, age_years: age.transpose()? })
+        let (emotion, gender, age_years) = (emotion.transpose()?, gender.transpose()?, age.transpose()?);
+        Ok(Output { emotion, gender, age_years, distance: None })
     }
 }
 
 fn classes<const N: usize>(
     name: &str,
     layer: &Linear,
-    recipe: &ClassesRecipe,
+    temperature: f64,
     trunk: &[f32],
     tap: &mut LayerTap<'_, '_>,
 ) -> Result<Classes<N>> {
     let mut logits = [0.0; N];
     layer.run(trunk, 1, &mut logits);
     tap.pass(name, &[N], &logits)?;
-    Ok(Classes { probabilities: softmax(&logits, recipe.temperature), logits })
+    Ok(Classes { probabilities: softmax(&logits, temperature), logits })
 }
 
 fn years(name: &str, layer: &Linear, recipe: &AgeRecipe, trunk: &[f32], tap: &mut LayerTap<'_, '_>) -> Result<f32> {
@@ -247,28 +231,32 @@ mod tests {
 
     #[test]
     fn predictions_have_their_units() {
-        let output = heads().run(&[1.0], ActiveHeads::ALL, &mut LayerTap::new(None)).unwrap();
+        let output = heads().run(&[1.0], ActiveHeads::ALL, Tempering::NONE, &mut LayerTap::new(None)).unwrap();
         assert_eq!(output.age_years, Some(45.0));
         assert_eq!(output.gender.unwrap().probabilities, [0.5, 0.5]);
         let emotion = output.emotion.unwrap();
         assert_eq!(emotion.logits, [0.0, 0.0, 2.0, 0.0, 0.0, 0.0]);
         let e = std::f32::consts::E;
         assert!((emotion.probabilities[2] - e / (e + 5.0)).abs() < 1e-6, "temperature 2 halves the logit");
-        let overflow = heads().run(&[1e38], ActiveHeads::ALL, &mut LayerTap::new(None));
+        let tempering = Tempering { emotion: 2.0, gender: 3.0 };
+        let tempered = heads().run(&[1.0], ActiveHeads::ALL, tempering, &mut LayerTap::new(None)).unwrap();
+        let half = 0.5_f32.exp();
+        assert!((tempered.emotion.unwrap().probabilities[2] - half / (half + 5.0)).abs() < 1e-6);
+        let overflow = heads().run(&[1e38], ActiveHeads::ALL, Tempering::NONE, &mut LayerTap::new(None));
         assert!(matches!(overflow, Err(Error::Tensor { .. })));
     }
 
     /// Layers that run are passed to the observer.
     #[test]
     fn a_disabled_head_is_not_computed() {
-        let all = heads().run(&[1.0], ActiveHeads::ALL, &mut LayerTap::new(None)).unwrap();
+        let all = heads().run(&[1.0], ActiveHeads::ALL, Tempering::NONE, &mut LayerTap::new(None)).unwrap();
         for (emotion, gender, age) in
             [(false, true, true), (true, false, true), (true, true, false), (false, false, true)]
         {
             let active = ActiveHeads { emotion, gender, age };
             let mut shown = Vec::new();
             let mut observer = |name: &str, _: &[usize], _: &[f32]| shown.push(name.to_owned());
-            let output = heads().run(&[1.0], active, &mut LayerTap::new(Some(&mut observer))).unwrap();
+            let output = heads().run(&[1.0], active, Tempering::NONE, &mut LayerTap::new(Some(&mut observer))).unwrap();
             assert_eq!(shown, active.names().map(|name| format!("heads.{name}")).collect::<Vec<_>>());
             assert_eq!(output.emotion, all.emotion.filter(|_| emotion));
             assert_eq!(output.gender, all.gender.filter(|_| gender));

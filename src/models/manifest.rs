@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::models::baseline::BaselineRecipe;
+use crate::models::domain::DomainRecipe;
 use crate::models::frontend::Frontend;
 use crate::models::heads::HeadsRecipe;
 use crate::models::recipe::{Object, parse, take, wrong};
@@ -37,6 +39,12 @@ pub struct Manifest {
     /// Vector to emotion, gender and age. `None` for a network that only embeds, such as an
     /// imported one.
     pub classifier: Option<ClassifierManifest>,
+    /// Baseline of a speaker, for a model whose heads were trained with it.
+    pub baseline: Option<BaselineRecipe>,
+    /// Distance to the training domain.
+    pub domain: Option<DomainRecipe>,
+    /// What the standardisation was adapted to, if it was: free-form, for people.
+    pub adapted: Option<Object>,
     /// Arithmetic to use where the caller requests none.
     pub precision: Option<Precision>,
     /// SHA-256 of the tensors, 64 hexadecimal digits.
@@ -137,9 +145,18 @@ impl Manifest {
             frontend: Frontend::parse(take(&mut object, "frontend")?)?,
             representation: RepresentationRecipe::parse(take(&mut object, "representation")?)?,
             classifier: ClassifierManifest::take(&mut object)?,
+            baseline: object.remove("baseline").map(BaselineRecipe::parse).transpose()?,
+            domain: object.remove("domain").map(DomainRecipe::parse).transpose()?,
+            adapted: object.remove("adapted").map(|value| parse("adapted", value)).transpose()?,
             precision: object.remove("precision").map(parse_precision).transpose()?,
             sha256,
         };
+        manifest.representation.check_frontend(&manifest.frontend)?;
+        for (key, present) in [("baseline", manifest.baseline.is_some()), ("domain", manifest.domain.is_some())] {
+            if present && manifest.classifier.is_none() {
+                return Err(wrong(key, "belongs to heads, which this file does not have"));
+            }
+        }
         match object.keys().next() {
             None => Ok(manifest),
             Some(key) => Err(wrong(key, "is unknown to this version; a newer one may be needed")),

@@ -9,9 +9,11 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::models::active_heads::ActiveHeads;
+use crate::models::baseline::{SpeakerBaseline, SpeakerVectors};
 use crate::models::classifier::{self, Classifier};
 use crate::models::encoder::{self, Encoder};
-use crate::models::heads::{ActiveHeads, Output};
+use crate::models::heads::Output;
 use crate::models::manifest::{ClassifierManifest, Manifest};
 use crate::models::segmentation::SpeakerEmbedding;
 use crate::models::tap::{LayerObserver, LayerTap};
@@ -128,7 +130,10 @@ impl Model {
         let mut loader = Loader::new(weights, precision);
         let encoder = Encoder::load(&mut loader, &manifest.frontend, &manifest.representation)?;
         let classifier = match &manifest.classifier {
-            Some(of_file) => Some(Classifier::load(&mut loader, of_file, encoder.dim())?),
+            Some(of_file) => {
+                let of_vector = (encoder.dim(), encoder.reference());
+                Some(Classifier::load(&mut loader, &manifest, of_file, of_vector)?)
+            }
             None => None,
         };
         loader.finish()?;
@@ -172,6 +177,44 @@ impl Model {
     /// [`Error::Unsupported`] with the name of the model.
     pub(crate) fn check_speaker_embedding(&self, layer: &SpeakerEmbedding) -> Result<()> {
         layer.check(self.encoder.speaker_statistics().as_ref(), &self.manifest.name)
+    }
+
+    /// The baseline of a speaker whose chunks have these vectors ([`Prepared::embed`]), or its
+    /// decision that none is applied.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for a model without a baseline, and for vectors of another model.
+    pub fn speaker_baseline(&self, vectors: &SpeakerVectors) -> Result<SpeakerBaseline> {
+        let none = || {
+            let name = &self.manifest.name;
+            Error::usage(format!("baseline: the model `{name}` has none; its manifest lacks the key `baseline`"))
+        };
+        let classifier = self.classifier.as_ref().ok_or_else(none)?;
+        classifier.baseline(vectors)?.ok_or_else(none)
+    }
+
+    /// Predicts from a vector that [`Prepared::embed`] or [`Prepared::predict_and_embed`] computed,
+    /// `[dim]`, minus the speaker's baseline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for a vector of another length, [`Error::Tensor`] where a layer overflows,
+    /// [`Error::Manifest`] for a model without heads.
+    pub fn classify(
+        &self,
+        vector: &[f32],
+        speaker: Option<&SpeakerBaseline>,
+        heads: ActiveHeads,
+        workspace: &mut Workspace,
+    ) -> Result<Output> {
+        let (dim, actual) = (self.dim(), vector.len());
+        if actual != dim {
+            return Err(Error::usage(format!("a vector of {actual} values for a model whose vectors have {dim}")));
+        }
+        let network = self.classifier.as_ref().ok_or_else(|| self.manifest.without_heads())?;
+        workspace.classifier.input(dim).copy_from_slice(vector);
+        network.run(&mut workspace.classifier, speaker, heads, &mut LayerTap::new(None))
     }
 
     /// The shortest input of the network, in frames.
@@ -220,7 +263,7 @@ impl Model {
         observer: &mut LayerObserver<'_>,
     ) -> Result<Output> {
         let tap = &mut LayerTap::new(Some(observer));
-        self.prepare(features, frames, workspace)?.predict_with(ActiveHeads::ALL, tap)
+        self.prepare(features, frames, workspace)?.predict_with(ActiveHeads::ALL, None, tap)
     }
 
     /// Computes the representation `[dim]` of the features of one chunk, `[frames, bands]`.
@@ -266,7 +309,34 @@ impl Prepared<'_> {
     /// [`Error::TooShort`] for fewer than [`Model::min_frames`] frames, [`Error::Tensor`] where a
     /// layer overflows, [`Error::Manifest`] for a model without heads.
     pub fn predict(self, heads: ActiveHeads) -> Result<Output> {
-        self.predict_with(heads, &mut LayerTap::new(None))
+        self.predict_for(heads, None)
+    }
+
+    /// As [`Prepared::predict`], minus the speaker's baseline.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Prepared::predict`].
+    pub fn predict_for(self, heads: ActiveHeads, speaker: Option<&SpeakerBaseline>) -> Result<Output> {
+        self.predict_with(heads, speaker, &mut LayerTap::new(None))
+    }
+
+    /// As [`Prepared::predict`]; returns the representation, too, without a baseline.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Prepared::predict`].
+    pub fn predict_and_embed(
+        self,
+        heads: ActiveHeads,
+        speaker: Option<&SpeakerBaseline>,
+    ) -> Result<(Output, Vec<f32>)> {
+        self.check_length()?;
+        let Self { model, workspace, kept, .. } = self;
+        let mut vector = vec![0.0; model.dim()];
+        model.encoder.run(kept, &mut workspace.encoder, &mut vector, &mut LayerTap::new(None))?;
+        let output = model.classify(&vector, speaker, heads, workspace)?;
+        Ok((output, vector))
     }
 
     /// As [`Prepared::predict`], or without heads only the representation; and the statistics for a
@@ -283,7 +353,7 @@ impl Prepared<'_> {
         let vector = classifier.input(model.dim());
         model.encoder.run(kept, encoder, vector, tap)?;
         let statistics = model.encoder.statistics_of(vector);
-        let output = heads.map(|heads| network.run(classifier, heads, tap)).transpose()?;
+        let output = heads.map(|heads| network.run(classifier, None, heads, tap)).transpose()?;
         Ok((output, statistics))
     }
 
@@ -306,12 +376,17 @@ impl Prepared<'_> {
         self.embed_with(&mut LayerTap::new(Some(observer)))
     }
 
-    fn predict_with(self, heads: ActiveHeads, tap: &mut LayerTap<'_, '_>) -> Result<Output> {
+    fn predict_with(
+        self,
+        heads: ActiveHeads,
+        speaker: Option<&SpeakerBaseline>,
+        tap: &mut LayerTap<'_, '_>,
+    ) -> Result<Output> {
         self.check_length()?;
         let Self { model, workspace: Workspace { encoder, classifier }, kept, .. } = self;
         let network = model.classifier.as_ref().ok_or_else(|| model.manifest.without_heads())?;
         model.encoder.run(kept, encoder, classifier.input(model.dim()), tap)?;
-        network.run(classifier, heads, tap)
+        network.run(classifier, speaker, heads, tap)
     }
 
     fn embed_with(self, tap: &mut LayerTap<'_, '_>) -> Result<Vec<f32>> {

@@ -5,30 +5,32 @@
 //! ([`crate::nn::quantisation`]). So in int8 the new file gives bit-identical results; in f32 its
 //! weights differ by rounding errors. The other tensors are copied.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use safetensors::tensor::{Dtype, TensorView, serialize};
+use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::models::manifest::Manifest;
 use crate::models::model::{LoadOptions, Model};
+use crate::models::rewrite::{Part, f32_part, signed_file};
 use crate::nn::quantisation::{BIAS_CORRECTION, LARGEST};
 use crate::nn::weights::StoredTensor;
 use crate::nn::{Precision, QuantisedTensor, Weights};
 
-/// A tensor as it is stored: name, type, shape, little-endian bytes.
-type Part<'a> = (String, Dtype, Vec<usize>, Cow<'a, [u8]>);
+/// The trunk's first layer.
+const TRUNK: &str = "trunk.dense.0.weight";
 
 /// The bytes of a quantised model file, from those of one that is not quantised. The result has
-/// been loaded once, so the engine accepts it.
+/// been loaded once, so the engine accepts it. `trunk`: whether the first dense layer of the trunk
+/// is stored as integers, too. It computes in f32 with the weights that the integers stand for, so
+/// its outputs change a little; with a long representation it is a large part of the file.
 ///
 /// # Errors
 ///
 /// Those of loading a model; [`Error::Unsupported`] if the file is already quantised or no layer
 /// can compute in int8.
-pub fn quantised(bytes: &[u8]) -> Result<Vec<u8>> {
+pub fn quantised(bytes: &[u8], trunk: bool) -> Result<Vec<u8>> {
     let mut weights = Weights::from_bytes(bytes)?;
     if weights.is_quantised() {
         return Err(Error::Unsupported("its weights are 8-bit integers already".into()));
@@ -43,6 +45,13 @@ pub fn quantised(bytes: &[u8]) -> Result<Vec<u8>> {
     }
     let manifest = weights.text(Manifest::KEY).unwrap_or_default().to_owned();
     let mut parts: Vec<Part<'_>> = Vec::new();
+    let mut count = tensors.len();
+    if trunk {
+        let shape = weights.shape(TRUNK).map(<[usize]>::to_vec);
+        let shape = shape.ok_or_else(|| Error::Unsupported("it has no trunk whose first layer is dense".into()))?;
+        parts.extend(quantised_parts(TRUNK, weights.take(TRUNK, &shape)?.values(), &shape));
+        count += 1;
+    }
     for (name, correction) in &tensors {
         let shape = weights.shape(name).unwrap_or_default().to_vec();
         parts.extend(quantised_parts(name, weights.take(name, &shape)?.values(), &shape));
@@ -52,9 +61,8 @@ pub fn quantised(bytes: &[u8]) -> Result<Vec<u8>> {
         let StoredTensor { name, dtype, shape, bytes } = other?;
         parts.push((name.to_owned(), dtype, shape.to_vec(), bytes));
     }
-    let sha256 = serialised(&parts, None).and_then(|file| Weights::from_bytes(&file)?.sha256())?;
-    let manifest = quantised_manifest(&manifest, &sha256, tensors.len())?;
-    let file = serialised(&parts, Some(HashMap::from([(Manifest::KEY.to_owned(), manifest)])))?;
+    let manifest = quantised_manifest(&manifest, count)?;
+    let file = signed_file(&parts, manifest)?;
     Model::from_bytes(&file, LoadOptions::default())?;
     Ok(file)
 }
@@ -66,13 +74,8 @@ fn quantised_parts(name: &str, values: &[f32], shape: &[usize]) -> [Part<'static
     [(name.to_owned(), Dtype::I8, shape.to_vec(), bytes.into()), f32_part(format!("{name}{LARGEST}"), &largest)]
 }
 
-fn f32_part(name: String, values: &[f32]) -> Part<'static> {
-    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    (name, Dtype::F32, vec![values.len()], bytes.into())
-}
-
 /// The manifest with a note on the quantisation and the checksum of the source.
-fn quantised_manifest(manifest: &str, sha256: &str, tensors: usize) -> Result<String> {
+fn quantised_manifest(manifest: &str, tensors: usize) -> Result<Value> {
     let failed = |error: serde_json::Error| Error::Manifest(format!("the manifest is not JSON: {error}"));
     let mut manifest: Value = serde_json::from_str(manifest).map_err(failed)?;
     let source = manifest["sha256"].clone();
@@ -85,14 +88,5 @@ fn quantised_manifest(manifest: &str, sha256: &str, tensors: usize) -> Result<St
         data.insert("quantized".into(), json!(text));
         data.insert("quantized_from_sha256".into(), source);
     }
-    manifest["sha256"] = json!(sha256);
-    Ok(manifest.to_string())
-}
-
-fn serialised(parts: &[Part<'_>], header: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
-    let failed = |error: safetensors::SafeTensorError| Error::malformed("model file", error.to_string());
-    let views = parts.iter().map(|(name, dtype, shape, bytes)| {
-        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name, view)).map_err(failed)
-    });
-    serialize(views.collect::<Result<Vec<_>>>()?, header).map_err(failed)
+    Ok(manifest)
 }

@@ -1,16 +1,20 @@
 //! The representation: a network that maps features to one vector, and the standardisation of the
 //! vector.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::models::campplus::CamPlusPlusRecipe;
+use crate::models::concat::{Concat, Part};
+use crate::models::frontend::{Frontend, FrontendKind};
 use crate::models::mfcc_stats::MfccStatsRecipe;
 use crate::models::network::{Network, NetworkRecipe, NetworkScratch, SpeakerStatistics};
-use crate::models::recipe::{kind_and_rest, unknown_kind};
-use crate::models::standardise::Standardise;
+use crate::models::recipe::{KeyError, Object, kind_and_rest, parse, unknown_kind, wrong};
+use crate::models::standardise::{Reference, Standardise};
 use crate::models::tap::{LayerTap, resize_scratch};
 use crate::models::wavlm::WavLmRecipe;
+use crate::models::whisper::WhisperRecipe;
 use crate::models::xvector::XVectorRecipe;
 use crate::nn::{Int8Tensor, Loader};
 
@@ -29,6 +33,30 @@ pub enum RepresentationRecipe {
     MfccStats(MfccStatsRecipe),
     /// `wavlm`.
     WavLm(WavLmRecipe),
+    /// `whisper`.
+    Whisper(WhisperRecipe),
+    /// `concat`.
+    Concat(ConcatRecipe),
+}
+
+/// Several networks, each behind a front-end of its own; the representation is their vectors one
+/// after the other. The front-end of the model passes samples on (`raw`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConcatRecipe {
+    /// The parts, in the order of their vectors.
+    pub parts: Vec<ConcatPart>,
+    /// Whether the vector is standardised by the tensors `representation.mean` and
+    /// `representation.scale`. Those of the parts are not.
+    pub normalise: bool,
+}
+
+/// A part of a [`ConcatRecipe`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConcatPart {
+    /// Samples to features. The length of its chunks is not used: chunks are those of the model.
+    pub frontend: Frontend,
+    /// Features to the part's vector.
+    pub representation: RepresentationRecipe,
 }
 
 impl RepresentationRecipe {
@@ -40,7 +68,41 @@ impl RepresentationRecipe {
             "campplus" => Ok(Self::CamPlusPlus(CamPlusPlusRecipe::parse(rest)?)),
             "mfcc-stats" => Ok(Self::MfccStats(MfccStatsRecipe::parse(rest)?)),
             "wavlm" => Ok(Self::WavLm(WavLmRecipe::parse(rest)?)),
-            other => Err(unknown_kind("representation", other, "`xvector`, `campplus`, `mfcc-stats` and `wavlm`")),
+            "whisper" => Ok(Self::Whisper(WhisperRecipe::parse(rest)?)),
+            "concat" => Ok(Self::Concat(ConcatRecipe::parse(rest)?)),
+            other => {
+                let known = "`xvector`, `campplus`, `mfcc-stats`, `wavlm`, `whisper` and `concat`";
+                Err(unknown_kind("representation", other, known))
+            }
+        }
+    }
+
+    /// Name of the kind in a manifest.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::XVector(_) => "xvector",
+            Self::CamPlusPlus(_) => "campplus",
+            Self::MfccStats(_) => "mfcc-stats",
+            Self::WavLm(_) => "wavlm",
+            Self::Whisper(_) => "whisper",
+            Self::Concat(_) => "concat",
+        }
+    }
+
+    /// Checks that the parts of a concatenation can read what the model's front-end outputs.
+    pub(crate) fn check_frontend(&self, frontend: &Frontend) -> Result<()> {
+        let Self::Concat(recipe) = self else { return Ok(()) };
+        if !matches!(&frontend.kind, FrontendKind::Raw(options) if !options.do_normalize) {
+            return Err(wrong("frontend.kind", "expected `raw` without `do_normalize`: `concat` reads samples"));
+        }
+        let rate = frontend.sample_rate_hz();
+        let other = recipe.parts.iter().position(|part| part.frontend.sample_rate_hz() != rate);
+        match other {
+            None => Ok(()),
+            Some(at) => {
+                let what = format!("is for another sample rate than the model's front-end, {rate} Hz");
+                Err(wrong(&format!("representation.parts[{at}].frontend"), what))
+            }
         }
     }
 
@@ -50,7 +112,83 @@ impl RepresentationRecipe {
             Self::CamPlusPlus(recipe) => recipe,
             Self::MfccStats(recipe) => recipe,
             Self::WavLm(recipe) => recipe,
+            Self::Whisper(recipe) => recipe,
+            Self::Concat(recipe) => recipe,
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConcatKeys {
+    parts: Vec<PartKeys>,
+    normalise: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartKeys {
+    frontend: Object,
+    representation: Object,
+}
+
+impl ConcatRecipe {
+    /// Parses the object without its `kind`.
+    fn parse(value: Value) -> Result<Self> {
+        let ConcatKeys { parts, normalise } = parse("representation", value)?;
+        let part = |(at, keys): (usize, PartKeys)| {
+            ConcatPart::parse(keys).map_err(|error| match error {
+                Error::Manifest(what) => Error::Manifest(format!("`representation.parts[{at}]`: {what}")),
+                other => other,
+            })
+        };
+        let parts: Vec<ConcatPart> = parts.into_iter().enumerate().map(part).collect::<Result<_>>()?;
+        if parts.is_empty() {
+            return Err(wrong("representation.parts", "no parts"));
+        }
+        for (at, part) in parts.iter().enumerate() {
+            let kind = part.representation.kind();
+            if parts[..at].iter().any(|earlier| earlier.representation.kind() == kind) {
+                let what = format!("a second `{kind}`; the tensors of two would have the same names");
+                return Err(wrong(&format!("representation.parts[{at}]"), what));
+            }
+        }
+        Ok(Self { parts, normalise })
+    }
+}
+
+impl ConcatPart {
+    fn parse(keys: PartKeys) -> Result<Self> {
+        let frontend = Frontend::read(Value::Object(keys.frontend)).map_err(|error| error.inside("frontend"))?;
+        let representation = RepresentationRecipe::parse(Value::Object(keys.representation))?;
+        let refused = |key: &str, what: &str| Err(KeyError::new(key, what).into());
+        if frontend.level.is_some() {
+            return refused("frontend.level", "belongs to the front-end of the model, once for all parts");
+        }
+        if frontend.vad.is_some() {
+            return refused("frontend.vad", "an energy VAD is not supported in a part");
+        }
+        if matches!(representation, RepresentationRecipe::Concat(_)) {
+            return refused("representation.kind", "a `concat` inside another");
+        }
+        if representation.network().normalise() {
+            return refused("representation.normalise", "the whole vector is standardised, not a part");
+        }
+        Ok(Self { frontend, representation })
+    }
+}
+
+impl NetworkRecipe for ConcatRecipe {
+    fn load(&self, loader: &mut Loader<'_>, _bands: usize) -> Result<Box<dyn Network>> {
+        let part = |part: &ConcatPart| {
+            let network = part.representation.network().load(loader, part.frontend.bands())?;
+            Ok(Part { frontend: part.frontend.clone(), network })
+        };
+        Ok(Box::new(Concat::new(self.parts.iter().map(part).collect::<Result<_>>()?)))
+    }
+
+    fn normalise(&self) -> bool {
+        self.normalise
     }
 }
 
@@ -121,6 +259,11 @@ impl Representation {
             None => vector[place].to_vec(),
             Some(standardise) => standardise.invert(vector, place),
         })
+    }
+
+    /// The standardisation that the heads were trained with.
+    pub(super) fn reference(&self) -> Reference<'_> {
+        self.standardise.as_ref().map_or(Reference::NONE, Standardise::reference)
     }
 
     /// The tensors of the model file that it computes with in int8.

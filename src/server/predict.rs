@@ -35,7 +35,9 @@ async fn compute(service: &Arc<Service>, work: Work, request: Request) -> Result
     let admitted = service.admission.admit()?;
     let mut upload = Upload::open(&parts, incoming, &service.limits).await?;
     let engine = service.engine(upload.options.model.as_deref())?;
-    let options = upload.options.apply(engine.options())?;
+    let mut options = upload.options.apply(engine.options())?;
+    let baseline = upload.options.baseline.as_ref().map(|vectors| engine.speaker_baseline(vectors));
+    options.baseline = baseline.transpose()?;
     let engine = engine.with_options(options)?;
     let (mut job, writer) = Job::new(service, admitted, engine, work, upload.name.clone());
     let output = pump_and_wait(&mut upload, writer, &mut job).await;

@@ -4,16 +4,28 @@ use axum::extract::Query;
 use axum::http::Uri;
 
 use super::problem::Problem;
-use crate::engine::{ActiveHeads, Options, Timeline};
+use crate::engine::{ActiveHeads, Options, SpeakerVectors, Timeline};
 
 /// Maximum length of an option's value in bytes.
-pub(super) const MAX_VALUE_BYTES: usize = 1024;
+const MAX_VALUE_BYTES: usize = 1024;
+/// Maximum length of `baseline` in bytes: two numbers of 20 digits for each value of a vector.
+const MAX_BASELINE_BYTES: usize = 1 << 20;
 /// Characters of a file name that are kept.
 const MAX_NAME_CHARACTERS: usize = 255;
 
 /// Names of all options.
-pub(super) const OPTIONS: &[&str] =
-    &["model", "heads", "min_confidence", "timeline", "per_channel", "activity", "accept_truncated"];
+pub(super) const OPTIONS: &[&str] = &[
+    "model",
+    "heads",
+    "min_confidence",
+    "min_familiarity",
+    "timeline",
+    "per_channel",
+    "activity",
+    "accept_truncated",
+    "vectors",
+    "baseline",
+];
 
 /// Options of a request, each set at most once.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -22,10 +34,19 @@ pub(super) struct RequestOptions {
     pub(super) model: Option<String>,
     heads: Option<ActiveHeads>,
     min_confidence: Option<f64>,
+    min_familiarity: Option<f64>,
     timeline: Option<bool>,
     per_channel: Option<bool>,
     accept_truncated: Option<bool>,
     activity: Option<bool>,
+    vectors: Option<bool>,
+    /// Sums over the vectors of the speaker's other recordings.
+    pub(super) baseline: Option<SpeakerVectors>,
+}
+
+/// Maximum length of an option's value in bytes.
+pub(super) fn max_bytes(name: &str) -> usize {
+    if name == "baseline" { MAX_BASELINE_BYTES } else { MAX_VALUE_BYTES }
 }
 
 impl RequestOptions {
@@ -48,10 +69,13 @@ impl RequestOptions {
             "model" => set_once(&mut self.model, name, value.to_owned()),
             "heads" => set_once(&mut self.heads, name, heads(value)?),
             "min_confidence" => set_once(&mut self.min_confidence, name, fraction(name, value)?),
+            "min_familiarity" => set_once(&mut self.min_familiarity, name, fraction(name, value)?),
             "timeline" => set_once(&mut self.timeline, name, boolean(name, value)?),
             "per_channel" => set_once(&mut self.per_channel, name, boolean(name, value)?),
             "accept_truncated" => set_once(&mut self.accept_truncated, name, boolean(name, value)?),
             "activity" => set_once(&mut self.activity, name, boolean(name, value)?),
+            "vectors" => set_once(&mut self.vectors, name, boolean(name, value)?),
+            "baseline" => set_once(&mut self.baseline, name, vectors(name, value)?),
             _ => Err(bad_option(format!("unknown option `{}`; available: {}", excerpt(name), OPTIONS.join(", ")))),
         }
     }
@@ -67,8 +91,10 @@ impl RequestOptions {
             return Err(bad_option(format!("`heads` contains {off}, which is switched off on this server")));
         }
         options.min_confidence = self.min_confidence.unwrap_or(options.min_confidence);
+        options.min_familiarity = self.min_familiarity.unwrap_or(options.min_familiarity);
         options.per_channel = self.per_channel.unwrap_or(options.per_channel);
         options.timeline = (self.timeline == Some(true)).then(Timeline::default);
+        options.vectors = self.vectors.unwrap_or(options.vectors);
         options.activity = self.activity.unwrap_or(options.activity);
         options.limits.accept_truncated = self.accept_truncated.unwrap_or(options.limits.accept_truncated);
         Ok(options)
@@ -113,6 +139,12 @@ fn fraction(name: &str, value: &str) -> Result<f64, Problem> {
     fraction.ok_or_else(|| bad_option(format!("`{name}` is `{}`; expected a number from 0 to 1", excerpt(value))))
 }
 
+/// The `vectors` of earlier responses, of one recording or added.
+fn vectors(name: &str, value: &str) -> Result<SpeakerVectors, Problem> {
+    serde_json::from_str(value)
+        .map_err(|error| bad_option(format!("`{name}` is not the object `vectors` of a response: {error}")))
+}
+
 /// The start of a client's text, for messages.
 fn excerpt(text: &str) -> String {
     printable(text).chars().take(64).collect()
@@ -134,11 +166,12 @@ mod tests {
     #[test]
     fn options_replace_those_of_the_engine() {
         let request =
-            parse("timeline=true&per_channel=&model=xvector-cnn&min_confidence=0.6&activity=false&accept_truncated")
+            parse("timeline=true&per_channel=&model=xvector-cnn&min_confidence=0.6&min_familiarity=0.5&activity=false&accept_truncated")
                 .unwrap();
         assert_eq!((request.model.as_deref(), request.per_channel), (Some("xvector-cnn"), Some(true)));
         let options = request.apply(&Options::default()).unwrap();
         assert_eq!((options.min_confidence, options.activity, options.limits.accept_truncated), (0.6, false, true));
+        assert_eq!(options.min_familiarity, 0.5);
         assert_eq!(options.timeline, Some(Timeline::default()));
         let two = parse("heads=age,%20emotion").unwrap().apply(&Options::default()).unwrap();
         assert_eq!(two.heads, ActiveHeads { emotion: true, gender: false, age: true });
@@ -155,6 +188,8 @@ mod tests {
             ("model=a&model=b", "`model` is set twice"),
             ("min_confidence=1.1", "`1.1`; expected a number from 0 to 1"),
             ("min_confidence=NaN", "`NaN`"),
+            ("baseline={}", "`baseline` is not the object `vectors` of a response"),
+            ("min_familiarity=2", "`min_familiarity` is `2`; expected a number from 0 to 1"),
             ("heads=emotion,hair", "`hair`; available: emotion, gender, age"),
             ("heads=", "head ``"),
             ("activity=perhaps", "`perhaps`; expected true or false"),

@@ -12,7 +12,7 @@ use super::limits::Limits;
 use super::multipart::{self, Form, Part, bad_form};
 use super::pipe::PipeWriter;
 use super::problem::Problem;
-use super::request_options::{MAX_VALUE_BYTES, RequestOptions, printable};
+use super::request_options::{RequestOptions, max_bytes, printable};
 
 /// Name of a file that has none, as the command line names standard input.
 const UNNAMED: &str = "-";
@@ -117,9 +117,10 @@ impl FormReader {
         let mut value = Vec::new();
         while let Some(bytes) = self.data(&mut part).await? {
             value.extend_from_slice(&bytes);
-            if value.len() > MAX_VALUE_BYTES {
+            if value.len() > max_bytes(name) {
                 let detail = format!(
-                    "the option `{name}` is longer than {MAX_VALUE_BYTES} bytes; the recording is the part `file`"
+                    "the option `{name}` is longer than {} bytes; the recording is the part `file`",
+                    max_bytes(name)
                 );
                 return Err(Problem::bad_request("bad_option", printable(&detail)));
             }

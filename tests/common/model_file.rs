@@ -38,6 +38,12 @@ impl Parts {
         Self::of(&fs::read(path).unwrap())
     }
 
+    /// A shipped model.
+    pub(crate) fn shipped(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights").join(format!("{name}.safetensors"));
+        Self::of(&fs::read(path).unwrap())
+    }
+
     fn of(bytes: &[u8]) -> Self {
         let (header, data) = bytes[8..].split_at(header_length(bytes));
         let mut header: Map<String, Value> = serde_json::from_slice(header).unwrap();
@@ -73,6 +79,13 @@ impl Parts {
 
     pub(crate) fn tensor(&mut self, name: &str) -> &mut (String, Vec<usize>, Vec<u8>) {
         self.tensors.get_mut(name).unwrap()
+    }
+
+    /// Adds or replaces a tensor.
+    pub(crate) fn put_f32(&mut self, name: &str, shape: &[usize], values: &[f32]) {
+        assert_eq!(shape.iter().product::<usize>(), values.len(), "{name}");
+        let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.tensors.insert(name.to_owned(), ("F32".to_owned(), shape.to_vec(), bytes));
     }
 
     pub(crate) fn set_f32(&mut self, name: &str, index: usize, value: f32) {

@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use persona_engine::engine::Recording;
+use persona_engine::{Error, Result};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::cli::hashing::{self, Checksum};
 
 /// Maximum number of inputs of one run.
 pub(super) const MAX_INPUTS: usize = 10_000_000;
@@ -23,6 +27,17 @@ impl Input {
     /// A file without a manifest row.
     pub(super) fn file(path: impl Into<PathBuf>) -> Self {
         Self { file: path.into().into_boxed_path(), row: None, refused: None }
+    }
+
+    /// Opens it. `hash` says whether its checksum is wanted.
+    pub(super) fn open(&self, hash: bool) -> (Result<Recording>, Checksum) {
+        if let Some(reason) = self.refused {
+            return (Err(Error::Unsupported(reason.into()).in_file(&*self.file)), Checksum::None);
+        }
+        match hashing::open_file(&self.file, hash) {
+            Ok((recording, checksum)) => (Ok(recording), checksum),
+            Err(error) => (Err(error), Checksum::None),
+        }
     }
 
     /// Its name in the output.

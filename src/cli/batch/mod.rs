@@ -7,6 +7,7 @@
 //! | `folder`, `file_list`, `manifest`, `scp`, `lines` | where inputs come from |
 //! | `input`, `record` | one input; its output line |
 //! | `worker` | processes one input |
+//! | `speakers` | baselines of the speakers that a column names |
 //! | `order` | many workers, one order |
 //! | `journal` | an output file that survives interruption |
 //! | `flat` | the results as CSV |
@@ -25,14 +26,17 @@ mod order;
 mod progress;
 mod record;
 mod scp;
+mod speakers;
 mod tally;
 #[cfg(test)]
 mod test_folder;
 mod worker;
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use persona_engine::Result;
 use persona_engine::engine::Engine;
 use serde_json::{Map, Value, json};
 
@@ -44,6 +48,7 @@ use flat::Flat;
 use inputs::{Inputs, Reading};
 use journal::{Journal, Opened};
 use progress::Progress;
+use speakers::Speakers;
 use tally::Tally;
 use worker::{Output, Worker};
 
@@ -54,7 +59,16 @@ pub(super) fn run(args: &BatchArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     let reading = Reading { file_column: args.file_column.as_deref(), raw: options.raw.is_some() };
     let inputs = Inputs::expand(&args.inputs, reading, &mut io::stdin())?;
     let engine = Engine::new(args.prediction.model.open_with_heads()?, options)?;
-    let batch = Batch { args, inputs: &inputs, engine: &engine };
+    let speakers = match &args.speaker_column {
+        None => None,
+        Some(column) => {
+            if !args.prediction.quiet {
+                writeln!(err, "persona-engine: first pass, for the baselines of the speakers in `{column}`")?;
+            }
+            Some(Speakers::new(&engine, &inputs.list, column, args.jobs())?)
+        }
+    };
+    let batch = Batch { args, inputs: &inputs, engine: &engine, speakers: speakers.as_ref() };
     let tally = match &args.output {
         Some(path) => batch.to_file(path, err)?,
         None => batch.to_stream(out, err)?,
@@ -62,10 +76,20 @@ pub(super) fn run(args: &BatchArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     Ok(tally.failures() == 0)
 }
 
+/// The recordings that arguments name, as `batch` expands them.
+///
+/// # Errors
+/// An argument that cannot be read, or no recording at all.
+pub(super) fn recordings(arguments: &[OsString]) -> Result<Vec<PathBuf>> {
+    let inputs = Inputs::expand(arguments, Reading::default(), &mut io::stdin())?;
+    Ok(inputs.list.into_iter().map(|input| input.file.into_path_buf()).collect())
+}
+
 struct Batch<'a> {
     args: &'a BatchArgs,
     inputs: &'a Inputs,
     engine: &'a Engine,
+    speakers: Option<&'a Speakers>,
 }
 
 impl Batch<'_> {
@@ -126,7 +150,8 @@ impl Batch<'_> {
         write: &mut dyn FnMut(&Output) -> Result<(), Stop>,
     ) -> Result<String, Stop> {
         let mut audit = self.args.prediction.audit.as_deref().map(Audit::open).transpose()?;
-        let worker = Worker { engine: self.engine, timings: self.args.timings, audit: audit.is_some() };
+        let Self { engine, speakers, .. } = *self;
+        let worker = Worker { engine, speakers, timings: self.args.timings, audit: audit.is_some() };
         let list = &self.inputs.list;
         let mut progress = Progress::new(list.len(), first, self.args.prediction.quiet);
         let consume = |output: Output| {
@@ -137,7 +162,7 @@ impl Batch<'_> {
             tally.add(&output.record);
             Ok(progress.step(output.record.duration_s.unwrap_or(0.0), output.record.error.as_deref(), err)?)
         };
-        let work = |number: usize| worker.process(&list[number]);
+        let work = |number: usize| worker.process(number, &list[number]);
         let result = order::in_order(first..list.len(), self.args.jobs(), work, Output::bytes, consume);
         progress.end();
         result.map(|()| format!("{} in {}", progress.speed(), clock(progress.elapsed().as_secs_f64())))
@@ -159,9 +184,11 @@ impl Batch<'_> {
             "precision": self.engine.model().precision().name(),
             "heads": options.heads.names().collect::<Vec<_>>(),
             "min_confidence": options.min_confidence,
+            "min_familiarity": options.min_familiarity,
             "raw": options.raw.as_ref().map(ToString::to_string),
             "activity": options.activity,
             "accept_truncated": options.limits.accept_truncated,
+            "speaker_column": self.args.speaker_column,
             "flat": self.args.flat,
             "timings": self.args.timings,
             "inputs": self.inputs.list.len(),

@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use persona_engine::engine::{Engine, Failure, Report, Timings};
+use persona_engine::engine::{Engine, Failure, Options, Report, Timings};
 use persona_engine::{Error, Result};
 
 use super::input::Input;
 use super::record::{Record, output_line};
+use super::speakers::Speakers;
 use crate::cli::audit;
-use crate::cli::hashing;
 
 /// The results of one input.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ impl Output {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Worker<'a> {
     pub(super) engine: &'a Engine,
+    /// The baselines of speakers, if a column names them.
+    pub(super) speakers: Option<&'a Speakers>,
     /// Whether lines contain timings, which differ from run to run.
     pub(super) timings: bool,
     /// Whether there is an audit log.
@@ -39,10 +41,10 @@ pub(super) struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Processes one input. Its error, if any, is in its line.
-    pub(super) fn process(&self, input: &Input) -> Output {
+    /// Processes the input of this number. Its error, if any, is in its line.
+    pub(super) fn process(&self, number: usize, input: &Input) -> Output {
         let name = input.name();
-        let (result, sha256) = self.infer(input);
+        let (result, sha256) = self.infer(number, input);
         let audit = self.audit.then(|| audit::entry(self.engine, &name, sha256.as_deref(), &result));
         let row = input.row.as_ref();
         match result {
@@ -60,20 +62,31 @@ impl Worker<'_> {
     }
 
     /// The report of an input, and its SHA-256 if there is an audit log.
-    fn infer(&self, input: &Input) -> (Result<Report>, Option<String>) {
-        if let Some(reason) = input.refused {
-            return (Err(Error::Unsupported(reason.into()).in_file(&*input.file)), None);
-        }
-        let (recording, checksum) = match hashing::open_file(&input.file, self.audit) {
-            Ok(opened) => opened,
+    fn infer(&self, number: usize, input: &Input) -> (Result<Report>, Option<String>) {
+        let (recording, checksum) = match input.open(self.audit) {
+            (Ok(recording), checksum) => (recording, checksum),
+            (Err(error), _) => return (Err(error), None),
+        };
+        let engine = match self.engine_for(number) {
+            Ok(engine) => engine,
             Err(error) => return (Err(error), None),
         };
         // A bug that one file triggers must not end a run over thousands.
-        let infer = AssertUnwindSafe(|| self.engine.infer(recording));
+        let infer = AssertUnwindSafe(|| engine.infer(recording));
         let result = catch_unwind(infer).unwrap_or_else(|_| {
             let error = Error::Internal("internal error: please report it with this file".into());
             Err(error.in_file(&*input.file))
         });
         (result, checksum.finish())
+    }
+
+    /// The engine with the baseline of the speaker of this input.
+    fn engine_for(&self, number: usize) -> Result<Engine> {
+        let options = self.engine.options().clone();
+        let baseline = match self.speakers {
+            None => None,
+            Some(speakers) => speakers.baseline(self.engine, number)?,
+        };
+        self.engine.with_options(Options { baseline, ..options })
     }
 }

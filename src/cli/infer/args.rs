@@ -20,6 +20,15 @@ pub(crate) struct InferArgs {
     /// Print one JSON object per file, one per line.
     #[arg(long)]
     pub(super) json: bool,
+    /// The recordings are of one speaker: each is predicted minus the baseline of the others. Every
+    /// recording is processed twice. Nothing is taken off where they are fewer than three seconds or
+    /// too much alike (one mood).
+    #[arg(long, conflicts_with = "baseline")]
+    pub(super) same_speaker: bool,
+    /// Other recordings of the speaker, neutral or of mixed moods: their baseline is taken off.
+    /// Nothing is where they are too few or too much alike. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Vec<PathBuf>,
     /// Threads for the front-end and the network. The output is the same for any number.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
@@ -36,6 +45,7 @@ Examples:
   persona-engine infer call.wav --per-channel --timeline --html call.html
   persona-engine infer meeting.wav --speakers
   persona-engine infer call.wav --no-emotion --min-confidence 0.8
+  persona-engine infer monday.wav tuesday.wav friday.wav --same-speaker
   ffmpeg -v error -i video.mp4 -f wav - | persona-engine infer -
   sox call.vox -t raw -e mu-law -r 8k -c 1 - | persona-engine infer --raw mulaw:8000:1 -";
 

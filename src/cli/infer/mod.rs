@@ -3,11 +3,13 @@
 //! | file | concept |
 //! |---|---|
 //! | `args`, `timeline_args` | the arguments |
+//! | `baseline` | the speaker's baseline, from other recordings |
 //! | `format` | how reports are printed: table, JSON, JSON lines, CSV |
 //! | `table`, `timeline_table`, `turns_table` | the table |
 //! | `observers` | what is kept of a recording for timelines, TextGrid files and pages |
 
 mod args;
+mod baseline;
 mod format;
 mod observers;
 mod table;
@@ -22,6 +24,7 @@ use persona_engine::Result;
 use persona_engine::engine::{Engine, NoControl, Observer, Report};
 
 pub(super) use args::InferArgs;
+use baseline::Baselines;
 use format::Format;
 use observers::Observers;
 
@@ -37,9 +40,11 @@ pub(super) fn run(args: &InferArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     let options = args.options()?;
     let engine = Engine::new(args.prediction.model.open_with_heads()?, options)?;
     let mut audit = args.prediction.audit.as_deref().map(Audit::open).transpose()?;
+    let baselines = Baselines::new(args, &engine)?;
     let mut format = Format::new(args, &engine, out)?;
     let mut all_succeeded = true;
-    for file in &args.files {
+    for (index, file) in args.files.iter().enumerate() {
+        let engine = baselines.engine(&engine, index)?;
         format.begin(file);
         let mut observers = Observers::new(args, &mut format);
         let (result, sha256) = infer(&engine, file, audit.is_some(), &mut observers);

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use persona_engine::engine::{Age, Classification, Head, Interval, Manifest, RecordingInfo, Report, Voice, Withheld};
+use persona_engine::engine::{
+    Age, Classification, Head, Interval, Manifest, RecordingInfo, Report, Voice, Withheld, WithheldReason,
+};
 use persona_engine::export::MergedSegments;
 
 use super::{timeline_table, turns_table};
@@ -54,8 +56,12 @@ fn write_voice(out: &mut dyn Write, voice: &Voice, manifest: &Manifest) -> io::R
     if let Some(age) = &voice.predictions.age {
         writeln!(out, "  age      {:.0} years{}", age.years, error_of_age(age, manifest))?;
     }
+    write_withheld(out, &voice.withheld, Head::Age)?;
     if let (Some(_), Some(speech_s)) = (voice.speaker, voice.speech_s) {
         writeln!(out, "  speech   {}", length(speech_s))?;
+    }
+    if let Some(baseline) = voice.baseline.filter(|baseline| baseline.applied) {
+        writeln!(out, "  baseline of the speaker taken off: {} chunks of other recordings", baseline.chunks)?;
     }
     Ok(())
 }
@@ -107,9 +113,19 @@ fn write_withheld(out: &mut dyn Write, withheld: &[Withheld], head: Head) -> io:
 /// down, so that it never equals the minimum that it is below.
 fn withheld_line(withheld: &Withheld) -> String {
     let head = withheld.head.name();
-    let confidence = ((1e6 * withheld.confidence).round() / 1e3).floor() / 10.0;
-    let asked = exact_percent(withheld.asked);
-    format!("  {head:<7}  no prediction: confidence {confidence:.1} % is below the minimum of {asked} %")
+    match withheld.reason {
+        WithheldReason::LowConfidence { confidence, asked } => {
+            let confidence = ((1e6 * confidence).round() / 1e3).floor() / 10.0;
+            let asked = exact_percent(asked);
+            format!("  {head:<7}  no prediction: confidence {confidence:.1} % is below the minimum of {asked} %")
+        }
+        WithheldReason::Unfamiliar { distance, limit } => {
+            format!(
+                "  {head:<7}  no prediction: the voice is unlike the training corpus (distance {distance:.2}, over {limit:.2})"
+            )
+        }
+        other => format!("  {head:<7}  no prediction: {other:?}"),
+    }
 }
 
 /// A bar in eighths of a character.

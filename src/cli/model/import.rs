@@ -13,8 +13,8 @@ use crate::cli::stop::Stop;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
-    /// Kind of checkpoint: campplus, speechbrain-xvector, kaldi-xvector, pyannote-segmentation or
-    /// wavlm.
+    /// Kind of checkpoint: campplus, speechbrain-xvector, kaldi-xvector, pyannote-segmentation, wavlm
+    /// or whisper.
     #[arg(value_name = "KIND")]
     kind: Kind,
     /// Files of the checkpoint.
@@ -44,6 +44,9 @@ Examples:
   persona-engine model import wavlm model.safetensors config.json preprocessor_config.json -o wavlm.safetensors
   persona-engine model import wavlm WavLM-Large.pt -o wavlm.safetensors
   persona-engine model import pyannote-segmentation pytorch_model.bin campplus_cn_en_common.pt --f16 -o segmentation.safetensors
+  persona-engine model import whisper model.safetensors config.json -o whisper.safetensors
+  persona-engine model import whisper base.pt -o whisper.safetensors
+  persona-engine model import whisper model.bin -o whisper.safetensors
 
 No Python is needed, and no code in the files is executed. The result is a network without heads, for `embed` and `similarity`; a \
 segmentation, with CAM++'s embedding layer, is for `infer --speakers`, where it is installed under the name segmentation.safetensors. The output is \

@@ -3,7 +3,7 @@
 mod check;
 mod import;
 mod list;
-mod output_path;
+pub(super) mod output_path;
 mod quantize;
 mod show;
 

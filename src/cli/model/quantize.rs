@@ -19,6 +19,9 @@ pub(crate) struct QuantizeArgs {
     /// Model file to write.
     #[arg(long, short, value_name = "OUT.safetensors")]
     output: PathBuf,
+    /// Store the first layer of the trunk as int8, too. It computes in f32 with the rounded weights.
+    #[arg(long)]
+    trunk: bool,
     /// Replace the output if it exists.
     #[arg(long)]
     force: bool,
@@ -34,7 +37,7 @@ The new file computes in int8. With --precision f32 it computes in f32 with the 
 /// Quantises a model file.
 pub(super) fn run(args: &QuantizeArgs, err: &mut dyn Write) -> Result<(), Stop> {
     output_path::check(slice::from_ref(&args.file), &args.output, args.force)?;
-    let QuantizedSizes { before, after } = quantize_file(&args.file, &args.output)?;
+    let QuantizedSizes { before, after } = quantize_file(&args.file, &args.output, args.trunk)?;
     let [before, after] = [before, after].map(|bytes| bytes as f64 / 1e6);
     writeln!(err, "persona-engine: wrote {}, {after:.1} MB instead of {before:.1} MB", args.output.display())?;
     Ok(())

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use clap::Args;
 use persona_engine::engine::{
-    ClassifierManifest, Frontend, LEGAL_NOTICE, Manifest, Measure, Model, Precision, RepresentationRecipe, Score,
-    TrunkRecipe,
+    ClassifierManifest, ConcatPart, Frontend, LEGAL_NOTICE, Manifest, Measure, Model, Precision, RepresentationRecipe,
+    Score, TrunkRecipe,
 };
 use serde_json::Value;
 
@@ -76,7 +76,9 @@ fn frontend(frontend: &Frontend) -> String {
     let rate_hz = frontend.sample_rate_hz();
     let seconds = frontend.chunk_samples() as f64 / f64::from(rate_hz);
     let vad = if frontend.vad.is_some() { ", speech frames only" } else { "" };
-    format!("{} at {rate_hz} Hz, chunks of {seconds} s{vad}", frontend.summary())
+    let level =
+        frontend.level.map_or_else(String::new, |level| format!(", speech brought to {} dBFS", level.speech_dbfs));
+    format!("{} at {rate_hz} Hz, chunks of {seconds} s{level}{vad}", frontend.summary())
 }
 
 fn network(manifest: &Manifest, classifier: &ClassifierManifest) -> String {
@@ -107,6 +109,15 @@ fn representation(recipe: &RepresentationRecipe) -> String {
         RepresentationRecipe::WavLm(wavlm) => {
             let (layers, state) = (wavlm.num_hidden_layers, wavlm.hidden_state);
             format!("WavLM ({layers} layers of {}, mean of hidden state {state})", wavlm.hidden_size)
+        }
+        RepresentationRecipe::Whisper(whisper) => {
+            let states = joined(&mut whisper.states.iter().map(ToString::to_string), ", ");
+            format!("Whisper's encoder ({} layers of {}, means of states {states})", whisper.layers, whisper.width)
+        }
+        RepresentationRecipe::Concat(concat) => {
+            let part =
+                |part: &ConcatPart| format!("{} on {}", representation(&part.representation), part.frontend.summary());
+            joined(&mut concat.parts.iter().map(part), " and ")
         }
     }
 }

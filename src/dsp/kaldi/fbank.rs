@@ -1,7 +1,7 @@
 //! Kaldi's fbank: log mel band energies.
 //!
 //! ```text
-//! out[t, b] = ln max(B[t, b], 2⁻²³)                 B: kaldi/bands.rs; B itself without use_log_fbank
+//! out[t, b] = ln max(B[t, b], band_floor)           B: kaldi/bands.rs; B itself without use_log_fbank
 //! out[t, energy] = max(ln max(E[t], 2⁻²³), ln energy_floor)       with use_energy; E: kaldi/frames.rs
 //! ```
 //!
@@ -12,13 +12,13 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::dsp::feature_extractor::{FeatureExtractor, FeatureOptions};
-use crate::dsp::invalid_option::InvalidOption;
+use crate::dsp::invalid_option::{InvalidOption, within};
 use crate::kernels::lanes::transpose::scatter;
 use crate::kernels::lanes::{LANES, Lanes};
 
 use super::bands::{Bands, MelOptions};
 use super::frames::{Energy, FrameOptions};
-use super::{LN_FLOORED, at_least, check_energy_floor, nan_unless_finite};
+use super::{at_least, check_energy_floor, ln_floored, nan_unless_finite};
 
 /// Kaldi's `FbankOptions`, with Kaldi's defaults.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -41,6 +41,10 @@ pub struct FbankOptions {
     pub use_log_fbank: bool,
     /// Whether bands sum powers instead of magnitudes. Default true.
     pub use_power: bool,
+    /// Lower bound of a band's energy before the logarithm. Default 2⁻²³, Kaldi's (`FLT_EPSILON`),
+    /// which is no option there; a higher one hides the quantisation noise of quiet recordings.
+    #[serde(default = "kaldis_band_floor")]
+    pub band_floor: f32,
 }
 
 impl Default for FbankOptions {
@@ -54,14 +58,20 @@ impl Default for FbankOptions {
             htk_compat: false,
             use_log_fbank: true,
             use_power: true,
+            band_floor: kaldis_band_floor(),
         }
     }
+}
+
+fn kaldis_band_floor() -> f32 {
+    f32::EPSILON
 }
 
 impl FeatureOptions for FbankOptions {
     fn check(&self) -> Result<(), InvalidOption> {
         self.frame_opts.check().map_err(|invalid| invalid.inside("frame_opts"))?;
         self.mel_opts.check(&self.frame_opts).map_err(|invalid| invalid.inside("mel_opts"))?;
+        within("band_floor", self.band_floor, f32::MIN_POSITIVE..=f32::MAX)?;
         check_energy_floor(self.energy_floor)
     }
 
@@ -151,12 +161,12 @@ impl Fbank {
 
     /// Computes the columns of at most 16 frames, one per lane.
     fn measure(&mut self, samples: &[f32], frames: Range<usize>) {
-        let FbankOptions { use_energy, htk_compat, use_log_fbank, energy_floor, .. } = self.options;
+        let FbankOptions { use_energy, htk_compat, use_log_fbank, energy_floor, band_floor, .. } = self.options;
         let first_band = usize::from(use_energy && !htk_compat);
         let bands = &mut self.columns[first_band..first_band + self.bands.bands()];
         let log_energies = self.bands.write(samples, frames, bands);
         if use_log_fbank {
-            LN_FLOORED.run(Lanes::flat(bands));
+            ln_floored(band_floor).run(Lanes::flat(bands));
         }
         if use_energy {
             let column = if htk_compat { self.bands.bands() } else { 0 };

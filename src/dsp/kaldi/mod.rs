@@ -39,8 +39,13 @@ pub use mfcc::{KaldiMfcc, KaldiMfccOptions};
 use super::invalid_option::{InvalidOption, within};
 use crate::kernels::logarithm::LogScale;
 
-/// Natural logarithm of an energy of at least 2⁻²³ (`FLT_EPSILON`). NaN stays NaN.
-const LN_FLOORED: LogScale = LogScale { floor: f32::EPSILON, factor: 1.0, less: 0.0, least: f32::NEG_INFINITY };
+/// Natural logarithm of an energy of at least `floor`. NaN stays NaN.
+const fn ln_floored(floor: f32) -> LogScale {
+    LogScale { floor, factor: 1.0, less: 0.0, least: f32::NEG_INFINITY }
+}
+
+/// Natural logarithm of an energy of at least 2⁻²³ (`FLT_EPSILON`).
+const LN_FLOORED: LogScale = ln_floored(f32::EPSILON);
 
 /// Applies Kaldi's `energy_floor`: raises log energies below ln(floor) to it; a floor of 0 changes
 /// nothing.

@@ -6,11 +6,11 @@ use std::ops::Range;
 use crate::engine::aggregate::Aggregate;
 use crate::engine::chunk_output::ChunkOutput;
 use crate::engine::chunker::{Chunk, Chunker};
+use crate::engine::decision::DecisionRules;
 use crate::engine::no_answer::NoAnswer;
 use crate::engine::options::Options;
 use crate::engine::voice_pipeline::VoiceResult;
 use crate::error::Result;
-use crate::models::heads::HeadsRecipe;
 use crate::models::segmentation::{Segmentation, SpeakerEmbedding};
 
 use super::clustering::{ClusteringOptions, Item, centroids, dot};
@@ -180,7 +180,12 @@ impl<'a> SpeakerPipeline<'a> {
     }
 
     /// Ends the signal, after all pieces were processed.
-    pub(in crate::engine) fn finish(self, speakers: Speakers, heads: &HeadsRecipe, options: &Options) -> SignalResult {
+    pub(in crate::engine) fn finish(
+        self,
+        speakers: Speakers,
+        rules: DecisionRules<'_>,
+        options: &Options,
+    ) -> SignalResult {
         let no_answer = match self.whole.main_reason() {
             _ if self.too_short => NoAnswer::TooShort,
             _ if self.is_silent => NoAnswer::Silence,
@@ -190,7 +195,7 @@ impl<'a> SpeakerPipeline<'a> {
         let labels = self.labels(&centroids);
         let stretches = self.stretches(centroids.len(), &labels);
         let samples = self.chunker.samples();
-        let builder = ResultBuilder { heads, options, rate_hz: self.rate_hz, samples };
+        let builder = ResultBuilder { rules, options, rate_hz: self.rate_hz, samples };
         let mut results: Vec<SpeakerResult> = (0..stretches.len())
             .filter(|speaker| !stretches[*speaker].is_empty())
             .map(|speaker| {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::engine::aggregate::Aggregate;
 use crate::engine::chunk_output::{ChunkOutput, Outcome};
-use crate::engine::decision::Decision;
+use crate::engine::decision::{Decision, DecisionRules};
 use crate::engine::mean::WeightedSums;
 use crate::engine::no_answer::NoAnswer;
 use crate::engine::options::Options;
@@ -12,7 +12,6 @@ use crate::engine::round::rounded;
 use crate::engine::summary::Tally;
 use crate::engine::timeline::Segment;
 use crate::engine::voice_pipeline::VoiceResult;
-use crate::models::heads::HeadsRecipe;
 
 use super::pieces::Piece;
 use super::stretches::overlap;
@@ -47,7 +46,7 @@ pub(super) struct PieceOutput {
 
 /// Computes the results of speakers.
 pub(super) struct ResultBuilder<'a> {
-    pub(super) heads: &'a HeadsRecipe,
+    pub(super) rules: DecisionRules<'a>,
     pub(super) options: &'a Options,
     pub(super) rate_hz: u32,
     /// Number of samples of the signal.
@@ -96,7 +95,7 @@ impl ResultBuilder<'_> {
             }
         }
         let decision = if let Some(mean) = sums.mean() {
-            Decision::new(&mean, self.heads, self.options)
+            Decision::new(&mean, self.rules, self.options)
         } else {
             let absent = if 2 * overlap >= range.len() { NoAnswer::Overlap } else { NoAnswer::TooShort };
             Decision::none(self.options.heads, reason.unwrap_or(absent))
@@ -110,6 +109,7 @@ impl ResultBuilder<'_> {
             predictions: decision.predictions,
             withheld: decision.withheld,
             no_answer: decision.no_answer,
+            familiarity: decision.familiarity,
         }
     }
 }

@@ -142,6 +142,7 @@ mod tests {
             overlap_s: None,
             predictions: Predictions { emotion, ..Predictions::default() },
             withheld: Vec::new(),
+            familiarity: None,
             no_answer: p.is_none().then_some(NoAnswer::Silence),
         }
     }

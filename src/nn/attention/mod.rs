@@ -1,4 +1,5 @@
-//! Multi-head self-attention with gated relative position bias (WavLM, Chen et al. 2022).
+//! Multi-head self-attention, plain (Whisper) or with gated relative position bias (WavLM, Chen et
+//! al. 2022).
 
 mod gate;
 mod head;
@@ -22,8 +23,8 @@ const QUERIES: usize = 40;
 /// Rows per block and thread of the projections.
 const ROWS: usize = 256;
 
-/// Multi-head self-attention (Vaswani et al. 2017) with a bias for the distance between query and
-/// key, times a gate of the query:
+/// Multi-head self-attention (Vaswani et al. 2017) with an optional bias for the distance between
+/// query and key, times a gate of the query:
 ///
 /// ```text
 /// q, k, v = W_q x + b_q, W_k x + b_k, W_v x + b_v                    each [frames, heads · head_dim]
@@ -41,7 +42,8 @@ pub struct Attention {
     head_dim: usize,
     /// Projection to queries (already divided by the square root), keys and values.
     qkv: FrameConv,
-    gate: Gate,
+    /// `None` without a position bias.
+    gate: Option<Gate>,
     out: FrameConv,
 }
 
@@ -52,6 +54,8 @@ pub struct AttentionScratch {
     qkv: Vec<f32>,
     /// `[frames, heads]`.
     gates: Vec<f32>,
+    /// The bias of a head without one.
+    zeros: Vec<f32>,
     head: Head,
     threads: Vec<(HeadScratch, Scratch)>,
     /// `[frames, channels]`.
@@ -79,11 +83,29 @@ impl Attention {
     /// If the channels are not a multiple of the heads.
     pub fn load(loader: &mut Loader<'_>, prefix: &str, channels: usize, heads: usize) -> Result<Self> {
         assert!(heads > 0 && channels > 0 && channels.is_multiple_of(heads), "{channels} channels, {heads} heads");
-        let (head_dim, precision) = (channels / heads, loader.precision());
-        let qkv = load_qkv(loader, prefix, channels, head_dim)?;
-        let gate = Gate::load(loader, prefix, heads, head_dim)?;
-        let out = FrameConv::load_linear(loader, &format!("{prefix}.out_proj"), [channels, channels], precision)?;
+        let head_dim = channels / heads;
+        let qkv = load_qkv(loader, prefix, channels, head_dim, [true; 3])?;
+        let gate = Some(Gate::load(loader, prefix, heads, head_dim)?);
+        let out = load_out(loader, prefix, channels)?;
         Ok(Self { heads, head_dim, qkv, gate, out })
+    }
+
+    /// Takes the same projections for attention without a position bias. The keys have no bias, as
+    /// in Whisper: softmax ignores it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::load`].
+    pub fn load_plain(loader: &mut Loader<'_>, prefix: &str, channels: usize, heads: usize) -> Result<Self> {
+        assert!(heads > 0 && channels > 0 && channels.is_multiple_of(heads), "{channels} channels, {heads} heads");
+        let head_dim = channels / heads;
+        let qkv = load_qkv(loader, prefix, channels, head_dim, [true, false, true])?;
+        let out = load_out(loader, prefix, channels)?;
+        Ok(Self { heads, head_dim, qkv, gate: None, out })
     }
 
     /// The tensors of the model file that it computes with in int8.
@@ -97,7 +119,7 @@ impl Attention {
     }
 
     /// Adds the attention of `[frames, channels]` to `output`, which has the same shape. `bias` is
-    /// [`PositionBias::table`] for this number of frames.
+    /// [`PositionBias::table`] for this number of frames; empty for attention without a bias.
     ///
     /// # Panics
     ///
@@ -112,11 +134,13 @@ impl Attention {
     ) {
         let channels = self.channels();
         assert!(input.len() == frames * channels && output.len() == input.len());
-        assert!(bias.len() == self.heads * (2 * frames).saturating_sub(1), "{} values of bias", bias.len());
+        let distances = (2 * frames).saturating_sub(1);
+        let expected = if self.gate.is_some() { self.heads * distances } else { 0 };
+        assert!(bias.len() == expected, "{} values of bias", bias.len());
         if frames == 0 {
             return;
         }
-        let AttentionScratch { qkv, gates, head, threads, context } = scratch;
+        let AttentionScratch { qkv, gates, zeros, head, threads, context } = scratch;
         if threads.is_empty() {
             threads.resize_with(1, Default::default);
         }
@@ -126,9 +150,14 @@ impl Attention {
             self.qkv.run(&input[first * channels..][..count * channels], count, rows, products);
         });
         gates.resize(frames * self.heads, 0.0);
-        self.gate.run(input, gates);
+        match &self.gate {
+            Some(gate) => gate.run(input, gates),
+            None => gates.fill(0.0),
+        }
+        zeros.resize(distances, 0.0);
         context.resize(frames * channels, 0.0);
-        for (h, bias) in bias.chunks_exact(2 * frames - 1).enumerate() {
+        for h in 0..self.heads {
+            let bias = bias.get(h * distances..(h + 1) * distances).unwrap_or(zeros);
             let columns = Columns { qkv, channels, head: h, head_dim: self.head_dim };
             head.read(columns, frames, self.qkv.precision());
             in_blocks(context, (channels, QUERIES), threads, |first, context, (scratch, products)| {
@@ -145,18 +174,33 @@ impl Attention {
 }
 
 /// The projections to queries (divided by the square root of the channels of a head), keys and
-/// values, as one layer.
-fn load_qkv(loader: &mut Loader<'_>, prefix: &str, channels: usize, head_dim: usize) -> Result<FrameConv> {
+/// values, as one layer. `biased`: which of them have a bias.
+fn load_qkv(
+    loader: &mut Loader<'_>,
+    prefix: &str,
+    channels: usize,
+    head_dim: usize,
+    biased: [bool; 3],
+) -> Result<FrameConv> {
     let (mut weight, mut factors, mut bias) = (Vec::new(), Vec::new(), Vec::new());
     let names = ["q_proj", "k_proj", "v_proj"].map(|part| format!("{prefix}.{part}"));
-    for (name, factor) in names.iter().zip([1.0 / (head_dim as f32).sqrt(), 1.0, 1.0]) {
+    for ((name, factor), biased) in names.iter().zip([1.0 / (head_dim as f32).sqrt(), 1.0, 1.0]).zip(biased) {
         weight.extend(loader.take(&format!("{name}.weight"), &[channels, channels])?.into_values());
         factors.extend(vec![factor; channels]);
-        bias.extend(loader.take(&format!("{name}.bias"), &[channels])?.values().iter().map(|b| b * factor));
+        if biased {
+            bias.extend(loader.take(&format!("{name}.bias"), &[channels])?.values().iter().map(|b| b * factor));
+        } else {
+            bias.resize(bias.len() + channels, 0.0);
+        }
     }
     let weight = Tensor::new(&[3 * channels, channels], weight);
     let qkv = FrameConv::linear(weight, &factors, bias, loader.precision());
     Ok(qkv.with_tensors(names.map(|name| format!("{name}.weight"))))
+}
+
+fn load_out(loader: &mut Loader<'_>, prefix: &str, channels: usize) -> Result<FrameConv> {
+    let precision = loader.precision();
+    FrameConv::load_linear(loader, &format!("{prefix}.out_proj"), [channels, channels], precision)
 }
 
 #[cfg(test)]
@@ -211,6 +255,26 @@ mod tests {
             (layer, PositionBias::new(&Tensor::new(&[BUCKETS, heads], self.embedding.clone()), 20))
         }
 
+        /// Without the bias of the keys, the gate and the position bias.
+        fn plain_layer(&self, precision: Precision) -> Attention {
+            let c = self.channels;
+            let (square, vector) = ([c, c], [c]);
+            let names =
+                ["q_proj", "k_proj", "v_proj", "out_proj"].map(|n| [format!("a.{n}.weight"), format!("a.{n}.bias")]);
+            let mut tensors: Vec<(&str, &[usize], &[f32])> = Vec::new();
+            for (i, (names, (weight, bias))) in names.iter().zip(&self.maps).enumerate() {
+                tensors.push((&names[0], &square, weight));
+                if i != 1 {
+                    tensors.push((&names[1], &vector, bias));
+                }
+            }
+            let bytes = file(&tensors);
+            let mut loader = Loader::new(Weights::from_bytes(&bytes).unwrap(), precision);
+            let layer = Attention::load_plain(&mut loader, "a", c, self.heads).unwrap();
+            loader.finish().unwrap();
+            layer
+        }
+
         /// One of the projections, in f64, with the weights and activations that its layer computes
         /// with.
         fn map(&self, precision: Precision, which: usize, x: &[f64]) -> Vec<Vec<f64>> {
@@ -261,6 +325,26 @@ mod tests {
         read(precision, &flat, dim).chunks(dim).map(<[f64]>::to_vec).collect()
     }
 
+    /// Without a bias: the same formula with gates of zero.
+    #[test]
+    fn plain_attention_equals_the_formula() {
+        for precision in BOTH {
+            for (channels, heads, frames) in [(4, 2, 1), (12, 3, 9), (4, 2, QUERIES + 3)] {
+                let mut parts = Parts::new(channels, heads);
+                parts.maps[1].1.fill(0.0);
+                let layer = parts.plain_layer(precision);
+                let x = noise(frames * channels, 0.9);
+                let (mut y, mut scratch) = (vec![0.25; x.len()], AttentionScratch::default());
+                layer.run_adding(&x, frames, &[], &mut y, &mut scratch);
+                let (gates, table) = (vec![0.0; frames * heads], vec![0.0; heads * (2 * frames - 1)]);
+                let want = parts.naive(precision, &x, frames, &gates, &table);
+                let worst = want.iter().zip(&y).map(|(w, g)| (w + 0.25 - f64::from(*g)).abs()).fold(0.0, f64::max);
+                let bound = if precision == Precision::F32 { 1e-4 } else { 0.05 };
+                assert!(worst < bound, "{precision:?} {channels} {heads} {frames}: {worst}");
+            }
+        }
+    }
+
     /// In int8 a rounding error in f32 can move a value to the next quantisation step, 1 % of the
     /// largest value here; few values are affected.
     #[test]
@@ -273,7 +357,7 @@ mod tests {
                 let x = noise(frames * channels, 0.9);
                 let (mut table, mut gates) = (Vec::new(), vec![0.0; frames * heads]);
                 bias.table(frames, &mut table);
-                layer.gate.run(&x, &mut gates);
+                layer.gate.as_ref().unwrap().run(&x, &mut gates);
                 let mut y = vec![0.25; x.len()];
                 layer.run_adding(&x, frames, &table, &mut y, &mut scratch);
                 let want = parts.naive(precision, &x, frames, &gates, &table);
