@@ -127,6 +127,28 @@ impl Error {
         }
     }
 
+    /// The same error again, for another part of the input that it concerns. (An [`io::Error`] cannot be cloned; the copy
+    /// has its kind and its text.)
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let io = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        match self {
+            Self::Usage(what) => Self::Usage(what.clone()),
+            Self::Malformed { format, what } => Self::Malformed { format, what: what.clone() },
+            Self::Unsupported(what) => Self::Unsupported(what.clone()),
+            Self::TooShort(what) => Self::TooShort(what.clone()),
+            Self::Limit { what, actual, limit } => Self::Limit { what, actual: *actual, limit: *limit },
+            Self::Manifest(what) => Self::Manifest(what.clone()),
+            Self::Tensor { name, expected, actual } => {
+                Self::Tensor { name: name.clone(), expected: expected.clone(), actual: actual.clone() }
+            }
+            Self::Read(error) => Self::Read(io(error)),
+            Self::Write { target, source } => Self::Write { target: target.clone(), source: io(source) },
+            Self::Internal(what) => Self::Internal(what.clone()),
+            Self::InFile { path, source } => Self::InFile { path: path.clone(), source: Box::new(source.duplicate()) },
+        }
+    }
+
     /// Reason code and HTTP status of this error.
     pub fn codes(&self) -> ErrorCodes {
         let (reason, http_status) = match self {

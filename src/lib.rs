@@ -42,6 +42,7 @@ match &voice.predictions.emotion {
 //!            ─ models ▶ heads                       emotion (6) · gender (2) · age (years)
 //!            ─ engine ▶ Report                      predictions, or the reason why there are none
 //! checkpoints ─ import ▶ model file                 other toolkits' networks, read without Python
+//! lists ──── lists ─▶ recordings, segments       CSV, RTTM, Audacity's labels, Kaldi's folders
 //!            ─ eval ──▶ measures                    accuracy on labelled recordings
 //!            ─ export ▶ files for other tools       CSV, JSON lines, TextGrid, a page of a timeline
 //!            ─ server ▶ the same over HTTP, and a page
@@ -56,7 +57,7 @@ match &voice.predictions.emotion {
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `cli` | yes | the program `persona-engine` (clap), with `eval`, `export` and `import` |
-//! | `eval` | with `cli` | evaluation of a model on labelled recordings (csv) |
+//! | `eval` | with `cli` | evaluation of a model on labelled recordings, and the readers of lists (csv) |
 //! | `export` | with `cli` | timelines as CSV, JSON lines, Praat TextGrid and a page (csv) |
 //! | `import` | with `cli` | model files from other toolkits' checkpoints (rawzip) |
 //! | `serve` | yes | the HTTP server and its page (axum, tokio) |
@@ -83,6 +84,8 @@ mod html;
 pub mod import;
 #[doc(hidden)] // for tests and benchmarks
 pub mod kernels;
+#[cfg(feature = "eval")]
+pub mod lists;
 #[doc(hidden)] // what users need of it is re-exported
 pub mod models;
 #[doc(hidden)] // for tests and benchmarks

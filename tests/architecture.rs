@@ -42,12 +42,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nn", &["kernels", "error"]),
     ("models", &["nn", "dsp", "error"]),
     ("engine", &["audio", "dsp", "models", "nn::weights", "error"]),
+    ("lists", &["audio::span", "error"]),
     ("html", &[]),
     ("import", &["models", "nn", "error"]),
-    ("eval", &["engine", "models", "html", "error"]),
+    ("eval", &["engine", "models", "lists", "html", "error"]),
     ("export", &["engine", "models", "html", "error"]),
     ("server", &["engine", "export", "error"]),
-    ("cli", &["engine", "eval", "export", "import", "server", "error"]),
+    ("cli", &["engine", "eval", "export", "import", "lists", "server", "error"]),
 ];
 
 /// Layer → names of layers below that it re-exports to those who may use it, as `layer::Name` of
@@ -60,6 +61,7 @@ const PASSED_ON: &[(&str, &[&str])] = &[
         &[
             "audio::Limits",
             "audio::RawFormat",
+            "audio::Span",
             "audio::needs_whole_file",
             "models::ActiveHeads",
             "models::AgeInterval",

@@ -12,6 +12,7 @@
 //!        ─ wholeness ─▶ error or warning              what the container promises against what was decoded
 //!        ─ raw ───────▶ samples                       PCM or G.711 without a header, as the caller describes it
 //!        ─ decoder ───▶ f32 blocks, interleaved       at most 4096 frames each; errors with byte positions
+//!        ─ span_decoder▶ f32 blocks of segments       several segments of a recording in one pass
 //!        ─ downmix ───▶ f32 mono                      mean of the channels; warns if they cancel each other
 //! ```
 //!
@@ -35,6 +36,8 @@ mod mpeg;
 mod probe;
 mod raw;
 mod source;
+mod span;
+mod span_decoder;
 mod spec;
 mod tags;
 #[cfg(test)]
@@ -48,4 +51,6 @@ pub use downmix::Downmix;
 pub use limits::Limits;
 pub use probe::needs_whole_file;
 pub use raw::RawFormat;
+pub use span::Span;
+pub use span_decoder::SpanDecoder;
 pub use spec::{Container, Spec};

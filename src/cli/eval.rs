@@ -14,9 +14,12 @@ use super::stop::Stop;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct EvalArgs {
     /// Labelled clips: CSV with `file` (relative to the table's folder), any of `emotion`, `gender`
-    /// or `sex`, `age`, and `speaker` or `actor`.
+    /// or `sex`, `age`, and `speaker` or `actor`. With `start` and `end` a clip is that segment of
+    /// the file. Or a label track of Audacity (*.txt) whose labels are emotions, or Kaldi's
+    /// segments or wav.scp beside its utt2… and spk2… maps.
     #[arg(value_name = "TABLE.csv")]
     table: PathBuf,
     /// Use precomputed log-mel features (uint8 [frames, 128] per clip); the table then names clips
@@ -30,6 +33,9 @@ pub(super) struct EvalArgs {
     /// Use only the first N of these rows.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
+    /// Evaluate the whole file of each row, whatever start and end the table states.
+    #[arg(long)]
+    whole_files: bool,
     /// Map a word of the table to a label, such as calm=neutral. CREMA-D's codes and common
     /// synonyms are built in.
     #[arg(long = "label", value_name = "WORD=LABEL")]
@@ -118,7 +124,12 @@ impl EvalArgs {
         Ok(Request {
             table: self.table.clone(),
             features: self.features.clone(),
-            selection: Selection { filters, limit: self.limit.map(|n| n as usize), aliases },
+            selection: Selection {
+                filters,
+                limit: self.limit.map(|n| n as usize),
+                aliases,
+                whole_files: self.whole_files,
+            },
             group_by: self.group_by.clone(),
             bootstrap: Bootstrap { draws: self.bootstrap, seed: self.seed },
             threads: usize::from(self.threads),

@@ -1,6 +1,8 @@
-//! Source of a recording's samples: a decoder, or samples in memory.
+//! Source of a recording's samples: a decoder, a segment of a decoder, or samples in memory.
 
-use crate::audio::{Decoder, Limits};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::audio::{Decoder, Limits, Span, SpanDecoder};
 use crate::error::{Error, Result};
 
 /// Frames in a block, at most; as in a decoder.
@@ -12,8 +14,29 @@ const BLOCK_SAMPLES: usize = 8192;
 pub(super) enum AudioSource {
     /// Decoded.
     Decoder(Box<Decoder>),
+    /// A segment of a recording whose other segments are decoded in the same pass.
+    Span(SpanBlocks),
     /// In memory.
     Samples(SampleBlocks),
+}
+
+/// By how much a segment may end after its recording, seconds: lists round their times, and lossy
+/// formats change the length by a frame or two.
+const MAX_BEYOND_S: f64 = 0.1;
+
+/// A segment of a recording, read as blocks.
+pub(super) struct SpanBlocks {
+    decoder: Arc<Mutex<SpanDecoder>>,
+    sample_rate_hz: u32,
+    channels: u16,
+    /// The first frame, the next one to read, and the one after the last.
+    start: u64,
+    next: u64,
+    end: Option<u64>,
+    /// First frame that later segments need.
+    keep: u64,
+    damaged_packets: u64,
+    warnings: Vec<String>,
 }
 
 /// Samples in memory, read as blocks.
@@ -30,6 +53,7 @@ impl AudioSource {
     pub(super) fn sample_rate_hz(&self) -> u32 {
         match self {
             Self::Decoder(decoder) => decoder.spec().sample_rate_hz,
+            Self::Span(blocks) => blocks.sample_rate_hz,
             Self::Samples(blocks) => blocks.sample_rate_hz,
         }
     }
@@ -37,6 +61,7 @@ impl AudioSource {
     pub(super) fn channels(&self) -> u16 {
         match self {
             Self::Decoder(decoder) => decoder.spec().channels,
+            Self::Span(blocks) => blocks.channels,
             Self::Samples(blocks) => blocks.channels,
         }
     }
@@ -46,14 +71,17 @@ impl AudioSource {
     pub(super) fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
         match self {
             Self::Decoder(decoder) => decoder.read_block(block),
+            Self::Span(blocks) => blocks.read_block(block),
             Self::Samples(blocks) => Ok(blocks.read_block(block)),
         }
     }
 
-    /// Number of packets that were replaced by silence.
+    /// Number of packets that were replaced by silence; of a segment, in the recording up to its
+    /// end.
     pub(super) fn damaged_packets(&self) -> u64 {
         match self {
             Self::Decoder(decoder) => decoder.damaged_packets(),
+            Self::Span(blocks) => blocks.damaged_packets,
             Self::Samples(_) => 0,
         }
     }
@@ -61,9 +89,72 @@ impl AudioSource {
     pub(super) fn warnings(&self) -> &[String] {
         match self {
             Self::Decoder(decoder) => decoder.warnings(),
+            Self::Span(blocks) => &blocks.warnings,
             Self::Samples(blocks) => &blocks.warnings,
         }
     }
+}
+
+impl SpanBlocks {
+    /// The segment `span`. `keep` is the start of the segment after it, if there is one.
+    pub(super) fn new(decoder: &Arc<Mutex<SpanDecoder>>, span: Span, keep: Option<Span>) -> Self {
+        let decoder = Arc::clone(decoder);
+        let spec = locked(&decoder).decoder().spec().clone();
+        let (start, end) = span.frames(spec.sample_rate_hz);
+        let keep = keep.map_or(u64::MAX, |keep| keep.frames(spec.sample_rate_hz).0);
+        let (sample_rate_hz, channels) = (spec.sample_rate_hz, spec.channels);
+        Self {
+            decoder,
+            sample_rate_hz,
+            channels,
+            start,
+            next: start,
+            end,
+            keep,
+            damaged_packets: 0,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn read_block(&mut self, block: &mut Vec<f32>) -> Result<usize> {
+        let mut decoder = locked(&self.decoder);
+        let frames = decoder.read(self.next, self.end, self.keep, block)?;
+        self.next += frames;
+        if frames == 0 {
+            self.warnings = decoder.decoder().warnings().to_vec();
+            self.damaged_packets = decoder.decoder().damaged_packets();
+            let whole = decoder.decoded();
+            drop(decoder);
+            self.check_end(whole)?;
+        }
+        Ok(frames as usize)
+    }
+
+    /// Refuses a segment of which the recording, `whole` frames long, lacks more than a rounding
+    /// error; warns of a smaller part.
+    fn check_end(&mut self, whole: u64) -> Result<()> {
+        let seconds = |frames: u64| frames as f64 / f64::from(self.sample_rate_hz);
+        let is_empty = self.end == Some(self.start);
+        if self.next == self.start && !is_empty {
+            let (start, whole) = (seconds(self.start), seconds(whole));
+            return Err(Error::TooShort(format!(
+                "the segment starts at {start:.3} s, but the recording ends at {whole:.3} s; check the times of the list"
+            )));
+        }
+        let Some(end) = self.end.filter(|end| *end > self.next) else { return Ok(()) };
+        let (beyond, end, whole) = (seconds(end - self.next), seconds(end), seconds(self.next));
+        let what = format!("the segment ends at {end:.3} s, but the recording ends at {whole:.3} s");
+        if beyond > MAX_BEYOND_S {
+            return Err(Error::TooShort(format!("{what}; check the times of the list")));
+        }
+        self.warnings.push(what);
+        Ok(())
+    }
+}
+
+/// A decoder between two calls is consistent, also after a panic elsewhere.
+fn locked(decoder: &Mutex<SpanDecoder>) -> MutexGuard<'_, SpanDecoder> {
+    decoder.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SampleBlocks {

@@ -137,13 +137,8 @@ impl Engine {
     /// Those of [`Engine::infer`], and the control's own.
     pub fn infer_with(&self, recording: Recording, control: &mut dyn Control) -> Result<Report> {
         let mut collector = Collector::default();
-        let mut report = self.infer_observed(recording, control, &mut collector)?;
-        if self.options.timeline.is_some() {
-            for (voice, timeline) in report.voices.iter_mut().zip(collector.timelines) {
-                voice.timeline = Some(timeline);
-            }
-        }
-        Ok(report)
+        let report = self.infer_observed(recording, control, &mut collector)?;
+        Ok(self.with_timelines(report, collector))
     }
 
     /// As [`Engine::infer_with`]; the observer receives samples and segments as they come, and the
@@ -158,8 +153,21 @@ impl Engine {
         observer: &mut dyn Observer,
     ) -> Result<Report> {
         let began = Instant::now();
-        let classifier = self.model.require_classifier()?;
+        self.model.require_classifier()?;
         let (source, name) = recording.open(self.options.raw.as_ref(), &self.options.limits)?;
+        self.infer_source(source, name, began, control, observer)
+    }
+
+    /// The report of an opened source.
+    pub(super) fn infer_source(
+        &self,
+        source: AudioSource,
+        name: String,
+        began: Instant,
+        control: &mut dyn Control,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
+        let classifier = self.model.require_classifier()?;
         if let Some(speakers) = self.options.speakers {
             let run = self.run_speakers(source, classifier, speakers, control, observer);
             let (info, results, time) = run.map_err(|error| error.in_file(&name))?;
@@ -178,6 +186,16 @@ impl Engine {
     /// [`Error::Usage`] for a model without a baseline, and for vectors of another model.
     pub fn speaker_baseline(&self, vectors: &SpeakerVectors) -> Result<SpeakerBaseline> {
         self.model.speaker_baseline(vectors)
+    }
+
+    /// A report with the timelines that were collected beside it, if the options request them.
+    pub(super) fn with_timelines(&self, mut report: Report, collector: Collector) -> Report {
+        if self.options.timeline.is_some() {
+            for (voice, timeline) in report.voices.iter_mut().zip(collector.timelines) {
+                voice.timeline = Some(timeline);
+            }
+        }
+        report
     }
 
     /// Predicts from the features of one chunk, `[frames, bands]` as the model's front-end outputs

@@ -16,10 +16,11 @@
 //! | **input** | |
 //! | `options` | options of an engine |
 //! | `recording` | file, bytes, reader or samples |
-//! | `audio_source` | a decoder, or samples in memory |
+//! | `audio_source` | a decoder, a segment of one, or samples in memory |
 //! | `control`, `observer` | the caller's checkpoints, and the receiver of samples and segments |
 //! | **run** | |
 //! | `engine` | the engine: stream → chunks → predictions → report |
+//! | `spans` | segments of a recording in one pass |
 //! | `stream` | a recording as signals at the network's rate, block by block |
 //! | `chunker` | signals to chunks of 3 s |
 //! | `chunk_worker`, `chunk_output` | one chunk: speech detection, features, network |
@@ -70,6 +71,7 @@ mod report_builder;
 mod round;
 mod signal_quality;
 mod smoother;
+mod spans;
 mod speakers;
 mod stream;
 mod summary;
@@ -98,7 +100,7 @@ pub use summary::Summary;
 pub use texts::{LEGAL_NOTICE, ReasonTexts, reasons_json};
 pub use timeline::{Segment, Smoothing, Timeline};
 
-pub use crate::audio::{Limits, RawFormat, needs_whole_file};
+pub use crate::audio::{Limits, RawFormat, Span, needs_whole_file};
 pub use crate::models::age_interval::AgeInterval;
 pub use crate::models::manifest::{ClassifierManifest, Manifest, Measure, Score};
 pub use crate::models::representation::{ConcatPart, RepresentationRecipe};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use crate::audio::{Decoder, Limits, RawFormat};
+use crate::audio::{Decoder, Limits, RawFormat, SpanDecoder};
 use crate::error::{Error, Result};
 
 use super::audio_source::{AudioSource, SampleBlocks};
@@ -87,28 +87,37 @@ impl Recording {
         &self.name
     }
 
+    /// The same recording again, if it is a file.
+    pub(super) fn again(&self) -> Option<Self> {
+        let Input::File(path) = &self.input else { return None };
+        Some(Self { input: Input::File(path.clone()), name: self.name.clone(), raw: self.raw.clone() })
+    }
+
     /// Opens the source. `raw`: format of bytes without a header where the recording has none of
     /// its own.
     pub(super) fn open(self, raw: Option<&RawFormat>, limits: &Limits) -> Result<(AudioSource, String)> {
         let Self { input, name, raw: own } = self;
-        let source = match (input, own.as_ref().or(raw)) {
-            (Input::File(path), None) => decoded(Decoder::open(&path, limits)),
-            (Input::File(path), Some(format)) => decoded(Decoder::open_raw(&path, format, limits)),
-            (Input::Reader(reader), None) => decoded(Decoder::new(reader, limits)),
-            (Input::Reader(reader), Some(format)) => decoded(Decoder::raw(reader, format, limits)),
-            (Input::Bytes(bytes), None) => decoded(Decoder::from_bytes(bytes, limits)),
-            (Input::Bytes(bytes), Some(format)) => decoded(Decoder::raw(Cursor::new(bytes), format, limits)),
-            (Input::Samples { .. }, Some(_)) if own.is_some() => {
+        let source = match input {
+            Input::Samples { .. } if own.is_some() => {
                 Err(Error::usage("a raw format applies to bytes, not to samples in memory"))
             }
-            (Input::Samples { samples, sample_rate_hz, channels }, _) => {
+            Input::Samples { samples, sample_rate_hz, channels } => {
                 SampleBlocks::new(samples, sample_rate_hz, channels, limits).map(AudioSource::Samples)
+            }
+            input => {
+                decoder(input, own.as_ref().or(raw), limits).map(|decoder| AudioSource::Decoder(Box::new(decoder)))
             }
         };
         match source {
             Ok(source) => Ok((source, name)),
             Err(error) => Err(error.in_file(name)),
         }
+    }
+
+    /// Opens the source for its segments.
+    pub(super) fn open_spans(self, raw: Option<&RawFormat>, limits: &Limits) -> Result<SpanDecoder> {
+        let Self { input, name, raw: own } = self;
+        decoder(input, own.as_ref().or(raw), limits).map(SpanDecoder::new).map_err(|error| error.in_file(name))
     }
 }
 
@@ -118,6 +127,17 @@ impl fmt::Debug for Recording {
     }
 }
 
-fn decoded(decoder: Result<Decoder>) -> Result<AudioSource> {
-    decoder.map(|decoder| AudioSource::Decoder(Box::new(decoder)))
+/// The decoder of an input that has bytes.
+fn decoder(input: Input, raw: Option<&RawFormat>, limits: &Limits) -> Result<Decoder> {
+    match (input, raw) {
+        (Input::File(path), None) => Decoder::open(&path, limits),
+        (Input::File(path), Some(format)) => Decoder::open_raw(&path, format, limits),
+        (Input::Reader(reader), None) => Decoder::new(reader, limits),
+        (Input::Reader(reader), Some(format)) => Decoder::raw(reader, format, limits),
+        (Input::Bytes(bytes), None) => Decoder::from_bytes(bytes, limits),
+        (Input::Bytes(bytes), Some(format)) => Decoder::raw(Cursor::new(bytes), format, limits),
+        (Input::Samples { .. }, _) => {
+            Err(Error::usage("segments of samples in memory: make a recording of each part of the samples"))
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::ser::Serializer;
 
+use crate::audio::Span;
 use crate::error::Error;
 use crate::models::{BaselineDecision, Precision, SpeakerVectors};
 
@@ -48,6 +49,12 @@ pub struct Report {
 pub struct RecordingInfo {
     /// The recording's name, such as its path; `-` is standard input.
     pub file: String,
+    /// Start of the segment that the report is about, seconds; `None` for the whole recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_s: Option<f64>,
+    /// Its end, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_s: Option<f64>,
     /// Duration in seconds.
     pub duration_s: f64,
     /// Sample rate before resampling, Hz.
@@ -234,6 +241,12 @@ pub struct Failure {
     pub schema: u32,
     /// The input as the caller named it.
     pub file: String,
+    /// Start of the segment that was requested, seconds; `None` for the whole recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_s: Option<f64>,
+    /// Its end, seconds; `None` also for the end of the recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_s: Option<f64>,
     /// What is wrong, where, and what to do.
     pub error: String,
     /// The reason code, see [`Error::reason`].
@@ -243,6 +256,13 @@ pub struct Failure {
 impl Failure {
     /// The failure of an input that ended with this error.
     pub fn new(file: impl Into<String>, error: &Error) -> Self {
-        Self { schema: SCHEMA, file: file.into(), error: error.to_string(), reason: error.reason() }
+        let (file, error, reason) = (file.into(), error.to_string(), error.reason());
+        Self { schema: SCHEMA, file, start_s: None, end_s: None, error, reason }
+    }
+
+    /// The failure of a segment of the input.
+    #[must_use]
+    pub fn of_span(self, span: Option<Span>) -> Self {
+        Self { start_s: span.map(|span| span.start_s), end_s: span.and_then(|span| span.end_s), ..self }
     }
 }

@@ -48,6 +48,8 @@ impl ReportBuilder<'_> {
         Report {
             recording: RecordingInfo {
                 file,
+                start_s: None,
+                end_s: None,
                 duration_s: rounded(info.duration_s, 6),
                 sample_rate_hz: info.sample_rate_hz,
                 channels: info.channels,

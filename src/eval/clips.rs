@@ -6,60 +6,80 @@
 //! evaluation keeps all predictions, which are small, and stops handing out rows after the first
 //! problem.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::engine::{Engine, Recording, Report};
+use crate::engine::{Engine, NoControl, Recording, Report, Span};
 use crate::error::{Error, Result};
 
 use super::features::{ClipReader, FeatureFile};
 use super::prediction::Prediction;
 use super::problem::{Problem, Reason};
+use super::records::{CLIPS, Record};
 use super::table::Row;
 
 /// Source of the clips of a table.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// Recordings, by their paths relative to the table's folder.
-    Audio(PathBuf),
+    /// Recordings, or segments of them.
+    Audio,
     /// Tensors of a features file.
     Features(FeatureFile),
 }
 
 impl Source {
-    /// Audio relative to the table, or the given features file.
-    pub(super) fn open(table: &Path, features: Option<&Path>, engine: &Engine) -> Result<Self> {
+    /// Recordings, or the given features file.
+    pub(super) fn open(features: Option<&Path>, engine: &Engine) -> Result<Self> {
         match features {
             Some(path) => Ok(Self::Features(FeatureFile::open(path, engine.model().manifest())?)),
-            None => Ok(Self::Audio(table.parent().unwrap_or(Path::new("")).to_owned())),
+            None => Ok(Self::Audio),
         }
     }
 
     /// The table's column with the clips' names.
     pub(super) fn clip_column(&self) -> &'static str {
         match self {
-            Self::Audio(_) => "file",
+            Self::Audio => CLIPS,
             Self::Features(_) => "clip",
         }
     }
 
-    /// A unique identity of a clip, or why it does not exist.
-    pub(super) fn locate(&self, clip: &str) -> Result<String, String> {
+    /// A unique identity of a row's recording or tensor, or why it does not exist.
+    pub(super) fn locate(&self, record: &Record, clip: &str) -> Result<String, String> {
         match self {
-            Self::Audio(folder) => match folder.join(clip).canonicalize() {
+            Self::Audio => match record.file.canonicalize() {
                 Ok(path) if path.is_file() => Ok(path.to_string_lossy().into_owned()),
                 Ok(_) => Err("not a regular file".into()),
-                Err(error) => Err(format!("cannot read {}: {error}", folder.join(clip).display())),
+                Err(error) => Err(format!("cannot read {}: {error}", record.file.display())),
             },
             Self::Features(file) if file.has(clip) => Ok(clip.to_owned()),
             Self::Features(_) => Err("the features file has no such clip".into()),
         }
     }
 
+    /// The rows of each unit of work: a row, or the segments of one recording, which is decoded
+    /// once for all of them. The units are in the order of their first rows.
+    fn units(&self, rows: &[Row]) -> Vec<Vec<usize>> {
+        let (mut units, mut by_file) = (Vec::new(), HashMap::new());
+        for (index, row) in rows.iter().enumerate() {
+            if matches!(self, Self::Features(_)) || row.span.is_none() {
+                units.push(vec![index]);
+                continue;
+            }
+            let unit = *by_file.entry(&row.file).or_insert(units.len());
+            if unit == units.len() {
+                units.push(Vec::new());
+            }
+            units[unit].push(index);
+        }
+        units
+    }
+
     fn worker<'a>(&'a self, engine: &'a Engine) -> Result<Worker<'a>> {
         let clips = match self {
-            Self::Audio(folder) => Clips::Audio(folder),
+            Self::Audio => Clips::Audio,
             Self::Features(file) => Clips::Features(Box::new(file.reader()?)),
         };
         Ok(Worker { engine, clips, decibels: Vec::new() })
@@ -68,7 +88,7 @@ impl Source {
 
 /// One thread's access to the clips.
 enum Clips<'a> {
-    Audio(&'a Path),
+    Audio,
     Features(Box<ClipReader<'a>>),
 }
 
@@ -80,12 +100,18 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn predict(&mut self, clip: &str) -> Result<Report> {
+    /// The reports of a unit's rows.
+    fn predict(&mut self, rows: &[&Row]) -> Vec<Result<Report>> {
+        let first = rows[0];
         match &mut self.clips {
-            Clips::Audio(folder) => self.engine.infer(Recording::file(folder.join(clip))),
+            Clips::Audio if first.span.is_none() => vec![self.engine.infer(Recording::file(&first.file))],
+            Clips::Audio => {
+                let spans: Vec<Span> = rows.iter().filter_map(|row| row.span).collect();
+                self.engine.infer_spans(Recording::file(&first.file), &spans, &mut NoControl)
+            }
             Clips::Features(reader) => {
-                let frames = reader.read(clip, &mut self.decibels)?;
-                self.engine.infer_features(&self.decibels, frames, clip)
+                let frames = reader.read(&first.clip, &mut self.decibels);
+                vec![frames.and_then(|frames| self.engine.infer_features(&self.decibels, frames, &first.clip))]
             }
         }
     }
@@ -113,22 +139,31 @@ pub(super) fn predict_all(
     rows: &[Row],
     options: RunOptions<'_>,
 ) -> Result<Vec<Result<Prediction, Problem>>> {
-    let queue = Queue { next: AtomicUsize::new(0), end: AtomicUsize::new(rows.len()), done: Mutex::new(Vec::new()) };
+    let units = source.units(rows);
+    let queue = Queue {
+        units: &units,
+        next: AtomicUsize::new(0),
+        end: AtomicUsize::new(rows.len()),
+        done: Mutex::new(Vec::new()),
+    };
     let work = || -> Result<()> {
         let mut worker = source.worker(engine)?;
-        while let Some(index) = queue.take() {
-            let outcome = worker.predict(&rows[index].clip).map(|report| Prediction::from_report(&report));
-            let outcome =
-                outcome.map_err(|error| Problem::new(rows[index].line, Reason::Unreadable, error.to_string()));
-            if outcome.is_err() && !options.keep_going {
-                queue.end.fetch_min(index + 1, Ordering::SeqCst);
+        while let Some(unit) = queue.take() {
+            let members: Vec<&Row> = unit.iter().map(|index| &rows[*index]).collect();
+            for (&index, report) in unit.iter().zip(worker.predict(&members)) {
+                let outcome = report.map(|report| Prediction::from_report(&report));
+                let outcome =
+                    outcome.map_err(|error| Problem::new(rows[index].line, Reason::Unreadable, error.to_string()));
+                if outcome.is_err() && !options.keep_going {
+                    queue.end.fetch_min(index + 1, Ordering::SeqCst);
+                }
+                (options.progress)(queue.put(index, outcome));
             }
-            (options.progress)(queue.put(index, outcome));
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..options.threads.clamp(1, rows.len().max(1))).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..options.threads.clamp(1, units.len().max(1))).map(|_| scope.spawn(work)).collect();
         let crashed = |_| Err(Error::Internal("a worker thread of the evaluation panicked".into()));
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(crashed))
     })?;
@@ -138,17 +173,20 @@ pub(super) fn predict_all(
     Ok(done.into_iter().filter(|(index, _)| *index < end).map(|(_, outcome)| outcome).collect())
 }
 
-/// Queue of rows in their order, so that all rows before a failed one have been handed out.
-struct Queue {
+/// Queue of units in the order of their first rows, so that all rows before a failed one have been
+/// handed out.
+struct Queue<'a> {
+    units: &'a [Vec<usize>],
     next: AtomicUsize,
+    /// The row after the last one that is wanted.
     end: AtomicUsize,
     done: Mutex<Vec<(usize, Result<Prediction, Problem>)>>,
 }
 
-impl Queue {
-    fn take(&self) -> Option<usize> {
-        let index = self.next.fetch_add(1, Ordering::SeqCst);
-        (index < self.end.load(Ordering::SeqCst)).then_some(index)
+impl Queue<'_> {
+    fn take(&self) -> Option<&[usize]> {
+        let unit = self.units.get(self.next.fetch_add(1, Ordering::SeqCst))?;
+        (unit[0] < self.end.load(Ordering::SeqCst)).then_some(unit)
     }
 
     /// Stores an outcome; returns the number of stored ones.

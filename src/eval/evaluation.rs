@@ -25,7 +25,7 @@ const MAX_LISTED: usize = 1000;
 /// What to evaluate, and how. The default is the program's.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// The labelled table (CSV).
+    /// The labelled table (CSV), or another list of segments that [`crate::lists`] reads.
     pub table: PathBuf,
     /// The features file, for a table with a column `clip`. `None`: the table's column `file` names
     /// recordings.
@@ -71,9 +71,10 @@ pub fn evaluate(engine: &Engine, request: &Request, progress: &(dyn Fn(usize, us
     request.bootstrap.check()?;
     let manifest = engine.model().manifest();
     let aliases = HeadAliases::new(manifest, &request.selection.aliases)?;
-    let source = Source::open(&request.table, request.features.as_deref(), engine)?;
+    let source = Source::open(request.features.as_deref(), engine)?;
     let column = source.clip_column();
-    let table = Table::read(&request.table, column, &request.selection, &aliases, |clip| source.locate(clip))?;
+    let table =
+        Table::read(&request.table, column, &request.selection, &aliases, |row, clip| source.locate(row, clip))?;
     if !table.problems.is_empty() && !request.keep_going {
         return Err(table_error(&table.problems).in_file(&request.table));
     }
@@ -128,6 +129,7 @@ fn report(
     let names = speakers(rows.iter().copied());
     let training_overlap = TrainingOverlap::find(manifest, &names);
     warnings.splice(0..0, training_overlap.warning());
+    warnings.extend(table.warnings.iter().cloned());
     warnings.extend(resampling_warning(names.len(), table.roles.speaker.is_some()));
     let cases = Cases::new(clips, request.bootstrap, labels);
     let all: Vec<usize> = (0..clips.len()).collect();

@@ -131,14 +131,24 @@ mod tests {
 
     fn row(emotion: usize, age: Option<f64>, fields: [&str; 3]) -> Row {
         let fields = fields.map(String::from).to_vec();
-        Row { line: 1, clip: "c".into(), emotion: Some(emotion), gender: None, age, speaker: None, fields }
+        Row {
+            line: 1,
+            clip: "c".into(),
+            file: "c".into(),
+            span: None,
+            emotion: Some(emotion),
+            gender: None,
+            age,
+            speaker: None,
+            fields,
+        }
     }
 
     fn table() -> Table {
         use crate::eval::table::{Selection, tests::aliases};
         let path = std::env::temp_dir().join(format!("persona-engine-{}-groups.csv", std::process::id()));
         std::fs::write(&path, "file,emotion,age\na,ANG,1\n").unwrap();
-        let table = Table::read(&path, "file", &Selection::default(), &aliases(), |clip| Ok(clip.into())).unwrap();
+        let table = Table::read(&path, "file", &Selection::default(), &aliases(), |_, clip| Ok(clip.into())).unwrap();
         std::fs::remove_file(path).unwrap();
         table
     }

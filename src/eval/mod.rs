@@ -9,7 +9,7 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `records` | a CSV file as records with line numbers |
+//! | `records` | a list as records with line numbers |
 //! | `row_filter` | selection of rows by column values |
 //! | `label_aliases` | the words that corpora use for a model's labels |
 //! | `table` | the labelled table |

@@ -10,7 +10,7 @@ use super::prediction::ClassPrediction;
 
 /// Writes a header and one row per clip, in the order of the table: line, clip, speaker, true and
 /// predicted value of each head with all probabilities, the age interval, and the reason for a
-/// missing prediction. Unknown values are empty.
+/// missing prediction; where clips are segments, also start and end. Unknown values are empty.
 ///
 /// # Errors
 /// [`Error::Write`] if `out` fails.
@@ -18,24 +18,26 @@ pub fn write(out: impl Write, clips: &[EvaluatedClip], manifest: &Manifest) -> R
     let mut csv = csv::Writer::from_writer(out);
     let heads = &manifest.require_classifier()?.heads;
     let (emotions, genders) = (&heads.emotion.labels, &heads.gender.labels);
-    csv.write_record(header(emotions, genders)).map_err(not_written)?;
+    let segments = clips.iter().any(|clip| clip.row.span.is_some());
+    csv.write_record(header(emotions, genders, segments)).map_err(not_written)?;
     for clip in clips {
-        csv.write_record(row(clip, emotions, genders)).map_err(not_written)?;
+        csv.write_record(row(clip, emotions, genders, segments)).map_err(not_written)?;
     }
     csv.flush().map_err(|error| not_written(error.into()))
 }
 
-fn header(emotions: &[String], genders: &[String]) -> Vec<String> {
+fn header(emotions: &[String], genders: &[String], segments: bool) -> Vec<String> {
     let mut header: Vec<String> = ["line", "clip", "speaker"].map(String::from).to_vec();
     for (head, labels) in [("emotion", emotions), ("gender", genders)] {
         header.extend([format!("true_{head}"), head.to_owned()]);
         header.extend(labels.iter().map(|label| format!("p_{label}")));
     }
     header.extend(["true_age", "age", "age_low", "age_high", "no_answer"].map(String::from));
+    header.extend(["start_s", "end_s"].iter().filter(|_| segments).map(ToString::to_string));
     header
 }
 
-fn row(clip: &EvaluatedClip, emotions: &[String], genders: &[String]) -> Vec<String> {
+fn row(clip: &EvaluatedClip, emotions: &[String], genders: &[String], segments: bool) -> Vec<String> {
     let (row, prediction) = (&clip.row, &clip.prediction);
     let mut fields = vec![row.line.to_string(), row.clip.clone(), row.speaker.clone().unwrap_or_default()];
     fields.extend(class_fields(row.emotion, prediction.emotion.as_ref(), emotions));
@@ -44,6 +46,8 @@ fn row(clip: &EvaluatedClip, emotions: &[String], genders: &[String]) -> Vec<Str
     let (low, high) = (prediction.interval.map(|i| i.low_years), prediction.interval.map(|i| i.high_years));
     fields.extend([row.age, prediction.years, low, high].map(number));
     fields.push(prediction.no_answer.map(|reason| reason.explain().to_owned()).unwrap_or_default());
+    let times = [row.span.map(|span| span.start_s), row.span.and_then(|span| span.end_s)];
+    fields.extend(times.into_iter().filter(|_| segments).map(number));
     fields
 }
 

@@ -15,8 +15,10 @@ pub enum Reason {
     RowShape,
     /// Bytes that are not UTF-8.
     Encoding,
-    /// The name of the file or clip is empty.
+    /// The name of the file or clip is empty, or names no recording.
     MissingName,
+    /// A start or end cannot be read, or the end is before the start.
+    BadTime,
     /// The file, or the clip in the features file, does not exist.
     MissingFile,
     /// An earlier row names the same clip.
@@ -40,6 +42,7 @@ impl Reason {
             Self::RowShape => "row_shape",
             Self::Encoding => "encoding",
             Self::MissingName => "missing_name",
+            Self::BadTime => "bad_time",
             Self::MissingFile => "missing_file",
             Self::Duplicate => "duplicate",
             Self::MissingLabel => "missing_label",
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn names_equal_the_codes_in_json() {
-        for reason in [Reason::RowShape, Reason::UnknownLabel, Reason::BadAge, Reason::Unreadable] {
+        for reason in [Reason::RowShape, Reason::BadTime, Reason::UnknownLabel, Reason::BadAge, Reason::Unreadable] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
         }
     }

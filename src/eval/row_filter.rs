@@ -75,9 +75,15 @@ mod tests {
 
     fn table() -> Records {
         let rows = [["a", "0", "x"], ["b", "1", "x"], ["c", "2", "y"]];
-        let records = rows.iter().zip(2..).map(|(r, line)| Record { line, fields: r.map(String::from).to_vec() });
+        let records = rows.iter().zip(2..).map(|(fields, line)| Record {
+            line,
+            fields: fields.map(String::from).to_vec(),
+            file: fields[0].into(),
+            span: None,
+        });
         let columns = ["file", "fold", "sex"].map(String::from).to_vec();
-        Records { columns, rows: records.collect(), problems: vec![] }
+        let (problems, warnings) = (vec![], vec![]);
+        Records { columns, clip: 0, rows: records.collect(), problems, warnings, decimal_comma: false }
     }
 
     fn lines(filters: &[&str]) -> Result<Vec<u64>> {

@@ -1,9 +1,9 @@
 //! The labelled table: clips, their true labels and their speakers.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::engine::Manifest;
+use crate::engine::{Manifest, Span};
 use crate::error::{Error, Result};
 
 use super::label_aliases::{LabelAliases, check_aliases};
@@ -22,6 +22,10 @@ pub struct Row {
     pub line: u64,
     /// The clip as named in the table: a file, or a tensor of the features file.
     pub clip: String,
+    /// The recording's file; no file where the clip is a tensor.
+    pub file: PathBuf,
+    /// The segment of the recording; `None` for all of it.
+    pub span: Option<Span>,
     /// Index of the model's emotion label.
     pub emotion: Option<usize>,
     /// Index of the model's gender label.
@@ -61,6 +65,10 @@ pub struct Table {
     pub problems: Vec<Problem>,
     /// Number of selected rows, usable or not.
     pub selected: usize,
+    /// Columns that look like times and are not used.
+    pub warnings: Vec<String>,
+    /// Whether numbers may have a decimal comma.
+    decimal_comma: bool,
 }
 
 /// Selection of rows, and label aliases.
@@ -72,6 +80,8 @@ pub struct Selection {
     pub limit: Option<usize>,
     /// The user's label aliases, `(word, label)`.
     pub aliases: Vec<(String, String)>,
+    /// Whether each row is about its whole recording, whatever times the table states.
+    pub whole_files: bool,
 }
 
 /// The label aliases of both heads.
@@ -91,39 +101,38 @@ impl HeadAliases {
 }
 
 impl Table {
-    /// Reads a table whose clips are in the column `clip_column`. `locate` maps a clip's name to a
-    /// unique identity, or returns why the clip does not exist.
+    /// Reads a table whose clips are in the column `clip_column`. `locate` maps a row to a unique
+    /// identity of its recording or tensor, or returns why that does not exist.
     ///
     /// # Errors
     /// With the file's name: those of [`Records::read`]; [`Error::Malformed`] for a table without
-    /// the clip column or any label column; [`Error::Usage`] for filters that select nothing.
+    /// any label column; [`Error::Usage`] for filters that select nothing.
     pub(super) fn read(
         path: &Path,
         clip_column: &str,
         selection: &Selection,
         aliases: &HeadAliases,
-        locate: impl Fn(&str) -> Result<String, String>,
+        locate: impl Fn(&Record, &str) -> Result<String, String>,
     ) -> Result<Self> {
-        let records = Records::read(path)?;
-        Self::from_records(records, clip_column, selection, aliases, locate).map_err(|error| error.in_file(path))
+        let records = Records::read(path, clip_column, selection.whole_files)?;
+        Self::from_records(records, selection, aliases, locate).map_err(|error| error.in_file(path))
     }
 
     fn from_records(
         records: Records,
-        clip_column: &str,
         selection: &Selection,
         aliases: &HeadAliases,
-        locate: impl Fn(&str) -> Result<String, String>,
+        locate: impl Fn(&Record, &str) -> Result<String, String>,
     ) -> Result<Self> {
-        let roles = Roles::find(&records.columns, clip_column)?;
+        let roles = Roles::find(&records.columns, records.clip)?;
         if records.rows.is_empty() && !records.problems.is_empty() {
             return Err(table_error(&records.problems));
         }
         let mut rows = row_filter::select(&records, &selection.filters)?;
         rows.truncate(selection.limit.unwrap_or(usize::MAX));
         let selected = rows.len() + records.problems.len();
-        let mut table =
-            Self { columns: records.columns, roles, rows: Vec::new(), problems: records.problems, selected };
+        let Records { columns, problems, warnings, decimal_comma, .. } = records;
+        let mut table = Self { columns, roles, rows: Vec::new(), problems, selected, warnings, decimal_comma };
         let mut seen = HashSet::new();
         for record in rows {
             table.add(record, aliases, &locate, &mut seen);
@@ -136,33 +145,35 @@ impl Table {
         &mut self,
         record: Record,
         aliases: &HeadAliases,
-        locate: &impl Fn(&str) -> Result<String, String>,
-        seen: &mut HashSet<String>,
+        locate: &impl Fn(&Record, &str) -> Result<String, String>,
+        seen: &mut HashSet<Identity>,
     ) {
         let (line, clip) = (record.line, record.fields[self.roles.clip].clone());
         let problem = |reason, message: String| Problem::new(line, reason, message);
-        let found = if clip.is_empty() {
-            Err(problem(Reason::MissingName, format!("the column `{}` is empty", self.columns[self.roles.clip])))
-        } else {
-            locate(&clip).map_err(|why| problem(Reason::MissingFile, format!("`{clip}`: {why}")))
-        };
-        let identity = match found {
-            Ok(identity) => identity,
+        let located = locate(&record, &clip).map_err(|why| problem(Reason::MissingFile, format!("`{clip}`: {why}")));
+        let identity = match located {
+            Ok(identity) => (identity, record.span.map(|span| (span.start_s.to_bits(), span.end_s.map(f64::to_bits)))),
             Err(problem) => return self.problems.push(problem),
         };
         if !seen.insert(identity) {
-            let message = format!("`{clip}` is already in an earlier row; it counts once");
+            let what = if record.span.is_some() { "this segment of " } else { "" };
+            let message = format!("{what}`{clip}` is already in an earlier row; it counts once");
             return self.problems.push(problem(Reason::Duplicate, message));
         }
-        let mut reader = Reader { columns: &self.columns, line, clip: &clip, problems: &mut self.problems };
-        let row = reader.row(record.fields, self.roles, aliases);
+        let (columns, decimal_comma) = (&self.columns, self.decimal_comma);
+        let mut reader = Reader { columns, decimal_comma, line, clip: &clip, problems: &mut self.problems };
+        let row = reader.row(record, self.roles, aliases);
         self.rows.extend(row);
     }
 }
 
+/// What tells a clip from the others: its recording or tensor, and its segment in bits.
+type Identity = (String, Option<(u64, Option<u64>)>);
+
 /// Reads the labels of one row and records their problems.
 struct Reader<'a> {
     columns: &'a [String],
+    decimal_comma: bool,
     line: u64,
     clip: &'a str,
     problems: &'a mut Vec<Problem>,
@@ -170,7 +181,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// `None` if no part of the row can be used.
-    fn row(&mut self, fields: Vec<String>, roles: Roles, aliases: &HeadAliases) -> Option<Row> {
+    fn row(&mut self, record: Record, roles: Roles, aliases: &HeadAliases) -> Option<Row> {
+        let Record { fields, file, span, .. } = record;
         let speaker = roles.speaker.map(|at| fields[at].clone());
         if let (Some(at), Some("")) = (roles.speaker, speaker.as_deref()) {
             self.report(
@@ -186,6 +198,8 @@ impl Reader<'_> {
         (!unlabelled).then(|| Row {
             line: self.line,
             clip: self.clip.to_owned(),
+            file,
+            span,
             emotion,
             gender,
             age,
@@ -214,7 +228,8 @@ impl Reader<'_> {
             self.report(Reason::MissingLabel, &format!("the column `{}` is empty", self.columns[at]));
             return None;
         }
-        let age = text.parse().ok().filter(|age| AGES.contains(age));
+        let number = if self.decimal_comma { text.replace(',', ".") } else { text.to_owned() };
+        let age = number.parse().ok().filter(|age| AGES.contains(age));
         if age.is_none() {
             self.report(Reason::BadAge, &format!("`{}` is `{text}`, expected years from 0 to 130", self.columns[at]));
         }
@@ -227,16 +242,9 @@ impl Reader<'_> {
 }
 
 impl Roles {
-    fn find(columns: &[String], clip_column: &str) -> Result<Self> {
+    fn find(columns: &[String], clip: usize) -> Result<Self> {
         let find = |names: &[&str]| names.iter().find_map(|name| column(columns, name));
         let has = columns.join(", ");
-        let Some(clip) = column(columns, clip_column) else {
-            let hint = match clip_column {
-                "file" => "; if its clips are in a features file, add --features FILE",
-                _ => "",
-            };
-            return Err(Error::malformed("table", format!("no column `{clip_column}`; it has {has}{hint}")));
-        };
         let (emotion, gender, age) = (find(&["emotion"]), find(&["gender", "sex"]), find(&["age"]));
         if emotion.is_none() && gender.is_none() && age.is_none() {
             let what = format!("no label column `emotion`, `gender` (or `sex`) or `age`; it has {has}");
@@ -261,7 +269,8 @@ pub(super) mod tests {
     fn read(name: &str, text: &str, selection: &Selection) -> Result<Table> {
         let path = std::env::temp_dir().join(format!("persona-engine-{}-{name}.csv", std::process::id()));
         std::fs::write(&path, text).unwrap();
-        let locate = |clip: &str| {
+        let locate = |record: &Record, _: &str| {
+            let clip = record.file.file_name().unwrap().to_str().unwrap();
             if clip.starts_with("gone") { Err("no such file".into()) } else { Ok(clip.to_lowercase()) }
         };
         let table = Table::read(&path, "file", selection, &aliases(), locate);
@@ -329,6 +338,18 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn segments_of_one_file_are_clips_of_their_own() {
+        let text = "file;start;end;age\na.wav;0;1,5;31,5\na.wav;1,5;2;30\na.wav;0;1,5;30\na.wav;2;1;30\n";
+        let table = read("segments", text, &Selection::default()).unwrap();
+        let rows: Vec<_> = table.rows.iter().map(|row| (row.line, row.span.unwrap().start_s, row.age)).collect();
+        assert_eq!(rows, [(2, 0.0, Some(31.5)), (3, 1.5, Some(30.0))]);
+        let problems: Vec<_> = table.problems.iter().map(|problem| (problem.line, problem.reason)).collect();
+        assert_eq!(problems, [(4, Reason::Duplicate), (5, Reason::BadTime)]);
+        let whole = read("whole", text, &Selection { whole_files: true, ..Selection::default() }).unwrap();
+        assert_eq!((whole.rows.len(), whole.rows[0].span), (1, None));
+    }
+
+    #[test]
     fn filters_apply_before_problems_and_the_limit_after_filters() {
         let text = "file,age,fold\na,x,1\nb,2,0\nc,3,0\nd,4,0\n";
         let filters = vec![RowFilter::parse("fold=0").unwrap()];
@@ -343,7 +364,9 @@ pub(super) mod tests {
         let message = |name: &str, text: &str| read(name, text, &Selection::default()).unwrap_err().to_string();
         let no_file = message("no-file", "clip,emotion\na,ANG\n");
         assert!(
-            no_file.contains("no column `file`") && no_file.contains("clip, emotion") && no_file.contains("--features")
+            no_file.contains("no column `file`")
+                && no_file.contains("`clip`, `emotion`")
+                && no_file.contains("--features")
         );
         assert!(message("no-label", "file,race\na,x\n").contains("no label column"));
         assert!(message("no-rows", "file,age\n").contains("no rows"));

@@ -17,8 +17,9 @@ use crate::cli::prediction_args::PredictionArgs;
 #[command(override_usage = "persona-engine batch [OPTIONS] <INPUT>...", before_help = EXAMPLES, after_help = NOTES, help_template = TEMPLATE)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct BatchArgs {
-    /// Files; folders (with subfolders); patterns such as 'calls/**/*.wav'; manifests *.csv, *.tsv;
-    /// Kaldi's *.scp; `-` for a list of files on standard input, one per line.
+    /// Files; folders (with subfolders); patterns such as 'calls/**/*.wav'; lists of files or of
+    /// segments: *.csv, *.tsv, *.rttm, label tracks of Audacity (*.txt), Kaldi's wav.scp and
+    /// segments; `-` for a list of files on standard input, one per line.
     #[arg(required_unless_present = "notice", value_name = "INPUT")]
     pub(super) inputs: Vec<OsString>,
     /// Write the results to this file, one line per input, in the order of the inputs [default:
@@ -39,7 +40,7 @@ pub(crate) struct BatchArgs {
     /// Parquet.
     #[arg(long)]
     pub(super) flat: bool,
-    /// Column of the manifests that names the file [default: file].
+    /// Column of the tables that names the file [default: file].
     #[arg(long, value_name = "NAME")]
     pub(super) file_column: Option<String>,
     /// Column of the manifests that names the speaker: each recording is predicted minus the baseline
@@ -48,6 +49,9 @@ pub(crate) struct BatchArgs {
     /// in memory. A recording with an empty field has no baseline.
     #[arg(long, value_name = "NAME")]
     pub(super) speaker_column: Option<String>,
+    /// Process the whole file for each row of a list, whatever start and end it states.
+    #[arg(long)]
+    pub(super) whole_files: bool,
     /// Add the time of each processing stage. The results then differ from run to run.
     #[arg(long, conflicts_with = "flat")]
     pub(super) timings: bool,
@@ -61,12 +65,17 @@ Examples:
   persona-engine batch calls/ -o results.jsonl --resume        # after an interruption
   persona-engine batch calls.csv -o results.csv --flat         # keeps the columns of calls.csv
   persona-engine batch calls.csv --speaker-column agent -o results.jsonl
+  persona-engine batch turns.rttm -o turns.jsonl               # a result per segment
   find . -name '*.wav' | persona-engine batch - --jobs 4 | jq .emotion.label";
 
 const NOTES: &str = "\
 In folders, files *.wav, *.wave, *.mp3, *.flac, *.ogg, *.oga and *.m4a are taken (with --raw: *.raw and *.pcm), without hidden names, sorted by \
-the bytes of their names, folder by folder. A manifest has a column `file`, relative to the manifest's folder; each result contains its row as \
-`manifest`. In Kaldi's wav.scp, names are relative to the current folder; an entry that is a command is refused, never executed; the id is kept.
+the bytes of their names, folder by folder.
+
+A table has a column `file`, relative to the table's folder. With columns `start` and `end` (or `duration`), in seconds or as 0 days 00:00:01.5, \
+each row is answered on its own segment, and a file is decoded once for all of its rows; so are audformat's index, RTTM, Audacity's label tracks \
+and Kaldi's segments. Each result contains its row as `manifest`. RTTM, label tracks and segments name a recording beside them without its \
+ending. In Kaldi's wav.scp, names are relative to the current folder; an entry that is a command is refused, never executed; the id is kept.
 
 A file that fails becomes a line with `error` and `reason`; the others are processed. During a run the lines are in FILE.part; FILE is complete \
 whenever it exists. FILE.run.json contains the settings and, at the end, the counts.

@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
+use persona_engine::lists::{Lines, MAX_ENTRIES, file_name};
 use persona_engine::{Error, Result};
 
-use super::input::{Input, MAX_INPUTS};
-use super::lines::{Lines, file_name};
+use super::input::Input;
 
 /// Reads all names. Blank lines are skipped; everything else in a line belongs to the name.
 ///
@@ -19,8 +19,8 @@ pub(super) fn read(from: impl Read) -> Result<Vec<Input>> {
         if name.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        if inputs.len() == MAX_INPUTS {
-            let limit = MAX_INPUTS as u64;
+        if inputs.len() == MAX_ENTRIES {
+            let limit = MAX_ENTRIES as u64;
             return Err(Error::Limit { what: "number of names in a list", actual: limit + 1, limit });
         }
         let not_utf_8 = || Error::malformed("list of files", format!("line {}: not UTF-8", lines.number));

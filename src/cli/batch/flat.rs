@@ -7,7 +7,7 @@
 //! | `emotion`, `gender` | text, one of the labels |
 //! | `emotion_LABEL`, `gender_LABEL` | probability, 0 to 1 |
 //! | `age_years`, `age_low_years`, `age_high_years`, `age_coverage` | real |
-//! | `duration_s`, `speech_s`, `snr_db`, `clipped_share`, `bandwidth_hz`, `dc` | real |
+//! | `start_s`, `end_s` (of runs over segments alone), `duration_s`, `speech_s`, `snr_db`, `clipped_share`, `bandwidth_hz`, `dc` | real |
 //! | `sample_rate_hz`, `channels`, `windows` | integer |
 //!
 //! A disabled head has no columns. A manifest column with the name of one of these is written as
@@ -39,9 +39,14 @@ type Cell = dyn Fn(&Record) -> Option<String>;
 
 impl Flat {
     /// The columns for a model with these heads enabled: the file, the manifest's `own` columns,
-    /// then the results.
-    pub(super) fn new(model: &ClassifierManifest, heads: ActiveHeads, own: &[String]) -> Self {
-        let results = result_columns(model, heads);
+    /// then the results, with the times of the segments if the inputs are `segments`.
+    pub(super) fn new(model: &ClassifierManifest, heads: ActiveHeads, own: &[String], segments: bool) -> Self {
+        let mut results = result_columns(model, heads);
+        if segments {
+            let times =
+                [column("start_s", |record| real(record.start_s)), column("end_s", |record| real(record.end_s))];
+            results.splice(0..0, times);
+        }
         let mut columns = vec![column("file", |record| Some(record.file.clone()))];
         for own in own.iter().filter(|name| *name != "file") {
             let mut name = own.clone();
@@ -185,21 +190,25 @@ mod tests {
     #[test]
     fn a_line_becomes_a_row_with_empty_cells_for_missing_values() {
         let own = ["call", "file", "emotion", "note"].map(str::to_owned);
-        let flat = Flat::new(&manifest(), ActiveHeads { gender: false, ..ActiveHeads::ALL }, &own);
+        let flat = Flat::new(&manifest(), ActiveHeads { gender: false, ..ActiveHeads::ALL }, &own, true);
         let lines = concat!(
-            r#"{"file":"a,1.wav","emotion":{"label":"anger","probabilities":{"anger":0.75}},"age":{"years":31.0,"interval":null},"#,
+            r#"{"file":"a,1.wav","start_s":0.5,"end_s":2.0,"emotion":{"label":"anger","probabilities":{"anger":0.75}},"age":{"years":31.0,"interval":null},"#,
             r#""withheld":[{"head":"gender"}],"no_answer":null,"warnings":["x","y"],"manifest":{"call":"007","note":"a\nb \"c\""}}"#,
             "\n",
             r#"{"file":"b","error":"b: no","reason":"not_found"}"#,
             "\n"
         );
         let (header, rows) = rows(&flat, lines);
-        assert_eq!(header[..7], ["file", "call", "manifest_emotion", "note", "error", "error_reason", "no_answer"]);
+        let expected =
+            ["file", "call", "manifest_emotion", "note", "start_s", "end_s", "error", "error_reason", "no_answer"];
+        assert_eq!(header[..9], expected);
         assert!(!header.iter().any(|name| name.starts_with("gender")), "{header:?}");
         let cell = |row: usize, name: &str| rows[row][header.iter().position(|h| h == name).unwrap()].as_str();
         for (name, expected) in [
             ("file", "a,1.wav"),
             ("call", "007"),
+            ("start_s", "0.5"),
+            ("end_s", "2.0"),
             ("note", "a\nb \"c\""),
             ("emotion", "anger"),
             ("emotion_anger", "0.75"),
@@ -216,7 +225,7 @@ mod tests {
 
     #[test]
     fn all_rows_have_all_columns_and_names_are_distinct() {
-        let flat = Flat::new(&manifest(), ActiveHeads::ALL, &[]);
+        let flat = Flat::new(&manifest(), ActiveHeads::ALL, &[], false);
         let (header, rows) = rows(&flat, "{}\n{\"file\":\"x\"}\n");
         assert!(rows.iter().all(|row| row.len() == header.len()));
         let distinct: std::collections::BTreeSet<_> = header.iter().collect();

@@ -6,26 +6,31 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use persona_engine::lists::{self, List, ListKind, MAX_ENTRIES};
 use persona_engine::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::input::{Input, MAX_INPUTS, Manifest};
-use super::{file_list, folder, manifest, scp};
+use super::input::Input;
+use super::{file_list, folder};
 
-/// All inputs of a run in order. Names and manifest rows are in memory, some hundred bytes per
+/// All inputs of a run in order. Names and rows of lists are in memory, some hundred bytes per
 /// input.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     pub(super) list: Vec<Input>,
-    /// Names of the manifests' columns, each once, in the order of their first appearance.
+    /// Names of the lists' columns, each once, in the order of their first appearance.
     pub(super) columns: Vec<String>,
+    /// What the lists contain and is not used, each with the list's name.
+    pub(super) warnings: Vec<String>,
 }
 
 /// Options for expanding the arguments.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Reading<'a> {
-    /// The manifest column that names the file, if it is not `file`.
+    /// The column of tables that names the file, if it is not `file`.
     pub(super) file_column: Option<&'a str>,
+    /// Whether every row of a list is about its whole file.
+    pub(super) whole_files: bool,
     /// Whether recordings have no header; then a folder's `.raw` and `.pcm` files are taken.
     pub(super) raw: bool,
 }
@@ -34,14 +39,14 @@ impl Inputs {
     /// Expands the arguments.
     ///
     /// # Errors
-    /// A manifest, list or folder that cannot be read, a pattern that matches nothing, or no input
+    /// A list or folder that cannot be read, a pattern that matches nothing, or no input
     /// at all.
     pub(super) fn expand(arguments: &[OsString], reading: Reading<'_>, stdin: &mut dyn Read) -> Result<Self> {
         let mut inputs = Self::default();
         for argument in arguments {
             inputs.add(argument, reading, stdin)?;
-            if inputs.list.len() > MAX_INPUTS {
-                let (actual, limit) = (inputs.list.len() as u64, MAX_INPUTS as u64);
+            if inputs.list.len() > MAX_ENTRIES {
+                let (actual, limit) = (inputs.list.len() as u64, MAX_ENTRIES as u64);
                 return Err(Error::Limit { what: "number of inputs", actual, limit });
             }
         }
@@ -56,18 +61,27 @@ impl Inputs {
         match kind(argument) {
             Kind::Stdin => self.list.extend(file_list::read(stdin).map_err(|error| error.in_file("-"))?),
             Kind::Folder => self.list.extend(folder::recordings(path, reading.raw)?.into_iter().map(Input::file)),
-            Kind::Manifest => self.add_manifest(manifest::read(path, reading.file_column)?),
-            Kind::Scp => self.add_manifest(scp::read(path)?),
+            Kind::List(kind) => {
+                let reading = lists::Reading {
+                    file_column: reading.file_column.unwrap_or("file"),
+                    whole_files: reading.whole_files,
+                    column_hint: " (--file-column NAME selects the column)",
+                    time_hint: " (--whole-files ignores the times of the list)",
+                };
+                let list = lists::read(path, kind, &reading)?;
+                self.add_list(path, list.complete().map_err(|error| error.in_file(path))?);
+            }
             Kind::Pattern(pattern) => return self.add_matches(&pattern, reading.raw),
             Kind::File => self.list.push(Input::file(path)),
         }
         Ok(())
     }
 
-    fn add_manifest(&mut self, manifest: Manifest) {
+    fn add_list(&mut self, path: &Path, list: List) {
         let known: BTreeSet<String> = self.columns.iter().cloned().collect();
-        self.columns.extend(manifest.columns.iter().filter(|column| !known.contains(*column)).cloned());
-        self.list.extend(manifest.inputs);
+        self.columns.extend(list.columns.iter().filter(|column| !known.contains(*column)).cloned());
+        self.warnings.extend(list.warnings.iter().map(|warning| format!("{}: {warning}", path.display())));
+        self.list.extend(list.entries.into_iter().map(Input::from));
     }
 
     fn add_matches(&mut self, pattern: &str, raw: bool) -> Result<()> {
@@ -87,14 +101,15 @@ impl Inputs {
         Ok(())
     }
 
-    /// SHA-256 over names and manifest rows in order; tells the inputs of one run from those of
+    /// SHA-256 over names, segments and rows in order; tells the inputs of one run from those of
     /// another.
     pub(super) fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         for input in &self.list {
             // Strings alone: serialising them cannot fail.
             let row = input.row.as_ref().and_then(|row| serde_json::to_string(row).ok()).unwrap_or_default();
-            for part in [input.file.as_os_str().as_encoded_bytes(), row.as_bytes()] {
+            let span = input.span.map_or_else(String::new, |span| format!("{} {:?}", span.start_s, span.end_s));
+            for part in [input.file.as_os_str().as_encoded_bytes(), row.as_bytes(), span.as_bytes()] {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);
             }
@@ -108,8 +123,7 @@ impl Inputs {
 enum Kind {
     Stdin,
     Folder,
-    Manifest,
-    Scp,
+    List(ListKind),
     Pattern(String),
     File,
 }
@@ -125,19 +139,17 @@ fn kind(argument: &OsStr) -> Kind {
     if found.as_ref().is_ok_and(fs::Metadata::is_dir) {
         return Kind::Folder;
     }
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-    match (ending.as_deref(), argument.to_str()) {
-        (_, Some(text)) if found.is_err() && text.contains(['*', '?', '[']) => Kind::Pattern(text.to_owned()),
-        (Some("csv" | "tsv"), _) => Kind::Manifest,
-        (Some("scp"), _) => Kind::Scp,
-        _ => Kind::File,
+    match argument.to_str() {
+        Some(text) if found.is_err() && text.contains(['*', '?', '[']) => Kind::Pattern(text.to_owned()),
+        _ => ListKind::of(path).map_or(Kind::File, Kind::List),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::batch::input::Row;
+    use persona_engine::engine::Span;
+    use persona_engine::lists::Row;
     use std::sync::Arc;
 
     fn expand(arguments: &[&str], stdin: &str) -> Result<Inputs> {
@@ -153,8 +165,8 @@ mod tests {
     fn kinds_of_arguments() {
         assert_eq!(kind("-".as_ref()), Kind::Stdin);
         assert_eq!(kind("/".as_ref()), Kind::Folder);
-        assert_eq!(kind("calls.CSV".as_ref()), Kind::Manifest);
-        assert_eq!(kind("data/wav.scp".as_ref()), Kind::Scp);
+        assert_eq!(kind("calls.CSV".as_ref()), Kind::List(ListKind::Table));
+        assert_eq!(kind("data/wav.scp".as_ref()), Kind::List(ListKind::Scp));
         assert_eq!(kind("calls/*.wav".as_ref()), Kind::Pattern("calls/*.wav".into()));
         assert_eq!(kind("*.csv".as_ref()), Kind::Pattern("*.csv".into()));
         assert_eq!(kind("a.wav".as_ref()), Kind::File);
@@ -179,10 +191,11 @@ mod tests {
     #[test]
     fn the_checksum_depends_on_names_rows_and_order() {
         let columns: Arc<[String]> = ["c".to_owned()].into();
+        let of = |list: Vec<Input>| Inputs { list, ..Inputs::default() }.sha256();
         let checksum = |list: &[(&str, Option<&str>)]| {
             let row = |value: &str| Row::new(&columns, [value].into_iter());
             let input = |(file, value): &(&str, Option<&str>)| Input { row: value.map(row), ..Input::file(file) };
-            Inputs { list: list.iter().map(input).collect(), columns: Vec::new() }.sha256()
+            of(list.iter().map(input).collect())
         };
         let lists: [&[(&str, Option<&str>)]; 5] = [
             &[("a", None), ("b", None)],
@@ -191,7 +204,9 @@ mod tests {
             &[("a", Some("b"))],
             &[("a", None), ("b", Some(""))],
         ];
-        let distinct: BTreeSet<String> = lists.into_iter().map(checksum).collect();
-        assert_eq!(distinct.len(), lists.len());
+        let mut distinct: BTreeSet<String> = lists.into_iter().map(checksum).collect();
+        let span = Some(Span { start_s: 1.0, end_s: None });
+        distinct.insert(of(vec![Input { span, ..Input::file("a") }, Input::file("b")]));
+        assert_eq!(distinct.len(), lists.len() + 1);
     }
 }

@@ -259,7 +259,7 @@ mod tests {
     use serde_json::json;
 
     fn inputs(names: &[&str]) -> Inputs {
-        Inputs { list: names.iter().map(Input::file).collect(), columns: Vec::new() }
+        Inputs { list: names.iter().map(Input::file).collect(), ..Inputs::default() }
     }
 
     fn settings(model: &str) -> Map<String, Value> {

@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `args` | the arguments |
 //! | `inputs` | the arguments expanded to inputs, in order |
-//! | `folder`, `file_list`, `manifest`, `scp`, `lines` | where inputs come from |
+//! | `folder`, `file_list` | where inputs come from, beside the lists of `lists` |
 //! | `input`, `record` | one input; its output line |
-//! | `worker` | processes one input |
+//! | `groups`, `worker` | units of work, and what processes one |
 //! | `speakers` | baselines of the speakers that a column names |
 //! | `order` | many workers, one order |
 //! | `journal` | an output file that survives interruption |
@@ -17,27 +17,26 @@ mod args;
 mod file_list;
 mod flat;
 mod folder;
+mod groups;
 mod input;
 mod inputs;
 mod journal;
-mod lines;
-mod manifest;
 mod order;
 mod progress;
 mod record;
-mod scp;
 mod speakers;
 mod tally;
 #[cfg(test)]
 mod test_folder;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use persona_engine::Result;
 use persona_engine::engine::Engine;
+use persona_engine::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::audit::Audit;
@@ -56,8 +55,12 @@ use worker::{Output, Worker};
 pub(super) fn run(args: &BatchArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     args.check()?;
     let options = args.prediction.options()?;
-    let reading = Reading { file_column: args.file_column.as_deref(), raw: options.raw.is_some() };
+    let reading =
+        Reading { file_column: args.file_column.as_deref(), whole_files: args.whole_files, raw: options.raw.is_some() };
     let inputs = Inputs::expand(&args.inputs, reading, &mut io::stdin())?;
+    if !args.prediction.quiet {
+        inputs.warnings.iter().try_for_each(|warning| writeln!(err, "persona-engine: warning: {warning}"))?;
+    }
     let engine = Engine::new(args.prediction.model.open_with_heads()?, options)?;
     let speakers = match &args.speaker_column {
         None => None,
@@ -79,9 +82,13 @@ pub(super) fn run(args: &BatchArgs, out: &mut dyn Write, err: &mut dyn Write) ->
 /// The recordings that arguments name, as `batch` expands them.
 ///
 /// # Errors
-/// An argument that cannot be read, or no recording at all.
+/// An argument that cannot be read, no recording at all, or a list of segments.
 pub(super) fn recordings(arguments: &[OsString]) -> Result<Vec<PathBuf>> {
     let inputs = Inputs::expand(arguments, Reading::default(), &mut io::stdin())?;
+    if let Some(input) = inputs.list.iter().find(|input| input.span.is_some()) {
+        let name = input.name();
+        return Err(Error::usage(format!("the list states segments of {name}; whole recordings are needed here")));
+    }
     Ok(inputs.list.into_iter().map(|input| input.file.into_path_buf()).collect())
 }
 
@@ -150,11 +157,11 @@ impl Batch<'_> {
         write: &mut dyn FnMut(&Output) -> Result<(), Stop>,
     ) -> Result<String, Stop> {
         let mut audit = self.args.prediction.audit.as_deref().map(Audit::open).transpose()?;
-        let Self { engine, speakers, .. } = *self;
-        let worker = Worker { engine, speakers, timings: self.args.timings, audit: audit.is_some() };
         let list = &self.inputs.list;
+        let Self { engine, speakers, .. } = *self;
+        let worker = Worker { engine, list, speakers, timings: self.args.timings, audit: audit.is_some() };
         let mut progress = Progress::new(list.len(), first, self.args.prediction.quiet);
-        let consume = |output: Output| {
+        let mut consume = |output: Output| -> Result<(), Stop> {
             if let (Some(audit), Some(entry)) = (&mut audit, &output.audit) {
                 audit.append(entry)?;
             }
@@ -162,8 +169,18 @@ impl Batch<'_> {
             tally.add(&output.record);
             Ok(progress.step(output.record.duration_s.unwrap_or(0.0), output.record.error.as_deref(), err)?)
         };
-        let work = |number: usize| worker.process(number, &list[number]);
-        let result = order::in_order(first..list.len(), self.args.jobs(), work, Output::bytes, consume);
+        let units = groups::units(list, first..list.len(), self.speakers.is_none());
+        let work = |unit: usize| worker.process(&units[unit]);
+        let size = |outputs: &Vec<Output>| outputs.iter().map(Output::bytes).sum();
+        let (mut waiting, mut due) = (BTreeMap::new(), first);
+        let result = order::in_order(0..units.len(), self.args.jobs(), work, size, |outputs| {
+            waiting.extend(outputs.into_iter().map(|output| (output.number, output)));
+            while let Some(output) = waiting.remove(&due) {
+                consume(output)?;
+                due += 1;
+            }
+            Ok(())
+        });
         progress.end();
         result.map(|()| format!("{} in {}", progress.speed(), clock(progress.elapsed().as_secs_f64())))
     }
@@ -171,7 +188,10 @@ impl Batch<'_> {
     /// The CSV, if it is wanted.
     fn flat(&self) -> Option<Flat> {
         let classifier = self.engine.model().manifest().classifier.as_ref()?;
-        self.args.flat.then(|| Flat::new(classifier, self.engine.options().heads, &self.inputs.columns))
+        self.args.flat.then(|| {
+            let segments = self.inputs.list.iter().any(|input| input.span.is_some());
+            Flat::new(classifier, self.engine.options().heads, &self.inputs.columns, segments)
+        })
     }
 
     /// All settings that determine the bytes of the output.

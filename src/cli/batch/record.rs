@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use persona_engine::engine::{self, Classification, Failure, NoAnswer, Report, SignalQuality};
+use persona_engine::lists::Row;
 use serde::{Deserialize, Serialize};
-
-use super::input::Row;
 
 /// An output line: a report or failure, then the input's manifest row.
 #[derive(Serialize)]
@@ -28,6 +27,9 @@ pub(super) fn output_line(result: &impl Serialize, manifest: Option<&Row>) -> St
 #[serde(default)]
 pub(super) struct Record {
     pub(super) file: String,
+    /// Start and end of the segment, if the input is one.
+    pub(super) start_s: Option<f64>,
+    pub(super) end_s: Option<f64>,
     /// Error message, if the input failed.
     pub(super) error: Option<String>,
     /// Reason code of the error.
@@ -119,6 +121,8 @@ impl Record {
         let voice = &voices[0];
         Self {
             file: recording.file.clone(),
+            start_s: recording.start_s,
+            end_s: recording.end_s,
             no_answer: voice.no_answer,
             withheld: voice
                 .withheld
@@ -147,6 +151,8 @@ impl Record {
     pub(super) fn of_failure(failure: &Failure, row: Option<&Row>) -> Self {
         Self {
             file: failure.file.clone(),
+            start_s: failure.start_s,
+            end_s: failure.end_s,
             error: Some(failure.error.clone()),
             reason: Some(failure.reason.to_owned()),
             manifest: manifest(row),
@@ -163,7 +169,7 @@ fn manifest(row: Option<&Row>) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
     use persona_engine::Error;
-    use persona_engine::engine::{Engine, LoadOptions, Model, Options, Recording};
+    use persona_engine::engine::{Engine, LoadOptions, Model, Options, Recording, Span};
     use std::sync::Arc;
 
     const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -187,7 +193,8 @@ mod tests {
             assert_eq!(record.withheld.len(), if min_confidence > 0.0 { 2 } else { 0 });
             assert!(line.ends_with(r#","manifest":{"call":"7","file":"speech.wav"}}"#), "{line}");
         }
-        let failure = Failure::new("b.wav", &Error::TooShort("too short".into()));
+        let span = Span { start_s: 0.5, end_s: Some(1.25) };
+        let failure = Failure::new("b.wav", &Error::TooShort("too short".into())).of_span(Some(span));
         let line = output_line(&failure, None);
         assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), Record::of_failure(&failure, None), "{line}");
     }

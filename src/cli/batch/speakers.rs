@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use persona_engine::engine::{Engine, Options, SpeakerBaseline, SpeakerVectors};
+use persona_engine::engine::{Engine, NoControl, Options, SpeakerBaseline, SpeakerVectors};
 use persona_engine::{Error, Result};
 
 use super::input::Input;
@@ -86,7 +86,13 @@ fn names<'i>(inputs: &'i [Input], column: &str) -> Result<Vec<Option<&'i str>>> 
 }
 
 fn vectors(engine: &Engine, input: &Input) -> SpeakerVectors {
-    let report = input.open(false).0.and_then(|opened| engine.infer(opened));
+    let report = input.open(false).0.and_then(|opened| match input.span {
+        None => engine.infer(opened),
+        Some(span) => {
+            let lost = || Err(Error::Internal("a segment was not processed".into()));
+            engine.infer_spans(opened, &[span], &mut NoControl).pop().unwrap_or_else(lost)
+        }
+    });
     report.map_or_else(
         |_| SpeakerVectors::default(),
         |report| report.voices.into_iter().find_map(|voice| voice.vectors).unwrap_or_default(),
@@ -98,7 +104,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cli::batch::input::Row;
+    use persona_engine::lists::Row;
 
     fn input(file: &str, values: &[&str]) -> Input {
         let columns: Arc<[String]> = ["file", "who"].map(str::to_owned).into();

@@ -1,8 +1,8 @@
-//! Processes one input.
+//! Processes one unit of work: an input, or the segments of one file.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use persona_engine::engine::{Engine, Failure, Options, Report, Timings};
+use persona_engine::engine::{Engine, Failure, NoControl, Options, Report, Span, Timings};
 use persona_engine::{Error, Result};
 
 use super::input::Input;
@@ -13,6 +13,8 @@ use crate::cli::audit;
 /// The results of one input.
 #[derive(Debug)]
 pub(super) struct Output {
+    /// Number of the input.
+    pub(super) number: usize,
     /// One JSON object without a line break.
     pub(super) line: String,
     /// The same for the counts and the CSV.
@@ -32,7 +34,8 @@ impl Output {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Worker<'a> {
     pub(super) engine: &'a Engine,
-    /// The baselines of speakers, if a column names them.
+    pub(super) list: &'a [Input],
+    /// The baselines of speakers, if a column names them. Then a unit is one input.
     pub(super) speakers: Option<&'a Speakers>,
     /// Whether lines contain timings, which differ from run to run.
     pub(super) timings: bool,
@@ -41,43 +44,56 @@ pub(super) struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Processes the input of this number. Its error, if any, is in its line.
-    pub(super) fn process(&self, number: usize, input: &Input) -> Output {
-        let name = input.name();
-        let (result, sha256) = self.infer(number, input);
-        let audit = self.audit.then(|| audit::entry(self.engine, &name, sha256.as_deref(), &result));
-        let row = input.row.as_ref();
+    /// Processes the inputs of a unit, which are one input or segments of one file. An error of an
+    /// input is in its line.
+    pub(super) fn process(&self, unit: &[usize]) -> Vec<Output> {
+        let (results, sha256) = self.infer(unit);
+        unit.iter().zip(results).map(|(number, result)| self.output(*number, result, sha256.as_deref())).collect()
+    }
+
+    fn output(&self, number: usize, result: Result<Report>, sha256: Option<&str>) -> Output {
+        let input = &self.list[number];
+        let (name, row) = (input.name(), input.row.as_ref());
+        let audit = self.audit.then(|| audit::entry(self.engine, &name, sha256, &result));
         match result {
             Ok(mut report) => {
                 if !self.timings {
                     report.timings_ms = Timings::default();
                 }
-                Output { line: output_line(&report, row), record: Record::of_report(&report, row), audit }
+                let (line, record) = (output_line(&report, row), Record::of_report(&report, row));
+                Output { number, line, record, audit }
             }
             Err(error) => {
-                let failure = Failure::new(name, &error);
-                Output { line: output_line(&failure, row), record: Record::of_failure(&failure, row), audit }
+                let failure = Failure::new(name, &error).of_span(input.span);
+                let (line, record) = (output_line(&failure, row), Record::of_failure(&failure, row));
+                Output { number, line, record, audit }
             }
         }
     }
 
-    /// The report of an input, and its SHA-256 if there is an audit log.
-    fn infer(&self, number: usize, input: &Input) -> (Result<Report>, Option<String>) {
+    /// The reports of a unit's inputs, and the SHA-256 of their file if there is an audit log.
+    fn infer(&self, unit: &[usize]) -> (Vec<Result<Report>>, Option<String>) {
+        let input = &self.list[unit[0]];
+        let of_all = |error: &Error| unit.iter().map(|_| Err(error.duplicate())).collect();
         let (recording, checksum) = match input.open(self.audit) {
             (Ok(recording), checksum) => (recording, checksum),
-            (Err(error), _) => return (Err(error), None),
+            (Err(error), _) => return (of_all(&error), None),
         };
-        let engine = match self.engine_for(number) {
+        let engine = match self.engine_for(unit[0]) {
             Ok(engine) => engine,
-            Err(error) => return (Err(error), None),
+            Err(error) => return (of_all(&error), None),
         };
+        let spans: Vec<Span> = unit.iter().filter_map(|number| self.list[*number].span).collect();
         // A bug that one file triggers must not end a run over thousands.
-        let infer = AssertUnwindSafe(|| engine.infer(recording));
-        let result = catch_unwind(infer).unwrap_or_else(|_| {
-            let error = Error::Internal("internal error: please report it with this file".into());
-            Err(error.in_file(&*input.file))
+        let infer = AssertUnwindSafe(|| match spans.len() {
+            0 => vec![engine.infer(recording)],
+            _ => engine.infer_spans(recording, &spans, &mut NoControl),
         });
-        (result, checksum.finish())
+        let results = catch_unwind(infer).unwrap_or_else(|_| {
+            let error = Error::Internal("internal error: please report it with this file".into());
+            of_all(&error.in_file(&*input.file))
+        });
+        (results, checksum.finish())
     }
 
     /// The engine with the baseline of the speaker of this input.

@@ -3,20 +3,22 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
-use persona_engine::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Maximum length of a line in bytes: far beyond the longest path of any system.
 const MAX_LINE: usize = 64 << 10;
 
 /// Reads lines.
-pub(super) struct Lines<R> {
+#[derive(Debug)]
+pub struct Lines<R> {
     reader: BufReader<R>,
     /// Number of the line that was read last, from 1.
-    pub(super) number: u64,
+    pub number: u64,
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(reader: R) -> Self {
+    /// Lines of a reader.
+    pub fn new(reader: R) -> Self {
         Self { reader: BufReader::new(reader), number: 0 }
     }
 
@@ -24,7 +26,7 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// Those of the reader; [`Error::Limit`] for a line that is too long to be a file name.
-    pub(super) fn next(&mut self, out: &mut Vec<u8>) -> Result<bool> {
+    pub fn next(&mut self, out: &mut Vec<u8>) -> Result<bool> {
         out.clear();
         self.number += 1;
         let read = (&mut self.reader).take(MAX_LINE as u64 + 1).read_until(b'\n', out)?;
@@ -44,14 +46,13 @@ impl<R: Read> Lines<R> {
 
 /// A file name from bytes. `None` if it is not UTF-8 and the system's names are.
 #[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "on other systems names are UTF-8")]
-pub(super) fn file_name(bytes: &[u8]) -> Option<PathBuf> {
+pub fn file_name(bytes: &[u8]) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
     Some(std::ffi::OsStr::from_bytes(bytes).into())
 }
 
 /// A file name from bytes. `None` if it is not UTF-8 and the system's names are.
 #[cfg(not(unix))]
-pub(super) fn file_name(bytes: &[u8]) -> Option<PathBuf> {
+pub fn file_name(bytes: &[u8]) -> Option<PathBuf> {
     std::str::from_utf8(bytes).ok().map(Into::into)
 }
