@@ -130,7 +130,7 @@ fn take(weights: &mut Weights<'_>, from: &str, to: String) -> Result<(String, Te
 /// The manifest's `segmentation`, with sizes from shapes.
 fn recipe(weights: &Weights<'_>, stride: i64) -> Result<Value> {
     let [bands, _] = shape(weights, "sincnet.conv1d.0.filterbank.low_hz_")?;
-    let [_, half] = shape(weights, DERIVED[0])?;
+    let [half] = shape(weights, DERIVED[0])?;
     let convs = count(weights, |n| format!("sincnet.conv1d.{}.weight", n + 1));
     let conv = (1..=convs).map(|n| {
         let [channels, _, kernel] = shape(weights, &format!("sincnet.conv1d.{n}.weight"))?;

@@ -52,6 +52,7 @@ pub(super) fn overlap(range: &Range<usize>, speaker: usize, stretches: &[Vec<Ran
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "a list of ranges that has one")]
 mod tests {
     use super::*;
 
