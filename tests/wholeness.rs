@@ -99,7 +99,7 @@ fn nothing_is_short_without_a_word() {
         let (mut cut, mut flipped) = (Counts::default(), Counts::default());
         for k in 0..200 {
             let mut end = whole.len() * k / 200;
-            if name.contains("no-tag") && end % 144 == 0 {
+            if name.contains("no-tag") && end.is_multiple_of(144) {
                 end += 1; // a cut between two frames of an MP3 without a count is no damage that can be seen
             }
             judge(&format!("{name} cut at {end}"), &whole[..end], whole_s, frame_s, &mut cut);

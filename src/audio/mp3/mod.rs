@@ -38,6 +38,9 @@ pub(super) struct Mp3Reader {
     trim: Trim,
     /// Number of MPEG frames so far, without the tag's, with those replaced by silence.
     index: u64,
+    /// Size of the last frame, bytes, and number of changes by more than the padding byte.
+    size: usize,
+    size_changes: u64,
     /// Position of the tag's frame, or of the first.
     begins: u64,
     /// Number of samples per channel returned so far.
@@ -89,6 +92,8 @@ impl Mp3Reader {
             tag,
             trim,
             index: 0,
+            size: first.frame_bytes,
+            size_changes: 0,
             begins,
             returned: 0,
             held: Vec::new(),
@@ -172,6 +177,8 @@ impl Mp3Reader {
         }
         self.source.consume(there);
         self.index += 1;
+        self.size_changes += u64::from(header.frame_bytes.abs_diff(self.size) > 1);
+        self.size = header.frame_bytes;
         Ok(self.trim(block))
     }
 
@@ -234,8 +241,13 @@ impl Mp3Reader {
         if junk > 0 {
             self.wholeness.warn(format!("{junk} bytes behind the last MPEG frame are no audio; passed over"));
         }
-        if let Some(promised) = self.promised_frames() {
-            self.hold_count(promised, junk, block)?;
+        match self.promised_frames() {
+            Some(promised) => self.hold_count(promised, junk, block)?,
+            // A wrong bit rate makes one frame of several, unless a count tells their number.
+            None if (1..=2).contains(&self.size_changes) => self.wholeness.warn(
+                "the bit rate changes at a single place of an MP3 without a count of its frames: as encoded, or damage",
+            ),
+            None => {}
         }
         self.wholeness.finish(self.returned)
     }
