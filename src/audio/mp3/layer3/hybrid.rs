@@ -21,10 +21,10 @@ pub(super) const SLOTS: usize = 18;
 const ALIAS: [f64; 8] = [-0.6, -0.535, -0.33, -0.185, -0.095, -0.041, -0.0142, -0.0037];
 
 struct Tables {
-    /// Windowed cosines of the long transforms, `[kind, 36, 18]`; that of short blocks is unused.
-    long: [[[f32; SLOTS]; 36]; 4],
-    /// Windowed cosines of a short transform, `[12, 6]`.
-    short: [[f32; 6]; 12],
+    /// Windowed cosines of the long transforms, `[kind, k, i]`; that of short blocks is unused.
+    long: [[[f32; 36]; SLOTS]; 4],
+    /// Windowed cosines of a short transform, `[k, i]`.
+    short: [[f32; 12]; 6],
     /// cs and ca of the alias reduction.
     alias: [(f32, f32); 8],
 }
@@ -34,15 +34,15 @@ fn tables() -> &'static Tables {
     TABLES.get_or_init(|| {
         Box::new(Tables {
             long: std::array::from_fn(|kind| {
-                std::array::from_fn(|i| {
-                    std::array::from_fn(|k| {
+                std::array::from_fn(|k| {
+                    std::array::from_fn(|i| {
                         let cosine = (PI / 72.0 * ((2 * i + 19) * (2 * k + 1)) as f64).cos();
                         (window(kind, i) * cosine) as f32
                     })
                 })
             }),
-            short: std::array::from_fn(|i| {
-                std::array::from_fn(|k| {
+            short: std::array::from_fn(|k| {
+                std::array::from_fn(|i| {
                     let cosine = (PI / 24.0 * ((2 * i + 7) * (2 * k + 1)) as f64).cos();
                     ((PI / 12.0 * (i as f64 + 0.5)).sin() * cosine) as f32
                 })
@@ -140,23 +140,31 @@ fn reduce_aliases(coefficients: &mut [f32; COEFFICIENTS], boundaries: usize) {
 /// Inverse MDCT of a subband with its window.
 fn transform(input: &[f32; SLOTS], kind: Kind) -> [f32; 36] {
     let tables = tables();
-    if input.iter().all(|&x| x == 0.0) {
-        return [0.0; 36];
-    }
+    let mut out = [0.0; 36];
     let long = match kind {
-        Kind::Short => {
-            let mut out = [0.0; 36];
-            for window in 0..3 {
-                for (i, row) in tables.short.iter().enumerate() {
-                    let sum: f32 = row.iter().enumerate().map(|(k, cosine)| cosine * input[3 * k + window]).sum();
-                    out[6 + 6 * window + i] += sum;
-                }
-            }
-            return out;
-        }
         Kind::Long => &tables.long[0],
         Kind::Start => &tables.long[1],
         Kind::Stop => &tables.long[3],
+        Kind::Short => {
+            for (index, &x) in input.iter().enumerate() {
+                let begin = 6 + 6 * (index % 3);
+                add(&mut out[begin..begin + 12], &tables.short[index / 3], x);
+            }
+            return out;
+        }
     };
-    std::array::from_fn(|i| long[i].iter().zip(input).map(|(cosine, x)| cosine * x).sum())
+    for (row, &x) in long.iter().zip(input) {
+        add(&mut out, row, x);
+    }
+    out
+}
+
+/// Adds a row of cosines times a coefficient; most of the high ones are 0.
+fn add(out: &mut [f32], row: &[f32], x: f32) {
+    if x == 0.0 {
+        return;
+    }
+    for (out, cosine) in out.iter_mut().zip(row) {
+        *out += cosine * x;
+    }
 }

@@ -4,6 +4,9 @@
 //! V[i] = Σ_k cos((16 + i)(2k + 1)π / 64) · S[k]            i = 0 … 63, in front of the earlier 960
 //! x[j] = Σ_i D[j + 32 i] · U[j + 32 i]                     U: V in blocks of 32, every second pair skipped
 //! ```
+//!
+//! V has 32 different values, the DCT-II of S: t[n] = Σ_k cos(n(2k + 1)π / 64) · S[k]. With S[k] ± S[31 − k]
+//! each needs 16 products.
 
 use std::f64::consts::PI;
 use std::sync::OnceLock;
@@ -35,24 +38,31 @@ const WINDOW: [i32; 257] = [
     -72835, -73415, -73908, -74313, -74630, -74856, -74992, 75038,
 ];
 
-/// The matrix of the cosines, `[64, 32]`, and the window.
+/// Half of the subbands.
+const HALF: usize = SUBBANDS / 2;
+
+/// The cosines of the DCT by k for even and odd n, `[16, 16]`, and the window.
 struct Tables {
-    cosines: [[f32; SUBBANDS]; 64],
+    even: [[f32; HALF]; HALF],
+    odd: [[f32; HALF]; HALF],
     window: [f32; 512],
 }
 
 fn tables() -> &'static Tables {
     static TABLES: OnceLock<Tables> = OnceLock::new();
     TABLES.get_or_init(|| Tables {
-        cosines: std::array::from_fn(|i| {
-            std::array::from_fn(|k| (((16 + i) * (2 * k + 1)) as f64 * PI / 64.0).cos() as f32)
-        }),
+        even: std::array::from_fn(|k| std::array::from_fn(|m| cosine(2 * m, k))),
+        odd: std::array::from_fn(|k| std::array::from_fn(|m| cosine(2 * m + 1, k))),
         window: std::array::from_fn(|i| {
             let value = if i <= 256 { WINDOW[i] } else { WINDOW[512 - i] };
             let sign = if i > 256 && i % 64 != 0 { -1.0 } else { 1.0 };
             sign * value as f32 / 65536.0
         }),
     })
+}
+
+fn cosine(n: usize, k: usize) -> f32 {
+    ((n * (2 * k + 1)) as f64 * PI / 64.0).cos() as f32
 }
 
 /// State of the filter bank of one channel.
@@ -74,8 +84,15 @@ impl Synthesis {
     pub(super) fn run(&mut self, subbands: &[f32; SUBBANDS], out: &mut [f32; SUBBANDS]) {
         let tables = tables();
         self.newest = (self.newest + 15) % 16;
-        for (value, row) in self.vectors[self.newest].iter_mut().zip(&tables.cosines) {
-            *value = row.iter().zip(subbands).map(|(cosine, sample)| cosine * sample).sum();
+        let transformed = dct(subbands, tables);
+        let vector = &mut self.vectors[self.newest];
+        vector[..16].copy_from_slice(&transformed[16..]);
+        vector[16] = 0.0;
+        for (value, t) in vector[17..49].iter_mut().zip(transformed.iter().rev()) {
+            *value = -t;
+        }
+        for (value, t) in vector[49..].iter_mut().zip(&transformed[1..]) {
+            *value = -t;
         }
         out.fill(0.0);
         for pair in 0..8 {
@@ -85,6 +102,39 @@ impl Synthesis {
             for (j, sample) in out.iter_mut().enumerate() {
                 *sample += even[j] * first[j] + odd[j] * second[j];
             }
+        }
+    }
+}
+
+/// DCT-II without scaling.
+fn dct(input: &[f32; SUBBANDS], tables: &Tables) -> [f32; SUBBANDS] {
+    let (mut even, mut odd) = ([0.0; HALF], [0.0; HALF]);
+    for (k, (even_row, odd_row)) in tables.even.iter().zip(&tables.odd).enumerate() {
+        let (sum, difference) = (input[k] + input[SUBBANDS - 1 - k], input[k] - input[SUBBANDS - 1 - k]);
+        for (t, cosine) in even.iter_mut().zip(even_row) {
+            *t += cosine * sum;
+        }
+        for (t, cosine) in odd.iter_mut().zip(odd_row) {
+            *t += cosine * difference;
+        }
+    }
+    std::array::from_fn(|n| if n % 2 == 0 { even[n / 2] } else { odd[n / 2] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector V of one slot against its definition in f64.
+    #[test]
+    fn the_matrixing_equals_its_definition() {
+        let subbands: [f32; SUBBANDS] = std::array::from_fn(|k| ((k * k * 7 + 3) % 31) as f32 / 31.0 - 0.4);
+        let mut synthesis = Synthesis::default();
+        synthesis.run(&subbands, &mut [0.0; SUBBANDS]);
+        for (i, value) in synthesis.vectors[synthesis.newest].iter().enumerate() {
+            let term = |k: usize| (((16 + i) * (2 * k + 1)) as f64 * PI / 64.0).cos() * f64::from(subbands[k]);
+            let expected: f64 = (0..SUBBANDS).map(term).sum();
+            assert!((f64::from(*value) - expected).abs() < 1e-5, "V[{i}]: {value} instead of {expected}");
         }
     }
 }
