@@ -149,3 +149,29 @@ fn a_segmentation_is_no_model_and_a_model_is_no_segmentation() {
     let message = Segmentation::open(repository("tests/golden/tiny-cnn.safetensors"), Precision::F32).unwrap_err();
     assert!(message.to_string().contains("segmentation"), "{message}");
 }
+
+/// pyannote's form of checkpoint, with objects beside the tensors that describe the network.
+#[cfg(feature = "import")]
+#[test]
+fn a_checkpoint_is_imported_with_the_sizes_of_its_tensors() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = repository("tests/golden/import/segmentation.pt");
+    let import = |f16: bool, name: &str| {
+        let output = folder.path().join(name);
+        persona_engine::import::write_segmentation(std::slice::from_ref(&checkpoint), f16, &output).unwrap();
+        let recipe = Segmentation::open(&output, Precision::F32).unwrap().manifest().segmentation.clone();
+        assert_eq!((recipe.sinc.filters, recipe.sinc.taps, recipe.sinc.stride), (10, 31, 5));
+        assert_eq!((recipe.lstm.layers, recipe.lstm.hidden, recipe.dense.as_slice()), (2, 9, &[8, 5][..]));
+        let bytes = fs::read(&output).unwrap();
+        let mut weights = Weights::from_bytes(&bytes).unwrap();
+        let shape = weights.shape("lstm.weight_ih_l1").unwrap().to_vec();
+        (fs::metadata(&output).unwrap().len(), weights.take("lstm.weight_ih_l1", &shape).unwrap().into_values())
+    };
+    let bytes = fs::read(repository("tests/golden/tiny-segmentation.safetensors")).unwrap();
+    let want = Weights::from_bytes(&bytes).unwrap().take("lstm.weight_ih_l1", &[36, 18]).unwrap().into_values();
+    let (size, exact) = import(false, "f32.safetensors");
+    assert_eq!(exact, want);
+    assert_eq!(import(true, "f16.safetensors").0, size, "no matrix of this network is large");
+    let missing = persona_engine::import::write_segmentation(&[], false, &folder.path().join("none"));
+    assert!(matches!(missing, Err(persona_engine::Error::Usage(_))));
+}

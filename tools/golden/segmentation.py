@@ -2,7 +2,9 @@
 """Golden values of the segmentation network: PyTorch's output of each layer, on the CPU in f32.
 
     python tools/golden/segmentation.py                 writes tests/golden/tiny-segmentation.safetensors
-                                                        and …-outputs.safetensors: random weights
+                                                        and …-outputs.safetensors: random weights; and
+                                                        tests/golden/import/segmentation.pt: the same
+                                                        weights as pyannote's checkpoints store them
     python tools/golden/segmentation.py --shipped       writes tests/golden/segmentation-outputs.safetensors:
                                                         weights/segmentation.safetensors on tests/audio/speech.wav
     python tools/golden/segmentation.py --recording WAV -o OUT.safetensors
@@ -17,6 +19,8 @@ tools/requirements.lock.
 import argparse
 import json
 import struct
+import sys
+import types
 import wave
 from pathlib import Path
 
@@ -96,6 +100,35 @@ def tiny():
     }
     outputs = golden.FOLDER / "tiny-segmentation-outputs.safetensors"
     golden.save(outputs, seen, MADE_BY, sha256=model_file.manifest_of(path)["sha256"])
+    checkpoint(network)
+
+
+def checkpoint(network):
+    """Writes a network as PyTorch Lightning and pyannote.audio store it: with objects of classes
+    that nobody needs to load."""
+    task = types.ModuleType("pyannote.audio.core.task")
+    for parent in ("pyannote", "pyannote.audio", "pyannote.audio.core"):
+        sys.modules[parent] = types.ModuleType(parent)
+    sys.modules[task.__name__] = task
+    described = {}
+    for name in ("Specifications", "Problem", "Resolution"):
+        described[name] = type(name, (), {"__module__": task.__name__})
+        setattr(task, name, described[name])
+    specifications = described["Specifications"]()
+    specifications.problem, specifications.resolution = described["Problem"](), described["Resolution"]()
+    taps = TINY["sinc"]["taps"] // 2
+    derived = {"window_": torch.rand(taps), "n_": torch.rand(1, taps)}
+    state = network.state_dict()
+    state |= {f"sincnet.conv1d.0.filterbank.{name}": value for name, value in derived.items()}
+    saved = {
+        "pytorch-lightning_version": "2.0.2",
+        "state_dict": state,
+        "hyper_parameters": {"sincnet": {"stride": TINY["sinc"]["stride"]}},
+        "pyannote.audio": {"versions": {"torch": torch.__version__}, "specifications": specifications},
+    }
+    path = golden.FOLDER / "import" / "segmentation.pt"
+    torch.save(saved, path)
+    print(f"{path}: {path.stat().st_size} bytes")
 
 
 def samples_of(path):
