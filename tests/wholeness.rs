@@ -37,6 +37,11 @@ fn piped(bytes: &[u8]) -> Result<Decoded> {
 fn is_supported(name: &str) -> bool {
     let ending = Path::new(name).extension().and_then(|extension| extension.to_str());
     match ending {
+        _ if name.contains("opus") => cfg!(feature = "opus"),
+        Some("wav") if name.contains("mp3") => cfg!(all(feature = "mp3", feature = "formats")),
+        Some("wav") if ["rf64", "rifx", "ima", "-ms.", "gsm"].iter().any(|word| name.contains(word)) => {
+            cfg!(feature = "formats")
+        }
         Some("wav") => true,
         Some("mp3") => cfg!(feature = "mp3"),
         _ => cfg!(feature = "formats"),
@@ -44,7 +49,7 @@ fn is_supported(name: &str) -> bool {
 }
 
 /// Fixtures of the sweep, each with the length of a codec frame in samples.
-const SWEPT: [(&str, u32); 15] = [
+const SWEPT: [(&str, u32); 24] = [
     ("clip-alaw-8k.wav", 1),
     ("clip-u8-16k.wav", 1),
     ("clip-s24-extensible-16k-6ch.wav", 1),
@@ -60,6 +65,15 @@ const SWEPT: [(&str, u32); 15] = [
     ("clip-16k-aac.m4a", 1024),
     ("clip-48k-stereo-aac-faststart.m4a", 1024),
     ("clip-16k-alac.m4a", 4096),
+    ("clip-16k.opus", 960),
+    ("clip-48k-stereo-opus.webm", 960),
+    ("clip-48k-stereo-opus.m4a", 960),
+    ("clip-16k.aac", 1024),
+    ("clip-16k-rf64.wav", 1),
+    ("clip-16k-rifx.wav", 1),
+    ("clip-16k-ima.wav", 505),
+    ("clip-48k-stereo-ms.wav", 1012),
+    ("clip-8k-gsm.wav", 320),
 ];
 
 /// What became of damaged copies.
@@ -145,7 +159,7 @@ enum Expected {
 }
 
 /// Inputs of the shared data, by their names there.
-const INPUTS: [(&str, Expected); 33] = {
+const INPUTS: [(&str, Expected); 41] = {
     use Expected::{Refused, Whole};
     [
         ("byterate-double-recordrtc76.wav", Whole(45_920, &["64000 bytes per second"])),
@@ -175,6 +189,14 @@ const INPUTS: [(&str, Expected); 33] = {
         ("ogg-good.ogg", Whole(66_627, &[])),
         ("ogg-one-bit-in-each-page-from-3.ogg", Refused(&["damaged"])),
         ("speex.ogg", Refused(&["Speex"])),
+        ("opus.opus", Whole(137_760, &[])),
+        ("opus-in.webm", Whole(137_760, &[])),
+        ("adts.aac", Whole(47_104, &[])),
+        ("rf64.wav", Whole(45_920, &[])),
+        ("rifx.wav", Whole(45_920, &[])),
+        ("ima.wav", Whole(24_492, &[])),
+        ("gsm-wav49.wav", Whole(22_960, &[])),
+        ("mp3-in.wav", Whole(47_232, &[])),
         // a bit of the priming packet, which still decodes: AAC has no checksums
         ("aac-damaged-packet.m4a", Whole(8192, &[])),
         ("alac-594-bytes-blanked.m4a", Refused(&["damaged, 6.1 %"])),

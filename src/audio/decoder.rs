@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::mp3::Mp3Reader;
 use super::probe;
 use super::raw::{RawFormat, RawReader};
+use super::reader::{self, Reader};
 use super::source::Source;
 use super::spec::{Container, Spec};
 use super::wav::WavReader;
@@ -24,6 +25,7 @@ enum Codec {
     #[cfg(feature = "formats")]
     Compressed(Box<CompressedReader>),
     Raw(RawReader),
+    Other(Box<dyn Reader>),
 }
 
 /// Streaming decoder of a recording in a file, a pipe or memory. It holds about 100 kB, never the
@@ -62,6 +64,7 @@ impl Codec {
             #[cfg(feature = "formats")]
             Self::Compressed(reader) => reader.wholeness(),
             Self::Raw(reader) => reader.wholeness(),
+            Self::Other(reader) => reader.wholeness(),
         }
     }
 }
@@ -91,6 +94,12 @@ impl Decoder {
     fn of(mut source: Source, limits: &Limits) -> Result<Self> {
         let probed = probe::probe(&mut source)?;
         let (codec, spec) = match probed.container {
+            container if reader::reads(&mut source, container)? => other(source, container, limits)?,
+            #[cfg(feature = "formats")]
+            Container::Wav if super::pcm::enter_mp3(&mut source)? => {
+                let (codec, spec) = mp3(source, limits)?;
+                (codec, Spec { container: Container::Wav, ..spec })
+            }
             Container::Wav => {
                 let (reader, spec) = WavReader::new(source, limits)?;
                 (Codec::Wav(reader), spec)
@@ -161,6 +170,7 @@ impl Decoder {
             #[cfg(feature = "formats")]
             Codec::Compressed(reader) => reader.read_block(block),
             Codec::Raw(reader) => reader.read_block(block),
+            Codec::Other(reader) => reader.read_block(block),
         };
         self.collect_warnings();
         read.map_err(|e| match &self.path {
@@ -186,6 +196,11 @@ impl Decoder {
         self.warnings.extend_from_slice(&of_codec[self.collected..]);
         self.collected = of_codec.len();
     }
+}
+
+fn other(source: Source, container: Container, limits: &Limits) -> Result<(Codec, Spec)> {
+    let (reader, spec) = reader::open(source, container, limits)?;
+    Ok((Codec::Other(reader), spec))
 }
 
 #[cfg(feature = "mp3")]

@@ -1,5 +1,5 @@
-//! Layer `audio`: bytes to samples. Decodes WAV, MP3, FLAC, Ogg Vorbis, M4A and raw PCM from files,
-//! streams and memory.
+//! Layer `audio`: bytes to samples. Decodes WAV and its relatives, MP3, FLAC, Ogg (Opus, Vorbis), M4A,
+//! WebM and Matroska, AAC, AIFF, AU, CAF and raw PCM from files, streams and memory.
 //!
 //! The container is detected by its first bytes, never by the file's name.
 //!
@@ -8,7 +8,10 @@
 //!        ─ probe ─────▶ Container                     or an error: what the bytes look like, and what to do
 //!        ─ wav ───────▶ chunks → Format → samples     PCM 8/16/24/32 bit, float 32/64 bit, A-law, µ-law (g711)
 //!        ─ mp3 ───────▶ MPEG frames → samples         layer III; encoder delay and padding removed
-//!        ─ compressed ▶ packets → samples             FLAC, Ogg Vorbis, M4A (feature `formats`)
+//!        ─ compressed ▶ packets → samples             FLAC, Ogg, M4A (feature `formats`; Opus: feature `opus`)
+//!        ─ matroska ──▶ blocks → frames → samples     WebM and Matroska with Opus, Vorbis, AAC, FLAC, ALAC, PCM
+//!        ─ adts ──────▶ frames → samples              AAC
+//!        ─ pcm ───────▶ chunks → Layout → samples     RF64, RIFX, Wave64, AIFF, AU, CAF; ADPCM and GSM (blocks)
 //!        ─ wholeness ─▶ error or warning              what the container promises against what was decoded
 //!        ─ raw ───────▶ samples                       PCM or G.711 without a header, as the caller describes it
 //!        ─ decoder ───▶ f32 blocks, interleaved       at most 4096 frames each; errors with byte positions
@@ -25,16 +28,27 @@
 //! a header claims.
 
 #[cfg(feature = "formats")]
+mod adts;
+#[cfg(feature = "formats")]
+mod blocks;
+#[cfg(feature = "formats")]
 mod compressed;
 mod decoder;
 mod downmix;
 mod g711;
 mod limits;
+#[cfg(feature = "formats")]
+mod matroska;
 #[cfg(feature = "mp3")]
 mod mp3;
 mod mpeg;
+#[cfg(feature = "opus")]
+mod opus;
+#[cfg(feature = "formats")]
+mod pcm;
 mod probe;
 mod raw;
+mod reader;
 mod source;
 mod span;
 mod span_decoder;

@@ -14,7 +14,8 @@ const SCAN_BYTES: usize = 64 * 1024;
 const SURE_RUN: usize = 4;
 
 /// Ends errors about unsupported formats.
-pub(super) const SUPPORTED: &str = "supported are WAV, MP3, FLAC, Ogg Vorbis and M4A; convert it: ffmpeg -i IN OUT.wav";
+pub(super) const SUPPORTED: &str = "supported are WAV, MP3, FLAC, Ogg (Opus, Vorbis), WebM, M4A, AAC, AIFF, AU, CAF; convert it: \
+                                    ffmpeg -i IN OUT.wav";
 
 /// What the first bytes are.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +67,18 @@ fn known_container(source: &mut Source) -> Result<Option<Container>> {
     if let Some(container) = by_magic(first) {
         return Ok(Some(container));
     }
-    Ok(if begins_with_frames(source)? { Some(Container::Mp3) } else { None })
+    if begins_with_frames(source)? {
+        return Ok(Some(Container::Mp3));
+    }
+    #[cfg(feature = "formats")]
+    if super::adts::begins(source)? {
+        return Ok(Some(Container::Adts));
+    }
+    #[cfg(feature = "formats")]
+    if super::pcm::is_gsm(source.peek(16 * 33)?) {
+        return Ok(Some(Container::Gsm));
+    }
+    Ok(None)
 }
 
 /// Whether a container may begin `ahead` bytes from the source.
@@ -103,6 +115,13 @@ fn by_magic(first: &[u8]) -> Option<Container> {
         [b'f', b'L', b'a', b'C', ..] => Some(Container::Flac),
         [b'O', b'g', b'g', b'S', ..] => Some(Container::Ogg),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(Container::Mp4),
+        [0x1A, 0x45, 0xDF, 0xA3, ..] => Some(Container::Matroska),
+        [b'F', b'O', b'R', b'M', ..] => Some(Container::Aiff),
+        [b'.', b's', b'n', b'd', ..] => Some(Container::Au),
+        [b'c', b'a', b'f', b'f', ..] => Some(Container::Caf),
+        [b'R', b'F' | b'I', b'6' | b'F', b'4' | b'X', _, _, _, _, b'W', b'A', b'V', b'E', ..]
+        | [b'B', b'W', b'6', b'4', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some(Container::Wav),
+        [b'r', b'i', b'f', b'f', 0x2E, 0x91, 0xCF, 0x11, ..] => Some(Container::Wave64),
         _ => None,
     }
 }
@@ -178,15 +197,10 @@ fn first_run(bytes: &[u8]) -> Option<usize> {
 /// Magic numbers of files that are often given to a speech tool, by habit or mistake: offset,
 /// bytes, name.
 const KNOWN: &[(usize, &[u8], &str)] = &[
-    (0, b"RF64", "RF64 (WAV over 4 GB)"),
-    (0, b"BW64", "BW64 (WAV over 4 GB)"),
-    (0, b"RIFX", "RIFX (big-endian WAV)"),
-    (0, b"riff\x2E\x91\xCF\x11", "Wave64"),
-    (0, b"FORM", "AIFF"),
-    (0, b".snd", "Sun AU"),
-    (0, b"caff", "Core Audio (CAF)"),
-    (0, b"\x1A\x45\xDF\xA3", "Matroska or WebM"),
-    (0, b"#!AMR", "AMR"),
+    (0, b"#!AMR-WB", "AMR-WB, a coding of telephones"),
+    (0, b"#!AMR", "AMR, a coding of telephones"),
+    (0, b"#!SILK_V3", "SILK, as WeChat and QQ write it"),
+    (0, b"\x02#!SILK_V3", "SILK, as WeChat and QQ write it"),
     (0, b"NIST_1A", "NIST SPHERE"),
     (0, b"\x30\x26\xB2\x75", "Windows Media (WMA)"),
     (0, b"wvpk", "WavPack"),
@@ -213,9 +227,11 @@ fn appearance(bytes: &[u8]) -> String {
     if is_free_format(bytes) {
         return format!("it looks like a free-format MP3, which states no bit rate; {SUPPORTED}");
     }
+    if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
+        return "it is a Git LFS pointer, not the recording itself; fetch that: git lfs pull".to_owned();
+    }
     if is_text(bytes) {
-        return "it looks like text, not sound; supported are WAV, MP3, FLAC, Ogg Vorbis and M4A; check that it is the right file"
-            .to_owned();
+        return "it looks like text, not sound; check that it is the right file".to_owned();
     }
     if bytes.iter().all(|&b| b == 0) {
         return format!(
@@ -283,6 +299,18 @@ mod tests {
         assert_eq!(probed(b"fLaC\0\0\0\x22").unwrap(), Container::Flac);
         assert_eq!(probed(b"ID3\x03\0\0\0\0\0\x04abcdfLaC\0\0\0").unwrap(), Container::Flac);
         assert_eq!(probed(b"OggS\0\x02").unwrap(), Container::Ogg);
+        for (bytes, container) in [
+            (&b"RF64\xFF\xFF\xFF\xFFWAVEds64"[..], Container::Wav),
+            (b"BW64\xFF\xFF\xFF\xFFWAVEds64", Container::Wav),
+            (b"RIFX\0\0\0\0WAVEfmt ", Container::Wav),
+            (b"riff\x2E\x91\xCF\x11\xA5\xD6\x28\xDB", Container::Wave64),
+            (b"FORM\0\0\0\x2EAIFCFVER", Container::Aiff),
+            (b".snd\0\0\0\x18\0\0\0\0", Container::Au),
+            (b"caff\0\x01\0\0desc", Container::Caf),
+            (b"\x1A\x45\xDF\xA3\x9F\x42\x86\x81\x01\x42\xF7\x81", Container::Matroska),
+        ] {
+            assert_eq!(probed(bytes).unwrap(), container);
+        }
         assert_eq!(probed(b"\0\0\0\x20ftypM4A \0\0").unwrap(), Container::Mp4);
     }
 
@@ -300,10 +328,10 @@ mod tests {
             (b"", "Malformed", &["empty (0 bytes)"]),
             (b"RIFF\0\0", "Malformed", &["ends after 6 of 12 bytes"]),
             (b"RIFF\0\0\0\0AVI LIST", "Unsupported", &["`AVI `", "ffmpeg -i IN OUT.wav"]),
-            (b"RF64\xFF\xFF\xFF\xFFWAVEds64", "Unsupported", &["RF64", "ffmpeg"]),
-            (b"RIFX\0\0\0\0WAVEfmt ", "Unsupported", &["RIFX (big-endian WAV)"]),
-            (b"riff\x2E\x91\xCF\x11\xA5\xD6\x28\xDB", "Unsupported", &["Wave64"]),
-            (b"\xFF\xF1\x50\x80\x02\x1F\xFC", "Unsupported", &["AAC (ADTS)"]),
+            (b"#!AMR\n\x3C\x91", "Unsupported", &["AMR, a coding of telephones", "ffmpeg -i IN OUT.wav"]),
+            (b"\x02#!SILK_V3", "Unsupported", &["SILK"]),
+            (b"version https://git-lfs.github.com/spec/v1\noid", "Unsupported", &["Git LFS pointer", "git lfs pull"]),
+            (b"\x30\x26\xB2\x75\x8E\x66\xCF\x11", "Unsupported", &["Windows Media"]),
             (b"NIST_1A\n   1024\n", "Unsupported", &["NIST SPHERE"]),
             (b"speaker,file\n1,a.wav\n", "Unsupported", &["looks like text", "right file"]),
             ("Grüße".as_bytes(), "Unsupported", &["looks like text"]),

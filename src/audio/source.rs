@@ -39,6 +39,8 @@ pub(super) struct Source {
     ahead: Vec<u8>,
     start: usize,
     position: u64,
+    /// Position that counts as the end of the stream.
+    end: u64,
     ended: bool,
 }
 
@@ -58,7 +60,7 @@ impl Source {
     }
 
     fn of(reader: Input) -> Self {
-        Self { reader, ahead: Vec::new(), start: 0, position: 0, ended: false }
+        Self { reader, ahead: Vec::new(), start: 0, position: 0, end: u64::MAX, ended: false }
     }
 
     /// The file or the bytes, rewound. `Err` returns the source itself: a pipe, or one that was
@@ -90,7 +92,14 @@ impl Source {
             self.read_more()?;
         }
         let there = &self.ahead[self.start..];
-        Ok(&there[..n.min(there.len())])
+        let most = self.end.saturating_sub(self.position).min(n as u64) as usize;
+        Ok(&there[..most.min(there.len())])
+    }
+
+    /// Lets the stream end after `n` more bytes.
+    #[cfg(feature = "formats")]
+    pub(super) fn end_after(&mut self, n: u64) {
+        self.end = self.position.saturating_add(n);
     }
 
     /// The next `N` bytes without consuming them; `None` if the stream ends before.
@@ -117,6 +126,23 @@ impl Source {
             left -= there as u64;
         }
         Ok(n - left)
+    }
+
+    /// Whether nothing but zeros follows, up to the end of the stream. If not, the source is at a
+    /// position up to the first other byte.
+    #[cfg(feature = "formats")]
+    pub(super) fn rest_is_zero(&mut self) -> Result<bool> {
+        loop {
+            let bytes = self.peek(CHUNK)?;
+            if bytes.iter().any(|&byte| byte != 0) {
+                return Ok(false);
+            }
+            let there = bytes.len();
+            if there == 0 {
+                return Ok(true);
+            }
+            self.consume(there);
+        }
     }
 
     fn read_more(&mut self) -> io::Result<()> {

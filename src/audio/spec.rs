@@ -6,16 +6,30 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Container {
-    /// RIFF WAVE.
+    /// RIFF WAVE, and its variants RF64, BW64 and RIFX.
     Wav,
     /// MPEG audio frames, with or without ID3 tags.
     Mp3,
     /// Native FLAC.
     Flac,
-    /// Ogg with Vorbis or FLAC.
+    /// Ogg with Opus, Vorbis or FLAC.
     Ogg,
-    /// MP4 or M4A (ISO base media) with AAC or ALAC.
+    /// MP4 or M4A (ISO base media) with AAC, ALAC or Opus.
     Mp4,
+    /// Matroska and WebM.
+    Matroska,
+    /// AAC in ADTS frames.
+    Adts,
+    /// Sony Wave64.
+    Wave64,
+    /// AIFF and AIFF-C.
+    Aiff,
+    /// Sun AU.
+    Au,
+    /// Apple's Core Audio Format.
+    Caf,
+    /// Frames of GSM 6.10 without a header.
+    Gsm,
     /// Samples without a header, as the caller described them.
     Raw,
 }
@@ -35,6 +49,13 @@ impl Container {
             Self::Flac => "FLAC",
             Self::Ogg => "Ogg",
             Self::Mp4 => "M4A",
+            Self::Matroska => "Matroska",
+            Self::Adts => "AAC (ADTS)",
+            Self::Wave64 => "Wave64",
+            Self::Aiff => "AIFF",
+            Self::Au => "AU",
+            Self::Caf => "CAF",
+            Self::Gsm => "GSM",
             Self::Raw => "raw PCM",
         }
     }

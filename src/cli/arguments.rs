@@ -45,7 +45,7 @@ for data subjects.";
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Predict emotion, gender and age of recordings (WAV, MP3, FLAC, Ogg Vorbis, M4A, raw PCM).
+    /// Predict emotion, gender and age of recordings (WAV, MP3, FLAC, Ogg with Opus or Vorbis, WebM, M4A, AAC, AIFF, AU, CAF, raw PCM).
     Infer(InferArgs),
     /// Predict thousands of recordings: folders, patterns, manifests; in order, on all cores,
     /// resumable.

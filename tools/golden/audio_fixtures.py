@@ -52,6 +52,28 @@ CLIPS = {
     "clip-16k-alac.m4a": "ffmpeg -i {m16} -c:a alac {out}",
     "clip-48k-stereo-v5-id3.mp3": "ffmpeg -i {s48} -c:a libmp3lame -q:a 5 -id3v2_version 3"
     " -write_id3v1 1 -metadata title=clip {out}",
+    "clip-16k.opus": "ffmpeg -i {m16} -c:a libopus -b:a 24k {out}",
+    "clip-48k-stereo-opus.m4a": "ffmpeg -i {s48} -c:a libopus -b:a 48k -f mp4 {out}",
+    "clip-16k-60ms.opus": "ffmpeg -i {m16} -c:a libopus -b:a 12k -application voip"
+    " -frame_duration 60 {out}",
+    "clip-48k-stereo-opus.webm": "ffmpeg -i {s48} -c:a libopus -b:a 48k {out}",
+    "clip-48k-stereo-opus-pipe.webm": "ffmpeg -i {s48} -t 0.2 -c:a libopus -f webm - > {out}",
+    "clip-44k-stereo-vorbis.webm": "ffmpeg -i {s44} -t 0.2 -c:a libvorbis -q:a 2 {out}",
+    "clip-16k-flac.mka": "ffmpeg -i {m16} -t 0.15 -c:a flac {out}",
+    "clip-16k.aac": "ffmpeg -i {m16} -c:a aac -b:a 32k {out}",
+    "clip-16k-rf64.wav": "ffmpeg -i {m16} -t 0.15 -rf64 always {out}",
+    "clip-16k-rifx.wav": "sox -D -B {m16} {out} trim 0 0.15",
+    "clip-16k.w64": "ffmpeg -i {m16} -t 0.15 {out}",
+    "clip-48k-stereo-s24.aiff": "ffmpeg -i {s48} -t 0.05 -c:a pcm_s24be {out}",
+    "clip-16k-sowt.aiff": "ffmpeg -i {m16} -t 0.15 -c:a pcm_s16le {out}",
+    "clip-16k-ima4.aiff": "ffmpeg -i {m16} -c:a adpcm_ima_qt {out}",
+    "clip-8k-mulaw.au": "ffmpeg -i {m8} -c:a pcm_mulaw {out}",
+    "clip-16k-f32.caf": "ffmpeg -i {m16} -t 0.15 -c:a pcm_f32be {out}",
+    "clip-16k-ima.wav": "ffmpeg -i {m16} -c:a adpcm_ima_wav {out}",
+    "clip-48k-stereo-ms.wav": "ffmpeg -i {s48} -t 0.1 -c:a adpcm_ms {out}",
+    "clip-8k-gsm.wav": "sox -D {m8} -e gsm-full-rate {out}",
+    "clip-8k.gsm": "sox -D {m8} {out}",
+    "clip-16k-mp3.wav": "ffmpeg -i {m16} -c:a libmp3lame -b:a 32k {out}",
 }
 # Files that no encoder writes: the change of one that lame wrote.
 VECTORS = {
@@ -66,8 +88,9 @@ VECTORS = {
 }
 # Files that the engine rejects, for tests of its error messages.
 REFUSED = {
-    "refused-opus.ogg": "ffmpeg -i {m16} -t 0.1 -c:a libopus -b:a 16k {out}",
-    "refused-opus.webm": "ffmpeg -i {m16} -t 0.1 -c:a libopus -b:a 16k {out}",
+    "refused-opus-6ch.opus": "ffmpeg -i {m16} -t 0.1 -ac 6 -c:a libopus -b:a 64k {out}",
+    "refused-speex.ogg": "ffmpeg -i {m16} -t 0.1 -c:a libspeex {out}",
+    "refused-ac3.mkv": "ffmpeg -i {s48} -t 0.1 -c:a ac3 -b:a 64k {out}",
     "refused-video.mp4": "ffmpeg -f lavfi -i testsrc=size=32x32:rate=5 -t 0.4 -c:v mpeg4 {out}",
 }
 RATES_HZ = {"8": 8000, "16": 16000, "44": 44100, "48": 48000}
@@ -106,12 +129,25 @@ def probe(path: Path) -> tuple[int, int]:
     return int(rate), int(channels)
 
 
+def fact(path: Path) -> int | None:
+    """Frames that the fact chunk of a WAV of ADPCM or GSM states."""
+    data = path.read_bytes()
+    if data[:4] != b"RIFF" or int.from_bytes(data[20:22], "little") not in (2, 0x11, 0x31):
+        return None
+    at = data.find(b"fact")
+    return int.from_bytes(data[at + 8 : at + 12], "little") or None
+
+
 def golden(path: Path) -> dict[str, int]:
     """Decodes with ffmpeg, writes three slices and returns the counts."""
     if "mixed-blocks" in path.name:  # on which ffmpeg 5.1 differs from mpg123 and lame
         decoded = run(f"mpg123 -q -e f32 --no-gapless -s {path}")
+    elif "rifx" in path.name:  # whose samples ffmpeg 5.1 takes for little-endian
+        decoded = run(f"sox -D {path} -t f32 -")
     else:
-        decoded = run(f"ffmpeg -i {path} -f f32le -")
+        # Opus by the reference decoder, in float
+        options = "-c:a libopus -request_sample_fmt flt" if "opus" in path.name else ""
+        decoded = run(f"ffmpeg {options} -i {path} -f f32le -")
     samples = [decoded[i : i + 4] for i in range(0, len(decoded), 4)]
     if (
         path.suffix == ".ogg"
@@ -120,6 +156,10 @@ def golden(path: Path) -> dict[str, int]:
             f"ffprobe -v error -show_entries stream=duration_ts -of csv=p=0 {path}"
         ).decode()
         samples = samples[: int(frames.strip().strip(",")) * probe(path)[1]]
+    if path.name.endswith("opus.m4a"):  # and the whole last packet, beyond the edit list's end
+        samples = samples[: int(CLIP_S * probe(path)[0]) * probe(path)[1]]
+    if stated := fact(path):  # likewise the whole last block of ADPCM and GSM
+        samples = samples[: stated * probe(path)[1]]
     n = len(samples)
     kept = samples[:500] + samples[n // 2 : n // 2 + 1000] + samples[-500:]
     (GOLDEN / f"{path.name}.f32").write_bytes(b"".join(kept))

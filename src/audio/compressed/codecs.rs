@@ -1,4 +1,4 @@
-//! Decoders of packets: symphonia's for FLAC, Vorbis, AAC-LC and ALAC, and PCM in a container.
+//! Decoders of packets: symphonia's for FLAC, Vorbis, AAC-LC and ALAC, Opus, and PCM in a container.
 
 use symphonia_bundle_flac::FlacDecoder;
 use symphonia_codec_aac::AacDecoder;
@@ -11,6 +11,8 @@ use symphonia_core::packet::PacketRef;
 use symphonia_core::units::{Duration, Timestamp};
 
 use super::guard::guarded;
+#[cfg(feature = "opus")]
+use crate::audio::opus::{Head, OpusDecoder, RATE_HZ};
 use crate::audio::wav::format::Coding as PcmCoding;
 use crate::audio::wav::samples;
 use crate::error::{Error, Result};
@@ -19,40 +21,52 @@ const CONVERT: &str = "convert it: ffmpeg -i IN OUT.wav";
 
 /// How packets are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(in crate::audio) enum Coding {
     Flac,
     Vorbis,
     Aac,
     Alac,
+    Opus,
     /// Samples of a coding; true: big-endian.
     Pcm(PcmCoding, bool),
 }
 
 /// What a decoder needs to know of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Parameters {
-    pub(super) coding: Coding,
-    /// FLAC's STREAMINFO, Vorbis' first and third header, AAC's AudioSpecificConfig, ALAC's cookie.
-    pub(super) extra: Vec<u8>,
+pub(in crate::audio) struct Parameters {
+    pub(in crate::audio) coding: Coding,
+    /// FLAC's STREAMINFO, Vorbis' first and third header, AAC's AudioSpecificConfig, ALAC's cookie,
+    /// Opus' identification header.
+    pub(in crate::audio) extra: Vec<u8>,
     /// For PCM alone; the other codings state them in `extra` or in their packets.
-    pub(super) sample_rate_hz: u32,
-    pub(super) channels: u16,
+    pub(in crate::audio) sample_rate_hz: u32,
+    pub(in crate::audio) channels: u16,
 }
 
 impl Parameters {
     /// Parameters whose fields are to be filled in.
-    pub(super) fn new(coding: Coding) -> Self {
+    pub(in crate::audio) fn new(coding: Coding) -> Self {
         Self { coding, extra: Vec::new(), sample_rate_hz: 0, channels: 0 }
+    }
+
+    /// Frames to drop at the start, where the coding's own header states them.
+    pub(in crate::audio) fn priming(&self) -> u64 {
+        #[cfg(feature = "opus")]
+        if self.coding == Coding::Opus {
+            return Head::parse(&self.extra).map_or(0, |head| head.pre_skip.into());
+        }
+        0
     }
 }
 
 impl Coding {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::audio) fn name(self) -> &'static str {
         match self {
             Self::Flac => "FLAC",
             Self::Vorbis => "Vorbis",
             Self::Aac => "AAC",
             Self::Alac => "ALAC",
+            Self::Opus => "Opus",
             Self::Pcm(coding, _) => coding.name(),
         }
     }
@@ -60,25 +74,39 @@ impl Coding {
 
 /// Rate and channels of decoded samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub(super) sample_rate_hz: u32,
-    pub(super) channels: u16,
+pub(in crate::audio) struct Shape {
+    pub(in crate::audio) sample_rate_hz: u32,
+    pub(in crate::audio) channels: u16,
 }
 
 /// A decoder of one stream's packets.
-pub(super) enum PacketDecoder {
+pub(in crate::audio) enum PacketDecoder {
     Symphonia(Box<dyn AudioDecoder>, Coding),
-    Pcm { coding: PcmCoding, big_endian: bool, shape: Shape },
+    Pcm {
+        coding: PcmCoding,
+        big_endian: bool,
+        shape: Shape,
+    },
+    #[cfg(feature = "opus")]
+    Opus(Box<OpusDecoder>),
 }
 
 impl PacketDecoder {
-    pub(super) fn new(parameters: &Parameters) -> Result<Self> {
+    pub(in crate::audio) fn new(parameters: &Parameters) -> Result<Self> {
         let name = parameters.coding.name();
         let id = match parameters.coding {
             Coding::Flac => CODEC_ID_FLAC,
             Coding::Vorbis => CODEC_ID_VORBIS,
             Coding::Aac => CODEC_ID_AAC,
             Coding::Alac => CODEC_ID_ALAC,
+            #[cfg(feature = "opus")]
+            Coding::Opus => return Ok(Self::Opus(Box::new(OpusDecoder::new(Head::parse(&parameters.extra)?)?))),
+            #[cfg(not(feature = "opus"))]
+            Coding::Opus => {
+                return Err(Error::Unsupported(format!(
+                    "Opus: this build has no decoder for it (feature `opus`); {CONVERT}"
+                )));
+            }
             Coding::Pcm(coding, big_endian) => {
                 let shape = Shape { sample_rate_hz: parameters.sample_rate_hz, channels: parameters.channels };
                 return Ok(Self::Pcm { coding, big_endian, shape });
@@ -104,12 +132,17 @@ impl PacketDecoder {
 
     /// Decodes a packet and appends its interleaved samples. `Err` describes a damaged packet, which
     /// appends nothing.
-    pub(super) fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<Shape, String> {
+    pub(in crate::audio) fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<Shape, String> {
         let before = out.len();
         let shape = match self {
             Self::Pcm { coding, big_endian, shape } => {
                 pcm(*coding, *big_endian, packet, out)?;
                 *shape
+            }
+            #[cfg(feature = "opus")]
+            Self::Opus(decoder) => {
+                decoder.decode(packet, out)?;
+                Shape { sample_rate_hz: RATE_HZ, channels: decoder.channels() }
             }
             Self::Symphonia(decoder, coding) => {
                 check(*coding, packet)?;
@@ -125,8 +158,12 @@ impl PacketDecoder {
 
     /// Forgets the packets so far, after a gap.
     pub(super) fn reset(&mut self) {
-        if let Self::Symphonia(decoder, _) = self {
-            decoder.reset();
+        match self {
+            Self::Symphonia(decoder, _) => decoder.reset(),
+            Self::Pcm { .. } => {}
+            // its output after a gap follows the packets before it, as in every Opus player
+            #[cfg(feature = "opus")]
+            Self::Opus(_) => {}
         }
     }
 
@@ -134,7 +171,7 @@ impl PacketDecoder {
     pub(super) fn is_verified(&mut self) -> Result<Option<bool>> {
         match self {
             Self::Symphonia(decoder, coding) => guarded(coding.name(), || decoder.finalize().verify_ok),
-            Self::Pcm { .. } => Ok(None),
+            _ => Ok(None),
         }
     }
 }

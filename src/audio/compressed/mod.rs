@@ -1,4 +1,4 @@
-//! FLAC, Ogg Vorbis and M4A (AAC-LC, ALAC, PCM): packets to samples.
+//! FLAC, Ogg (Vorbis, Opus, FLAC) and M4A (AAC-LC, ALAC, Opus, PCM): packets to samples.
 //!
 //! symphonia decodes the packets, one at a time. Containers are read here, because demultiplexers
 //! silently resynchronise after damage, and what they pass over is then missing without a word:
@@ -9,21 +9,22 @@
 //! | Ogg | each page's checksum, number and granule position; the last page; a single stream |
 //! | M4A | number, sizes, durations and places of the packets; the edit list |
 //!
-//! **Start of the audio.** FLAC is exact. Vorbis is trimmed to the samples that its pages count, AAC
+//! **Start of the audio.** FLAC is exact. Vorbis is trimmed to the samples that its pages count, Opus
+//! at the start by its pre-skip, at the end by its pages or the edit list, AAC
 //! and ALAC at the start as the edit list states, or else as iTunes does (`iTunSMPB`), and after the
 //! edit's last packet. Of HE-AAC the AAC-LC core is decoded if the file signals it; otherwise the file
 //! is refused.
 //!
 //! A panic of a decoder becomes an error.
 
-mod codecs;
+pub(super) mod codecs;
 mod demux;
 mod flac;
 mod guard;
 mod mp4;
 mod ogg;
 
-use self::codecs::{PacketDecoder, Parameters, Shape};
+use self::codecs::{Coding, PacketDecoder, Parameters, Shape};
 use self::demux::{Demux, Event, Group};
 use self::flac::FlacReader;
 use self::mp4::{Mp4Reader, Promise};
@@ -47,6 +48,11 @@ pub(super) struct CompressedReader {
     decoder: PacketDecoder,
     spec: Spec,
     promise: Option<Promise>,
+    /// Frames to drop at the start if no edit list says so.
+    priming: u64,
+    /// Whether the edit list's end is exact, as Opus has it. Of other codings the packet at the end
+    /// is kept whole, as players do.
+    exact_end: bool,
     /// Interleaved samples of the last group, of which the first `returned` were returned already.
     block: Vec<f32>,
     returned: usize,
@@ -83,6 +89,8 @@ impl CompressedReader {
             decoder,
             spec: Spec { sample_rate_hz: 0, channels: 0, container, codec, total_frames },
             promise,
+            priming: parameters.priming(),
+            exact_end: parameters.coding == Coding::Opus,
             block: Vec::new(),
             returned: 0,
             decoded: 0,
@@ -266,8 +274,9 @@ impl CompressedReader {
         let spec = &mut self.spec;
         if spec.channels == 0 {
             (spec.sample_rate_hz, spec.channels) = (shape.sample_rate_hz, shape.channels);
-            self.trim = self.promise.map_or(Trim { skip: 0, until: None }, |promise| Trim {
-                skip: promise.edit.map_or(0, |edit| self.in_frames(edit.start)),
+            let priming = self.priming;
+            self.trim = self.promise.map_or(Trim { skip: priming, until: None }, |promise| Trim {
+                skip: promise.edit.map_or(priming, |edit| self.in_frames(edit.start)),
                 until: promise.edit.and_then(|edit| Some(self.in_frames(edit.start.checked_add(edit.duration?)?))),
             });
             return None;
@@ -293,6 +302,10 @@ impl CompressedReader {
         let channels = usize::from(self.spec.channels.max(1));
         let frames = (self.block.len() / channels) as u64;
         let begins = self.decoded - frames.min(self.decoded);
+        if let Some(until) = self.trim.until.filter(|_| self.exact_end) {
+            self.block.truncate(until.saturating_sub(begins).min(frames) as usize * channels);
+        }
+        let frames = (self.block.len() / channels) as u64;
         if self.trim.until.is_some_and(|until| begins >= until) {
             self.block.clear();
         } else if begins < self.trim.skip {

@@ -18,7 +18,7 @@ use crate::audio::limits::Limits;
 use crate::error::{Error, Result};
 
 /// Number of bytes of the chunk that are parsed.
-pub(super) const FMT_BYTES: usize = 40;
+pub(in crate::audio) const FMT_BYTES: usize = 40;
 const EXTENSIBLE: u16 = 0xFFFE;
 /// Bytes 2 to 15 of every sub-format GUID that contains a tag.
 const GUID_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
@@ -66,12 +66,12 @@ impl Coding {
 
 /// A valid `fmt ` chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Format {
-    pub(super) coding: Coding,
-    pub(super) channels: u16,
-    pub(super) sample_rate_hz: u32,
+pub(in crate::audio) struct Format {
+    pub(in crate::audio) coding: Coding,
+    pub(in crate::audio) channels: u16,
+    pub(in crate::audio) sample_rate_hz: u32,
     /// Irregularities that do not affect the samples.
-    pub(super) warnings: Vec<String>,
+    pub(in crate::audio) warnings: Vec<String>,
 }
 
 /// The chunk's fields, not yet validated.
@@ -101,7 +101,7 @@ fn u32_at(chunk: &[u8], at: usize) -> Result<u32> {
 
 impl Format {
     /// Parses and validates the first [`FMT_BYTES`] bytes of the chunk, or all of a shorter one.
-    pub(super) fn parse(chunk: &[u8], limits: &Limits) -> Result<Self> {
+    pub(in crate::audio) fn parse(chunk: &[u8], limits: &Limits) -> Result<Self> {
         let fields = Fields {
             tag: u16_at(chunk, 0)?,
             channels: u16_at(chunk, 2)?,

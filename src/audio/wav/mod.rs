@@ -268,8 +268,8 @@ mod tests {
                 &["block align is 4"],
             ),
             ("16-bit float", changed(|w| w.tag = 3), "Unsupported", &["float WAV of 16 bits"]),
-            ("ADPCM", changed(|w| w.tag = 0x11), "Unsupported", &["IMA ADPCM (tag 17)", "ffmpeg"]),
-            ("MP3 in WAV", changed(|w| w.tag = 0x55), "Unsupported", &["MP3 (tag 85)"]),
+            ("ADPCM", changed(|w| w.tag = 0x10), "Unsupported", &["OKI ADPCM (tag 16)", "ffmpeg"]),
+            ("layer II in WAV", changed(|w| w.tag = 0x50), "Unsupported", &["MPEG layer I or II (tag 80)"]),
             ("no extension", changed(|w| w.tag = 0xFFFE), "Malformed", &["fmt chunk has 16 bytes"]),
             ("valid bits", Wav::mono16(&[1]).extensible(17).bytes(), "Malformed", &["17 valid bits in samples of 16"]),
         ];

@@ -234,6 +234,10 @@ fn sample_entry(description: &[u8]) -> Result<Parameters> {
             let info = find(children, b"dfLa").and_then(|body| body.get(8..42)).ok_or_else(missing)?;
             Parameters { extra: info.to_vec(), ..Parameters::new(Coding::Flac) }
         }
+        b"Opus" => {
+            let head = find(children, b"dOps").ok_or_else(missing)?;
+            Parameters { extra: [b"OpusHead", head].concat(), ..Parameters::new(Coding::Opus) }
+        }
         b"enca" | b"drms" => {
             return Err(Error::Unsupported(
                 "M4A whose audio is encrypted (DRM); record or export it without protection".to_owned(),
@@ -333,7 +337,6 @@ fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
 
 fn name(kind: [u8; 4]) -> String {
     match &kind {
-        b"Opus" => "Opus".to_owned(),
         b"ac-3" | b"ec-3" => "Dolby Digital".to_owned(),
         b"samr" | b"sawb" => "AMR".to_owned(),
         b".mp3" => "MP3 inside an MP4".to_owned(),

@@ -43,6 +43,8 @@ enum Headers {
     Vorbis,
     /// The first, and this number of metadata blocks; 0 is unknown.
     Flac(u16),
+    /// Identification, comment (RFC 7845).
+    Opus,
 }
 
 impl OggReader {
@@ -77,6 +79,7 @@ impl OggReader {
             while !complete.is_empty() {
                 let is_audio = match headers {
                     Headers::Vorbis => packets.len() == 2,
+                    Headers::Opus => packets.len() == 1,
                     Headers::Flac(0) => complete[0].first() == Some(&0xFF),
                     Headers::Flac(count) => packets.len() == usize::from(*count),
                 };
@@ -87,6 +90,7 @@ impl OggReader {
             }
             let done = match headers {
                 Headers::Vorbis => packets.len() == 2,
+                Headers::Opus => packets.len() == 1,
                 Headers::Flac(0) => !complete.is_empty(),
                 Headers::Flac(count) => packets.len() == usize::from(*count),
             };
@@ -248,6 +252,7 @@ fn first_audio_page(source: &mut Source) -> Result<(Page, Headers)> {
                 let packet = page.pieces.first().map(|(bytes, _)| &bytes[..]).unwrap_or_default();
                 match packet {
                     [1, b'v', b'o', b'r', b'b', b'i', b's', ..] => return Ok((page, Headers::Vorbis)),
+                    [b'O', b'p', b'u', b's', b'H', b'e', b'a', b'd', ..] => return Ok((page, Headers::Opus)),
                     [0x7F, b'F', b'L', b'A', b'C', 1, _, high, low, ..] => {
                         let count = u16::from_be_bytes([*high, *low]);
                         return Ok((page, Headers::Flac(count)));
@@ -270,8 +275,7 @@ fn first_audio_page(source: &mut Source) -> Result<(Page, Headers)> {
 
 /// The coding of a stream by its first packet.
 fn coding_name(packet: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 6] = [
-        (b"OpusHead", "Opus"),
+    let known: [(&[u8], &str); 5] = [
         (b"Speex   ", "Speex"),
         (b"\x80theora", "Theora, a video"),
         (b"fishead\0", "a skeleton alone"),
@@ -284,6 +288,7 @@ fn coding_name(packet: &[u8]) -> Option<&'static str> {
 fn parameters(headers: &Headers, first: &[u8], packets: &[Vec<u8>]) -> Result<Parameters> {
     let damaged = || Error::malformed("Ogg", "its headers are damaged; get the file again");
     match headers {
+        Headers::Opus => Ok(Parameters { extra: first.to_vec(), ..Parameters::new(Coding::Opus) }),
         Headers::Vorbis => {
             let setup = packets.get(1).ok_or_else(damaged)?;
             Ok(Parameters { extra: [first, setup].concat(), ..Parameters::new(Coding::Vorbis) })
