@@ -40,6 +40,18 @@ fn write_classifier(out: &mut dyn Write, manifest: &Manifest, classifier: &Class
     writeln!(out, "  genders       {}", classifier.heads.gender.labels.join(", "))?;
     writeln!(out, "  calibration   {}", calibration(classifier))?;
     writeln!(out, "  precision     {} by default", manifest.precision.unwrap_or(Precision::F32).name())?;
+    if let Some(domain) = &manifest.domain {
+        writeln!(out, "  domain        familiar below a distance of {:.2}", domain.familiar_below)?;
+    }
+    if let Some(baseline) = &manifest.baseline {
+        let heads: Vec<&str> = baseline.heads.names().collect();
+        let (prior, heads) = (baseline.prior_clips, heads.join(", "));
+        writeln!(out, "  baseline      of a speaker, N / (N + {prior}) of the mean, for {heads}")?;
+    }
+    if let Some(adapted) = &manifest.adapted {
+        let count = adapted.get("recordings").map_or_else(String::new, brief);
+        writeln!(out, "  adapted       to {count} recordings; scores were measured before")?;
+    }
     if !classifier.scores.is_empty() {
         writeln!(out)?;
         write_scores(out, &classifier.scores)?;
