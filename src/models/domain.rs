@@ -212,7 +212,7 @@ mod tests {
             ("age_withheld_above", json!(-1.0), "domain.age_withheld_above"),
             ("temperature", json!({"distance": [], "factor": []}), "domain.temperature"),
             ("interval", json!({"distance": [1.0], "factor": [0.0]}), "domain.interval.factor[0]"),
-            ("temprature", json!(1), "domain"),
+            ("temprature", json!(1), "domain.temprature"),
         ] {
             let mut broken = json!({"familiar_below": 2.0});
             broken[pointer] = value;
