@@ -296,8 +296,8 @@ mod tests {
         let vectors: Vec<_> = (0..8).map(|n| vector(n, 0, if n < 4 { 0.2 } else { -0.2 })).collect();
         let mut all = items(&vectors);
         assert_eq!(centroids(&all, OPTIONS).len(), 1);
-        (0..4).for_each(|n| all[n].others.push(n + 4));
-        (0..4).for_each(|n| all[n + 4].others.push(n));
+        (0..4).for_each(|n| all[n].others.extend(4..8));
+        (4..8).for_each(|n| all[n].others.extend(0..4));
         assert_eq!(centroids(&all, OPTIONS).len(), 2);
     }
 
