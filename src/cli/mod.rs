@@ -5,7 +5,7 @@
 //! | `arguments` | the tree of commands; each command's arguments stand beside the command |
 //! | `infer`, `batch`, `embed`, `eval`, `features`, `serve`, `adapt`, `model` | the commands |
 //! | `generate`, `notice` | completions and manual pages; the notice for data subjects |
-//! | `prediction_args`, `model_choice`, `input`, `help` | arguments that several commands share |
+//! | `prediction_args`, `model_choice`, `speaker_count`, `input`, `help` | arguments that several commands share |
 //! | `hashing`, `audit` | checksums of inputs, and the audit log |
 //! | `array`, `numbers`, `output` | what commands write |
 //! | `stop` | errors that end a command, and exit codes |
@@ -37,6 +37,7 @@ mod output;
 mod prediction_args;
 #[cfg(feature = "serve")]
 mod serve;
+mod speaker_count;
 mod stop;
 
 use std::io::{self, Write};

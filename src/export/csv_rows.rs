@@ -6,14 +6,16 @@
 //! ```
 //!
 //! `channel` is empty for the mean of all channels, a missing prediction is empty, and a disabled
-//! head has no columns.
+//! head has no columns. Where speakers are told apart a row is a turn, with the column `speaker` after
+//! `channel` and `overlap_s` after `end_s`.
 
 use std::io::{self, Write};
 
-use crate::engine::{Age, Classification, Engine, NoAnswer, Observer, Segment};
+use crate::engine::{Age, Classification, Engine, NoAnswer, Observer, Report, Segment};
 use crate::error::{Error, Result};
 
 use super::line_writer::LineWriter;
+use super::turns::turns;
 
 /// CSV writer of segments: the rows of one recording after the other, each as soon as it is
 /// predicted.
@@ -23,6 +25,8 @@ pub struct CsvRows<'a> {
     emotions: Option<Vec<String>>,
     genders: Option<Vec<String>>,
     age: bool,
+    /// Whether rows are turns of speakers.
+    speakers: bool,
 }
 
 impl<'a> CsvRows<'a> {
@@ -39,6 +43,7 @@ impl<'a> CsvRows<'a> {
             emotions: active.emotion.then(|| heads.emotion.labels.clone()),
             genders: active.gender.then(|| heads.gender.labels.clone()),
             age: active.age,
+            speakers: engine.options().speakers.is_some(),
         };
         let header = rows.header();
         rows.row(&header)?;
@@ -56,8 +61,27 @@ impl<'a> CsvRows<'a> {
         self.out.failure()
     }
 
+    /// Writes the turns of all speakers of a report, or one row without speaker for a signal in which
+    /// nobody speaks.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn turns(&mut self, report: &Report) -> Result<()> {
+        for voice in report.voices.iter().filter(|voice| voice.speaker.is_none()) {
+            self.segment_row(voice.channel, None, &voice.to_segment(report.recording.duration_s))?;
+        }
+        turns(report)
+            .into_iter()
+            .try_for_each(|turn| self.segment_row(turn.voice.channel, turn.voice.speaker, turn.turn))
+    }
+
     fn header(&self) -> Vec<String> {
-        let mut names: Vec<String> = ["file", "channel", "start_s", "end_s", "speech_share"].map(String::from).to_vec();
+        let names: &[&str] = if self.speakers {
+            &["file", "channel", "speaker", "start_s", "end_s", "overlap_s", "speech_share"]
+        } else {
+            &["file", "channel", "start_s", "end_s", "speech_share"]
+        };
+        let mut names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         for (head, labels) in [("emotion", &self.emotions), ("gender", &self.genders)] {
             if let Some(labels) = labels {
                 names.push(head.to_owned());
@@ -81,12 +105,16 @@ impl<'a> CsvRows<'a> {
     }
 }
 
-impl Observer for CsvRows<'_> {
-    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
+impl CsvRows<'_> {
+    fn segment_row(&mut self, channel: Option<u16>, speaker: Option<u16>, segment: &Segment) -> Result<()> {
+        let count = |value: Option<u16>| value.map_or_else(String::new, |value| value.to_string());
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-        let channel = if channel > 0 { channel.to_string() } else { String::new() };
         let (start, end) = (segment.start_s.to_string(), segment.end_s.to_string());
-        let mut fields = vec![self.file.clone(), channel, start, end, number(segment.speech_share)];
+        let mut fields = vec![self.file.clone(), count(channel)];
+        fields.extend(self.speakers.then(|| count(speaker)));
+        fields.extend([start, end]);
+        fields.extend(self.speakers.then(|| number(segment.overlap_s)));
+        fields.push(number(segment.speech_share));
         let answers = &segment.predictions;
         for (labels, choice) in [(&self.emotions, &answers.emotion), (&self.genders, &answers.gender)] {
             if let Some(labels) = labels {
@@ -98,6 +126,12 @@ impl Observer for CsvRows<'_> {
         }
         fields.push(segment.no_answer.map_or("", NoAnswer::code).to_owned());
         self.row(&fields)
+    }
+}
+
+impl Observer for CsvRows<'_> {
+    fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
+        self.segment_row((channel > 0).then_some(channel), None, segment)
     }
 }
 

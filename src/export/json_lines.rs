@@ -5,17 +5,19 @@
 //! {"schema":1,"type":"report","file":"call.wav",…}
 //! ```
 //!
-//! `channel` exists only with separate channels. A recording that fails ends with an object of type
+//! `channel` exists only with separate channels. Where speakers are told apart, the lines before the
+//! report are of type `turn`, with a key `speaker`; they come when the recording has ended, by time. A recording that fails ends with an object of type
 //! `error`.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::engine::{Observer, SCHEMA, Segment};
+use crate::engine::{Observer, Report, SCHEMA, Segment};
 use crate::error::{Error, Result};
 
 use super::line_writer::LineWriter;
+use super::turns::turns;
 
 /// JSON Lines writer: the segments and the report of one recording after the other.
 pub struct JsonLines<'a> {
@@ -31,6 +33,8 @@ struct SegmentLine<'a> {
     file: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speaker: Option<u16>,
     #[serde(flatten)]
     segment: &'a Segment,
 }
@@ -52,6 +56,18 @@ impl<'a> JsonLines<'a> {
     /// Sets the recording of the following segments.
     pub fn file(&mut self, name: &str) {
         name.clone_into(&mut self.file);
+    }
+
+    /// Writes the turns of all speakers of a report.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn turns(&mut self, report: &Report) -> Result<()> {
+        for turn in turns(report) {
+            let (channel, speaker, file) = (turn.voice.channel, turn.voice.speaker, &*report.recording.file);
+            self.write(&SegmentLine { schema: SCHEMA, kind: "turn", file, channel, speaker, segment: turn.turn })?;
+        }
+        Ok(())
     }
 
     /// Writes the last line of a recording: its report, `kind` `report`, or its failure, `kind`
@@ -80,7 +96,8 @@ impl Observer for JsonLines<'_> {
     fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
         let file = std::mem::take(&mut self.file);
         let channel = (channel > 0).then_some(channel);
-        let written = self.write(&SegmentLine { schema: SCHEMA, kind: "stretch", file: &file, channel, segment });
+        let line = SegmentLine { schema: SCHEMA, kind: "stretch", file: &file, channel, speaker: None, segment };
+        let written = self.write(&line);
         self.file = file;
         written
     }

@@ -4,10 +4,14 @@
 //! Long text format of the Praat manual ("TextGrid file formats"): UTF-8, intervals without gaps
 //! from 0 to the end, quotes doubled. Consecutive segments with the same text are one interval. A
 //! missing prediction is an empty text, with its reason in the tier `no answer`.
+//!
+//! Where speakers are told apart there is one tier per speaker: a turn's text is its emotion, the
+//! reason for a missing prediction in brackets, or `speech` without an emotion; an interval without
+//! text is one in which this speaker is silent.
 
 use std::io::{self, Write};
 
-use crate::engine::{Classification, NoAnswer, Observer, Segment};
+use crate::engine::{Classification, NoAnswer, Observer, Report, Segment, Voice};
 use crate::error::Result;
 
 /// Collects the tiers of one recording; needs a few bytes for each change of a label.
@@ -19,13 +23,21 @@ pub struct TextGrid {
 
 #[derive(Debug)]
 struct Tier {
+    /// 0 is the mean of all.
     channel: u16,
-    head: &'static str,
+    /// What it contains: a head, or a speaker.
+    head: String,
     /// End in seconds and text of each interval.
     intervals: Vec<(f64, String)>,
 }
 
 impl TextGrid {
+    /// A tier for each speaker of a report.
+    pub fn of_speakers(report: &Report) -> Self {
+        let voices = report.voices.iter().filter(|voice| voice.speaker.is_some());
+        Self { tiers: voices.map(|voice| Tier::of_speaker(voice, report.recording.duration_s)).collect() }
+    }
+
     /// Writes the file. Without segments it has no tiers, which Praat reads as an empty object.
     ///
     /// # Errors
@@ -37,11 +49,11 @@ impl TextGrid {
         self.tiers.iter().enumerate().try_for_each(|(index, tier)| tier.write(out, index + 1, end))
     }
 
-    fn push(&mut self, channel: u16, head: &'static str, end_s: f64, text: String) {
+    fn push(&mut self, channel: u16, head: &str, end_s: f64, text: String) {
         let known = self.tiers.iter().position(|tier| tier.channel == channel && tier.head == head);
         let place = known.unwrap_or_else(|| {
             let after = self.tiers.iter().rposition(|tier| tier.channel <= channel).map_or(0, |last| last + 1);
-            self.tiers.insert(after, Tier { channel, head, intervals: Vec::new() });
+            self.tiers.insert(after, Tier { channel, head: head.to_owned(), intervals: Vec::new() });
             after
         });
         if let Some(tier) = self.tiers.get_mut(place) {
@@ -72,6 +84,25 @@ impl Observer for TextGrid {
 }
 
 impl Tier {
+    /// The turns of a speaker, and the pauses between them.
+    fn of_speaker(voice: &Voice, duration_s: f64) -> Self {
+        let head = format!("speaker {}", voice.speaker.unwrap_or_default());
+        let mut tier = Self { channel: voice.channel.unwrap_or(0), head, intervals: Vec::new() };
+        let mut at = 0.0;
+        for turn in voice.turns.iter().flatten() {
+            if turn.start_s > at {
+                tier.intervals.push((turn.start_s, String::new()));
+            }
+            // two turns are two intervals, even if their texts are equal
+            tier.intervals.push((turn.end_s, turn_text(turn)));
+            at = turn.end_s;
+        }
+        if at < duration_s {
+            tier.intervals.push((duration_s, String::new()));
+        }
+        tier
+    }
+
     /// Appends a segment that ends at `end_s`.
     fn push(&mut self, end_s: f64, text: String) {
         match self.intervals.last_mut() {
@@ -82,7 +113,7 @@ impl Tier {
 
     fn write(&self, out: &mut dyn Write, number: usize, end: f64) -> io::Result<()> {
         let name = match self.channel {
-            0 => self.head.to_owned(),
+            0 => self.head.clone(),
             channel => format!("channel {channel}: {}", self.head),
         };
         writeln!(out, "    item [{number}]:\n        class = \"IntervalTier\"\n        name = {}", quoted(&name))?;
@@ -95,6 +126,15 @@ impl Tier {
             start = *end;
         }
         Ok(())
+    }
+}
+
+/// The text of a turn.
+fn turn_text(turn: &Segment) -> String {
+    match (turn.no_answer, &turn.predictions.emotion) {
+        (Some(reason), _) => format!("({})", reason.code()),
+        (None, Some(emotion)) => emotion.label.clone(),
+        (None, None) => "speech".to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `timeline.js` | the component: plot, keys, pointer, zoom, readout |
-//! | `rows.js`, `waveform.js` | what is drawn in it |
+//! | `rows.js`, `waveform.js`, `turns.js` | what is drawn in it |
 //! | `segments.js` | the data that it shows, and how segments are joined |
 //! | `player.js` | position and playback |
 //! | `reasons.js`, `format.js`, `elements.js` | texts, numbers, elements |
@@ -16,13 +16,14 @@
 
 /// The modules, each after those that it imports. `reasons.js` also imports `reason-texts.js`,
 /// which is generated.
-const MODULES: [&str; 8] = [
+const MODULES: [&str; 9] = [
     include_str!("timeline/elements.js"),
     include_str!("timeline/format.js"),
     include_str!("timeline/reasons.js"),
     include_str!("timeline/segments.js"),
     include_str!("timeline/rows.js"),
     include_str!("timeline/waveform.js"),
+    include_str!("timeline/turns.js"),
     include_str!("timeline/player.js"),
     include_str!("timeline/timeline.js"),
 ];

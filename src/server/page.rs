@@ -87,6 +87,7 @@ pub(super) const ASSETS: &[Asset] = &[
     asset!("../html/timeline", "rows.js", SCRIPT),
     asset!("../html/timeline", "segments.js", SCRIPT),
     asset!("../html/timeline", "timeline.js", SCRIPT),
+    asset!("../html/timeline", "turns.js", SCRIPT),
     asset!("../html/timeline", "waveform.js", SCRIPT),
     Asset { path: "/reason-texts.js", kind: SCRIPT, body: Body::ReasonTexts },
 ];

@@ -4,7 +4,8 @@ use axum::extract::Query;
 use axum::http::Uri;
 
 use super::problem::Problem;
-use crate::engine::{ActiveHeads, Options, SpeakerVectors, Timeline};
+use crate::engine::{ActiveHeads, Options, SpeakerVectors, Speakers, Timeline};
+use crate::error::Error;
 
 /// Maximum length of an option's value in bytes.
 const MAX_VALUE_BYTES: usize = 1024;
@@ -21,6 +22,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "min_familiarity",
     "timeline",
     "per_channel",
+    "speakers",
     "activity",
     "accept_truncated",
     "vectors",
@@ -37,6 +39,8 @@ pub(super) struct RequestOptions {
     min_familiarity: Option<f64>,
     timeline: Option<bool>,
     per_channel: Option<bool>,
+    /// `Some(None)`: speakers are not told apart.
+    speakers: Option<Option<Speakers>>,
     accept_truncated: Option<bool>,
     activity: Option<bool>,
     vectors: Option<bool>,
@@ -72,6 +76,7 @@ impl RequestOptions {
             "min_familiarity" => set_once(&mut self.min_familiarity, name, fraction(name, value)?),
             "timeline" => set_once(&mut self.timeline, name, boolean(name, value)?),
             "per_channel" => set_once(&mut self.per_channel, name, boolean(name, value)?),
+            "speakers" => set_once(&mut self.speakers, name, speakers(value)?),
             "accept_truncated" => set_once(&mut self.accept_truncated, name, boolean(name, value)?),
             "activity" => set_once(&mut self.activity, name, boolean(name, value)?),
             "vectors" => set_once(&mut self.vectors, name, boolean(name, value)?),
@@ -95,6 +100,12 @@ impl RequestOptions {
         options.per_channel = self.per_channel.unwrap_or(options.per_channel);
         options.timeline = (self.timeline == Some(true)).then(Timeline::default);
         options.vectors = self.vectors.unwrap_or(options.vectors);
+        options.speakers = self.speakers.unwrap_or_default();
+        if options.speakers.is_some() && options.timeline.is_some() {
+            return Err(bad_option(
+                "`speakers` and `timeline`: turns take the place of a timeline; set one of the two",
+            ));
+        }
         options.activity = self.activity.unwrap_or(options.activity);
         options.limits.accept_truncated = self.accept_truncated.unwrap_or(options.limits.accept_truncated);
         Ok(options)
@@ -132,6 +143,14 @@ fn heads(value: &str) -> Result<ActiveHeads, Problem> {
         }
     }
     Ok(heads)
+}
+
+/// A number of speakers, or `false`.
+fn speakers(value: &str) -> Result<Option<Speakers>, Problem> {
+    match boolean("speakers", value) {
+        Ok(wanted) if value != "1" && value != "0" => Ok(wanted.then(Speakers::default)),
+        _ => value.parse().map(Some).map_err(|error: Error| bad_option(error.to_string())),
+    }
 }
 
 fn fraction(name: &str, value: &str) -> Result<f64, Problem> {
@@ -177,6 +196,18 @@ mod tests {
         assert_eq!(two.heads, ActiveHeads { emotion: true, gender: false, age: true });
         let no_age = Options { heads: ActiveHeads { age: false, ..ActiveHeads::ALL }, ..Options::default() };
         assert!(parse("heads=age").unwrap().apply(&no_age).unwrap_err().detail.contains("age, which is switched off"));
+        for (query, expected) in [
+            ("speakers", Some(Speakers::default())),
+            ("speakers=auto", Some(Speakers::default())),
+            ("speakers=1", Some(Speakers::exactly(1))),
+            ("speakers=2..4", Some(Speakers { min: 2, max: 4 })),
+            ("speakers=false", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(query).unwrap().apply(&Options::default()).unwrap().speakers, expected, "{query}");
+        }
+        let both = parse("speakers=2&timeline=true").unwrap().apply(&Options::default()).unwrap_err();
+        assert!(both.detail.contains("turns take the place of a timeline"), "{}", both.detail);
         let kept = parse("").unwrap().apply(&Options { min_confidence: 0.3, ..Options::default() }).unwrap();
         assert_eq!((kept.min_confidence, kept.activity), (0.3, true));
     }
@@ -191,6 +222,8 @@ mod tests {
             ("baseline={}", "`baseline` is not the object `vectors` of a response"),
             ("min_familiarity=2", "`min_familiarity` is `2`; expected a number from 0 to 1"),
             ("heads=emotion,hair", "`hair`; available: emotion, gender, age"),
+            ("speakers=0", "speakers: 0 to 0 is not a range"),
+            ("speakers=two", "speakers: `two` is neither"),
             ("heads=", "head ``"),
             ("activity=perhaps", "`perhaps`; expected true or false"),
             ("a%00b=1", "`a\u{fffd}b`"),

@@ -20,8 +20,19 @@ pub(super) enum Format<'o> {
     Json(&'o mut dyn Write),
     /// One object per segment and one per recording.
     Lines(JsonLines<'o>),
-    /// CSV: one row per segment, or one per recording or channel if there is no timeline.
-    Rows { rows: CsvRows<'o>, timeline: bool },
+    /// CSV.
+    Rows { rows: CsvRows<'o>, of: RowsOf },
+}
+
+/// What a row of CSV is about.
+#[derive(Clone, Copy)]
+pub(super) enum RowsOf {
+    /// A segment of a timeline.
+    Segments,
+    /// A turn of a speaker.
+    Turns,
+    /// A recording, or a channel of it.
+    Voices,
 }
 
 impl<'o> Format<'o> {
@@ -34,7 +45,12 @@ impl<'o> Format<'o> {
             Self::Lines(JsonLines::new(out))
         } else if options.csv {
             let rows = CsvRows::new(out, engine)?;
-            Self::Rows { rows, timeline: options.show }
+            let of = match options.speakers {
+                Some(_) => RowsOf::Turns,
+                None if options.show => RowsOf::Segments,
+                None => RowsOf::Voices,
+            };
+            Self::Rows { rows, of }
         } else {
             Self::Table { out, first: true }
         })
@@ -65,11 +81,15 @@ impl<'o> Format<'o> {
             }
             Self::Json(out) => write_json_line(*out, report)?,
             Self::Lines(lines) => {
-                let written = lines.end("report", report);
+                let written = lines.turns(report).and_then(|()| lines.end("report", report));
                 self.written(written)?;
             }
-            Self::Rows { timeline: true, .. } => {}
-            Self::Rows { rows, .. } => {
+            Self::Rows { of: RowsOf::Segments, .. } => {}
+            Self::Rows { rows, of: RowsOf::Turns } => {
+                let written = rows.turns(report);
+                self.written(written)?;
+            }
+            Self::Rows { rows, of: RowsOf::Voices } => {
                 let written = report.voices.iter().try_for_each(|voice| {
                     let whole = voice.to_segment(report.recording.duration_s);
                     rows.segment(voice.channel.unwrap_or(0), &whole)
@@ -114,7 +134,7 @@ impl Observer for Format<'_> {
     fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
         match self {
             Self::Lines(lines) => lines.segment(channel, segment),
-            Self::Rows { rows, timeline: true } => rows.segment(channel, segment),
+            Self::Rows { rows, of: RowsOf::Segments } => rows.segment(channel, segment),
             Self::Rows { .. } | Self::Table { .. } | Self::Json(_) => Ok(()),
         }
     }

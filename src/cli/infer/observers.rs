@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use persona_engine::engine::{Collector, Observer, Report, Segment};
-use persona_engine::export::{Audio, MergedSegments, PageCollector, TextGrid, write_page};
+use persona_engine::export::{Audio, MergedSegments, PageCollector, TextGrid, write_page, write_rttm};
 use persona_engine::import::write_atomically;
 use persona_engine::{Error, Result};
 
@@ -47,7 +47,13 @@ impl<'f, 'o> Observers<'f, 'o> {
 
     /// Writes the requested files.
     pub(super) fn write_files(&self, args: &InferArgs, recording: &Path, report: &Report) -> Result<()> {
-        if let (Some(out), Some(grid)) = (&args.timeline.textgrid, &self.grid) {
+        if let Some(out) = &args.timeline.rttm {
+            write_atomically(&output_path(out, recording, "rttm"), |to| Ok(write_rttm(to, report)?))?;
+        }
+        if let (Some(out), Some(_)) = (&args.timeline.textgrid, args.timeline.speakers) {
+            let grid = TextGrid::of_speakers(report);
+            write_atomically(&output_path(out, recording, "TextGrid"), |to| Ok(grid.write(to)?))?;
+        } else if let (Some(out), Some(grid)) = (&args.timeline.textgrid, &self.grid) {
             write_atomically(&output_path(out, recording, "TextGrid"), |to| Ok(grid.write(to)?))?;
         }
         if let (Some(out), Some(sketch)) = (&args.timeline.html, &self.sketch) {

@@ -8,6 +8,7 @@ use persona_engine::export::Audio;
 use persona_engine::{Error, Result};
 
 use crate::cli::input::is_stdin;
+use crate::cli::speaker_count::speakers;
 
 #[derive(Args)]
 #[command(next_help_heading = "Timeline and channels")]
@@ -32,15 +33,20 @@ pub(super) struct TimelineArgs {
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "auto", value_parser = speakers)]
     pub(super) speakers: Option<Speakers>,
     /// Print one JSON object per segment, one per line, as soon as it is computed; then the report.
+    /// With --speakers: one per turn.
     #[arg(long, conflicts_with = "json")]
     pub(super) jsonl: bool,
-    /// Print CSV: one row per segment with --timeline, else one per recording (or channel).
+    /// Print CSV: one row per segment with --timeline, per turn with --speakers, else one per
+    /// recording (or channel).
     #[arg(long, conflicts_with_all = ["json", "jsonl"])]
     pub(super) csv: bool,
-    /// Also write the timeline as interval tiers for Praat. OUT is a file, or a folder if there are
+    /// Also write the timeline, or the turns of speakers, as interval tiers for Praat. OUT is a file, or a folder if there are
     /// several recordings.
     #[arg(long, value_name = "OUT")]
     pub(super) textgrid: Option<PathBuf>,
+    /// Also write who speaks when as RTTM. OUT as for --textgrid.
+    #[arg(long, value_name = "OUT", requires = "speakers")]
+    pub(super) rttm: Option<PathBuf>,
     /// Also write a self-contained page: waveform, timeline, values on hover. OUT as for
     /// --textgrid.
     #[arg(long, value_name = "OUT")]
@@ -73,10 +79,7 @@ impl TimelineArgs {
         if self.speakers.is_some() && self.show {
             return Err(Error::usage("--speakers prints turns in place of --timeline: drop one of the two"));
         }
-        if self.speakers.is_some() && (self.jsonl || self.csv || self.textgrid.is_some() || self.html.is_some()) {
-            return Err(Error::usage("--speakers: of the output formats, it is for the table and --json"));
-        }
-        for (option, path) in [("--textgrid", &self.textgrid), ("--html", &self.html)] {
+        for (option, path) in [("--textgrid", &self.textgrid), ("--rttm", &self.rttm), ("--html", &self.html)] {
             if let Some(path) = path.as_ref().filter(|path| recordings.len() > 1 && !path.is_dir()) {
                 let (path, count) = (path.display(), recordings.len());
                 return Err(Error::usage(format!(
@@ -94,13 +97,6 @@ impl TimelineArgs {
         // others.
         recordings.iter().filter(|file| file.exists()).try_for_each(|file| Audio::of(file).map(drop))
     }
-}
-
-/// Parses a number of speakers. A recording after the bare switch is taken for its value.
-fn speakers(text: &str) -> Result<Speakers, String> {
-    text.parse().map_err(|_| {
-        format!("expected a number such as 2, a range such as 2..4, or auto; if `{text}` is a recording, put it before --speakers")
-    })
 }
 
 /// The file to write for a recording: `out` itself, or a file in it named after the recording if it

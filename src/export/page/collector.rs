@@ -1,6 +1,6 @@
 //! Observer that collects what a page shows of a recording: peaks and segments, of bounded size.
 
-use crate::engine::{Classification, Observer, Segment};
+use crate::engine::{Classification, Observer, Predictions, Segment};
 use crate::error::Result;
 
 use super::peaks::Peaks;
@@ -10,9 +10,15 @@ use super::segments::PageSegments;
 /// for any length.
 #[derive(Debug, Default)]
 pub struct PageCollector {
+    pub(super) labels: Labels,
+    pub(super) voices: Vec<CollectedVoice>,
+}
+
+/// The labels of the heads, in the model's order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Labels {
     pub(super) emotions: Vec<String>,
     pub(super) genders: Vec<String>,
-    pub(super) voices: Vec<CollectedVoice>,
 }
 
 /// One voice: a channel, or the mean of all.
@@ -43,8 +49,7 @@ impl Observer for PageCollector {
     }
 
     fn segment(&mut self, channel: u16, segment: &Segment) -> Result<()> {
-        set_labels(&mut self.emotions, segment.predictions.emotion.as_ref());
-        set_labels(&mut self.genders, segment.predictions.gender.as_ref());
+        self.labels.add(&segment.predictions);
         if let Some(voice) = self.voice(channel) {
             voice.segments.push(segment);
         }
@@ -52,7 +57,14 @@ impl Observer for PageCollector {
     }
 }
 
-/// Takes the labels from the first prediction.
+impl Labels {
+    /// Takes the labels from the first prediction.
+    pub(super) fn add(&mut self, predictions: &Predictions) {
+        set_labels(&mut self.emotions, predictions.emotion.as_ref());
+        set_labels(&mut self.genders, predictions.gender.as_ref());
+    }
+}
+
 fn set_labels(labels: &mut Vec<String>, classification: Option<&Classification>) {
     if let Some(classification) = classification.filter(|_| labels.is_empty()) {
         *labels = classification.probabilities.iter().map(|(label, _)| label.clone()).collect();

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::engine::NoAnswer;
+use crate::engine::{NoAnswer, Voice};
 
-use super::collector::{CollectedVoice, PageCollector};
+use super::collector::{CollectedVoice, Labels};
 use super::segments::PageSegment;
 
 /// Largest code of a peak; full scale.
@@ -17,29 +17,49 @@ const PROBABILITY_UNITS: f32 = 10_000.0;
 
 #[derive(Serialize)]
 struct Data<'a> {
+    recording: &'a str,
     duration_s: f64,
     emotions: &'a [String],
     genders: &'a [String],
     voices: Vec<Value>,
 }
 
+/// A signal of the page: a channel, or the mean of all.
+pub(super) struct PageSignal<'a> {
+    pub(super) name: String,
+    pub(super) collected: &'a CollectedVoice,
+    /// Its speakers; empty if they were not told apart.
+    pub(super) speakers: Vec<&'a Voice>,
+}
+
 /// Writes the `<script>` element with the data. `<` is escaped, so no label can end the element.
+/// `recording` is the name of the recording as a field of RTTM.
 pub(super) fn write(
     out: &mut dyn Write,
-    collected: &PageCollector,
-    names: &[String],
+    labels: &Labels,
+    signals: &[PageSignal<'_>],
+    recording: &str,
     duration_s: f64,
 ) -> io::Result<()> {
-    let voices = collected.voices.iter().zip(names).map(|(voice, name)| voice_json(voice, name)).collect();
-    let data = Data { duration_s, emotions: &collected.emotions, genders: &collected.genders, voices };
+    let voices = signals.iter().map(signal_json).collect();
+    let data = Data { recording, duration_s, emotions: &labels.emotions, genders: &labels.genders, voices };
     let text = serde_json::to_string(&data)?.replace('<', "\\u003c");
     writeln!(out, "<script type=\"application/json\" id=\"data\">{text}</script>")
 }
 
-fn voice_json(voice: &CollectedVoice, name: &str) -> Value {
-    let peaks: Vec<u16> = voice.peaks.values().map(|peak| (peak.min(1.0) * MAX_PEAK).round() as u16).collect();
-    let segments: Vec<Value> = voice.segments.list.iter().map(segment_json).collect();
-    json!({ "name": name, "peaks": peaks, "segments": segments })
+fn signal_json(PageSignal { name, collected, speakers }: &PageSignal<'_>) -> Value {
+    let peaks: Vec<u16> = collected.peaks.values().map(|peak| (peak.min(1.0) * MAX_PEAK).round() as u16).collect();
+    let segments: Vec<Value> = collected.segments.list.iter().map(segment_json).collect();
+    let speakers: Vec<Value> = speakers.iter().map(|speaker| speaker_json(speaker)).collect();
+    json!({ "name": name, "peaks": peaks, "segments": segments, "speakers": speakers })
+}
+
+/// A speaker's channel, number and turns; each turn is a segment and its seconds of overlap.
+fn speaker_json(speaker: &Voice) -> Value {
+    let turns = speaker.turns.iter().flatten();
+    let rows: Vec<Value> =
+        turns.map(|turn| json!([segment_json(&PageSegment::of(turn)), turn.overlap_s.unwrap_or(0.0)])).collect();
+    json!({ "channel": speaker.channel, "number": speaker.speaker, "turns": rows })
 }
 
 /// `[start s, end s, speech %, emotion probabilities, gender probabilities, years, reason code]`

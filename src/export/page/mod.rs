@@ -28,11 +28,15 @@ pub use collector::PageCollector;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::engine::{LEGAL_NOTICE, RecordingInfo, Report, reasons_json};
+use crate::engine::{LEGAL_NOTICE, RecordingInfo, Report, Voice, reasons_json};
 use crate::html::svg::escaped;
 use crate::html::{self, timeline};
 
 use super::format::clock;
+use super::rttm::name;
+use super::turns::turns;
+use collector::Labels;
+use data::PageSignal;
 
 /// Writes the page of a recording.
 ///
@@ -56,20 +60,40 @@ pub fn write_page(
         "<p class=\"soft\">The percentage beside an emotion is the share of the speech in which it was the most probable \
          one.</p>\n</section>"
     )?;
-    write_timeline(out, collected, audio)?;
+    let mut labels = collected.labels.clone();
+    let turns = turns(report);
+    turns.iter().for_each(|turn| labels.add(&turn.turn.predictions));
+    write_timeline(out, report, collected, &labels, audio)?;
     writeln!(
         out,
         "{EXPLANATION}<p>{LEGAL_NOTICE}</p>\n</section>\n</main>\n\
          <footer class=\"soft\"><p>Created by persona-engine {}.</p></footer>",
         env!("CARGO_PKG_VERSION")
     )?;
-    let names: Vec<String> = report.voices.iter().map(tables::voice_name).collect();
-    data::write(out, collected, &names, recording.duration_s)?;
+    data::write(out, &labels, &signals(report, collected), &name(&recording.file), recording.duration_s)?;
     let script = timeline::inline_script(&reasons_json(), include_str!("page.js"));
     writeln!(out, "<script type=\"module\">\n{script}</script>\n</body>\n</html>")
 }
 
-fn write_timeline(out: &mut dyn Write, collected: &PageCollector, audio: Option<&Audio>) -> io::Result<()> {
+/// The signals of a recording: channels, or the mean of all, with their speakers.
+fn signals<'a>(report: &'a Report, collected: &'a PageCollector) -> Vec<PageSignal<'a>> {
+    let several = collected.voices.len() > 1;
+    let signal = |(index, collected)| {
+        let channel = several.then_some(index as u16 + 1);
+        let of_signal = |voice: &&Voice| !several || voice.channel == channel;
+        let speakers = report.voices.iter().filter(|voice| voice.speaker.is_some()).filter(of_signal).collect();
+        PageSignal { name: tables::signal_name(channel), collected, speakers }
+    };
+    collected.voices.iter().enumerate().map(signal).collect()
+}
+
+fn write_timeline(
+    out: &mut dyn Write,
+    report: &Report,
+    collected: &PageCollector,
+    labels: &Labels,
+    audio: Option<&Audio>,
+) -> io::Result<()> {
     writeln!(out, "<section>\n<h2>Timeline</h2>")?;
     let playback = if audio.is_some() { " A click goes to that position; the space bar plays and pauses." } else { "" };
     writeln!(
@@ -84,7 +108,12 @@ fn write_timeline(out: &mut dyn Write, collected: &PageCollector, audio: Option<
     }
     writeln!(out, "<div id=\"timeline\"></div>")?;
     writeln!(out, "<noscript><p>The drawing needs JavaScript; the table below does not.</p></noscript>")?;
-    tables::write_timeline(out, collected)?;
+    if report.voices.iter().any(|voice| voice.turns.is_some()) {
+        writeln!(out, "<p><button type=\"button\" id=\"rttm\" hidden>Save as RTTM</button></p>")?;
+        tables::write_turns(out, report)?;
+    } else {
+        tables::write_timeline(out, collected, labels)?;
+    }
     writeln!(out, "</section>")
 }
 

@@ -61,7 +61,7 @@ fn joined(segments: &[PageSegment], n: usize) -> Vec<PageSegment> {
 }
 
 impl PageSegment {
-    fn of(segment: &Segment) -> Self {
+    pub(super) fn of(segment: &Segment) -> Self {
         let numbers = |choice: &Option<Classification>| {
             choice.iter().flat_map(|choice| choice.probabilities.iter().map(|(_, p)| *p as f32)).collect()
         };

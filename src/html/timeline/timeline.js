@@ -1,5 +1,5 @@
-// The timeline of a recording: for each voice a waveform, a row per emotion and a row with gender
-// and age, over one time axis.
+// The timeline of a recording: for each voice a waveform, then a row per speaker, or a row per
+// emotion and a row with gender and age, over one time axis.
 //
 // The plot is a slider: click, drag, hover, keys. It can be zoomed, and plays if the player can.
 
@@ -8,6 +8,7 @@ import { capital, clock, percent, ranked, spokenTime, years } from './format.js'
 import { brief } from './reasons.js';
 import { emotionRow, gapBoxes, genderRow, ticks } from './rows.js';
 import { condensed, emotionsOf, segmentAt } from './segments.js';
+import { nameField, speakerRow, turnAt } from './turns.js';
 import { Waveform } from './waveform.js';
 
 /** Segments that Page Up and Page Down skip. */
@@ -32,8 +33,9 @@ const ICONS = {
   pause: 'M7 5h3.4v14H7zM13.6 5H17v14h-3.4z',
 };
 
-/** `voices` are `{name, segments}`, see `segments.js`; a name is shown where there are several.
- * `player` has position and playback. */
+/** `voices` are `{name, segments, speakers}`, see `segments.js` and `turns.js`; a name is shown where
+ * there are several. `player` has position and playback. `onRename(speaker)` is called when the user
+ * has changed a speaker's name. */
 export class Timeline {
   #durationS;
   #voices;
@@ -52,13 +54,16 @@ export class Timeline {
   #spokenSecond = -1;
   #unsubscribe;
   #observer = new ResizeObserver(() => this.#draw());
+  #onRename;
 
-  constructor(durationS, voices, player) {
+  constructor(durationS, voices, player, onRename = () => {}) {
+    this.#onRename = onRename;
     this.#durationS = durationS;
     this.#player = player;
-    this.#voices = voices.map(({ name, segments }) => ({
+    this.#voices = voices.map(({ name, segments, speakers = [] }) => ({
       name,
       segments,
+      speakers,
       emotions: segments.length > 1 ? emotionsOf(segments) : [],
       hasGenderRow: segments.length > 1 && segments.some(({ gender, age }) => gender || age),
       wave: new Waveform(),
@@ -93,17 +98,23 @@ export class Timeline {
 
   /** Names of voices and rows, left of the plot. */
   #names() {
-    const name = (className, textContent) => element('span', { className, textContent });
+    const name = (className, textContent) => element('span', { className, textContent, ariaHidden: 'true' });
+    const rename = (speaker) => (text) => {
+      speaker.name = text;
+      this.#describe(this.#player.position);
+      this.#onRename(speaker);
+    };
     const columns = this.#voices.flatMap((voice) => [
       name('voice-name', this.#voices.length > 1 ? voice.name : ''),
       element(
         'div',
         { className: 'row-names' },
+        ...voice.speakers.map((speaker) => nameField(speaker, rename(speaker))),
         ...voice.emotions.map((label) => name('row-name', label)),
         ...(voice.hasGenderRow ? [name('row-name', 'gender, age')] : []),
       ),
     ]);
-    return element('div', { className: 'timeline-names', ariaHidden: 'true' }, ...columns);
+    return element('div', { className: 'timeline-names' }, ...columns);
   }
 
   #slider() {
@@ -154,19 +165,20 @@ export class Timeline {
     for (const voice of this.#voices) this.#drawRows(voice, condensed(voice.segments, most), minBoxS);
   }
 
-  #drawRows({ rows, emotions, hasGenderRow }, segments, minBoxS) {
+  #drawRows({ rows, speakers, emotions, hasGenderRow }, segments, minBoxS) {
     rows.replaceChildren(
       element('div', { className: 'gaps', ariaHidden: 'true' }, ...gapBoxes(segments, this.#durationS)),
+      ...speakers.map((speaker) => speakerRow(speaker, this.#durationS)),
       ...emotions.map((label) => emotionRow(label, segments, this.#durationS)),
       ...(hasGenderRow ? [genderRow(segments, this.#durationS, minBoxS)] : []),
     );
-    rows.classList.toggle('is-empty', emotions.length === 0 && !hasGenderRow);
+    rows.classList.toggle('is-empty', speakers.length === 0 && emotions.length === 0 && !hasGenderRow);
   }
 
   /** The largest useful zoom, a power of two. */
   #mostZoom() {
     const width = this.#scroller.clientWidth || 1;
-    const longest = Math.max(...this.#voices.map(({ segments }) => segments.length));
+    const longest = Math.max(...this.#voices.map(({ segments, speakers }) => segments.length + turnsOf(speakers).length));
     const useful = Math.min((longest * WIDE_SEGMENT_PX) / width, MAX_PLOT_PX / width);
     return 2 ** Math.ceil(Math.log2(Math.max(1, useful)));
   }
@@ -242,7 +254,8 @@ export class Timeline {
   /** The position `count` segments on, at the beginning of a segment. */
   #segmentsOn(count) {
     const { position } = this.#player;
-    const starts = this.#voices[0].segments.map(({ start }) => start);
+    const [{ segments, speakers }] = this.#voices;
+    const starts = [...segments, ...turnsOf(speakers)].map(({ start }) => start);
     if (starts.length < 2) {
       return Math.max(0, Math.min(this.#durationS, position + count * this.#durationS * ARROW_SHARE));
     }
@@ -277,7 +290,10 @@ export class Timeline {
     this.#spokenSecond = Math.floor(position);
     const texts = this.#voices.flatMap((voice) => {
       const segment = segmentAt(voice.segments, position);
-      return segment ? [this.#named(voice, textOf(segment, SPOKEN_LABELS))] : [];
+      return [
+        ...(segment ? [this.#named(voice, textOf(segment, SPOKEN_LABELS))] : []),
+        ...speakingAt(voice, position).map(({ name, turn }) => `${name}: ${textOf(turn, SPOKEN_LABELS)}`),
+      ];
     });
     this.#plot.ariaValueNow = position.toFixed(2);
     this.#plot.ariaValueText = [spokenTime(position), ...texts].join('. ');
@@ -292,7 +308,10 @@ export class Timeline {
     const lines = this.#voices.flatMap((voice) => {
       const { segments } = voice;
       const segment = segmentAt(segments, position) ?? (position > 0 ? segments.at(-1) : undefined);
-      return segment ? [{ segment, text: this.#named(voice, textOf(segment)) }] : [];
+      return [
+        ...(segment ? [{ segment, text: this.#named(voice, textOf(segment)) }] : []),
+        ...speakingAt(voice, position).map(({ name, turn }) => ({ segment: turn, text: `${name}: ${textOf(turn)}` })),
+      ];
     });
     this.#readout.replaceChildren();
     if (lines.length === 0) return;
@@ -308,9 +327,22 @@ export class Timeline {
   }
 }
 
+/** The speakers who speak at a position, `[{name, turn}]`. */
+function speakingAt({ speakers }, position) {
+  return speakers.flatMap((speaker) => {
+    const turn = turnAt(speaker, position);
+    return turn ? [{ name: speaker.name, turn }] : [];
+  });
+}
+
+/** The turns of all speakers, by time. */
+function turnsOf(speakers) {
+  return speakers.flatMap(({ turns }) => turns).sort((a, b) => a.start - b.start);
+}
+
 /** A segment as text, with at most `labels` emotions: `Happiness 92.5 %, anger 5.4 %; male; 32
  * years`. */
-function textOf({ emotion, gender, age, speech, noAnswer }, labels = Infinity) {
+function textOf({ emotion, gender, age, speech, noAnswer, overlap }, labels = Infinity) {
   if (noAnswer) return `No prediction: ${brief(noAnswer)}`;
   const parts = [];
   const shown = (classification, count) =>
@@ -322,6 +354,7 @@ function textOf({ emotion, gender, age, speech, noAnswer }, labels = Infinity) {
   if (gender) parts.push(labels === Infinity ? shown(gender, 1) : gender.label);
   if (age) parts.push(`${years(age.years)} years`);
   if (parts.length === 0) return 'Confidence too low';
-  if (labels === Infinity && typeof speech === 'number') parts.push(`speech ${Math.round(100 * speech)}\u00a0%`);
+  if (labels === Infinity && overlap > 0) parts.push(`${overlap.toFixed(1)} s of it with somebody else`);
+  else if (labels === Infinity && overlap === undefined && typeof speech === 'number') parts.push(`speech ${Math.round(100 * speech)}\u00a0%`);
   return parts.join('; ');
 }

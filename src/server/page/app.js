@@ -49,7 +49,14 @@ async function start() {
 /** The options set on the page, of those that the server supports. */
 async function requestOptions() {
   const supported = await supportedOptions;
-  const wanted = { model: byId('model').value, timeline: 'true', per_channel: byId('per-channel').checked ? 'true' : '' };
+  const speakers = byId('speakers').checked && supported.has('speakers');
+  const wanted = {
+    model: byId('model').value,
+    // turns take the place of a timeline
+    timeline: speakers ? '' : 'true',
+    speakers: speakers ? 'auto' : '',
+    per_channel: byId('per-channel').checked ? 'true' : '',
+  };
   return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value && supported.has(name)));
 }
 
@@ -129,6 +136,7 @@ async function listModels() {
 /** The options that the server supports; none if it does not describe itself. */
 async function listOptions() {
   const supported = await withToken(api.options).catch(() => new Set());
+  byId('speakers-field').hidden = !supported.has('speakers');
   byId('per-channel-field').hidden = !supported.has('per_channel');
   return supported;
 }

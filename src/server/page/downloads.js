@@ -2,10 +2,16 @@
 
 import { element } from './elements.js';
 
-/** Saves one report: JSON as received, or a CSV with one row per segment of its timeline. */
+/** Saves one report: JSON as received, or a CSV with one row per segment of its timeline, or per
+ * turn of its speakers. */
 export function save(kind, file, reply) {
   const text = kind === 'json' ? `${reply.text.trimEnd()}\n` : csv(segmentRows(file.name, reply.report));
-  download(text, kind, `${stem(file.name)}.${kind}`);
+  saveText(text, kind, file.name);
+}
+
+/** Saves a text under the name of a recording. */
+export function saveText(text, kind, name) {
+  download(text, kind, `${stem(name)}.${kind}`);
 }
 
 /** Saves the reports of several rows: JSON as one array, or a CSV with one row per recording (and
@@ -22,6 +28,7 @@ function recordingRows(name, report) {
   return voicesOf(report).map((voice) => ({
     file: name,
     channel: voice.channel ?? '',
+    ...speakerCell(voice),
     duration_s: report.duration_s,
     speech_s: voice.speech_s ?? '',
     ...predictionCells(voice),
@@ -32,10 +39,12 @@ function recordingRows(name, report) {
 /** The columns of the command line's `--csv`. */
 function segmentRows(name, report) {
   return voicesOf(report).flatMap((voice) => {
-    if (!voice.timeline?.length) return recordingRows(name, { ...report, per_channel: [voice] });
-    return voice.timeline.map((segment) => ({
+    const segments = voice.turns ?? voice.timeline ?? [];
+    if (!segments.length) return recordingRows(name, { ...report, speakers: undefined, per_channel: [voice] });
+    return segments.map((segment) => ({
       file: name,
       channel: voice.channel ?? '',
+      ...speakerCell(voice),
       start_s: segment.start_s,
       end_s: segment.end_s,
       speech_share: segment.speech_share ?? '',
@@ -44,7 +53,14 @@ function segmentRows(name, report) {
   });
 }
 
-const voicesOf = (report) => report.per_channel ?? [report];
+/** The speakers, or the channels, or the recording. */
+function voicesOf(report) {
+  if (report.speakers?.length) return report.speakers;
+  return report.per_channel ?? [report];
+}
+
+/** The column of the speaker, where speakers are told apart. */
+const speakerCell = ({ speaker, name }) => (speaker ? { speaker: name ?? speaker } : {});
 
 /** The columns of the heads that were run; a disabled head has none. */
 function predictionCells(prediction) {
@@ -81,12 +97,14 @@ function cell(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-function stem(name) {
+export function stem(name) {
   return name.replace(/\.[^.]*$/, '') || 'persona';
 }
 
+const TYPES = { json: 'application/json', csv: 'text/csv', rttm: 'text/plain' };
+
 function download(text, kind, name) {
-  const address = URL.createObjectURL(new Blob([text], { type: kind === 'json' ? 'application/json' : 'text/csv' }));
+  const address = URL.createObjectURL(new Blob([text], { type: TYPES[kind] }));
   element('a', { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

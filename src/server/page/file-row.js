@@ -159,6 +159,10 @@ function isWorthRetrying({ status = 0 }) {
 
 /** A report in one line: `Happiness 92.5 %, male, 32 years`. */
 export function summary(report) {
+  if (report.speakers?.length) {
+    const count = report.speakers.length;
+    return `${count === 1 ? '1 speaker' : `${count} speakers`} · ${duration(report.duration_s)}`;
+  }
   const channels = report.per_channel;
   if (channels) return channels.map((each) => `${each.channel}: ${predictionText(each)}`).join(' · ');
   return `${predictionText(report)} · ${duration(report.duration_s)}`;

@@ -1,9 +1,9 @@
-// An opened report: heads, timeline, table, warnings, facts, downloads; with separate channels, one
-// channel at a time.
+// An opened report: heads, timeline, table, warnings, facts, downloads; with separate channels or
+// speakers, one of them at a time.
 
 import { loudest, peaksOf } from './decode.js';
 import { fromTemplate, icon } from './dom.js';
-import { save } from './downloads.js';
+import { save, saveText, stem } from './downloads.js';
 import { element } from './elements.js';
 import { clock, duration, percent, ranked, years } from './format.js';
 import { showHeads } from './heads.js';
@@ -11,6 +11,7 @@ import { Player } from './player.js';
 import { brief, explain } from './reasons.js';
 import { segmentsOf } from './segments.js';
 import { Timeline } from './timeline.js';
+import { defaultName, rttm, speakerOf } from './turns.js';
 
 let count = 0;
 
@@ -23,6 +24,10 @@ export class ReportView {
   #player;
   #timeline = null;
   #peaks;
+  /** The speakers of the report, with the names that the user gave them; empty without any. */
+  #speakers;
+  /** Texts of the choices of speakers, in their order. */
+  #choices = [];
 
   constructor(panel, file, reply) {
     this.#panel = panel;
@@ -30,13 +35,28 @@ export class ReportView {
     this.#address = URL.createObjectURL(file);
     this.#player = new Player(new Audio(this.#address), reply.report.duration_s);
     this.#peaks = peaksOf(file, reply.report.duration_s);
+    this.#speakers = (reply.report.speakers ?? []).map((voice) => ({ ...speakerOf(voice), channel: voice.channel }));
     panel.append(fromTemplate('report-template'));
     this.#addChannels();
+    this.#addSpeakers();
     this.#showRecording();
-    this.#find('.download-json').addEventListener('click', () => save('json', file, reply));
-    this.#find('.download-csv').addEventListener('click', () => save('csv', file, reply));
+    this.#find('.download-json').addEventListener('click', () => save('json', file, this.#named(reply)));
+    this.#find('.download-csv').addEventListener('click', () => save('csv', file, this.#named(reply)));
+    this.#find('.download-rttm').hidden = this.#speakers.length === 0;
+    this.#find('.download-rttm').addEventListener('click', () => {
+      saveText(rttm(stem(file.name), this.#speakers), 'rttm', file.name);
+    });
     this.#find('.segments').addEventListener('toggle', () => this.#fillTable());
-    this.#show(this.#report.per_channel?.[0] ?? this.#report);
+    this.#show(this.#report.speakers?.[0] ?? this.#report.per_channel?.[0] ?? this.#report);
+    if (this.#speakers.length) this.#showTurns();
+  }
+
+  /** The reply with the names that the user gave to speakers. */
+  #named(reply) {
+    if (this.#speakers.every(({ number, name }) => name === defaultName(number))) return reply;
+    const speakers = reply.report.speakers.map((voice, k) => ({ name: this.#speakers[k].name, ...voice }));
+    const report = { ...reply.report, speakers };
+    return { report, text: JSON.stringify(report) };
   }
 
   #find(selector) {
@@ -55,6 +75,21 @@ export class ReportView {
     });
   }
 
+  #addSpeakers() {
+    const voices = this.#report.speakers ?? [];
+    const fieldset = this.#find('.channels');
+    if (voices.length) fieldset.hidden = voices.length < 2;
+    const group = `channel-${++count}`;
+    voices.forEach((voice, k) => {
+      const choice = element('input', { type: 'radio', name: group, checked: k === 0 });
+      choice.addEventListener('change', () => this.#show(voice));
+      const text = element('span', { textContent: this.#speakers[k].name });
+      this.#choices.push(text);
+      fieldset.append(element('label', {}, choice, text));
+    });
+    fieldset.querySelector('legend').textContent = voices.length ? 'Speaker' : 'Channel';
+  }
+
   /** Shows what applies to the whole recording, whichever channel is selected. */
   #showRecording() {
     const { warnings = [], model, model_sha256: sum, timings_ms: timings } = this.#report;
@@ -70,12 +105,13 @@ export class ReportView {
 
   /** Shows one voice: the whole recording, or one of its channels. */
   #show(voice) {
-    this.#segments = segmentsOf(voice);
+    const speaker = this.#speakers.find(({ number }) => number === voice.speaker);
+    this.#segments = speaker?.turns ?? segmentsOf(voice);
     this.#showReason(voice.no_answer);
     showHeads(this.#find('.heads'), voice);
-    this.#showTimeline(voice.channel);
+    if (!speaker) this.#showTimeline(voice.channel);
     this.#find('.facts').replaceChildren(...facts(this.#report, voice));
-    this.#find('.segments').hidden = this.#segments.length < 2;
+    this.#find('.segments').hidden = this.#segments.length < (speaker ? 1 : 2);
     this.#fillTable();
   }
 
@@ -90,11 +126,26 @@ export class ReportView {
   #showTimeline(channel) {
     this.#timeline?.dispose();
     const voices = [{ name: channel ? `Channel ${channel}` : '', segments: this.#segments }];
-    const timeline = new Timeline(this.#report.duration_s, voices, this.#player);
+    this.#place(new Timeline(this.#report.duration_s, voices, this.#player), [channel]);
+  }
+
+  /** The turns of all speakers, below the waveform of their channel. */
+  #showTurns() {
+    const channels = [...new Set(this.#speakers.map(({ channel }) => channel))];
+    const voices = channels.map((channel) => ({
+      name: channel ? `Channel ${channel}` : '',
+      segments: [],
+      speakers: this.#speakers.filter((speaker) => speaker.channel === channel),
+    }));
+    const rename = ({ number, name }) => (this.#choices[this.#speakers.findIndex((each) => each.number === number)].textContent = name);
+    this.#place(new Timeline(this.#report.duration_s, voices, this.#player, rename), channels);
+  }
+
+  #place(timeline, channels) {
     this.#timeline = timeline;
     this.#find('.timeline').replaceWith(timeline.element);
-    this.#peaks.then((channels) => {
-      timeline.showPeaks(channels && [(channel && channels[channel - 1]) || loudest(channels)]);
+    this.#peaks.then((found) => {
+      timeline.showPeaks(found && channels.map((channel) => (channel && found[channel - 1]) || loudest(found)));
     });
   }
 
