@@ -363,3 +363,67 @@ fn crema_d_is_evaluated_from_its_features() {
     // trained on these very clips, it must know them
     assert!(accuracy > 0.6, "{accuracy}");
 }
+
+const REFERENCE: &str = "\
+    SPEAKER call 1 0.0 4.0 <NA> <NA> M1 <NA> <NA>\n\
+    SPEAKER call 1 4.0 4.0 <NA> <NA> F2 <NA> <NA>\n\
+    SPEAKER talk 1 1.0 2.0 <NA> <NA> M1 <NA> <NA>\n";
+
+/// Writes `reference.rttm` and `found.rttm` into a folder and compares them.
+fn eval_rttm(folder: &Path, found: &str, more: &[&str]) -> ProgramOutput {
+    let [reference, hypothesis] = ["reference.rttm", "found.rttm"].map(|name| folder.join(name));
+    fs::write(&reference, REFERENCE).unwrap();
+    fs::write(&hypothesis, found).unwrap();
+    let files = ["eval", "--rttm", reference.to_str().unwrap(), "--hyp", hypothesis.to_str().unwrap()];
+    run([&files[..], more].concat())
+}
+
+#[test]
+fn a_diarization_is_compared_with_its_reference() {
+    let folder = folder("eval_rttm");
+    let found = "\
+        SPEAKER call 1 0.0 4.5 <NA> <NA> a <NA> <NA>\n\
+        SPEAKER call 1 4.5 3.5 <NA> <NA> b <NA> <NA>\n\
+        SPEAKER other 1 0.0 1.0 <NA> <NA> a <NA> <NA>\n";
+    let out = folder.join("out.json");
+    let said = eval_rttm(&folder, found, &["--json", out.to_str().unwrap()]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("talk: nobody speaks in the hypothesis"), "{}", said.err);
+    assert!(said.err.contains("other: not scored, the reference does not name it"), "{}", said.err);
+    let report = json(&out);
+    let der = |row: &Value| row["no_collar"]["der"].as_f64().unwrap();
+    assert_eq!((der(&report["overall"]), der(&report["recordings"][0])), (0.25, 0.0625));
+    assert_eq!(report["recordings"][0]["collar"]["der"], 0.035_714);
+    assert_eq!(report["overall"]["speaker_count_accuracy"], 0.5);
+    assert!(said.out.contains("25.0") && said.out.contains("20.0"), "missed 20 %:\n{}", said.out);
+
+    let uem = folder.join("half.uem");
+    fs::write(&uem, "call NA 0 4\n").unwrap();
+    let said = eval_rttm(&folder, found, &["--uem", uem.to_str().unwrap(), "--json", out.to_str().unwrap(), "--quiet"]);
+    assert_eq!((said.code, &*said.err), (Some(0), ""));
+    assert_eq!(json(&out)["overall"]["no_collar"]["der"], 0.0);
+    assert_eq!(json(&out)["overall"]["speakers"], 1);
+}
+
+#[test]
+fn options_without_effect_on_a_diarization_are_errors() {
+    let folder = folder("eval_rttm_senseless");
+    let good = "SPEAKER call 1 0.0 4.5 <NA> <NA> a <NA> <NA>\n";
+    let two = format!("{good}SPEAKER call 2 0.0 4.5 <NA> <NA> a <NA> <NA>\n");
+    let cases: &[(&str, &[&str], &str)] = &[
+        (good, &["--where", "a=b"], "cannot be used with"),
+        (good, &["--threads", "2"], "cannot be used with"),
+        (good, &["--precision", "int8"], "cannot be used with"),
+        (good, &["--bootstrap", "10"], "cannot be used with"),
+        (good, &["--uem", "/nowhere/a.uem"], "/nowhere/a.uem"),
+        ("SPEAKER call 1 x 4.5 <NA> <NA> a <NA> <NA>\n", &[], "found.rttm: RTTM is malformed: line 1"),
+        (&two, &[], "call has turns in the channels 1 and 2"),
+    ];
+    for (found, options, expected) in cases {
+        let said = eval_rttm(&folder, found, options);
+        assert_eq!(said.code, Some(2), "{expected}: {}", said.err);
+        assert!(said.err.contains(expected), "{expected} is missing:\n{}", said.err);
+    }
+    let said = run(["eval", "clips.csv", "--hyp", "found.rttm"]);
+    assert!(said.code == Some(2) && said.err.contains("--rttm"), "{}", said.err);
+}

@@ -117,6 +117,44 @@ fn csv_and_json_lines_have_a_row_per_turn() {
     assert_eq!(lines[lines.len() - 1]["speakers"], report["speakers"]);
 }
 
+#[test]
+fn batch_and_eval_tell_speakers_apart_too() {
+    let folder = conversation("speaker_batch");
+    let recording = folder.join("call 1.wav");
+    let path = recording.to_str().unwrap();
+    let (report, turns) = turns(&recording);
+    let said = run(["batch", path, "--quiet", "--speakers", "2"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let line: Value = serde_json::from_str(said.out.trim()).unwrap();
+    assert_eq!(line["speakers"], report["speakers"]);
+    let said = run(["batch", path, "--flat", "--speakers=2"]);
+    assert!(said.code == Some(2) && said.err.contains("cannot be used with"), "{}", said.err);
+
+    // the recording's name has no blank in an RTTM file
+    fs::rename(&recording, folder.join("call.wav")).unwrap();
+    let recording = folder.join("call.wav");
+    let reference = folder.join("reference.rttm");
+    let line = |(speaker, start, end): &(u64, f64, f64)| {
+        format!("SPEAKER call 1 {start:.3} {:.3} <NA> <NA> who{speaker} <NA> <NA>\n", end - start)
+    };
+    fs::write(&reference, turns.iter().map(line).collect::<String>()).unwrap();
+    let files = ["eval", recording.to_str().unwrap(), "--rttm", reference.to_str().unwrap()];
+    let out = folder.join("out.json");
+    let said = run([&files[..], &["--speakers", "2", "--json", out.to_str().unwrap()]].concat());
+    assert_eq!((said.code, &*said.err), (Some(0), ""));
+    let evaluated: Value = serde_json::from_str(&fs::read_to_string(&out).unwrap()).unwrap();
+    assert!(evaluated["overall"]["no_collar"]["der"].as_f64().unwrap() < 1e-3, "{}", said.out);
+    assert_eq!(evaluated["source"]["system"], "campplus-fcn");
+    let said = run(["eval", "other.wav", "--rttm", reference.to_str().unwrap()]);
+    assert!(
+        said.code == Some(2) && said.err.contains("no recording `other`; it has, for instance, `call`"),
+        "{}",
+        said.err
+    );
+    let said = run(["eval", "--rttm", reference.to_str().unwrap()]);
+    assert!(said.code == Some(2) && said.err.contains("--hyp"), "{}", said.err);
+}
+
 /// A recording in which nobody speaks has a row, and an empty RTTM file.
 #[test]
 fn nobody_is_nobody_in_every_format() {

@@ -24,6 +24,7 @@
 //! | `groups` | the sets that are evaluated separately |
 //! | `overlap` | speakers of the table who are in the model's training set |
 //! | `evaluation` | from a request to a report |
+//! | `diarization` | who speaks when, against a reference |
 //! | `report`, `predictions_csv`, `text`, `html` | outputs: JSON, a table of predictions, text, a page with plots |
 
 mod ages;
@@ -31,6 +32,7 @@ mod bootstrap;
 mod calibration;
 mod classes;
 mod clips;
+pub mod diarization;
 mod evaluation;
 mod features;
 mod groups;

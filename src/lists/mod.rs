@@ -18,6 +18,7 @@
 //! | `time_columns` | the columns of a table that state a segment |
 //! | `time` | points in time as tools write them |
 //! | `audacity`, `rttm`, `kaldi` | the other lists |
+//! | `uem` | the time of recordings that is scored |
 //! | `recording_file` | the recording that a list names without its ending |
 //! | `lines` | lines of bytes of bounded length |
 
@@ -33,6 +34,7 @@ mod rttm;
 mod table;
 mod time;
 mod time_columns;
+mod uem;
 
 pub use lines::{Lines, file_name};
 pub use list::{Entry, Fault, List, MAX_ENTRIES, RowProblem};
@@ -40,3 +42,4 @@ pub use reader::{ListKind, read};
 pub use reading::Reading;
 pub use row::Row;
 pub use rttm::{Turn, read_turns};
+pub use uem::{ScoredTime, read_scored};

@@ -7,11 +7,13 @@ use std::thread::available_parallelism;
 
 use clap::Args;
 use persona_engine::Result;
+use persona_engine::engine::Speakers;
 
 use super::journal::Existing;
 use crate::cli::help::TEMPLATE;
 use crate::cli::input::check_stdin_once;
 use crate::cli::prediction_args::PredictionArgs;
+use crate::cli::speaker_count::speakers;
 
 #[derive(Args)]
 #[command(override_usage = "persona-engine batch [OPTIONS] <INPUT>...", before_help = EXAMPLES, after_help = NOTES, help_template = TEMPLATE)]
@@ -40,6 +42,11 @@ pub(crate) struct BatchArgs {
     /// Parquet.
     #[arg(long)]
     pub(super) flat: bool,
+    /// Tell speakers apart, as `infer --speakers` does: a result has a list `speakers`, each with its
+    /// turns.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "auto", value_parser = speakers)]
+    #[arg(conflicts_with = "flat")]
+    pub(super) speakers: Option<Speakers>,
     /// Column of the tables that names the file [default: file].
     #[arg(long, value_name = "NAME")]
     pub(super) file_column: Option<String>,

@@ -35,7 +35,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use persona_engine::engine::Engine;
+use persona_engine::engine::{Engine, Options, Speakers};
 use persona_engine::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -54,7 +54,7 @@ use worker::{Output, Worker};
 /// Processes all inputs. Returns whether none failed.
 pub(super) fn run(args: &BatchArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
     args.check()?;
-    let options = args.prediction.options()?;
+    let options = Options { speakers: args.speakers, ..args.prediction.options()? };
     let reading =
         Reading { file_column: args.file_column.as_deref(), whole_files: args.whole_files, raw: options.raw.is_some() };
     let inputs = Inputs::expand(&args.inputs, reading, &mut io::stdin())?;
@@ -214,7 +214,12 @@ impl Batch<'_> {
             "inputs": self.inputs.list.len(),
             "inputs_sha256": self.inputs.sha256(),
         });
-        settings.as_object().cloned().unwrap_or_default()
+        let mut settings = settings.as_object().cloned().unwrap_or_default();
+        // absent without, so that runs of earlier versions can be resumed
+        if let Some(Speakers { min, max }) = options.speakers {
+            settings.insert("speakers".into(), json!([min, max]));
+        }
+        settings
     }
 
     fn report_resumed(&self, done: usize, dropped: u64, err: &mut dyn Write) -> io::Result<()> {

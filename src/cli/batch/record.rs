@@ -115,7 +115,7 @@ impl Facts {
 }
 
 impl Record {
-    /// The record of a report with one voice.
+    /// The record of a report: its first voice. Without prediction only if no voice has one.
     pub(super) fn of_report(report: &Report, row: Option<&Row>) -> Self {
         let Report { recording, voices, model, warnings, .. } = report;
         let voice = &voices[0];
@@ -123,7 +123,7 @@ impl Record {
             file: recording.file.clone(),
             start_s: recording.start_s,
             end_s: recording.end_s,
-            no_answer: voice.no_answer,
+            no_answer: voice.no_answer.filter(|_| !report.has_predictions()),
             withheld: voice
                 .withheld
                 .iter()

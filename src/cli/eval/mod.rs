@@ -1,4 +1,6 @@
-//! `persona-engine eval TABLE.csv`
+//! `persona-engine eval TABLE.csv`, `persona-engine eval --rttm REFERENCE.rttm`
+
+mod diarization;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -8,7 +10,9 @@ use persona_engine::engine::{Engine, Options};
 use persona_engine::eval::{self, Bootstrap, Evaluation, Request, RowFilter, Selection};
 use persona_engine::import::write_atomically;
 use persona_engine::{Error, Result};
+use serde::Serialize;
 
+use self::diarization::DiarizationArgs;
 use super::model_choice::ModelArgs;
 use super::stop::Stop;
 
@@ -19,9 +23,12 @@ pub(super) struct EvalArgs {
     /// Labelled clips: CSV with `file` (relative to the table's folder), any of `emotion`, `gender`
     /// or `sex`, `age`, and `speaker` or `actor`. With `start` and `end` a clip is that segment of
     /// the file. Or a label track of Audacity (*.txt) whose labels are emotions, or Kaldi's
-    /// segments or wav.scp beside its utt2… and spk2… maps.
-    #[arg(value_name = "TABLE.csv")]
-    table: PathBuf,
+    /// segments or wav.scp beside its utt2… and spk2… maps. With --rttm: the recordings to process,
+    /// named as in the reference.
+    #[arg(value_name = "TABLE.csv", required_unless_present = "rttm")]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    diarization: DiarizationArgs,
     /// Use precomputed log-mel features (uint8 [frames, 128] per clip); the table then names clips
     /// in a column `clip`.
     #[arg(long, value_name = "FILE")]
@@ -81,11 +88,16 @@ const EXAMPLES: &str = "\
 Examples:
   persona-engine eval clips.csv --html report.html
   persona-engine eval clips.csv --model xvector-cnn --features logmel_u8.safetensors --where fold_actor=0
+  persona-engine eval *.flac --rttm reference.rttm --uem reference.uem
+  persona-engine eval --rttm reference.rttm --hyp found.rttm
 
 Exit codes: 0 all rows evaluated, 1 some rows skipped (--keep-going), 2 nothing evaluated, or an output could not be written.";
 
 /// Evaluates, prints the metrics, writes the requested files. Returns whether no row was skipped.
 pub(super) fn run(args: &EvalArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
+    if let Some(reference) = &args.diarization.rttm {
+        return diarization::run(reference, args, out, err);
+    }
     let request = args.request()?;
     let engine = Engine::new(args.model.open_with_heads()?, args.options())?;
     let shows_progress = !args.quiet && io::stderr().is_terminal();
@@ -121,8 +133,12 @@ impl EvalArgs {
     fn request(&self) -> Result<Request> {
         let filters = self.filters.iter().map(|text| RowFilter::parse(text)).collect::<Result<_>>()?;
         let aliases = self.labels.iter().map(|text| word(text)).collect::<Result<_>>()?;
+        let [table] = &self.inputs[..] else {
+            let count = self.inputs.len();
+            return Err(Error::usage(format!("{count} tables: give one, or --rttm with the reference of recordings")));
+        };
         Ok(Request {
-            table: self.table.clone(),
+            table: table.clone(),
             features: self.features.clone(),
             selection: Selection {
                 filters,
@@ -137,13 +153,16 @@ impl EvalArgs {
         })
     }
 
+    fn write_json(&self, report: &impl Serialize) -> Result<()> {
+        let Some(path) = &self.json else { return Ok(()) };
+        write_atomically(path, |to| {
+            serde_json::to_writer_pretty(&mut *to, report).map_err(io::Error::from)?;
+            Ok(to.write_all(b"\n")?)
+        })
+    }
+
     fn write_files(&self, evaluation: &Evaluation, engine: &Engine) -> Result<()> {
-        if let Some(path) = &self.json {
-            write_atomically(path, |to| {
-                serde_json::to_writer_pretty(&mut *to, &evaluation.report).map_err(io::Error::from)?;
-                Ok(to.write_all(b"\n")?)
-            })?;
-        }
+        self.write_json(&evaluation.report)?;
         if let Some(path) = &self.html {
             write_atomically(path, |to| Ok(eval::write_html(to, evaluation)?))?;
         }
