@@ -7,6 +7,7 @@ noise and a telephone line are applied afterwards and leave the truth as it is.
 """
 
 import csv
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,11 +161,11 @@ def utterances(samples, emotion=""):
     found = speech(samples, SHORTEST_CUT_S)
     if not found:
         return []
-    cuts = [(a[1] + b[0]) / 2 for a, b in zip(found, found[1:], strict=False)]
+    cuts = [(a[1] + b[0]) / 2 for a, b in itertools.pairwise(found)]
     end = len(samples) / RATE_HZ
     edges = [max(found[0][0] - MARGIN_S, 0), *cuts, min(found[-1][1] + MARGIN_S, end)]
     parts = []
-    for (start, end), (a, b) in zip(zip(edges, edges[1:], strict=False), found, strict=True):
+    for (start, end), (a, b) in zip(itertools.pairwise(edges), found, strict=True):
         part = samples[int(start * RATE_HZ) : int(end * RATE_HZ)].copy()
         fade = np.linspace(0, 1, int(EDGE_S * RATE_HZ))
         part[: len(fade)] *= fade
