@@ -35,7 +35,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use persona_engine::engine::{Engine, Options, Speakers};
+use persona_engine::engine::{Engine, Options};
 use persona_engine::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -216,7 +216,7 @@ impl Batch<'_> {
         });
         let mut settings = settings.as_object().cloned().unwrap_or_default();
         // absent without, so that runs of earlier versions can be resumed
-        if let Some(Speakers { min, max }) = options.speakers {
+        if let Some(persona_engine::Speakers { min, max }) = options.speakers {
             settings.insert("speakers".into(), json!([min, max]));
         }
         settings
