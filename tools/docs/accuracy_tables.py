@@ -86,6 +86,44 @@ def conditions(results):
     return table(*lines)
 
 
+def other_studios(results):
+    """Every model that was measured on recordings of other studios."""
+    head = (
+        "model",
+        "recordings",
+        "emotion %",
+        "UAR",
+        "UAR among the corpus's emotions",
+        "recall: " + " · ".join(EMOTIONS.values()),
+        "ECE",
+        "gender %",
+        "reported as familiar, %",
+        "AUC of the distance",
+    )
+    lines = [head]
+    for name in models(results):
+        for protocol, words in CORPORA.items():
+            for row in rows_of(results, name, protocol):
+                recall = " · ".join(
+                    f"{row['recall'][key]:.0f}" if key in row["recall"] else "–" for key in EMOTIONS
+                )
+                lines.append(
+                    (
+                        name,
+                        words,
+                        shown(row["emotion_accuracy"]),
+                        shown(row["emotion_uar"]),
+                        shown(row["emotion_uar_among_its_own"]),
+                        recall,
+                        shown(row["emotion_ece"], 2),
+                        shown(row["gender_accuracy"]),
+                        f"{row['familiar']['mean']:.0f}",
+                        f"{row['domain_auc']['mean']:.3f}",
+                    )
+                )
+    return table(*lines)
+
+
 def precision(compared):
     """f32 and int8 side by side."""
     columns = ["emotion % f32 · int8", "gender % f32 · int8", "age RMSE f32 · int8, years"]
@@ -99,9 +137,22 @@ def precision(compared):
     return table(*lines)
 
 
+CORPORA = {
+    "world_ravdess": "RAVDESS, actors 1–12 (English, studio; calm = neutral)",
+    "world_urdu": "URDU (talk shows, 4 emotions)",
+}
+EMOTIONS = {
+    "ANG": "anger",
+    "DIS": "disgust",
+    "FEA": "fear",
+    "HAP": "happiness",
+    "NEU": "neutral",
+    "SAD": "sadness",
+}
 TABLES = {  # name: (source in weights/, function)
     "accuracy": ("results.json", accuracy),
     "channels": ("results.json", conditions),
+    "other_studios": ("results.json", other_studios),
     "precision": ("precision.json", precision),
 }
 PLACE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)

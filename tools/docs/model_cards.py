@@ -25,6 +25,8 @@ PROTOCOLS = {
     "fold_clip": "random clips (speaker-dependent)",
     "fold_actor": "unseen speakers (speaker-independent)",
     "fold_sentence": "unseen sentences",
+    "world_ravdess": "RAVDESS, actors 1–12 (another studio)",
+    "world_urdu": "URDU (talk shows)",
 }
 MEASURES = {
     "emotion_accuracy": "emotion %",
@@ -106,6 +108,8 @@ def number(value):
 
 
 def frontend(recipe):
+    if recipe["kind"] == "raw":
+        return f"samples ({recipe['sample_rate_hz']} Hz)"
     kinds = {"logmel": "log-mel", "kaldi-fbank": "Kaldi fbank", "kaldi-mfcc": "Kaldi MFCC"}
     bands = recipe.get("n_mels", recipe.get("mel_opts", {}).get("num_bins"))
     rate = recipe.get("sample_rate_hz", recipe.get("frame_opts", {}).get("samp_freq"))
@@ -117,9 +121,15 @@ def frontend(recipe):
 
 def network(manifest):
     part, trunk = manifest["representation"], manifest["trunk"]
-    kind = {"xvector": "TDNN x-vector", "campplus": "CAM++", "mfcc-stats": "MFCC statistics"}.get(
-        part["kind"], part["kind"]
-    )
+    kinds = {
+        "xvector": "TDNN x-vector",
+        "campplus": "CAM++",
+        "mfcc-stats": "MFCC statistics",
+        "whisper": "Whisper's encoder",
+    }
+    kind = kinds.get(part["kind"], part["kind"])
+    if part["kind"] == "concat":
+        kind = " and ".join(kinds[one["representation"]["kind"]] for one in part["parts"])
     if part["kind"] == "xvector":
         kind += (
             " "

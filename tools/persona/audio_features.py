@@ -101,13 +101,13 @@ _MEL = FBANK80["mel_opts"]
 FBANK_BANK = kaldi_bank(_MEL["num_bins"], _MEL["low_freq"], RATE / 2, 512)
 
 
-def fbank(audio):
+def fbank(audio, floor=torch.finfo(torch.float32).eps):
     """CAM++'s input, [batch, samples] in [−1, 1] → [batch, frames, 80]: Kaldi's log fbank, minus
-    each band's mean over time."""
+    each band's mean over time. `floor`: least power of a band."""
     frames = audio.unfold(1, LENGTH, SHIFT)
     frames = frames - frames.mean(2, keepdim=True)
     before = torch.cat([frames[..., :1], frames[..., :-1]], 2)
     emphasised = frames - FBANK80["frame_opts"]["preemph_coeff"] * before
     power = torch.fft.rfft(emphasised * POVEY, 512).abs().square()
-    log = (power @ FBANK_BANK.T).clamp(min=torch.finfo(torch.float32).eps).log()
+    log = (power @ FBANK_BANK.T).clamp(min=floor).log()
     return log - log.mean(1, keepdim=True)

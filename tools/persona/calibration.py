@@ -50,6 +50,45 @@ def interval(years, target, coverage=COVERAGE):
     }
 
 
+def balanced_interval(years, target, bands, coverage=COVERAGE, rounds=300):
+    """Age interval that contains the true age with probability `coverage` in every band of true
+    ages [(first, last)], piecewise linear in the predicted age.
+
+    At each knot weighted quantiles of the true age among the neighbouring predictions. The weights
+    are one number per band, raised where the coverage is too low and lowered where it is too high
+    (multiplicative weights). Where predictions tell little of the age, the interval is wide."""
+    years, target = np.asarray(years, float), np.asarray(target, float)
+    band_of = np.array([next(k for k, b in enumerate(bands) if t <= b[1]) for t in target])
+    counts = np.bincount(band_of, minlength=len(bands))
+    knots = np.quantile(years, KNOT_QUANTILES)
+    order, count = np.argsort(years), int(len(years) * NEIGHBOURS)
+    near = []
+    for knot in knots:
+        first = np.clip(np.searchsorted(years[order], knot) - count // 2, 0, len(years) - count)
+        clips = order[first : first + count]
+        near.append(clips[np.argsort(target[clips])])
+    weight, best = 1.0 / np.maximum(counts, 1), (np.inf, None)
+    for step in range(rounds):
+        low, high = np.zeros(len(knots)), np.zeros(len(knots))
+        for k, clips in enumerate(near):
+            total = np.cumsum(weight[band_of[clips]])
+            at = np.searchsorted(total, total[-1] * np.array([1 - coverage, 1 + coverage]) / 2)
+            low[k], high[k] = target[clips[at]]
+        fitted = {
+            "coverage": coverage,
+            "knots_years": [round(float(x), 2) for x in knots],
+            "low_years": [round(float(x), 2) for x in low],
+            "high_years": [round(float(x), 2) for x in high],
+        }
+        inside, _ = covered(fitted, years, target)
+        share = np.array([inside[band_of == k].mean() if counts[k] else coverage for k in range(len(bands))])
+        worst = np.abs(share - coverage).max()
+        if worst < best[0]:
+            best = worst, fitted
+        weight *= np.exp((coverage - share) * 2.0 / np.sqrt(1 + step / 10))
+    return best[1]
+
+
 def covered(fitted, years, target):
     """(bool [clips], width in years [clips]) of an `interval`."""
     low, high = (

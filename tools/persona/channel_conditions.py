@@ -87,3 +87,8 @@ def apply(audio, numbers, rng):
 def draw(count, rng, times=2):
     """Random numbers of conditions [count, times]; no row contains one condition twice."""
     return np.argsort(rng.random((count, len(CONDITIONS))), axis=1)[:, :times]
+
+
+def of_clip(i):
+    """The number of the one condition under which training and evaluation have clip i."""
+    return int(np.random.default_rng([98, i]).integers(len(CONDITIONS)))

@@ -32,10 +32,15 @@ def fit(folds, clips):
     """Temperatures and age interval, fitted to the predictions of some folds."""
     index = torch.tensor(np.concatenate([fold["index"] for fold in folds]))
     joined = {head: torch.tensor(np.concatenate([fold[head] for fold in folds])) for head in HEADS}
+    years, ages = joined["years"].numpy(), clips.age[index].numpy()
+    if "distance" in folds[0]:  # of a robust model
+        interval = calibration.balanced_interval(years, ages, metrics.AGE_BANDS)
+    else:
+        interval = calibration.interval(years, ages)
     return {
         "emotion": calibration.temperature(joined["emotion"], clips.emotion[index]),
         "gender": calibration.temperature(joined["gender"], clips.sex[index]),
-        "interval": calibration.interval(joined["years"].numpy(), clips.age[index].numpy()),
+        "interval": interval,
     }
 
 

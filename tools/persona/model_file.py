@@ -64,6 +64,9 @@ PRETRAINING = {
         "alignment": "CREMA-D's clips reconstructed from spectrograms; embeddings of reconstructed "
         f"audio aligned to those of recorded audio on {OTHER_CORPORA}, no labels used",
     },
+    "whisper": {
+        "second_pretraining": "encoder of Whisper base (OpenAI, MIT), layers 1 to 3",
+    },
     "xvector": {
         "pretraining": "distilled from CAM++ (3D-Speaker, Apache-2.0) on CREMA-D's clips and "
         f"{OTHER_CORPORA}; no label of CREMA-D used",
@@ -74,6 +77,8 @@ PRETRAINING = {
 def licence(kind):
     if kind == "campplus":
         return f"CAM++: Apache-2.0 (3D-Speaker); heads: {OPEN_DATABASE}"
+    if kind == "campplus-whisper":
+        return f"CAM++: Apache-2.0 (3D-Speaker); Whisper: MIT (OpenAI); heads: {OPEN_DATABASE}"
     return OPEN_DATABASE
 
 

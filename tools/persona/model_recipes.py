@@ -7,6 +7,7 @@ from .campplus import BLOCK_TAPS, CAMPPLUS, FBANK80
 from .fine_tuning import TRUNKS, FineTuning
 from .mfcc import MFCC_STATS
 from .model_file import LOGMEL
+from .robust_training import NetworkRecipe
 
 CAMPPLUS_TAPS = {**CAMPPLUS, "taps": BLOCK_TAPS, "normalise": True}
 
@@ -38,12 +39,26 @@ class Recipe:
 
 
 @dataclass
+class RobustRecipe:
+    """The networks of a robust model and the training of the trunk on each. `shares`: their weights
+    in the mean of the emotion logits; gender and age are the first one's (robust_training.py)."""
+
+    networks: dict = field(default_factory=lambda: {"campplus": NetworkRecipe()})
+    shares: tuple = (1.0,)
+    prior_clips: float = 8.0
+
+
+@dataclass
 class ModelRecipe:
     frontend: dict
     representation: dict
     trunk: dict
-    recipe: Recipe | FineTuning = field(default_factory=Recipe)
+    recipe: Recipe | FineTuning | RobustRecipe = field(default_factory=Recipe)
     precision: str = "f32"  # the engine's default for this model; docs/speed.md has the reasons
+
+    @property
+    def robust(self):
+        return isinstance(self.recipe, RobustRecipe)
 
     @property
     def shipped_trunk(self):
@@ -65,6 +80,47 @@ CNN_TRUNK = Recipe(
 CAMPPLUS_FCN = Recipe(
     epochs=60, dropout=0.1, noise=0.5, codes=0.5, changed=0.2, members=2, line=0.15
 )
+# Speech at one level, without the mean, and band powers of at least 46 dB below the speech's
+LEVEL = {"speech_dbfs": -23.0, "gate_db": 30.0}
+LEVEL_FBANK80 = {**FBANK80, "band_floor": 1e-4}
+WHISPER_STATES = {
+    "kind": "whisper",
+    "mels": 80,
+    "width": 512,
+    "heads": 8,
+    "feed_forward": 2048,
+    "layers": 3,
+    "states": [2, 3],
+    "final_norm": False,
+    "pool": "concat",
+    "normalise": False,
+}
+RAW = {
+    "kind": "raw",
+    "sample_rate_hz": 16000,
+    "do_normalize": False,
+    "normalize_eps": 1e-7,
+    "window_s": 3.0,
+    "level": LEVEL,
+}
+WHISPER_LOGMEL = {"kind": "whisper-logmel", "sample_rate_hz": 16000, "n_mels": 80, "window_s": 3.0}
+BOTH = {
+    "kind": "concat",
+    "normalise": True,
+    "parts": [
+        {
+            "frontend": LEVEL_FBANK80,
+            "representation": {**CAMPPLUS_TAPS, "normalise": False},
+        },
+        {"frontend": WHISPER_LOGMEL, "representation": WHISPER_STATES},
+    ],
+}
+WHISPER_TRUNK = NetworkRecipe(
+    dense=(128, 128, 56), epochs=30, components=512, voices=0.0, line=0.0, seed=11
+)
+BOTH_NETWORKS = RobustRecipe(
+    {"campplus": NetworkRecipe(), "whisper": WHISPER_TRUNK}, shares=(2 / 3, 1 / 3)
+)
 CAMPPLUS_CNN = replace(
     CNN_TRUNK, epochs=10, input_dropout=0.0, age_weight=1.0, noise=0.5, changed=0.0, voices=0.0
 )
@@ -74,5 +130,9 @@ MODELS = {
     "xvector-fcn": ModelRecipe(LOGMEL, networks.XVECTOR, TRUNKS["fcn"], FineTuning(), "int8"),
     "xvector-cnn": ModelRecipe(LOGMEL, networks.XVECTOR, TRUNKS["cnn"], FineTuning(), "int8"),
     "campplus-fcn": ModelRecipe(FBANK80, CAMPPLUS_TAPS, FCN, CAMPPLUS_FCN),
+    "campplus-robust-fcn": ModelRecipe(
+        {**LEVEL_FBANK80, "level": LEVEL}, CAMPPLUS_TAPS, networks.FCN, RobustRecipe()
+    ),
+    "campplus-whisper-fcn": ModelRecipe(RAW, BOTH, networks.FCN, BOTH_NETWORKS, "int8"),
     "campplus-cnn": ModelRecipe(FBANK80, TWO_TAPS, networks.CNN, CAMPPLUS_CNN),
 }

@@ -13,12 +13,11 @@ from . import networks, ridge_regression
 class Top(nn.Module):
     """Vectors [batch, dim] → predictions: a `networks.Persona` without its representation."""
 
-    def __init__(self, model, dim):
+    def __init__(self, recipe, dim, trunk):
         super().__init__()
-        recipe = model.recipe
         self.standardise = networks.Standardise(dim)
-        self.trunk = networks.Trunk(dim, model.trunk, recipe.dropout, recipe.input_dropout)
-        self.heads = networks.Heads(model.trunk["dense"][-1])
+        self.trunk = networks.Trunk(dim, trunk, recipe.dropout, recipe.input_dropout)
+        self.heads = networks.Heads(trunk["dense"][-1])
 
     def forward(self, x):
         return self.heads(self.trunk(self.standardise(x)))
@@ -126,7 +125,7 @@ class Run:
         return ridge_regression.RidgeRegression(x, ages, self.model.recipe.line_penalty)
 
     def new_top(self):
-        top = Top(self.model, self.vectors.clean.shape[1])
+        top = Top(self.model.recipe, self.vectors.clean.shape[1], self.model.trunk)
         top.standardise.fit(self.vectors.clean[self.train], floor=1e-4)
         return top
 

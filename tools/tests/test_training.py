@@ -12,11 +12,16 @@ except ImportError as missing:
     raise unittest.SkipTest(f"needs tools/requirements.lock: {missing}") from None
 
 
+def new_top(dim):
+    model = MODELS["campplus-fcn"]
+    return trunk_training.Top(model.recipe, dim, model.trunk).eval()
+
+
 class Training(unittest.TestCase):
     @torch.no_grad()
     def test_merged_ridge_regression_changes_the_age_alone(self):
         torch.manual_seed(0)
-        top, x = trunk_training.Top(MODELS["campplus-fcn"], 30).eval(), torch.randn(200, 30)
+        top, x = new_top(30), torch.randn(200, 30)
         age = x @ torch.randn(30) + torch.randn(200)
         fitted = ridge_regression.RidgeRegression(x, age, 0.1)
         alone, both = top(x), ridge_regression.merge(top, fitted, 0.2)(x)

@@ -29,12 +29,18 @@ import numpy as np
 import torch
 
 from persona import (
+    calibration,
     crema_d,
     cross_validation,
+    domain,
     fine_tuning,
     metrics,
     model_file,
     networks,
+    other_studios,
+    robust_inputs,
+    robust_model_file,
+    robust_training,
     training_inputs,
     trunk_training,
 )
@@ -73,6 +79,10 @@ def arguments():
         help="also write a model file of each fold into --runs",
     )
     ap.add_argument("--wheel", type=pathlib.Path, help="the package that contains CAM++")
+    ap.add_argument(
+        "--whisper", type=pathlib.Path, nargs="+", help="Whisper base: model.bin, or its two wheels"
+    )
+    ap.add_argument("--world", type=pathlib.Path, help="recordings of other studios: evaluation only")
     return ap.parse_args()
 
 
@@ -80,7 +90,15 @@ def prepare(args):
     """Runs the scripts that come before, where their results are missing."""
     common = ["--data", args.data, "--speech", args.speech, "--runs", args.runs]
     wheel = ["--wheel", args.wheel] if args.wheel else []
-    steps = [(training_inputs.INT8_FILE, ["embed_corpus.py", *common, *wheel])]
+    steps = []
+    if any(not MODELS[name].robust for name in args.systems):
+        steps.append((training_inputs.INT8_FILE, ["embed_corpus.py", *common, *wheel]))
+    if any(MODELS[name].robust for name in args.systems):
+        whisper = ["--whisper", *args.whisper] if args.whisper else []
+        world = ["--world", args.world] if args.world else []
+        jobs = list(robust_inputs.JOBS) + [f"world:{n}" for n in robust_inputs.NETWORKS if world]
+        options = [*common, *wheel, *whisper, *world, "--jobs", *jobs]
+        steps.append((robust_inputs.LAST_FILE, ["embed_conditions.py", *options]))
     if any(MODELS[name].representation["kind"] == "xvector" for name in args.systems):
         steps.append(("xvector.pt", ["pretrain_xvector.py", *common]))
     for result, (script, *options) in steps:
@@ -99,9 +117,12 @@ def fold_predictions(name, inputs, clips, protocol, fold, args):
         run = trained(name, inputs, clips, train, path.stem, args)
         if args.fold_systems:
             write(whole, name, run, clips, train, args)
-        predictions = run.predict(test)
+        robust = MODELS[name].robust
+        predictions = run.predict(inputs.clean(test)) if robust else run.predict(test)
         arrays = {key: value.numpy() for key, value in predictions.items()}
-        if inputs.conditions is not None:
+        if robust:
+            arrays |= other_studios.fold_arrays(run, inputs, clips, train, test)
+        elif inputs.conditions is not None:
             copies = [run.predict(test, copy) for copy in range(1, len(inputs.copies))]
             for key in predictions:
                 stacked = torch.stack([one[key] for one in copies], dim=1)
@@ -119,10 +140,28 @@ def trained(name, inputs, clips, train, part, args):
     """The training run of a model on some clips. Models on x-vectors share one network, which is
     cached under the name of `part`."""
     model = MODELS[name]
+    if model.robust:
+        return robust_run(model, inputs, clips, train, part, args)
     if model.representation["kind"] == "xvector":
         start, done = args.runs / "xvector.pt", args.runs / "xvector" / f"{part}.pt"
         return fine_tuning.Run(model, inputs, train, start, done).run()
     return trunk_training.Run(model, inputs, clips, train).run()
+
+
+def robust_run(model, inputs, clips, train, part, args):
+    """The runs of a robust model's networks, each cached under the name of `part`: models that have
+    a network in common share its run."""
+    runs = []
+    for network, recipe in model.recipe.networks.items():
+        run = robust_training.Run(recipe, inputs.of(network), clips, train)
+        path = args.runs / network / f"{part}.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            run.load(path)
+        else:
+            run.run().save(path)
+        runs.append(run)
+    return robust_training.Ears(runs, model.recipe.shares)
 
 
 def save_results(rows, path):
@@ -140,6 +179,10 @@ def ship(name, inputs, clips, rows, unseen_speakers, args):
     """Trains on all clips and writes the model file."""
     everything, path = np.arange(len(clips.rows)), args.weights / f"{name}.safetensors"
     run = trained(name, inputs, clips, everything, "all", args)
+    if MODELS[name].robust:
+        return robust_model_file.ship(
+            path, name, MODELS[name], run, inputs, clips, unseen_speakers, rows, args
+        )
     fitted = cross_validation.fit(unseen_speakers, clips)
     scores = [{key: value for key, value in row.items() if key != "per_fold"} for row in rows]
     write(path, name, run, clips, everything, args, fitted, scores)
@@ -184,7 +227,10 @@ def main():
     prepare(args)
     clips = crema_d.load(args.data, "cpu")
     for name in args.systems:
-        inputs = training_inputs.load(MODELS[name], clips, args.speech, args.runs)
+        if MODELS[name].robust:
+            inputs = robust_inputs.load(MODELS[name], len(clips.rows), args.speech, args.runs)
+        else:
+            inputs = training_inputs.load(MODELS[name], clips, args.speech, args.runs)
         rows, unseen_speakers = [], None
         for protocol in args.protocols:
             folds = [
@@ -192,7 +238,11 @@ def main():
                 for k in range(PROTOCOLS[protocol])
             ]
             row = cross_validation.result_row(name, protocol, folds, clips, list(CONDITIONS))
+            if MODELS[name].robust:
+                row["baseline_10"] = {"emotion_accuracy": other_studios.baseline_row(folds, clips)}
             rows.append(row)
+            if MODELS[name].robust and protocol == "fold_actor":
+                rows += other_studios.result_rows(name, folds, clips, args.world)
             unseen_speakers = folds if protocol == "fold_actor" else unseen_speakers
         save_results(rows, args.weights / "results.json")
         if args.ship and unseen_speakers:
