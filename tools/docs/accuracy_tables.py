@@ -124,6 +124,17 @@ def other_studios(results):
     return table(*lines)
 
 
+def baseline(results):
+    """Emotion of unseen speakers without and with a baseline, of every model that has one."""
+    lines = [("model", "emotion %, first clip", "emotion %, ten other clips known")]
+    for name in models(results):
+        for row in rows_of(results, name, "fold_actor"):
+            if "baseline_10" in row:
+                known = row["baseline_10"]["emotion_accuracy"]
+                lines.append((name, shown(row["emotion_accuracy"]), shown(known)))
+    return table(*lines)
+
+
 def precision(compared):
     """f32 and int8 side by side."""
     columns = ["emotion % f32 · int8", "gender % f32 · int8", "age RMSE f32 · int8, years"]
@@ -152,6 +163,7 @@ EMOTIONS = {
 TABLES = {  # name: (source in weights/, function)
     "accuracy": ("results.json", accuracy),
     "channels": ("results.json", conditions),
+    "baseline": ("results.json", baseline),
     "other_studios": ("results.json", other_studios),
     "precision": ("precision.json", precision),
 }
