@@ -76,28 +76,12 @@ def of_clips(fold, fitted, own, count):
 
 
 def fit(folds, clips):
-    """`cross_validation.fit` and the manifest's `domain`, whose curve is fitted to the folds' held-out
-    clips, clean and varied."""
+    """`cross_validation.fit` and the manifest's `domain`."""
     fitted = cross_validation.fit(folds, clips)
-    joined = {
-        key: np.concatenate([fold[key] for fold in folds])
-        for key in ("index", "emotion", "distance")
-    }
-    varied = {
-        key: np.concatenate([fold[f"varied_{key}"] for fold in folds])
-        for key in ("index", "emotion", "distance")
-    }
-    both = {key: np.concatenate([joined[key], varied[key]]) for key in varied}
-    curve = domain.temperature_factors(
-        torch.tensor(both["emotion"]),
-        clips.emotion[torch.tensor(both["index"])],
-        both["distance"],
-        fitted["emotion"],
-    )
-    fitted["domain"] = {
-        "familiar_below": round(float(np.quantile(joined["distance"], domain.QUANTILE)), 4),
-        "temperature": curve,
-    }
+    distance = np.concatenate([fold["distance"] for fold in folds])
+    familiar = round(float(np.quantile(distance, domain.QUANTILE)), 4)
+    curve = domain.temperature_factors(fitted["emotion"], familiar)
+    fitted["domain"] = {"familiar_below": familiar, "temperature": curve}
     return fitted
 
 

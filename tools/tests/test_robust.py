@@ -63,18 +63,11 @@ class Distance(unittest.TestCase):
         shifted = other + 2 * train.std(0) * torch.randn(80)
         self.assertGreater(float(space.distance(shifted).min()), float(space.distance(other).max()))
 
-    def test_factors_never_fall_and_start_at_one_or_more(self):
-        torch.manual_seed(0)
-        distance = torch.rand(3000).numpy() * 3
-        target = torch.randint(0, 6, (3000,))
-        right = torch.rand(3000) > torch.tensor(distance) / 4
-        label = torch.where(right, target, torch.randint(0, 6, (3000,)))
-        logits = 3.0 * torch.nn.functional.one_hot(label, 6).float()
-        base = calibration.temperature(logits, target)
-        curve = domain.temperature_factors(logits, target, distance, base)
-        self.assertGreaterEqual(curve["factor"][0], 1.0)
-        self.assertEqual(curve["factor"], sorted(curve["factor"]))
-        self.assertGreater(curve["factor"][-1], 1.2)
+    def test_the_sharpening_is_withdrawn_where_unfamiliar(self):
+        curve = domain.temperature_factors(0.5, 1.5)
+        self.assertEqual(domain.factors(curve, [0.0, 1.5]).tolist(), [1.0, 1.0])
+        self.assertEqual(domain.factors(curve, [1.95, 9.0]).tolist(), [2.0, 2.0])
+        self.assertEqual(domain.temperature_factors(1.2, 1.5)["factor"], [1.0, 1.0])
 
 
 class Interval(unittest.TestCase):
