@@ -39,8 +39,7 @@ pub(super) struct RequestOptions {
     min_familiarity: Option<f64>,
     timeline: Option<bool>,
     per_channel: Option<bool>,
-    /// `Some(None)`: speakers are not told apart.
-    speakers: Option<Option<Speakers>>,
+    speakers: Option<SpeakerChoice>,
     accept_truncated: Option<bool>,
     activity: Option<bool>,
     vectors: Option<bool>,
@@ -100,7 +99,7 @@ impl RequestOptions {
         options.per_channel = self.per_channel.unwrap_or(options.per_channel);
         options.timeline = (self.timeline == Some(true)).then(Timeline::default);
         options.vectors = self.vectors.unwrap_or(options.vectors);
-        options.speakers = self.speakers.unwrap_or_default();
+        options.speakers = self.speakers.and_then(|choice| choice.0);
         if options.speakers.is_some() && options.timeline.is_some() {
             return Err(bad_option(
                 "`speakers` and `timeline`: turns take the place of a timeline; set one of the two",
@@ -145,11 +144,18 @@ fn heads(value: &str) -> Result<ActiveHeads, Problem> {
     Ok(heads)
 }
 
+/// How many speakers to tell apart; `None`: not at all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct SpeakerChoice(Option<Speakers>);
+
 /// A number of speakers, or `false`.
-fn speakers(value: &str) -> Result<Option<Speakers>, Problem> {
+fn speakers(value: &str) -> Result<SpeakerChoice, Problem> {
     match boolean("speakers", value) {
-        Ok(wanted) if value != "1" && value != "0" => Ok(wanted.then(Speakers::default)),
-        _ => value.parse().map(Some).map_err(|error: Error| bad_option(error.to_string())),
+        Ok(wanted) if value != "1" && value != "0" => Ok(SpeakerChoice(wanted.then(Speakers::default))),
+        _ => value
+            .parse()
+            .map(|number| SpeakerChoice(Some(number)))
+            .map_err(|error: Error| bad_option(error.to_string())),
     }
 }
 

@@ -63,22 +63,19 @@ pub(super) fn run(reference: &Path, args: &EvalArgs, out: &mut dyn Write, err: &
     let named = |path: &Path| path.display().to_string();
     let mut source =
         DiarizationSource { reference: named(reference), uem: uem.as_deref().map(named), ..Default::default() };
-    let hypothesis = match hyp {
-        Some(path) => {
-            source.hypothesis = Some(named(path));
-            annotations(&read_turns(path)?).map_err(|error| error.in_file(path))?
-        }
-        None => {
-            let recordings = named_recordings(&args.inputs, &truth)?;
-            let options = Options {
-                threads: usize::from(args.threads),
-                speakers: Some(args.diarization.speakers.unwrap_or_default()),
-                ..args.options()
-            };
-            let engine = Engine::new(args.model.open_with_heads()?, options)?;
-            source.system = Some(engine.model().manifest().name.clone());
-            process(&engine, &recordings, args.quiet)?
-        }
+    let hypothesis = if let Some(path) = hyp {
+        source.hypothesis = Some(named(path));
+        annotations(&read_turns(path)?).map_err(|error| error.in_file(path))?
+    } else {
+        let recordings = named_recordings(&args.inputs, &truth)?;
+        let options = Options {
+            threads: usize::from(args.threads),
+            speakers: Some(args.diarization.speakers.unwrap_or_default()),
+            ..args.options()
+        };
+        let engine = Engine::new(args.model.open_with_heads()?, options)?;
+        source.system = Some(engine.model().manifest().name.clone());
+        process(&engine, &recordings, args.quiet)?
     };
     let inputs = DiarizationInputs { reference: truth, scored, hypothesis, missing_is_silence: hyp.is_some() };
     let report = DiarizationReport::new(source, &inputs);

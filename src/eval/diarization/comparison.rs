@@ -40,7 +40,7 @@ pub fn compare(reference: &Annotation, hypothesis: &Annotation, scored: Option<&
         scored_s: scored.seconds(),
         errors: whole.errors(),
         errors_with_collar: without_edges.errors(),
-        jaccard: JaccardSum::of(&whole.pieces, &whole.assigned, &whole.shared),
+        jaccard: JaccardSum::of(&whole.pieces, &whole.partners, &whole.shared),
         speakers: occurring(&whole.pieces, |piece| &piece.reference),
         speakers_found: occurring(&whole.pieces, |piece| &piece.hypothesis),
     }
@@ -50,19 +50,19 @@ pub fn compare(reference: &Annotation, hypothesis: &Annotation, scored: Option<&
 struct Assigned {
     pieces: Vec<Piece>,
     shared: Vec<Vec<f64>>,
-    assigned: Vec<Option<usize>>,
+    partners: Vec<Option<usize>>,
 }
 
 impl Assigned {
     fn of(reference: &Annotation, hypothesis: &Annotation, scored: &Intervals) -> Self {
         let pieces = pieces(reference, hypothesis, scored);
         let shared = shared_seconds(&pieces, reference.speakers.len(), hypothesis.speakers.len());
-        let assigned = assign(&shared);
-        Self { pieces, shared, assigned }
+        let partners = assign(&shared);
+        Self { pieces, shared, partners }
     }
 
     fn errors(&self) -> ErrorTimes {
-        ErrorTimes::of(&self.pieces, &self.assigned)
+        ErrorTimes::of(&self.pieces, &self.partners)
     }
 }
 

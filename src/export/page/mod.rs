@@ -62,7 +62,9 @@ pub fn write_page(
     )?;
     let mut labels = collected.labels.clone();
     let turns = turns(report);
-    turns.iter().for_each(|turn| labels.add(&turn.turn.predictions));
+    for turn in &turns {
+        labels.add(&turn.turn.predictions);
+    }
     write_timeline(out, report, collected, &labels, audio)?;
     writeln!(
         out,
