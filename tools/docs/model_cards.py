@@ -394,7 +394,9 @@ def evaluations_by_model(paths):
 def pages(weights, evaluations):
     """Path -> text of every page."""
     results = read_json(weights / "results.json")
-    models = {path.stem: read_header(path) for path in sorted(weights.glob("*.safetensors"))}
+    files = {path.stem: read_header(path) for path in sorted(weights.glob("*.safetensors"))}
+    # a network without heads predicts nothing about a speaker, and has no card
+    models = {name: read for name, read in files.items() if "heads" in read[0]}
     by_name = evaluations_by_model(sorted((weights / "eval").glob("*.json")) + evaluations)
     written = {}
     for name, (manifest, tensors, size) in models.items():
