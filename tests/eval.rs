@@ -424,6 +424,6 @@ fn options_without_effect_on_a_diarization_are_errors() {
         assert_eq!(said.code, Some(2), "{expected}: {}", said.err);
         assert!(said.err.contains(expected), "{expected} is missing:\n{}", said.err);
     }
-    let said = run(["eval", "clips.csv", "--hyp", "found.rttm"]);
+    let said = run(["eval", "--hyp", "found.rttm"]);
     assert!(said.code == Some(2) && said.err.contains("--rttm"), "{}", said.err);
 }
