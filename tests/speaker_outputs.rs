@@ -81,7 +81,7 @@ fn rttm_textgrid_and_page_contain_the_turns_of_the_json() {
     {
         assert!(page.contains(text), "{text}");
     }
-    let rows = page.matches("<tr><td>").count();
+    let rows = page.matches("<tr><td>0:").count();
     assert_eq!(rows, turns.len());
 }
 
