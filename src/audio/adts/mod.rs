@@ -44,7 +44,7 @@ struct Header {
     /// 0: stated in the frame itself.
     channels: u8,
     /// Bytes of the header with its CRC.
-    header_bytes: usize,
+    preamble_bytes: usize,
     frame_bytes: usize,
     /// AAC frames in it.
     blocks: u8,
@@ -60,11 +60,11 @@ impl Header {
             profile: b2 >> 6,
             rate_index: (b2 >> 2) & 15,
             channels: (b2 & 1) << 2 | b3 >> 6,
-            header_bytes: if b1 & 1 == 0 { HEADER_BYTES + 2 } else { HEADER_BYTES },
+            preamble_bytes: if b1 & 1 == 0 { HEADER_BYTES + 2 } else { HEADER_BYTES },
             frame_bytes: usize::from(b3 & 3) << 11 | usize::from(b4) << 3 | usize::from(b5 >> 5),
             blocks: (b6 & 3) + 1,
         };
-        let valid = usize::from(header.rate_index) < RATES_HZ.len() && header.frame_bytes > header.header_bytes;
+        let valid = usize::from(header.rate_index) < RATES_HZ.len() && header.frame_bytes > header.preamble_bytes;
         valid.then_some(header)
     }
 
@@ -179,7 +179,7 @@ impl AdtsReader {
                 self.index, header.frame_bytes
             ));
         }
-        let frame = &bytes[header.header_bytes..header.frame_bytes];
+        let frame = &bytes[header.preamble_bytes..header.frame_bytes];
         let outcome = decode(&mut self.decoder, frame, &mut self.samples)?;
         self.source.consume(header.frame_bytes);
         self.index += 1;

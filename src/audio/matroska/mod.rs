@@ -104,8 +104,8 @@ impl MatroskaReader {
         let spec =
             Spec { sample_rate_hz: 0, channels: 0, container: Container::Matroska, codec: name, total_frames: None };
         let mut wholeness = Wholeness::new(FORMAT, limits);
-        if tracks.audio_tracks > 1 {
-            wholeness.warn(format!("it has {} audio tracks; the default one was used", tracks.audio_tracks));
+        if tracks.audio_count > 1 {
+            wholeness.warn(format!("it has {} audio tracks; the default one was used", tracks.audio_count));
         }
         let mut reader = Self {
             source,
@@ -380,7 +380,7 @@ impl MatroskaReader {
             ));
         }
         // With video the duration may be the video's.
-        let promised = self.info.duration_s.filter(|_| !self.tracks.others && self.tracks.audio_tracks == 1);
+        let promised = self.info.duration_s.filter(|_| !self.tracks.others && self.tracks.audio_count == 1);
         if let Some(duration_s) = promised.filter(|&duration_s| self.end_s + DURATION_S < duration_s) {
             let end_s = self.end_s;
             return self.stop(&format!("the header states {duration_s:.3} s, the last block ends at {end_s:.3} s"));

@@ -61,7 +61,7 @@ pub(super) struct Tracks {
     /// The one that is marked as default, or the first.
     pub(super) audio: Track,
     /// Number of audio tracks.
-    pub(super) audio_tracks: usize,
+    pub(super) audio_count: usize,
     /// Whether the file has video or subtitles too.
     pub(super) others: bool,
 }
@@ -84,7 +84,7 @@ impl Tracks {
         let audio = audio.ok_or_else(|| {
             Error::Unsupported(format!("{format} without an audio track; check that it is the right file"))
         })?;
-        Ok(Self { audio, audio_tracks: tracks.len(), others })
+        Ok(Self { audio, audio_count: tracks.len(), others })
     }
 }
 
@@ -107,7 +107,7 @@ fn track(entry: &[u8]) -> Result<Option<Track>> {
         match id {
             0xD7 => track.number = unsigned(content),
             0x83 => kind = unsigned(content),
-            0x86 => track.codec = String::from_utf8_lossy(content).trim_end_matches('\0').to_owned(),
+            0x86 => String::from_utf8_lossy(content).trim_end_matches('\0').clone_into(&mut track.codec),
             0x63A2 => track.private = content.to_vec(),
             0x56AA => track.delay_s = unsigned(content) as f64 * 1e-9,
             0x88 => track.is_default = unsigned(content) != 0,

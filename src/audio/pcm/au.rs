@@ -21,11 +21,11 @@ pub(super) fn header(source: &mut Source) -> Result<Layout> {
     let header = source.peek(HEADER_BYTES)?.to_vec();
     let word = |at| u32::from_be_bytes(field(&header, at));
     if header.len() < HEADER_BYTES {
-        return Err(malformed(format!("the header ends after {} of {HEADER_BYTES} bytes", header.len())));
+        return Err(malformed(&format!("the header ends after {} of {HEADER_BYTES} bytes", header.len())));
     }
     let offset = u64::from(word(4));
     if offset < HEADER_BYTES as u64 || source.skip(offset)? < offset {
-        return Err(malformed(format!("the samples should begin at byte {offset}, outside of the file")));
+        return Err(malformed(&format!("the samples should begin at byte {offset}, outside of the file")));
     }
     let length = word(8);
     Ok(Layout {
@@ -59,6 +59,6 @@ fn coding(code: u32) -> Result<Payload> {
     Err(Error::Unsupported(format!("AU of {other} (code {code}); convert it: ffmpeg -i IN OUT.wav")))
 }
 
-fn malformed(what: String) -> Error {
+fn malformed(what: &str) -> Error {
     Error::malformed("AU", format!("{what}; get the file again"))
 }
