@@ -116,6 +116,9 @@ fn nothing_is_short_without_a_word() {
             if name.contains("no-tag") && end.is_multiple_of(144) {
                 end += 1; // a cut between two frames of an MP3 without a count is no damage that can be seen
             }
+            if name.ends_with(".aac") && whole[end..].starts_with(&[0xFF, 0xF1]) {
+                end += 1; // ADTS never has a count
+            }
             judge(&format!("{name} cut at {end}"), &whole[..end], whole_s, frame_s, &mut cut);
             // places spread by the golden ratio, and every bit of a byte in turn
             let at = (k as f64 * 0.618_033_988_75).fract() * whole.len() as f64;
@@ -190,11 +193,11 @@ const INPUTS: [(&str, Expected); 41] = {
         ("ogg-one-bit-in-each-page-from-3.ogg", Refused(&["damaged"])),
         ("speex.ogg", Refused(&["Speex"])),
         ("opus.opus", Whole(137_760, &[])),
-        ("opus-in.webm", Whole(137_760, &[])),
+        ("opus-in.webm", Whole(137_760, &["delay is 104 frames"])),
         ("adts.aac", Whole(47_104, &[])),
         ("rf64.wav", Whole(45_920, &[])),
         ("rifx.wav", Whole(45_920, &[])),
-        ("ima.wav", Whole(24_492, &[])),
+        ("ima.wav", Whole(24_492, &["16000 bytes per second"])),
         ("gsm-wav49.wav", Whole(22_960, &[])),
         ("mp3-in.wav", Whole(47_232, &[])),
         // a bit of the priming packet, which still decodes: AAC has no checksums

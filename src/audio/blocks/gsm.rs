@@ -7,7 +7,7 @@
 //!     pulses ──▶ long-term synthesis ──▶ short-term lattice ──▶ de-emphasis ──▶ 13-bit samples
 //! ```
 
-use super::SCALE;
+use super::words::SCALE;
 
 /// Bytes of a frame: a nibble 0xD and 260 bits, the first bit of a byte being its highest.
 pub(super) const FRAME_BYTES: usize = 33;

@@ -4,7 +4,7 @@
 //! WAV rounds a difference once, `(2·code + 1)·step / 8`; QuickTime truncates each of its terms. Both
 //! as ffmpeg does; the results differ by a few of 32768 steps.
 
-use super::{SCALE, i16_at};
+use super::words::{SCALE, i16_at};
 
 /// Bytes and frames of a QuickTime packet of one channel.
 pub(super) const QUICK_TIME_BYTES: usize = 34;

@@ -1,7 +1,7 @@
 //! Microsoft ADPCM: four bits a sample, a prediction from the two samples before it with one of
 //! several pairs of coefficients per block (Microsoft, "New Multimedia Data Types", 1994).
 
-use super::{SCALE, i16_at};
+use super::words::{SCALE, i16_at};
 
 /// The pairs that every decoder knows, in units of 1/256.
 const STANDARD: [(i32, i32); 7] = [(256, 0), (512, -256), (0, 0), (192, 64), (240, 0), (460, -208), (392, -232)];

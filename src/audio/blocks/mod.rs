@@ -7,13 +7,11 @@
 mod gsm;
 mod ima;
 mod microsoft;
+mod words;
 
 use self::gsm::Gsm;
 use self::ima::Predictor;
 use crate::error::{Error, Result};
-
-/// Factor from 16-bit integers to full scale 1.
-const SCALE: f32 = 1.0 / 32768.0;
 
 /// A coding with its parameters and state.
 #[derive(Debug)]
@@ -119,11 +117,6 @@ fn block_size(coding: &str, bytes: usize, channels: u16) -> Error {
             "{coding} in blocks of {bytes} bytes for {channels} channels is impossible; convert it: ffmpeg -i IN OUT.wav"
         ),
     )
-}
-
-/// A 16-bit integer at `at`, little-endian; 0 beyond the end.
-fn i16_at(bytes: &[u8], at: usize) -> i32 {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |&word| i16::from_le_bytes(word).into())
 }
 
 #[cfg(test)]

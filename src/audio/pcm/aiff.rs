@@ -9,7 +9,7 @@
 //! Source: Apple, "Audio Interchange File Format", 1.3 (1989) and AIFF-C draft (1991).
 
 use super::chunks::{Chunk, Chunks};
-use super::{Layout, Payload, field};
+use super::layout::{Layout, Payload, field};
 use crate::audio::blocks::BlockCoding;
 use crate::audio::source::Source;
 use crate::audio::wav::format::Coding;
@@ -116,6 +116,9 @@ fn describe(body: &[u8], compressed: bool) -> Result<Common> {
     }
     let coding = if compressed { field(body, 18) } else { *b"NONE" };
     let channels = u16::from_be_bytes(field(body, 0));
+    if channels == 0 {
+        return Err(Error::malformed(FORMAT, "the COMM chunk states 0 channels; get the file again"));
+    }
     Ok(Common {
         channels,
         frames: u32::from_be_bytes(field(body, 2)),

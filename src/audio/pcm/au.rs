@@ -8,7 +8,7 @@
 //! Source: Sun's `audio_filehdr.h`; the codings are those of NeXT's `soundstruct.h`.
 
 use super::chunks::Chunks;
-use super::{Layout, Payload, field};
+use super::layout::{Layout, Payload, field};
 use crate::audio::source::Source;
 use crate::audio::wav::format::Coding;
 use crate::error::{Error, Result};

@@ -10,7 +10,7 @@
 //! Source: Apple, "Core Audio Format Specification 1.0".
 
 use super::chunks::Chunks;
-use super::{Layout, Payload, field};
+use super::layout::{Layout, Payload, field};
 use crate::audio::blocks::BlockCoding;
 use crate::audio::source::Source;
 use crate::audio::wav::format::Coding;

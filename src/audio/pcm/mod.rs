@@ -9,14 +9,13 @@ mod aiff;
 mod au;
 mod caf;
 mod chunks;
+mod layout;
 mod riff;
 
-use self::chunks::Chunks;
-use super::blocks::BlockCoding;
+use self::layout::{Layout, Payload};
 use super::limits::Limits;
 use super::source::Source;
 use super::spec::{Container, Spec};
-use super::wav::format::Coding;
 use super::wav::samples;
 use super::wholeness::Wholeness;
 use crate::error::{Error, Result};
@@ -27,69 +26,6 @@ pub(super) use self::riff::{enter_mp3, is_coded_wav};
 const BLOCK_FRAMES: usize = 4096;
 /// Maximum samples per block, which limits blocks of more than two channels.
 const BLOCK_SAMPLES: usize = 8192;
-
-/// How the sound is coded.
-#[derive(Debug)]
-enum Payload {
-    /// Interleaved samples.
-    Samples { coding: Coding, big_endian: bool, signed_bytes: bool },
-    /// Blocks of a fixed size.
-    Blocks(BlockCoding),
-}
-
-impl Payload {
-    /// Samples wider than a byte in the stated order.
-    fn samples(coding: Coding, big_endian: bool) -> Self {
-        Self::Samples { coding, big_endian, signed_bytes: false }
-    }
-
-    /// The name of the coding.
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Samples { coding, .. } => coding.name(),
-            Self::Blocks(blocks) => blocks.name(),
-        }
-    }
-
-    /// Bytes and frames of the smallest unit that can be decoded: a frame, or a block.
-    fn unit(&self, channels: u16) -> (usize, usize) {
-        match self {
-            Self::Samples { coding, .. } => (coding.bytes() * usize::from(channels), 1),
-            Self::Blocks(blocks) => (blocks.bytes(), blocks.frames()),
-        }
-    }
-}
-
-/// What a header says, after validation. The source is at the first byte of the sound.
-#[derive(Debug)]
-struct Layout {
-    payload: Payload,
-    channels: u16,
-    sample_rate_hz: u32,
-    /// Bytes of sound; `None` if the header leaves it open.
-    bytes: Option<u64>,
-    /// Frames, where the header counts them apart from the bytes: a last block may be padded.
-    frames: Option<u64>,
-    /// What may follow the sound.
-    behind: Chunks,
-    /// Irregularities that lose no sample.
-    warnings: Vec<String>,
-}
-
-impl Layout {
-    /// Frames of GSM 6.10 to the end of the input.
-    fn gsm() -> Self {
-        Self {
-            payload: Payload::Blocks(BlockCoding::gsm()),
-            channels: 1,
-            sample_rate_hz: 8000,
-            bytes: None,
-            frames: None,
-            behind: Chunks::None,
-            warnings: Vec::new(),
-        }
-    }
-}
 
 /// Whether bytes are frames of GSM 6.10: each of 33 bytes begins with the nibble 0xD. Sixteen of them
 /// rule out chance.
@@ -274,9 +210,4 @@ fn decode(payload: &mut Payload, bytes: &[u8], out: &mut Vec<f32>) -> Result<()>
         }
         Payload::Samples { coding, .. } => samples::decode(*coding, bytes, out),
     }
-}
-
-/// The `N` bytes at `at` of a header that was read whole; zeros beyond its end.
-fn field<const N: usize>(header: &[u8], at: usize) -> [u8; N] {
-    header.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
 }

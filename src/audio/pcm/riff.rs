@@ -8,7 +8,7 @@
 //! 2361 (codings).
 
 use super::chunks::Chunks;
-use super::{Layout, Payload, field};
+use super::layout::{Layout, Payload, field};
 use crate::audio::blocks::BlockCoding;
 use crate::audio::limits::Limits;
 use crate::audio::source::Source;
@@ -147,8 +147,8 @@ fn byte_rate_warning(fmt: &[u8], block_bytes: u64, block_frames: u64) -> Vec<Str
     let word = |at| u64::from(u32::from_le_bytes(field(fmt, at)));
     let (rate_hz, stated) = (word(4), word(8));
     let implied = rate_hz * block_bytes / block_frames;
-    // Writers round, and some count frames of another length.
-    if stated.abs_diff(implied) <= implied / 4 {
+    // Writers round.
+    if stated.abs_diff(implied) <= implied / 32 {
         return Vec::new();
     }
     vec![format!(

@@ -3,8 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use persona_engine::engine::{Engine, Options, Recording, Report, Speakers};
+use persona_engine::engine::{Engine, Options, Recording, Report};
 use persona_engine::eval::diarization::{
     Annotation, Annotations, DiarizationInputs, DiarizationReport, DiarizationSource, annotations, scored_time,
     write_text,
@@ -12,45 +11,8 @@ use persona_engine::eval::diarization::{
 use persona_engine::lists::{read_scored, read_turns};
 use persona_engine::{Error, Result};
 
-use super::EvalArgs;
-use crate::cli::speaker_count::speakers;
+use super::arguments::{DiarizationArgs, EvalArgs};
 use crate::cli::stop::Stop;
-
-/// Options of `eval` that have no effect on a diarization.
-const TABLE_OPTIONS: [&str; 12] = [
-    "features",
-    "filters",
-    "limit",
-    "whole_files",
-    "labels",
-    "group_by",
-    "bootstrap",
-    "seed",
-    "no_activity",
-    "keep_going",
-    "html",
-    "predictions",
-];
-
-/// The files of an evaluation of who speaks when.
-#[derive(Args)]
-pub(super) struct DiarizationArgs {
-    /// Evaluate who speaks when against this reference: diarization error rate (with its parts, and
-    /// with a collar of 0.25 s), Jaccard error rate, number of speakers.
-    #[arg(long, value_name = "REFERENCE.rttm", conflicts_with_all = TABLE_OPTIONS)]
-    pub(super) rttm: Option<PathBuf>,
-    /// Score the time that this file names; the default is all of it.
-    #[arg(long, value_name = "FILE.uem", requires = "rttm")]
-    uem: Option<PathBuf>,
-    /// Evaluate this file instead of processing recordings.
-    #[arg(long, value_name = "FOUND.rttm", requires = "rttm")]
-    #[arg(conflicts_with_all = ["inputs", "model", "precision", "threads", "speakers"])]
-    hyp: Option<PathBuf>,
-    /// Number of speakers of each recording, a number (2) or a range (2..4); the default is to count
-    /// them.
-    #[arg(long, value_name = "N", requires = "rttm", value_parser = speakers)]
-    speakers: Option<Speakers>,
-}
 
 /// Compares, prints the measures, writes the requested file.
 pub(super) fn run(reference: &Path, args: &EvalArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Stop> {
