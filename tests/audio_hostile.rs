@@ -430,7 +430,7 @@ fn damaged_bytes_give_errors_or_finite_samples_in_bounded_time_and_memory() {
     for name in names {
         let plain =
             ["clip-alaw-8k.wav", "clip-s24-extensible-16k-6ch.wav", "clip-f32-48k-stereo.wav", "clip-s16-16k-pipe.wav"];
-        let formats = !plain.contains(&name) && !name.ends_with(".mp3") && !name.contains("opus");
+        let formats = !plain.contains(&name) && !name.contains(".mp3") && !name.contains("opus");
         if (cfg!(not(feature = "mp3")) && name.contains("mp3"))
             || (cfg!(not(feature = "formats")) && formats)
             || (cfg!(not(feature = "opus")) && name.contains("opus"))

@@ -71,7 +71,7 @@ const SWEPT: [(&str, u32); 24] = [
     ("clip-16k.aac", 1024),
     ("clip-16k-rf64.wav", 1),
     ("clip-16k-rifx.wav", 1),
-    ("clip-16k-ima.wav", 505),
+    ("clip-16k-ima.wav", 2041),
     ("clip-48k-stereo-ms.wav", 1012),
     ("clip-8k-gsm.wav", 320),
 ];
