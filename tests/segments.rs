@@ -8,8 +8,10 @@ mod common;
 use std::fs;
 use std::path::Path;
 
+#[cfg(embedded_weights)]
+use common::fixture;
 use common::program::{ProgramOutput, run};
-use common::{buzz, fixture, folder, pcm16, wav};
+use common::{buzz, folder, pcm16, wav};
 use serde_json::Value;
 
 /// A small model: these tests do not depend on the predictions.

@@ -25,6 +25,7 @@ fn strict(bytes: &[u8]) -> Result<Decoded> {
     from_bytes(bytes, &Limits::default())
 }
 
+#[cfg(any(feature = "mp3", feature = "formats"))]
 fn lenient(bytes: &[u8]) -> Result<Decoded> {
     from_bytes(bytes, &Limits { accept_truncated: true, ..Limits::default() })
 }
@@ -116,7 +117,7 @@ fn nothing_is_short_without_a_word() {
             if name.contains("no-tag") && end.is_multiple_of(144) {
                 end += 1; // a cut between two frames of an MP3 without a count is no damage that can be seen
             }
-            if name.ends_with(".aac") && whole[end..].starts_with(&[0xFF, 0xF1]) {
+            if name == "clip-16k.aac" && whole[end..].starts_with(&[0xFF, 0xF1]) {
                 end += 1; // ADTS never has a count
             }
             judge(&format!("{name} cut at {end}"), &whole[..end], whole_s, frame_s, &mut cut);

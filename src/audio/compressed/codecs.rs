@@ -51,11 +51,11 @@ impl Parameters {
 
     /// Frames to drop at the start, where the coding's own header states them.
     pub(in crate::audio) fn priming(&self) -> u64 {
-        #[cfg(feature = "opus")]
-        if self.coding == Coding::Opus {
-            return Head::parse(&self.extra).map_or(0, |head| head.pre_skip.into());
+        match self.coding {
+            #[cfg(feature = "opus")]
+            Coding::Opus => Head::parse(&self.extra).map_or(0, |head| head.pre_skip.into()),
+            _ => 0,
         }
-        0
     }
 }
 
@@ -171,7 +171,9 @@ impl PacketDecoder {
     pub(super) fn is_verified(&mut self) -> Result<Option<bool>> {
         match self {
             Self::Symphonia(decoder, coding) => guarded(coding.name(), || decoder.finalize().verify_ok),
-            _ => Ok(None),
+            Self::Pcm { .. } => Ok(None),
+            #[cfg(feature = "opus")]
+            Self::Opus(_) => Ok(None),
         }
     }
 }

@@ -18,8 +18,7 @@ pub(super) fn units(list: &[Input], numbers: Range<usize>, together: bool) -> Ve
     while begin < numbers.end {
         let end = numbers.end.min(begin + REACH);
         let mut by_file: HashMap<&Path, usize> = HashMap::new();
-        for number in begin..end {
-            let input = &list[number];
+        for (number, input) in list.iter().enumerate().take(end).skip(begin) {
             if !together || input.span.is_none() || input.refused.is_some() {
                 units.push(vec![number]);
                 continue;

@@ -38,7 +38,8 @@ pub struct SegmentationRecipe {
     pub simultaneous: usize,
 }
 
-/// Sinc filters; see [`sinc_filters`](crate::nn::sinc_filters).
+/// Convolution with sinc filters: band-pass filters of learned cutoff frequencies (Ravanelli and Bengio
+/// 2018).
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SincRecipe {
