@@ -116,7 +116,7 @@ impl Options {
             return Err(Error::usage("min_snr_db: not a number"));
         }
         if !(0.0..=1.0).contains(&self.min_confidence) {
-            return Err(Error::usage(format!("min_confidence: {} is not between 0 and 1", self.min_confidence)));
+            return Err(Error::usage(format!("min_confidence: {:?} is not between 0 and 1", self.min_confidence)));
         }
         if let Some(speakers) = self.speakers {
             speakers.check()?;
@@ -144,7 +144,7 @@ impl Options {
         }
         if !(emotion || gender) && self.min_confidence > 0.0 {
             let why = "with emotion and gender off only age is left, which has no probability to compare";
-            return Err(Error::usage(format!("min_confidence: {}, but {why}", self.min_confidence)));
+            return Err(Error::usage(format!("min_confidence: {:?}, but {why}", self.min_confidence)));
         }
         Ok(())
     }

@@ -4,6 +4,9 @@ Without them every file would be random bytes, and no request would succeed.
 
 - A file is a recording.
 - The model is one that is served.
+- Speakers need a model with CAM++, a familiarity one that states its domain: the served model has neither.
+- A confidence is that of emotion and gender.
+- A baseline is the object that an earlier response contains: there is none.
 - An option is in the query or in the form, not in both.
 - In a form, options precede the file.
 
@@ -43,11 +46,19 @@ def as_bytes(value) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def served(options) -> dict:
+    """The options as the model that is served can take them."""
+    kept = {name: each for name, each in options.items() if name != "baseline"}
+    if kept.get("heads") == "age" and "min_confidence" in kept:
+        kept["min_confidence"] = 0
+    return kept | {name: each for name, each in {"model": SERVED, "speakers": "false", "min_familiarity": 0}.items() if name in kept}
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Replaces the model by one that is served."""
-    if "model" in (case.query or {}) and is_valid(case, ParameterLocation.QUERY):
-        case.query["model"] = SERVED
+    """Replaces options by those that the served model can take."""
+    if case.query and is_valid(case, ParameterLocation.QUERY):
+        case.query = served(case.query)
 
 
 def form(context, value):
@@ -57,7 +68,7 @@ def form(context, value):
     parts = dict(value)
     if is_valid(context.case, ParameterLocation.BODY):
         parts = {name: each for name, each in parts.items() if name not in (context.case.query or {})}
-        parts |= {"model": SERVED} if "model" in parts else {}
+        parts = served(parts)
         parts["file"] = recording(parts.pop("file"))
     return {"files": [(name, (name if name == "file" else None, as_bytes(each))) for name, each in parts.items()]}
 
