@@ -284,7 +284,7 @@ mod opus {
         }
     }
 
-    /// A flipped bit makes its page's checksum wrong: the page is lost, and told.
+    /// A flipped bit makes its page's checksum wrong: the page is lost, with a warning.
     #[test]
     fn a_changed_bit_is_never_ignored() {
         let whole = bytes_of("clip-16k.opus");

@@ -1,4 +1,4 @@
-//! Speakers told apart: synthesised speech of two voices, and what must be true whatever the
+//! Speaker diarization: synthesised speech of two voices, and what must be true whatever the
 //! recording.
 #![cfg(embedded_weights)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]

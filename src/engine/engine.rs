@@ -293,7 +293,7 @@ impl Engine {
         Ok((stream.info(), results))
     }
 
-    /// Runs a recording whose speakers are told apart: windows through the segmentation, then the
+    /// Runs a recording with speaker diarization: windows through the segmentation, then the
     /// pieces that it finds through the network. Returns the time of the segmentation, too.
     fn run_speakers(
         &self,

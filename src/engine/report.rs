@@ -31,7 +31,7 @@ pub struct Report {
     /// Facts about the input.
     pub recording: RecordingInfo,
     /// The voices: one for the mean of the channels, or one for each channel in their order; where
-    /// speakers are told apart, one for each of them, or one for a signal without speakers. Never
+    /// speakers are distinguished, one for each of them, or one for a signal without speakers. Never
     /// empty.
     pub voices: Vec<Voice>,
     /// The model.

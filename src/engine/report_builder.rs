@@ -66,7 +66,7 @@ impl ReportBuilder<'_> {
         }
     }
 
-    /// The report of a recording whose speakers were told apart; `results` are those of its signals.
+    /// The report of a recording with speaker diarization; `results` are those of its signals.
     /// `segmentation_time`: spent on finding them.
     pub(super) fn report_speakers(
         &self,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `channel` is empty for the mean of all channels, a missing prediction is empty, and a disabled
-//! head has no columns. Where speakers are told apart a row is a turn, with the column `speaker` after
+//! head has no columns. With speaker diarization a row is a turn, with the column `speaker` after
 //! `channel` and `overlap_s` after `end_s`.
 
 use std::io::{self, Write};

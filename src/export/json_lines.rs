@@ -5,7 +5,7 @@
 //! {"schema":1,"type":"report","file":"call.wav",…}
 //! ```
 //!
-//! `channel` exists only with separate channels. Where speakers are told apart, the lines before the
+//! `channel` exists only with separate channels. With speaker diarization, the lines before the
 //! report are of type `turn`, with a key `speaker`; they come when the recording has ended, by time. A recording that fails ends with an object of type
 //! `error`.
 

@@ -5,7 +5,7 @@
 //! from 0 to the end, quotes doubled. Consecutive segments with the same text are one interval. A
 //! missing prediction is an empty text, with its reason in the tier `no answer`.
 //!
-//! Where speakers are told apart there is one tier per speaker: a turn's text is its emotion, the
+//! With speaker diarization there is one tier per speaker: a turn's text is its emotion, the
 //! reason for a missing prediction in brackets, or `speech` without an emotion; an interval without
 //! text is one in which this speaker is silent.
 

@@ -10,7 +10,7 @@ pub(super) struct SpeakerTurn<'a> {
 }
 
 /// The turns of all speakers by their start, those that start together by speaker. Empty if speakers
-/// were not told apart, or nobody speaks.
+/// were not distinguished, or nobody speaks.
 pub(super) fn turns(report: &Report) -> Vec<SpeakerTurn<'_>> {
     let mut turns: Vec<_> = Vec::new();
     for voice in report.voices.iter().filter(|voice| voice.speaker.is_some()) {

@@ -105,7 +105,7 @@ impl Origin {
     }
 }
 
-/// Named tensors of a torch checkpoint or a safetensors file, told apart by their first bytes.
+/// Named tensors of a torch checkpoint or a safetensors file, distinguished by their first bytes.
 ///
 /// # Errors
 ///

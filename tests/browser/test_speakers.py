@@ -1,4 +1,4 @@
-"""Speakers told apart: a row for each, names that can be changed in place, downloads under these names."""
+"""Speaker diarization: a row for each, names that can be changed in place, downloads under these names."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from page_driver import REPORT_MS
 
 @pytest.fixture
 def spoken(the_page, tmp_path):
-    """The page with the report of 12 seconds of speech, whose speakers were told apart."""
+    """The page with the report of 12 seconds of speech, with speaker diarization."""
     the_page.page.get_by_label("Tell speakers apart").check()
     with the_page.page.expect_response("**/v1/predict*", timeout=REPORT_MS) as response:
         the_page.predict_files(repeated(tmp_path / "talk one.wav", 12))

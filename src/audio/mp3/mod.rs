@@ -2,7 +2,7 @@
 //!
 //! Frames and tag are parsed here, because demultiplexers silently resynchronise after damage. The
 //! number of frames is held against the tag's; a tag that is wrong by one (it counts its own frame) or
-//! too low is told, one that promises more than is there refuses the recording.
+//! too low is a warning, one that promises more than is there refuses the recording.
 //! [`layer3`] decodes one complete frame at a time.
 //!
 //! Without a LAME tag (a stream, or frames too small to hold one) the delay is unknown: nothing is

@@ -314,7 +314,7 @@ mod tests {
         for (min, max, want) in [(1, 50, 4), (2, 3, 3), (1, 1, 1), (4, 4, 4)] {
             assert_eq!(centroids(&items(&vectors), ClusteringOptions { min, max, ..OPTIONS }).len(), want);
         }
-        // two directions of one cluster are told apart only if asked for
+        // two directions of one cluster are distinguished only if asked for
         let near: Vec<_> = (0..8).map(|n| vector(0, 0, if n % 2 == 0 { 0.8 } else { -0.8 })).collect();
         assert_eq!(centroids(&items(&near), OPTIONS).len(), 2);
         let near: Vec<_> = (0..8).map(|n| vector(0, 0, if n % 2 == 0 { 0.4 } else { -0.4 })).collect();

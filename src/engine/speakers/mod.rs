@@ -17,7 +17,7 @@
 //! | `frames` | frames of the segmentation in samples |
 //! | `pieces` | runs of one local speaker |
 //! | `clustering` | embeddings of pieces to speakers |
-//! | `stretches` | when each speaker is active |
+//! | `turn_ranges` | when each speaker is active |
 //! | `result` | predictions of each speaker and of each turn |
 //! | `pipeline` | state of one signal |
 //! | `segmenter` | windows through the segmentation network, on several threads |
@@ -29,7 +29,7 @@ mod pieces;
 mod pipeline;
 mod result;
 mod segmenter;
-mod stretches;
+mod turn_ranges;
 
 pub use options::Speakers;
 pub(super) use pipeline::{InputLimits, SpeakerPipeline};

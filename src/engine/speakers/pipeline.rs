@@ -18,7 +18,7 @@ use super::frames::{FrameGrid, SegmentedWindow};
 use super::options::Speakers;
 use super::pieces::{Piece, border, pieces};
 use super::result::{PieceOutput, ResultBuilder, SignalResult, SpeakerResult};
-use super::stretches::{StretchOptions, stretches};
+use super::turn_ranges::{TurnRangeOptions, turn_ranges};
 
 /// Windows that overlap each sample.
 const OVERLAP: usize = 2;
@@ -193,15 +193,15 @@ impl<'a> SpeakerPipeline<'a> {
         };
         let centroids = self.centroids(speakers);
         let labels = self.labels(&centroids);
-        let stretches = self.stretches(centroids.len(), &labels);
+        let turn_ranges = self.turn_ranges(centroids.len(), &labels);
         let samples = self.chunker.samples();
         let builder = ResultBuilder { rules, options, rate_hz: self.rate_hz, samples };
-        let mut results: Vec<SpeakerResult> = (0..stretches.len())
-            .filter(|speaker| !stretches[*speaker].is_empty())
+        let mut results: Vec<SpeakerResult> = (0..turn_ranges.len())
+            .filter(|speaker| !turn_ranges[*speaker].is_empty())
             .map(|speaker| {
                 let own = self.done.iter().zip(&labels).filter(|(_, label)| **label == Some(speaker));
                 let pieces: Vec<&PieceOutput> = own.map(|(piece, _)| piece).collect();
-                builder.speaker(speaker, &pieces, &stretches)
+                builder.speaker(speaker, &pieces, &turn_ranges)
             })
             .collect();
         results.sort_by(|a, b| first_start(a).total_cmp(&first_start(b)));
@@ -248,12 +248,12 @@ impl<'a> SpeakerPipeline<'a> {
     }
 
     /// When each speaker is active. A piece without embedding belongs to nobody.
-    fn stretches(&self, speakers: usize, labels: &[Option<usize>]) -> Vec<Vec<Range<usize>>> {
+    fn turn_ranges(&self, speakers: usize, labels: &[Option<usize>]) -> Vec<Vec<Range<usize>>> {
         let samples = |seconds: f64| (seconds * f64::from(self.rate_hz)) as usize;
-        let options = StretchOptions { longest_gap: samples(LONGEST_GAP_S), shortest: samples(SHORTEST_TURN_S) };
+        let options = TurnRangeOptions { longest_gap: samples(LONGEST_GAP_S), shortest: samples(SHORTEST_TURN_S) };
         let labelled = self.done.iter().zip(labels);
         let spans = labelled.filter_map(|(done, label)| Some(((*label)?, done.piece.span.clone())));
-        stretches(spans, speakers, options)
+        turn_ranges(spans, speakers, options)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::engine::timeline::Segment;
 use crate::engine::voice_pipeline::VoiceResult;
 
 use super::pieces::Piece;
-use super::stretches::overlap;
+use super::turn_ranges::overlap;
 
 /// What the speakers of one signal have in common.
 #[derive(Debug)]
@@ -54,29 +54,29 @@ pub(super) struct ResultBuilder<'a> {
 }
 
 impl ResultBuilder<'_> {
-    /// The result of a speaker from its pieces in order, and its stretches among those of all.
+    /// The result of a speaker from its pieces in order, with the turn ranges of all speakers.
     pub(super) fn speaker(
         &self,
         speaker: usize,
         pieces: &[&PieceOutput],
-        stretches: &[Vec<Range<usize>>],
+        turn_ranges: &[Vec<Range<usize>>],
     ) -> SpeakerResult {
         let mut aggregate = Aggregate::default();
         for piece in pieces {
             aggregate.add(&piece.output);
         }
         let mut tally = Tally::default();
-        let mut turns = Vec::with_capacity(stretches[speaker].len());
-        for range in &stretches[speaker] {
+        let mut turns = Vec::with_capacity(turn_ranges[speaker].len());
+        for range in &turn_ranges[speaker] {
             let range = range.start.min(self.samples)..range.end.min(self.samples);
-            let turn = self.turn(&range, pieces, overlap(&range, speaker, stretches));
+            let turn = self.turn(&range, pieces, overlap(&range, speaker, turn_ranges));
             tally.add(&turn);
             turns.push(turn);
         }
         let no_answer = aggregate.main_reason().unwrap_or_else(|| without_pieces(&turns));
         SpeakerResult {
             voice: VoiceResult { aggregate, no_answer, tally: Some(tally) },
-            speech: stretches[speaker].iter().map(Range::len).sum(),
+            speech: turn_ranges[speaker].iter().map(Range::len).sum(),
             turns,
         }
     }

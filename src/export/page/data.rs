@@ -28,7 +28,7 @@ struct Data<'a> {
 pub(super) struct PageSignal<'a> {
     pub(super) name: String,
     pub(super) collected: &'a CollectedVoice,
-    /// Its speakers; empty if they were not told apart.
+    /// Its speakers; empty if they were not distinguished.
     pub(super) speakers: Vec<&'a Voice>,
 }
 

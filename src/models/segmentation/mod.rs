@@ -3,7 +3,7 @@
 //! The network is PyanNet with powerset classes, as pyannote.audio publishes it (segmentation-3.0;
 //! Bredin et al. 2020; Plaquet and Bredin 2023, "Powerset multi-class cross entropy loss for neural
 //! speaker diarization"). Its speakers are local: which of them are the same person in another chunk
-//! is told by their embeddings ([`SpeakerEmbedding`]).
+//! follows from their embeddings ([`SpeakerEmbedding`]).
 //!
 //! | file | in | out |
 //! |---|---|---|

@@ -73,7 +73,7 @@ impl SpeakerEmbedding {
             Some(_) => "contains another CAM++ than the one that the speaker embedding belongs to",
         };
         Err(Error::Unsupported(format!(
-            "speakers cannot be told apart with the model `{model}`: its representation {why}; use campplus-fcn"
+            "speaker diarization is not possible with the model `{model}`: its representation {why}; use campplus-fcn"
         )))
     }
 

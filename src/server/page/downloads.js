@@ -59,7 +59,7 @@ function voicesOf(report) {
   return report.per_channel ?? [report];
 }
 
-/** The column of the speaker, where speakers are told apart. */
+/** The column of the speaker, with speaker diarization. */
 const speakerCell = ({ speaker, name }) => (speaker ? { speaker: name ?? speaker } : {});
 
 /** The columns of the heads that were run; a disabled head has none. */
